@@ -1,0 +1,1 @@
+"""The irp command and the SDK."""

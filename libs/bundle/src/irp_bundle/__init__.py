@@ -1,0 +1,1 @@
+"""Model bundles: safe reading and writing, transforms, the pipeline runner, metrics."""

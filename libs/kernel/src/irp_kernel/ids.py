@@ -1,0 +1,49 @@
+"""Identifiers: validated strings that can stand in keys, subjects and addresses without escaping."""
+
+from __future__ import annotations
+
+import re
+
+from irp_kernel.errors import InvalidArgument
+
+_UID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
+_SLUG = re.compile(r"[a-z][a-z0-9-]{0,46}[a-z0-9]")
+UID_MAX_LENGTH = 64  # characters, PS3.5 section 9.1
+
+
+class BadIdentifier(InvalidArgument):
+    """An identifier is not well-formed.
+
+    Project and model names are 2 to 48 lower-case letters, digits and hyphens, beginning with a letter;
+    UIDs are digits and dots, at most 64 characters, no component with a leading zero.
+    """
+
+
+class Uid(str):
+    """A DICOM unique identifier. Source: PS3.5 section 9.1."""
+
+    __slots__ = ()
+
+    def __new__(cls, value: str) -> Uid:
+        if len(value) > UID_MAX_LENGTH or not _UID.fullmatch(value):
+            raise BadIdentifier(kind="UID", length=len(value))
+        return super().__new__(cls, value)
+
+
+class Slug(str):
+    """A project or model name: safe in object keys, subjects, paths and file names."""
+
+    __slots__ = ()
+
+    def __new__(cls, value: str) -> Slug:
+        if not _SLUG.fullmatch(value):
+            raise BadIdentifier(kind="name", length=len(value))
+        return super().__new__(cls, value)
+
+
+def split_model(text: str) -> tuple[Slug, int | None]:
+    """Split `name` or `name@version`; the version is None when not said."""
+    name, _, version = text.partition("@")
+    if version and not version.isdecimal():
+        raise BadIdentifier(kind="model version", length=len(version))
+    return Slug(name), int(version) if version else None

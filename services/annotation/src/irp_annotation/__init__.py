@@ -1,0 +1,1 @@
+"""Masks and contours as versioned objects."""

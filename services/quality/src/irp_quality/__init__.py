@@ -1,0 +1,1 @@
+"""Image quality at import."""

@@ -1,0 +1,1 @@
+"""Features, heat-maps and models against endpoints."""

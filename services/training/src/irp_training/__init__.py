@@ -1,0 +1,1 @@
+"""The training server and the model registry."""
