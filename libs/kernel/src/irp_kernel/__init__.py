@@ -1,4 +1,4 @@
-"""What words mean in this house: identifiers, geometry, volumes, masks, errors. numpy and the standard library; no I/O."""
+"""What words mean in this house: identifiers, geometry, volumes, masks, errors. No I/O."""
 
 from irp_kernel.codec import decode_mask, decode_volume, encode_mask, encode_volume
 from irp_kernel.errors import Code, IrpError

@@ -132,7 +132,7 @@ class NotYetKnown(IrpError):
 
 
 class AlreadyExists(IrpError):
-    """This exists already.
+    """Such a thing exists already.
 
     Use another name, or read the existing one.
     """
@@ -209,7 +209,7 @@ class Unavailable(IrpError):
 
 
 class Unimplemented(IrpError):
-    """This part of the protocol is not offered.
+    """The protocol's call is not offered here.
 
     The documentation of the protocol's page lists what is.
     """

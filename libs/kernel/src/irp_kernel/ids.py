@@ -25,6 +25,7 @@ class Uid(str):
     __slots__ = ()
 
     def __new__(cls, value: str) -> Uid:
+        """Check and keep the text."""
         if len(value) > UID_MAX_LENGTH or not _UID.fullmatch(value):
             raise BadIdentifier(kind="UID", length=len(value))
         return super().__new__(cls, value)
@@ -36,6 +37,7 @@ class Slug(str):
     __slots__ = ()
 
     def __new__(cls, value: str) -> Slug:
+        """Check and keep the text."""
         if not _SLUG.fullmatch(value):
             raise BadIdentifier(kind="name", length=len(value))
         return super().__new__(cls, value)

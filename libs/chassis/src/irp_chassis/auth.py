@@ -1,0 +1,123 @@
+"""Rooms trust no one: the gateway mints 60-second tokens, every room verifies them.
+
+Token: JWT, EdDSA (Ed25519), issuer `irp-gateway`, audience `irp`, claims sub, project, roles.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+
+import jwt
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from irp_kernel.errors import PermissionDenied, Unauthenticated
+
+ISSUER, AUDIENCE, LIFETIME_S = "irp-gateway", "irp", 60
+ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """On whose behalf a call is made.
+
+    Attributes:
+        subject: user or service, never a patient.
+        project: the project the roles hold in; empty for calls that touch none.
+        roles: "admin", "owner", "annotator", "uploader", "viewer".
+    """
+
+    subject: str
+    project: str = ""
+    roles: frozenset[str] = frozenset()
+
+    def require_project(self, project: str) -> None:
+        """Raise PermissionDenied unless the token was minted for this project."""
+        if self.project != project:
+            raise PermissionDenied("the token was minted for another project")
+
+    def require_role(self, *roles: str) -> None:
+        """Raise PermissionDenied unless the caller has one of the roles; admins may do everything."""
+        if not self.roles & {*roles, ADMIN}:
+            raise PermissionDenied(f"this needs one of the roles {', '.join(roles)}")
+
+
+_caller: ContextVar[Caller | None] = ContextVar("irp_caller", default=None)
+
+
+def caller() -> Caller:
+    """The caller of the RPC being served, or the identity set by `act_as`.
+
+    Raises:
+        Unauthenticated: there is none.
+    """
+    found = _caller.get()
+    if found is None:
+        raise Unauthenticated
+    return found
+
+
+def act_as(identity: Caller) -> None:
+    """Set the identity of the present task, for the calls it makes."""
+    _caller.set(identity)
+
+
+class TokenMinter:
+    """Mints tokens with the gateway's private key."""
+
+    def __init__(self, private_key_pem: bytes, now: Callable[[], float] = time.time) -> None:
+        self._key = load_pem_private_key(private_key_pem, password=None)
+        self._now = now
+
+    @classmethod
+    def from_file(cls, path: Path) -> TokenMinter:
+        """Read an Ed25519 private key in PEM."""
+        return cls(path.read_bytes())
+
+    def mint(self, identity: Caller) -> str:
+        """A token that lives 60 seconds."""
+        at = int(self._now())
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": identity.subject,
+            "project": identity.project,
+            "roles": sorted(identity.roles),
+            "iat": at,
+            "exp": at + LIFETIME_S,
+        }
+        return jwt.encode(claims, self._key, algorithm="EdDSA")  # type: ignore[arg-type]
+
+
+class TokenVerifier:
+    """Verifies tokens with the gateway's public key."""
+
+    def __init__(self, public_key_pem: bytes) -> None:
+        self._key = load_pem_public_key(public_key_pem)
+
+    @classmethod
+    def from_file(cls, path: Path) -> TokenVerifier:
+        """Read an Ed25519 public key in PEM."""
+        return cls(path.read_bytes())
+
+    def verify(self, token: str) -> Caller:
+        """The caller a token speaks for.
+
+        Raises:
+            Unauthenticated: forged, expired, or for another audience.
+        """
+        try:
+            claims = jwt.decode(
+                token,
+                self._key,  # type: ignore[arg-type]
+                algorithms=["EdDSA"],
+                issuer=ISSUER,
+                audience=AUDIENCE,
+                options={"require": ["exp", "iat", "sub"]},
+                leeway=5,
+            )
+        except jwt.PyJWTError as cause:
+            raise Unauthenticated("the room's token is not valid") from cause
+        return Caller(subject=claims["sub"], project=claims.get("project", ""), roles=frozenset(claims["roles"]))

@@ -1,0 +1,97 @@
+"""pytest fixtures: the real parts, once per session, on free ports; keys; fresh databases."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from pydantic import SecretStr
+from sqlalchemy import MetaData
+
+from irp_chassis.auth import TokenMinter
+from irp_chassis.db import Database
+from irp_chassis.objects import S3Objects
+from irp_chassis.settings import ServiceSettings
+from irp_chassis.tables import new_metadata
+from irp_chassis.testing.parts import NatsPart, S3Part
+from irp_chassis.testing.twins import InMemoryObjects
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsPart]:
+    """A real nats-server."""
+    part = NatsPart(tmp_path_factory.mktemp("nats"))
+    part.start()
+    yield part
+    part.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Part]:
+    """A real S3 server."""
+    part = S3Part(tmp_path_factory.mktemp("s3"))
+    part.start()
+    yield part
+    part.stop()
+
+
+@pytest.fixture(scope="session")
+def key_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """(private, public) PEM files of a fresh Ed25519 pair."""
+    folder = tmp_path_factory.mktemp("keys")
+    key = Ed25519PrivateKey.generate()
+    private, public = folder / "private.pem", folder / "public.pem"
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return private, public
+
+
+@pytest.fixture(scope="session")
+def minter(key_files: tuple[Path, Path]) -> TokenMinter:
+    """Mints tokens that rooms with `service_settings` believe."""
+    return TokenMinter.from_file(key_files[0])
+
+
+@pytest.fixture
+def service_settings(
+    nats_server: NatsPart, s3_server: S3Part, key_files: tuple[Path, Path], tmp_path: Path
+) -> ServiceSettings:
+    """Settings that point at the real parts, with a fresh SQLite file."""
+    return ServiceSettings(
+        nats_url=nats_server.url,
+        s3_endpoint=s3_server.endpoint,
+        s3_access_key=s3_server.access_key,
+        s3_secret_key=SecretStr(s3_server.secret_key),
+        auth_public_key_file=key_files[1],
+        database_url=f"sqlite+aiosqlite:///{tmp_path}/room.db",
+        drain_s=5,
+    )
+
+
+@pytest.fixture
+def metadata() -> MetaData:
+    """The tables of the `database` fixture; a room's tests override it with their own METADATA."""
+    return new_metadata()
+
+
+@pytest.fixture
+async def database(tmp_path: Path, metadata: MetaData) -> AsyncIterator[Database]:
+    """A fresh SQLite database with the tables of `metadata`."""
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/test.db", metadata)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    yield database
+    await database.close()
+
+
+@pytest.fixture(params=["memory", "s3"])
+async def objects(request: pytest.FixtureRequest) -> InMemoryObjects | S3Objects:
+    """The twin and the real store, one after the other: the same tests for both."""
+    if request.param == "memory":
+        return InMemoryObjects()
+    real = S3Objects("irp-test", request.getfixturevalue("service_settings"))
+    await real.ensure_bucket()
+    return real
