@@ -13,13 +13,14 @@ import urllib3
 from irp_kernel import ObjectRef, object_key, sha256_of
 from irp_kernel.errors import DataLoss, Unavailable
 from minio import Minio
-from minio.error import MinioException, S3Error
+from minio.error import InvalidResponseError, MinioException, S3Error
 
 from irp_chassis.failpoints import AFTER_OBJECT, pass_failpoint
 from irp_chassis.settings import ServiceSettings
 
 CHUNK = 1 << 20  # bytes read from the store at once
 CONNECTIONS = 16
+NOT_FOUND = 404
 ATTEMPTS = 4  # tries of one call while the store restarts; then UNAVAILABLE
 
 T = TypeVar("T")
@@ -73,7 +74,12 @@ class S3Objects:
         while True:
             try:
                 await asyncio.to_thread(self._make_bucket)
-            except (MinioException, urllib3.exceptions.HTTPError, OSError):
+            except InvalidResponseError as error:  # rclone's answer to a GET of what is not there
+            if getattr(error, "_code", 0) == NOT_FOUND:
+                raise DataLoss("an object that a row refers to is not in the store") from None
+            if attempt == ATTEMPTS - 1:
+                raise Unavailable("the object store refused") from None
+        except (MinioException, urllib3.exceptions.HTTPError, OSError):
                 await asyncio.sleep(0.5)
             else:
                 return
@@ -168,6 +174,11 @@ async def _retried(call: Callable[[], T]) -> T:
             return await asyncio.to_thread(call)
         except S3Error as error:
             if error.code in {"NoSuchKey", "NoSuchBucket"}:
+                raise DataLoss("an object that a row refers to is not in the store") from None
+            if attempt == ATTEMPTS - 1:
+                raise Unavailable("the object store refused") from None
+        except InvalidResponseError as error:  # rclone's answer to a GET of what is not there
+            if getattr(error, "_code", 0) == NOT_FOUND:
                 raise DataLoss("an object that a row refers to is not in the store") from None
             if attempt == ATTEMPTS - 1:
                 raise Unavailable("the object store refused") from None

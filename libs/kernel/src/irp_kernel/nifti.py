@@ -103,7 +103,9 @@ def _affine(head: bytes, order: str, two: bool) -> NDArray[np.float64]:
     start = 352 if two else 256
     b, c, d, x, y, z = struct.unpack_from(order + "6" + real, head, start)
     pixdim = struct.unpack_from(order + "4" + real, head, 104 if two else 76)
-    a = float(np.sqrt(max(0.0, 1.0 - b * b - c * c - d * d)))
+    rest = 1.0 - b * b - c * c - d * d
+    # A float32 half turn leaves a rest of rounding only: its root would tilt the volume by half a milliradian.
+    a = float(np.sqrt(rest)) if rest > 3 * np.finfo(np.float32).eps else 0.0
     rotation = np.array([
         [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
         [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
