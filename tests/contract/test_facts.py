@@ -1,4 +1,4 @@
-"""What you learn here: every fact has a stream, a subject, readers that really read it, and an example that survives the wire."""
+"""What you learn here: every fact has a stream, a subject, readers that really read it, and survives the wire."""
 
 from __future__ import annotations
 

@@ -74,12 +74,7 @@ class S3Objects:
         while True:
             try:
                 await asyncio.to_thread(self._make_bucket)
-            except InvalidResponseError as error:  # rclone's answer to a GET of what is not there
-            if getattr(error, "_code", 0) == NOT_FOUND:
-                raise DataLoss("an object that a row refers to is not in the store") from None
-            if attempt == ATTEMPTS - 1:
-                raise Unavailable("the object store refused") from None
-        except (MinioException, urllib3.exceptions.HTTPError, OSError):
+            except (MinioException, urllib3.exceptions.HTTPError, OSError):
                 await asyncio.sleep(0.5)
             else:
                 return
