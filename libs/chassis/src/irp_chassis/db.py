@@ -7,25 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.message import Message
-from irp_kernel.errors import AlreadyExists
+from irp_kernel.errors import Aborted, AlreadyExists
 from opentelemetry import propagate
 from sqlalchemy import MetaData, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql import Executable
 
 from irp_chassis.facts import fact_id, kind_of
 from irp_chassis.failpoints import AFTER_COMMIT, pass_failpoint
 
+CONFLICTS = {"40001", "40P01"}  # PostgreSQL: serialization failure, deadlock
 BUSY_TIMEOUT_MS = 30_000  # ms that a SQLite writer waits for another
 
 
@@ -147,13 +148,15 @@ class Database:
 
         Raises:
             AlreadyHandled: another attempt at the same delivery won; nothing of this one is kept.
+            Aborted: another transaction changed the same rows (PostgreSQL); nothing of this one is kept.
         """
         delivery = current_delivery.get() if mark else None
-        async with self.engine.begin() as connection:
-            transaction = Transaction(connection, self.metadata)
-            yield transaction
-            if delivery is not None and not delivery.marked:
-                await transaction.mark(delivery)
+        with _conflicts_as_aborted():
+            async with self.engine.begin() as connection:
+                transaction = Transaction(connection, self.metadata)
+                yield transaction
+                if delivery is not None and not delivery.marked:
+                    await transaction.mark(delivery)
         if delivery is not None:
             delivery.marked = True
         pass_failpoint(AFTER_COMMIT)
@@ -179,11 +182,23 @@ class Database:
         await self.engine.dispose()
 
 
+@contextmanager
+def _conflicts_as_aborted() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", "") in CONFLICTS:
+            raise Aborted from None
+        raise
+
+
 def _engine(url: str) -> AsyncEngine:
-    engine = create_async_engine(url, pool_pre_ping=not url.startswith("sqlite"))
-    if engine.dialect.name == "sqlite":
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    if not url.startswith("sqlite"):
+        # The default, READ COMMITTED, loses concurrent read-modify-writes without an error.
+        return create_async_engine(url, pool_pre_ping=True, isolation_level="REPEATABLE READ")
+    engine = create_async_engine(url)
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
 
 

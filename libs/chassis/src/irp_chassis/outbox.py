@@ -8,6 +8,7 @@ from typing import Any
 
 import nats.errors
 import structlog
+from irp_kernel.errors import Aborted
 from nats.js.errors import APIError
 from sqlalchemy import Delete, Row, Select, select
 
@@ -37,7 +38,7 @@ class OutboxRelay:
             try:
                 while await self.publish_batch():
                     pass
-            except (nats.errors.Error, APIError, OSError, TimeoutError) as error:
+            except (nats.errors.Error, APIError, OSError, TimeoutError, Aborted) as error:
                 self._log.warning("facts_waiting", error=type(error).__name__)
                 await asyncio.sleep(0.5)
             try:

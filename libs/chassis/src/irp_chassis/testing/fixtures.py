@@ -16,7 +16,7 @@ from irp_chassis.db import Database
 from irp_chassis.objects import S3Objects
 from irp_chassis.settings import ServiceSettings
 from irp_chassis.tables import new_metadata
-from irp_chassis.testing.parts import NatsPart, S3Part
+from irp_chassis.testing.parts import NatsPart, PostgresPart, S3Part
 from irp_chassis.testing.twins import InMemoryObjects
 
 
@@ -77,11 +77,39 @@ def metadata() -> MetaData:
     return new_metadata()
 
 
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresPart]:
+    """A real PostgreSQL, where one is installed."""
+    try:
+        part = PostgresPart(tmp_path_factory.mktemp("postgres"))
+    except FileNotFoundError:
+        pytest.skip("PostgreSQL is not installed here")
+    part.start()
+    yield part
+    part.stop()
+
+
 @pytest.fixture
 async def database(tmp_path: Path, metadata: MetaData) -> AsyncIterator[Database]:
     """A fresh SQLite database with the tables of `metadata`."""
     database = Database(f"sqlite+aiosqlite:///{tmp_path}/test.db", metadata)
     async with database.engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    yield database
+    await database.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def either_database(
+    request: pytest.FixtureRequest, tmp_path: Path, metadata: MetaData
+) -> AsyncIterator[Database]:
+    """SQLite and PostgreSQL, one after the other: the same tests for both."""
+    url = f"sqlite+aiosqlite:///{tmp_path}/either.db"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_server").url
+    database = Database(url, metadata)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(metadata.drop_all)
         await connection.run_sync(metadata.create_all)
     yield database
     await database.close()

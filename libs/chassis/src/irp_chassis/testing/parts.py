@@ -44,14 +44,14 @@ def rclone_binary() -> str:
 class Part:
     """A process of the house that tests can kill and start again on the same port and folder."""
 
-    def __init__(self, command: list[str], port: int, log: Path) -> None:
-        self._command, self.port, self._log = command, port, log
+    def __init__(self, command: list[str], port: int, log: Path, *, user: str | None = None) -> None:
+        self._command, self.port, self._log, self._user = command, port, log, user
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start and wait until the port answers."""
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, user=self._user)
         until = time.monotonic() + WAIT_S
         while time.monotonic() < until:
             with socket.socket() as probe:
@@ -99,3 +99,37 @@ class S3Part(Part):
         command = [rclone_binary(), "serve", "s3", "--auth-key", keys, "--addr", self.endpoint]
         command += ["--vfs-cache-mode", "off", "--config", os.devnull, str(self.folder)]
         super().__init__(command, port, folder / "s3.log")
+
+
+class PostgresPart(Part):
+    """PostgreSQL, where one is installed."""
+
+    def __init__(self, folder: Path) -> None:
+        # PostgreSQL refuses to run as root
+        user = "nobody" if os.geteuid() == 0 else None
+        port, data = free_port(), folder / "postgres"
+        data.mkdir()
+        if user:
+            shutil.chown(data, user)
+            for parent in folder.parents[:-1]:
+                parent.chmod(parent.stat().st_mode | 0o011)
+            folder.chmod(0o711)
+        command = [postgres_binary("initdb"), "-D", str(data), "-U", "irp", "--auth=trust", "--no-sync"]
+        subprocess.run(command, check=True, capture_output=True, user=user)
+        serve = [postgres_binary("postgres"), "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", str(data)]
+        super().__init__(serve, port, folder / "postgres.log", user=user)
+        self.url = f"postgresql+asyncpg://irp@127.0.0.1:{port}/postgres"
+
+
+def postgres_binary(name: str) -> str:
+    """A program of PostgreSQL: on PATH, or where Debian puts it.
+
+    Raises:
+        FileNotFoundError: none is installed.
+    """
+    found = shutil.which(name)
+    if not found:
+        found = next((str(path) for path in sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))), None)
+    if not found:
+        raise FileNotFoundError(f"{name} is not installed")
+    return found

@@ -1,0 +1,209 @@
+"""What you learn here: how errors look outside, that their cause never does, and how deadlines are passed on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import grpc.aio
+import httpx
+import pytest
+from fastapi import FastAPI
+from irp.common.v1 import operations_service_pb2 as pb
+from irp.common.v1 import operations_service_pb2_grpc as pb_grpc
+from irp_chassis.auth import LIFETIME_S, Caller, TokenMinter, TokenVerifier, act_as
+from irp_chassis.http import Readiness, create_app
+from irp_chassis.rpc_client import RpcClient, service_config
+from irp_chassis.rpc_server import RpcServer, deadline
+from irp_chassis.settings import ServiceSettings
+from irp_chassis.verdicts import TABLE, RemoteError
+from irp_kernel.errors import Code, GeometryMismatch, ResourceExhausted, TooLarge, Unauthenticated
+from pydantic import BaseModel
+
+
+class Body(BaseModel):
+    number: int
+
+
+def an_app() -> FastAPI:
+    app = create_app("test", "0", Readiness())
+
+    @app.get("/mismatch")
+    async def mismatch() -> None:
+        raise GeometryMismatch("shapes differ", expected=3, found=4)
+
+    @app.get("/crash")
+    async def crash() -> None:
+        raise ValueError("Doe^John 19700101")
+
+    @app.get("/full")
+    async def full() -> None:
+        raise ResourceExhausted
+
+    @app.get("/large")
+    async def large() -> None:
+        raise TooLarge
+
+    @app.post("/body")
+    async def body(body: Body) -> None:
+        return None
+
+    return app
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(an_app(), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "reason"),
+    [
+        ("GET", "/mismatch", 400, "GEOMETRY_MISMATCH"),
+        ("GET", "/full", 429, "RESOURCE_EXHAUSTED"),
+        ("GET", "/large", 413, "TOO_LARGE"),
+        ("GET", "/crash", 500, "INTERNAL"),
+        ("GET", "/nowhere", 404, "NOT_FOUND"),
+        ("DELETE", "/full", 405, "METHOD_NOT_ALLOWED"),
+        ("POST", "/body", 422, "BODY_NOT_VALID"),
+    ],
+)
+async def test_every_error_is_a_problem_that_says_what_to_do(
+    client: httpx.AsyncClient, method: str, path: str, status: int, reason: str
+) -> None:
+    answer = await client.request(method, path, json={"number": "Doe^John"} if method == "POST" else None)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert body["reason"] == reason
+    assert body["status"] == status
+    assert body["advice"]
+    assert "Doe" not in answer.text
+
+
+async def test_a_full_queue_says_when_to_come_back(client: httpx.AsyncClient) -> None:
+    assert int((await client.get("/full")).headers["retry-after"]) >= 1
+
+
+async def test_readiness_names_the_part_that_is_down() -> None:
+    readiness = Readiness()
+
+    async def down() -> None:
+        raise ConnectionError
+
+    async def fine() -> None:
+        return None
+
+    readiness.need("database", fine)
+    readiness.want("events", down)
+    app = create_app("test", "0", readiness)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        degraded = await client.get("/readyz")
+        readiness.need("objects", down)
+        refused = await client.get("/readyz")
+    assert (degraded.status_code, degraded.json()["status"]) == (200, "degraded")
+    assert refused.status_code == 503
+    assert refused.json()["parts"] == {"database": "ok", "objects": "ConnectionError", "events": "ConnectionError"}
+
+
+def test_the_table_knows_every_code() -> None:
+    assert set(TABLE) == set(Code)
+
+
+def test_a_room_token_dies_after_a_minute(key_files: tuple) -> None:
+    private, public = key_files
+    verifier = TokenVerifier.from_file(public)
+    who = Caller(subject="u", project="demo", roles=frozenset({"owner"}))
+    assert verifier.verify(TokenMinter.from_file(private).mint(who)) == who
+    past = TokenMinter(private.read_bytes(), now=lambda: time.time() - LIFETIME_S - 10)
+    with pytest.raises(Unauthenticated):
+        verifier.verify(past.mint(who))
+
+
+def test_only_what_the_proto_calls_idempotent_is_sent_again() -> None:
+    config = service_config([pb.DESCRIPTOR])
+    assert {name["method"] for name in config["methodConfig"][0]["name"]} >= {"ListParked", "ReplayParked"}
+
+
+class Slow(pb_grpc.OperationsServiceServicer):
+    """Answers with what is left of the caller's deadline, or refuses, or crashes."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+
+    async def ListParked(self, request: pb.ListParkedRequest, context: object) -> pb.ListParkedResponse:
+        if self.error:
+            raise self.error
+        left = (deadline.get() or 0) - time.monotonic()
+        return pb.ListParkedResponse(facts=[pb.ParkedFact(failures=round(left))])
+
+
+@pytest.fixture
+async def slow(service_settings: ServiceSettings, minter: TokenMinter) -> AsyncIterator[tuple[Slow, RpcClient]]:
+    server, servicer = RpcServer(service_settings, bind="127.0.0.1:0"), Slow()
+    server.add(pb_grpc.add_OperationsServiceServicer_to_server, servicer)
+    await server.start()
+    client = RpcClient(f"127.0.0.1:{server.port}", minter)
+    act_as(Caller(subject="test", roles=frozenset({"admin"})))
+    yield servicer, client
+    await client.close()
+    await server.stop(0)
+
+
+async def test_a_deadline_is_passed_on_and_never_grows(slow: tuple[Slow, RpcClient]) -> None:
+    _, client = slow
+    act_as(Caller(subject="test"))
+    stub = pb_grpc.OperationsServiceStub(client.channel)
+    answer = await client.call(stub.ListParked, pb.ListParkedRequest(), timeout_s=7)
+    assert answer.facts[0].failures in {6, 7}
+    token = deadline.set(time.monotonic() + 3)
+    answer = await client.call(stub.ListParked, pb.ListParkedRequest(), timeout_s=60)
+    deadline.reset(token)
+    assert answer.facts[0].failures in {2, 3}
+
+
+async def test_a_refusal_keeps_its_reason_across_the_wire_and_a_crash_says_nothing(
+    slow: tuple[Slow, RpcClient],
+) -> None:
+    servicer, client = slow
+    act_as(Caller(subject="test"))
+    stub = pb_grpc.OperationsServiceStub(client.channel)
+    servicer.error = TooLarge("at most 5 bytes", limit=5)
+    with pytest.raises(RemoteError) as refused:
+        await client.call(stub.ListParked, pb.ListParkedRequest())
+    assert (refused.value.reason, refused.value.http_status, refused.value.message) == (
+        "TOO_LARGE",
+        413,
+        "at most 5 bytes",
+    )
+    servicer.error = ValueError("Doe^John")
+    with pytest.raises(RemoteError) as crashed:
+        await client.call(stub.ListParked, pb.ListParkedRequest())
+    assert crashed.value.reason == "INTERNAL"
+    assert "Doe" not in str(crashed.value.__dict__)
+
+
+async def test_a_dead_room_is_unavailable_with_advice(minter: TokenMinter) -> None:
+    client = RpcClient("127.0.0.1:1", minter)
+    act_as(Caller(subject="test"))
+    with pytest.raises(RemoteError) as refused:
+        await client.call(pb_grpc.OperationsServiceStub(client.channel).ListParked, pb.ListParkedRequest(), timeout_s=5)
+    assert refused.value.code in {Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED}
+    await client.close()
+
+
+async def test_health_is_open_to_probes(service_settings: ServiceSettings) -> None:
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    server = RpcServer(service_settings, bind="127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        for serving, expected in ((True, 1), (False, 2)):
+            await server.set_serving(serving)
+            assert (await stub.Check(health_pb2.HealthCheckRequest())).status == expected
+    await server.stop(0)
+    await asyncio.sleep(0)
