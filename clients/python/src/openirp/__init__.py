@@ -1,1 +1,8 @@
-"""The irp command and the SDK."""
+"""OpenIRP for Python: the SDK over the gateway's HTTP API, and the `irp` command. Keeps nothing, decides nothing."""
+
+from openirp.client import Irp
+from openirp.problem import Problem
+from openirp.project import Project
+from openirp.upload import UploadReport, upload
+
+__all__ = ["Irp", "Problem", "Project", "UploadReport", "upload"]

@@ -1,0 +1,108 @@
+"""The gateway, as one object: projects, the model registry, and what an operator asks."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from openirp.problem import Problem
+from openirp.project import Project
+from openirp.transport import Transport
+
+ZIP = "application/zip"
+UPLOAD_S = 300.0  # seconds that pushing a model may take
+
+
+class Irp:
+    """A gateway.
+
+    Args:
+        url: its address.
+        token: bearer token.
+        app: an httpx transport instead of the network, for tests.
+
+    Example:
+        irp = Irp.from_environment()
+        for project in irp.projects(): print(project["id"])
+    """
+
+    def __init__(self, url: str, token: str, app: httpx.BaseTransport | None = None) -> None:
+        self.http = Transport(url, token, app)
+
+    @classmethod
+    def from_environment(cls) -> Irp:
+        """`IRP_URL` and `IRP_TOKEN`, else the house in `IRP_HOME` (default `.irp`).
+
+        Raises:
+            Problem: neither is there.
+        """
+        if url := os.environ.get("IRP_URL"):
+            return cls(url, os.environ.get("IRP_TOKEN", ""))
+        home = Path(os.environ.get("IRP_HOME") or ".irp")
+        try:
+            port = json.loads((home / "run" / "ports.json").read_text())["gateway"]
+            return cls(f"http://127.0.0.1:{port}", (home / "keys" / "token").read_text().strip())
+        except (OSError, ValueError, KeyError):
+            advice = 'Start one with `irp up --detach`, or `eval "$(irp env)"`, or set IRP_URL and IRP_TOKEN.'
+            title = f"IRP_URL is not set and there is no house in {home}"
+            raise Problem(0, {"reason": "NO_HOUSE", "title": title, "advice": advice}) from None
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.http.close()
+
+    def projects(self) -> list[dict[str, Any]]:
+        """The projects you are a member of."""
+        return list(self.http.items("/api/v1/projects"))
+
+    def project(self, name: str) -> Project:
+        """A project by id; nothing is asked yet."""
+        return Project(self.http, name)
+
+    def create_project(self, configuration: dict[str, Any]) -> Project:
+        """Create a project from its configuration document.
+
+        Raises:
+            Problem: 409 it exists; 422 the document does not validate.
+        """
+        made = self.http.json("POST", "/api/v1/projects", configuration)
+        return Project(self.http, str(made.get("id") or configuration["name"]))
+
+    def models(self, name: str | None = None) -> list[dict[str, Any]]:
+        """Model versions in the registry."""
+        return list(self.http.items("/api/v1/models", name=name))
+
+    def push_model(self, bundle: bytes, name: str) -> dict[str, Any]:
+        """Register a MONAI bundle (ZIP) as a new version; the first of its name becomes the champion."""
+        path, headers = "/api/v1/models", {"Content-Type": ZIP}
+        answer = self.http.send(
+            "POST", path, params={"name": name}, content=bundle, headers=headers, timeout=UPLOAD_S, repeat=True
+        )
+        return dict(answer.json())
+
+    def promote_model(self, name: str, version: int) -> dict[str, Any]:
+        """Make a version the champion, if the gate allows."""
+        return dict(self.http.json("POST", f"/api/v1/models/{name}/versions/{version}/promote"))
+
+    def rollback_model(self, name: str) -> dict[str, Any]:
+        """Make the previous champion the champion again."""
+        return dict(self.http.json("POST", f"/api/v1/models/{name}/rollback"))
+
+    def parked(self) -> list[dict[str, Any]]:
+        """Facts that rooms put aside, of every room."""
+        return list(self.http.items("/api/v1/parked"))
+
+    def replay_parked(self, message_ids: list[str]) -> dict[str, Any]:
+        """Hand parked facts to their handlers again; none named = all."""
+        return dict(self.http.json("POST", "/api/v1/parked/replay", {"message_ids": message_ids}))
+
+    def verify(self, *, read: bool = False) -> Iterator[dict[str, Any]]:
+        """Objects that rows refer to and the store does not hold; then one line per room with the number looked at."""
+        answer = self.http.get("/api/v1/verify", accept="application/x-ndjson", read=str(read).lower())
+        for line in answer.text.splitlines():
+            yield json.loads(line)

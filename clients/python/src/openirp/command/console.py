@@ -1,0 +1,86 @@
+"""How the command speaks: one console, tables, progress bars, and complaints in plain words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.panel import Panel
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """A line for people (not for pipes): to standard error, with rich's markup."""
+    err.print(text)
+
+
+def complain(title: str, detail: str, advice: str, small: str) -> None:
+    """What went wrong and what to do, to standard error."""
+    body = Text("\n".join(part for part in (detail, advice) if part))
+    if small:
+        body.append(f"\n{small}", style="dim")
+    err.print(Panel(body, title=Text(title, style="bold red"), title_align="left", border_style="red"))
+
+
+def print_json(value: Any) -> None:
+    """JSON for pipes."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table on standard output."""
+    drawn = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        drawn.add_column(column, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(number(cell)) for cell in row))
+    out.print(drawn)
+
+
+def number(value: Any) -> str:
+    """A cell's text: floats with four significant digits, None as a dash."""
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def counting() -> Progress:
+    """A bar with n of m and the time that is left."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=err,
+    )
+
+
+def flowing() -> Progress:
+    """A bar for work that tells its fraction."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        console=err,
+    )

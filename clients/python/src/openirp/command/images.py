@@ -1,0 +1,105 @@
+"""`irp upload`, `series`, `quality`, `segment`: images in, verdicts and masks out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from openirp.client import Irp
+from openirp.command.console import counting, print_json, say, table
+from openirp.project import JSON, NIFTI, NRRD, SEG
+from openirp.upload import UploadReport, count_files, read_files
+from openirp.upload import upload as send
+
+InProject = Annotated[str, typer.Option("--project", "-p", envvar="IRP_PROJECT", help="Project id.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+series = typer.Typer(no_args_is_help=True, help="Series of a project.")
+FORMATS = {".gz": NIFTI, ".nii": NIFTI, ".nrrd": NRRD, ".dcm": SEG, ".json": JSON}
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command(epilog="Examples:  irp upload scans/ -p study-a  ·  irp upload scans.zip -p study-a")(upload)
+    app.add_typer(series, name="series")
+    app.command(epilog="Example:  irp quality 2.25.123 -p study-a")(quality)
+    app.command(epilog="Example:  irp segment 2.25.123 -p study-a --model cine --slices 4,5 -o mask.nii.gz")(segment)
+
+
+def upload(
+    source: Annotated[Path, typer.Argument(exists=True, help="Folder or ZIP archive with DICOM files.")],
+    project: InProject,
+) -> None:
+    """Send DICOM files; they are de-identified before anything is stored."""
+    total = count_files(source)
+    with counting() as bar:
+        task = bar.add_task("Uploading", total=total)
+
+        def on_files(count: int, report: UploadReport) -> None:
+            bar.update(task, advance=count, description=f"Uploading, {report.sent_bytes / 1e6:.0f} MB")
+
+        report = send(Irp.from_environment().project(project), read_files(source), on_files)
+    rows = [(uid, count, "stored") for uid, count in sorted(report.series.items())]
+    rows += [("-", count, f"refused: {reason}") for reason, count in report.refused.items()]
+    rows += [("-", report.skipped, "not DICOM, not sent")] if report.skipped else []
+    table(f"{report.stored} of {total} files stored", ("series", "files", "outcome"), rows)
+    if report.refused or not report.stored:
+        raise typer.Exit(1)
+    say(f"Next: irp series list -p {project}")
+
+
+@series.command("list", epilog="Example:  irp series list -p study-a")
+def list_(project: InProject, json: AsJson = False) -> None:
+    """Every series with its state."""
+    found = Irp.from_environment().project(project).series()
+    if json:
+        print_json(found)
+        return
+    columns = ("series_uid", "patient", "state", "sequence_class", "shape", "version", "reason")
+    rows = [[one.get(column) or "" for column in columns] for one in found]
+    table(f"{len(rows)} series", columns, rows)
+
+
+def quality(series_uid: str, project: InProject, json: AsJson = False) -> None:
+    """The quality report of a series."""
+    report = Irp.from_environment().project(project).quality(series_uid)
+    if json:
+        print_json(report)
+        return
+    names = sorted(report["parameters"])
+    rows = [["series", *(report["parameters"].get(n) for n in names)]]
+    rows += [[s["slice"], *(s["parameters"].get(n) for n in names)] for s in report["slices"]]
+    table(f"verdict: {report['verdict']}", ("slice", *names), rows)
+
+
+def segment(
+    series_uid: str,
+    project: InProject,
+    model: Annotated[str, typer.Option(help='"name" or "name@version".')] = "cine",
+    slices: Annotated[str, typer.Option(help="For example 0,1,4; default: all.")] = "",
+    frames: Annotated[str, typer.Option(help="For example 0,7; default: all.")] = "",
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="mask.nii.gz, .nrrd, .dcm (SEG) or .json (contours).")
+    ] = Path("mask.nii.gz"),
+) -> None:
+    """Ask the classification server for a mask now."""
+    mask, timing = (
+        Irp.from_environment()
+        .project(project)
+        .segment(series_uid, model, slices=_numbers(slices), frames=_numbers(frames), media_type=format_of(output))
+    )
+    output.write_bytes(mask)
+    spent = ", ".join(f"{name} {ms:.0f} ms" for name, ms in timing.items())
+    say(f"{output} ({len(mask)} bytes)   {spent}")
+
+
+def format_of(path: Path) -> str:
+    """Media type by a file's ending."""
+    if path.suffix not in FORMATS:
+        raise typer.BadParameter(f"the file must end in {', '.join(FORMATS)}")
+    return FORMATS[path.suffix]
+
+
+def _numbers(text: str) -> list[int] | None:
+    return [int(part) for part in text.split(",")] if text else None

@@ -1,0 +1,47 @@
+"""`irp models`: the registry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from openirp.client import Irp
+from openirp.command.console import say, table
+
+app = typer.Typer(no_args_is_help=True, help="The model registry.")
+
+
+@app.command("list")
+def list_() -> None:
+    """Every version, its champion, its figures and its licence."""
+    rows = []
+    for m in Irp.from_environment().models():
+        champion = "champion" if m.get("champion") else ""
+        rows.append((m["name"], m["version"], champion, m["digest"][:12], m.get("created_at"), m.get("licence")))
+    table("models", ("name", "version", "", "digest", "since", "licence of the weights"), rows)
+
+
+@app.command(epilog="Example:  irp models push my_net.zip --name cine")
+def push(
+    bundle: Annotated[Path, typer.Argument(exists=True, help="MONAI bundle as ZIP.")],
+    name: Annotated[str | None, typer.Option(help="Model name [default: the file's name].", show_default=False)] = None,
+) -> None:
+    """Register a bundle as a new version."""
+    model = Irp.from_environment().push_model(bundle.read_bytes(), name or bundle.stem)
+    say(f"{model['name']}@{model['version']}  {model['digest'][:12]}")
+
+
+@app.command()
+def promote(name: str, version: int) -> None:
+    """Make a version the champion, if the gate allows."""
+    Irp.from_environment().promote_model(name, version)
+    say(f"{name}@{version} is the champion.")
+
+
+@app.command()
+def rollback(name: str) -> None:
+    """Make the previous champion the champion again."""
+    model = Irp.from_environment().rollback_model(name)
+    say(f"{name}@{model.get('version')} is the champion again.")

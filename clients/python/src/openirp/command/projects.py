@@ -1,0 +1,65 @@
+"""`irp project`: create, list, show, configure."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from openirp.client import Irp
+from openirp.command.console import print_json, say, table
+
+app = typer.Typer(no_args_is_help=True, help="Projects and their configuration.")
+TEMPLATES = ("myocarditis",)
+
+
+def template(name: str) -> dict[str, Any]:
+    """A configuration that ships with the SDK.
+
+    Raises:
+        typer.BadParameter: there is none of this name.
+    """
+    if name not in TEMPLATES:
+        raise typer.BadParameter(f"templates are: {', '.join(TEMPLATES)}")
+    text = resources.files("openirp.templates").joinpath(f"{name}.yaml").read_text()
+    return dict(yaml.safe_load(text))
+
+
+@app.command(epilog="Example:  irp project create study-a --template myocarditis")
+def create(
+    name: Annotated[str, typer.Argument(help="Slug: the project's id.")],
+    from_template: Annotated[str | None, typer.Option("--template", help="myocarditis")] = None,
+    config: Annotated[Path | None, typer.Option(help="Your configuration document (YAML or JSON).")] = None,
+) -> None:
+    """Create a project from a template or a file."""
+    if (from_template is None) == (config is None):
+        raise typer.BadParameter("say either --template NAME or --config FILE")
+    document = template(from_template) if from_template else yaml.safe_load((config or Path()).read_text())
+    project = Irp.from_environment().create_project({**document, "name": name})
+    say(f"Project [bold]{project.name}[/bold] is there. Next: irp upload FOLDER --project {project.name}")
+
+
+@app.command("list")
+def list_() -> None:
+    """Projects you are a member of."""
+    rows = [(p["id"], p.get("title", ""), p.get("revision", "")) for p in Irp.from_environment().projects()]
+    table("projects", ("id", "title", "revision"), rows)
+
+
+@app.command()
+def show(name: Annotated[str, typer.Argument(help="Project id.")]) -> None:
+    """The configuration document at its newest revision."""
+    print_json(Irp.from_environment().project(name).configuration())
+
+
+@app.command()
+def configure(
+    name: Annotated[str, typer.Argument(help="Project id.")],
+    config: Annotated[Path, typer.Option(help="The new configuration document (YAML or JSON).")],
+) -> None:
+    """Give the project a new configuration revision."""
+    answer = Irp.from_environment().project(name).configure({**yaml.safe_load(config.read_text()), "name": name})
+    say(f"Revision {answer.get('revision', '')} holds from now on.")

@@ -1,0 +1,69 @@
+"""`irp train`: start a run and watch it learn."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from openirp.client import Irp
+from openirp.command.console import flowing, say, table
+from openirp.command.images import InProject
+from openirp.project import Project
+
+app = typer.Typer(no_args_is_help=True, help="Training runs.")
+
+
+@app.command(epilog="Example:  irp train start -p study-a --model cine --base cine --watch")
+def start(
+    project: InProject,
+    model: Annotated[str, typer.Option(help="Model that gets the new version.")] = "cine",
+    base: Annotated[str, typer.Option(help='Start from "name" or "name@version"; empty = from scratch.')] = "cine",
+    recipe: Annotated[str, typer.Option(help="Recipe as JSON; missing keys take defaults.")] = "{}",
+    promote: Annotated[bool, typer.Option(help="Promote if the gate allows.")] = True,
+    watching: Annotated[bool, typer.Option("--watch", help="Stay and watch.")] = False,
+) -> None:
+    """Queue a run on the project's accepted masks."""
+    one = Irp.from_environment().project(project)
+    run = one.start_run(model, base=base, recipe=json.loads(recipe), promote=promote)
+    say(f"Run {run['id']} is {run['state']}.")
+    if watching:
+        _conclude(follow(one, run["id"]))
+
+
+@app.command()
+def watch(project: InProject, run: str) -> None:
+    """Follow a run until it ends; exit code 1 if it did not succeed."""
+    _conclude(follow(Irp.from_environment().project(project), run))
+
+
+@app.command("list")
+def list_(project: InProject) -> None:
+    """Every run."""
+    rows = [(r["id"], r["state"], r.get("model"), r.get("created_at")) for r in _runs(project)]
+    table("runs", ("id", "state", "model", "since"), rows)
+
+
+def _runs(project: str) -> list[dict[str, Any]]:
+    return Irp.from_environment().project(project).runs()
+
+
+def follow(project: Project, run_id: str) -> dict[str, Any]:
+    """Draw a run's progress until it ends; its last state."""
+    run: dict[str, Any] = {}
+    with flowing() as bar:
+        task = bar.add_task("Waiting", total=1.0)
+        for run in project.watch_run(run_id):
+            progress = run.get("progress") or {}
+            latest = {m["name"]: m["value"] for m in run.get("metrics", [])}
+            words = "  ".join(f"{name} {value:.3f}" for name, value in sorted(latest.items()))
+            bar.update(task, completed=progress.get("fraction", 0.0), description=f"{progress.get('step', '')}  {words}")
+    return run
+
+
+def _conclude(run: dict[str, Any]) -> None:
+    said = "promoted" if run.get("promoted") else "not promoted"
+    say(f"Run {run.get('id')} {run.get('state')}; {said}. {run.get('message', '')}")
+    if run.get("state") != "succeeded":
+        raise typer.Exit(1)

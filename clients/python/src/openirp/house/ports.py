@@ -1,0 +1,84 @@
+"""Which port each door of the house has: by `IRP_*_PORT`, counted from the gateway's, or free ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from openirp.house.layout import ROOMS
+from openirp.house.trouble import HouseTrouble
+
+GATEWAY_PORT = 8080
+LOOPBACK = "127.0.0.1"
+
+# Door -> distance from the gateway's port, so that one setting moves a whole house.
+_DOORS = ["gateway", "nats", "s3", "oip", "dicom"]
+_DOORS += [f"{room}_http" for room in ROOMS if room != "gateway"] + [f"{room}_rpc" for room in ROOMS]
+DOORS: tuple[str, ...] = tuple(_DOORS)
+
+Ports = dict[str, int]
+
+
+def choose_ports(mode: str, remembered: Path, environment: Mapping[str, str] | None = None) -> Ports:
+    """A port per door.
+
+    Args:
+        mode: "fixed" = settings and defaults; "auto" = the remembered ports if all are free, else free ones.
+        remembered: JSON file of the last run's ports.
+        environment: where `IRP_<DOOR>_PORT` is looked up; default `os.environ`.
+
+    Raises:
+        HouseTrouble: a chosen port is taken by another program.
+    """
+    settings = os.environ if environment is None else environment
+    if mode == "auto":
+        old = read_ports(remembered)
+        ports = old if set(old) == set(DOORS) and not any(map(taken, old.values())) else _free(len(DOORS))
+        return {**ports, **_set_by_hand(settings)}
+    base = int(settings.get("IRP_GATEWAY_PORT") or GATEWAY_PORT)
+    ports = {door: base + distance for distance, door in enumerate(DOORS)} | _set_by_hand(settings)
+    for door, port in ports.items():
+        if taken(port):
+            raise HouseTrouble(
+                f"port {port} ({door}) is used by another program",
+                f"set IRP_{door.upper()}_PORT, move the house with IRP_GATEWAY_PORT, or say IRP_PORTS=auto",
+            )
+    return ports
+
+
+def read_ports(path: Path) -> Ports:
+    """Ports of the last run, or none."""
+    try:
+        return {str(door): int(port) for door, port in json.loads(path.read_text()).items()}
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def taken(port: int) -> bool:
+    """True if somebody listens on (or holds) the port of the loopback address."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return True
+    return False
+
+
+def _set_by_hand(settings: Mapping[str, str]) -> Ports:
+    named = {door: settings.get(f"IRP_{door.upper()}_PORT") for door in DOORS}
+    return {door: int(port) for door, port in named.items() if port}
+
+
+def _free(count: int) -> Ports:
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind((LOOPBACK, 0))
+        return {door: int(probe.getsockname()[1]) for door, probe in zip(DOORS, probes, strict=True)}
+    finally:
+        for probe in probes:
+            probe.close()

@@ -1,0 +1,197 @@
+"""One project of a gateway: images in, masks and evidence out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from openirp.stow import multipart
+from openirp.transport import Transport
+
+NIFTI, NRRD, SEG, JSON = "application/x-nifti", "application/x-nrrd", "application/dicom", "application/json"
+SEGMENT_S = 120.0  # seconds that a live answer may take
+STOW_S = 300.0
+RUN_ENDED = frozenset({"succeeded", "failed", "cancelled"})
+
+
+class Project:
+    """A project; methods raise `Problem` on any refusal."""
+
+    def __init__(self, http: Transport, name: str) -> None:
+        self.http, self.name = http, name
+        self.path = f"/api/v1/projects/{name}"
+
+    def configuration(self) -> dict[str, Any]:
+        """The document at its newest revision, with `revision` beside it."""
+        return dict(self.http.json("GET", self.path))
+
+    def configure(self, configuration: dict[str, Any]) -> dict[str, Any]:
+        """Replace the document: a new revision."""
+        return dict(self.http.json("PUT", self.path, configuration))
+
+    # Images
+
+    def stow(self, files: Iterable[bytes]) -> dict[str, Any]:
+        """Store DICOM files (STOW-RS); PS3.18's answer as DICOM JSON, refused instances in 00081198.
+
+        Safe to repeat: an instance that is there already is a success.
+        """
+        body, media_type = multipart(files)
+        headers = {"Content-Type": media_type, "Accept": "application/dicom+json"}
+        path = f"{self.path}/dicom-web/studies"
+        answer = self.http.send("POST", path, content=body, headers=headers, timeout=STOW_S, repeat=True)
+        return dict(answer.json())
+
+    def series(self) -> list[dict[str, Any]]:
+        """Every series with its state."""
+        return list(self.http.items(f"{self.path}/series"))
+
+    def one_series(self, uid: str) -> dict[str, Any]:
+        """State of one series."""
+        return dict(self.http.json("GET", f"{self.path}/series/{uid}"))
+
+    def volume(self, uid: str, media_type: str = NRRD) -> bytes:
+        """The image of a series on its own grid, as NRRD or NIfTI."""
+        return self.http.get(f"{self.path}/series/{uid}/volume", accept=media_type).content
+
+    def rejections(self) -> list[dict[str, Any]]:
+        """Why instances or series were refused."""
+        return list(self.http.items(f"{self.path}/rejections"))
+
+    def quality(self, uid: str) -> dict[str, Any]:
+        """The quality report of a series."""
+        return dict(self.http.json("GET", f"{self.path}/series/{uid}/quality"))
+
+    def rate(self, uid: str, stars: int, form: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Rate a series with 1 to 5 stars and the project's form."""
+        body = {"stars": stars, "form": form or {}}
+        return dict(self.http.json("POST", f"{self.path}/series/{uid}/ratings", body))
+
+    # Masks
+
+    def segment(
+        self,
+        uid: str,
+        model: str,
+        *,
+        slices: list[int] | None = None,
+        frames: list[int] | None = None,
+        media_type: str = NRRD,
+    ) -> tuple[bytes, dict[str, float]]:
+        """Ask the classification server now: (mask, milliseconds per stage)."""
+        body = {"model": model, "slices": slices, "frames": frames}
+        path = f"{self.path}/series/{uid}/segment"
+        headers = {"Accept": media_type}
+        answer = self.http.send("POST", path, json=body, headers=headers, timeout=SEGMENT_S, repeat=True)
+        return answer.content, server_timing(answer.headers.get("Server-Timing", ""))
+
+    def propose(self, uid: str, model: str) -> dict[str, Any]:
+        """Ask for a proposal of the whole series, as a job."""
+        return dict(self.http.json("POST", f"{self.path}/series/{uid}/proposals", {"model": model}) or {})
+
+    def segmentations(self, uid: str) -> list[dict[str, Any]]:
+        """Every version of every mask of a series, newest last."""
+        return list(self.http.items(f"{self.path}/series/{uid}/segmentations"))
+
+    def put_mask(
+        self,
+        uid: str,
+        mask: bytes,
+        *,
+        media_type: str = NRRD,
+        state: str = "draft",
+        label_table: dict[str, Any] | None = None,
+        annotated: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Send a mask file (NIfTI, NRRD, DICOM SEG) or contours (JSON); the new version.
+
+        Args:
+            uid: SeriesInstanceUID.
+            mask: the file.
+            media_type: of the file.
+            state: "draft", "submitted" or "accepted".
+            label_table: value -> {"name": ...}; needed for NIfTI.
+            annotated: structure -> what was looked at; what is not listed is unknown.
+        """
+        fields = {"label_table": json.dumps(label_table)} if label_table else {}
+        if annotated:
+            fields["annotated"] = json.dumps(annotated)
+        files = {"mask": (_FILE_NAMES[media_type], mask, media_type)}
+        path = f"{self.path}/series/{uid}/segmentations"
+        answer = self.http.send("POST", path, params={"state": state}, data=fields, files=files, repeat=True)
+        return dict(answer.json())
+
+    def export(self, uid: str, segmentation: str, media_type: str = SEG) -> bytes:
+        """One version of a mask, as DICOM SEG, NIfTI, NRRD or contours."""
+        return self.http.get(f"{self.path}/series/{uid}/segmentations/{segmentation}", accept=media_type).content
+
+    def review(self, uid: str, segmentation: str, state: str) -> dict[str, Any]:
+        """Move a version to "submitted", "accepted" or "rejected"."""
+        path = f"{self.path}/series/{uid}/segmentations/{segmentation}/review"
+        return dict(self.http.json("POST", path, {"state": state}))
+
+    # Learning
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Training runs, newest last."""
+        return list(self.http.items(f"{self.path}/training/runs"))
+
+    def start_run(
+        self, model: str, *, base: str = "", recipe: dict[str, Any] | None = None, promote: bool = True, key: str = ""
+    ) -> dict[str, Any]:
+        """Queue a training run; the same key is the same run."""
+        body = {"model": model, "base": base, "recipe": recipe or {}, "promote": promote, "request_id": key}
+        return dict(self.http.json("POST", f"{self.path}/training/runs", body, repeat=bool(key)))
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        """One training run with metrics, gate and result."""
+        return dict(self.http.json("GET", f"{self.path}/training/runs/{run_id}"))
+
+    def watch_run(self, run_id: str) -> Iterator[dict[str, Any]]:
+        """The run, each time it changes, until it ends."""
+        path = f"{self.path}/training/runs/{run_id}/events"
+        yield from self.http.events(path, ended=lambda run: run.get("state") in RUN_ENDED)
+
+    # Evidence
+
+    def push_clinical(self, body: bytes, media_type: str) -> dict[str, Any]:
+        """Send clinical values: a FHIR bundle (`application/fhir+json`) or a table (`text/csv`)."""
+        door = "fhir" if "fhir" in media_type else "table"
+        headers = {"Content-Type": media_type}
+        answer = self.http.send("POST", f"{self.path}/clinical/{door}", content=body, headers=headers, repeat=True)
+        return dict(answer.json())
+
+    def start_extraction(self) -> dict[str, Any]:
+        """Extract features of every accepted mask that has none yet."""
+        return dict(self.http.json("POST", f"{self.path}/radiomics/extractions", {}))
+
+    def extraction(self, extraction_id: str) -> dict[str, Any]:
+        """State of an extraction."""
+        return dict(self.http.json("GET", f"{self.path}/radiomics/extractions/{extraction_id}"))
+
+    def features(self, form: str = "csv") -> bytes:
+        """The tidy table: "csv", "json" or "parquet"."""
+        return self.http.get(f"{self.path}/radiomics/features.{form}", accept="*/*").content
+
+    def heatmap(self, form: str = "png", features: int | None = None) -> bytes:
+        """The clustered heat-map: "png", "svg" or "json"."""
+        return self.http.get(f"{self.path}/radiomics/heatmap.{form}", accept="*/*", features=features).content
+
+    def function(self) -> list[dict[str, Any]]:
+        """Volumes and ejection fraction per series."""
+        return list(self.http.items(f"{self.path}/radiomics/function"))
+
+
+_FILE_NAMES = {NIFTI: "mask.nii.gz", NRRD: "mask.nrrd", SEG: "mask.dcm", JSON: "contours.json"}
+
+
+def server_timing(header: str) -> dict[str, float]:
+    """`Server-Timing: locate;dur=3.1, segment;dur=9` -> milliseconds by name."""
+    found = {}
+    for entry in header.split(","):
+        name, *parameters = (part.strip() for part in entry.split(";"))
+        for parameter in parameters:
+            if parameter.startswith("dur="):
+                found[name] = float(parameter[4:])
+    return found

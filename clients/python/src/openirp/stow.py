@@ -1,0 +1,43 @@
+"""STOW-RS bodies: several DICOM files in one request. Source: PS3.18 10.5."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from typing import Any
+
+DICOM = "application/dicom"
+_REASONS = {
+    0x0110: "processing failure",
+    0x0122: "this kind of object is not taken here",
+    0xA700: "out of resources",
+    0xA900: "the file's content does not fit its kind",
+    0xC000: "it cannot be understood",
+}
+
+
+def multipart(files: Iterable[bytes]) -> tuple[bytes, str]:
+    """(body, media type) of one request."""
+    boundary = secrets.token_hex(16)
+    parts = [b"--%s\r\nContent-Type: application/dicom\r\n\r\n%s\r\n" % (boundary.encode(), file) for file in files]
+    body = b"".join(parts) + b"--%s--\r\n" % boundary.encode()
+    return body, f'multipart/related; type="{DICOM}"; boundary={boundary}'
+
+
+def stored_series(answer: dict[str, Any]) -> list[str]:
+    """SeriesInstanceUID of each stored instance, from the RetrieveURLs of STOW's answer."""
+    found = []
+    for item in answer.get("00081199", {}).get("Value", []):
+        url = str((item.get("00081190", {}).get("Value") or [""])[0])
+        found.append(url.partition("/series/")[2].partition("/")[0])
+    return found
+
+
+def refusals(answer: dict[str, Any]) -> list[str]:
+    """Why instances were refused, in words; one per instance."""
+    return [_reason(item) for item in answer.get("00081198", {}).get("Value", [])]
+
+
+def _reason(item: dict[str, Any]) -> str:
+    code = int((item.get("00081197", {}).get("Value") or [0])[0])
+    return _REASONS.get(code) or _REASONS.get(code & 0xFF00) or f"failure reason {code:#06x}"

@@ -1,0 +1,1 @@
+"""Project configurations to begin with; `irp project create NAME --template ...`."""

@@ -1,0 +1,124 @@
+"""HTTP with the house's habits: bearer token, problems raised, patience while a server restarts, server-sent events."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import httpx
+
+from openirp.problem import Problem
+
+TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+ATTEMPTS = 5  # of a request that may be repeated
+PAUSE_S = 0.5  # before the second attempt; doubled each time
+AGAIN = frozenset({429, 502, 503, 504})
+
+
+class Transport:
+    """One connection pool to one gateway.
+
+    Args:
+        url: the gateway's address.
+        token: bearer token.
+        app: an httpx transport instead of the network, for tests.
+    """
+
+    def __init__(self, url: str, token: str, app: httpx.BaseTransport | None = None) -> None:
+        self.url = url.rstrip("/")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT, transport=app, trust_env=False)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def get(self, path: str, *, accept: str = "application/json", **params: Any) -> httpx.Response:
+        """GET; repeated while the server is away."""
+        return self.send("GET", path, headers={"Accept": accept}, params=_told(params))
+
+    def send(self, method: str, path: str, *, repeat: bool | None = None, **arguments: Any) -> httpx.Response:
+        """Send a request.
+
+        Args:
+            method: HTTP method.
+            path: below the gateway's address.
+            repeat: try again when there is no answer or 429/502/503/504; default: GET, PUT and DELETE.
+            arguments: as for httpx.
+
+        Raises:
+            Problem: any error status, or no answer.
+        """
+        attempts = ATTEMPTS if (repeat if repeat is not None else method in {"GET", "PUT", "DELETE"}) else 1
+        for attempt in range(attempts):
+            last = attempt == attempts - 1
+            try:
+                answer = self._http.request(method, path, **arguments)
+            except httpx.TransportError as error:
+                if last:
+                    raise Problem.silence(self.url, error) from None
+            else:
+                if answer.status_code < httpx.codes.BAD_REQUEST:
+                    return answer
+                if last or answer.status_code not in AGAIN:
+                    raise Problem.of(answer)
+            time.sleep(PAUSE_S * 2**attempt)
+        raise AssertionError  # the last attempt returns or raises
+
+    def json(self, method: str, path: str, body: Any = None, **arguments: Any) -> Any:
+        """Send JSON, read JSON."""
+        if body is not None:
+            arguments["json"] = body
+        answer = self.send(method, path, **arguments)
+        return answer.json() if answer.content else None
+
+    def items(self, path: str, name: str = "items", **params: Any) -> Iterator[dict[str, Any]]:
+        """Every item of a list that pages with a cursor."""
+        cursor = ""
+        while True:
+            page = self.get(path, cursor=cursor or None, **params).json()
+            yield from page[name]
+            cursor = page.get("next_cursor") or page.get("next") or ""
+            if not cursor:
+                return
+
+    def events(self, path: str, *, ended: Callable[[dict[str, Any]], bool]) -> Iterator[dict[str, Any]]:
+        """Server-sent events as JSON objects until `ended` says so; reconnects when the line breaks.
+
+        Raises:
+            Problem: the gateway refuses, or stays away.
+        """
+        silent = 0
+        while True:
+            try:
+                for event in self._listen(path):
+                    silent = 0
+                    yield event
+                    if ended(event):
+                        return
+            except httpx.TransportError as error:
+                if silent == ATTEMPTS:
+                    raise Problem.silence(self.url, error) from None
+            silent += 1
+            time.sleep(PAUSE_S * 2 ** min(silent, ATTEMPTS))
+
+    def _listen(self, path: str) -> Iterator[dict[str, Any]]:
+        timeout = httpx.Timeout(60.0, connect=5.0)
+        headers = {"Accept": "text/event-stream"}
+        with self._http.stream("GET", path, headers=headers, timeout=timeout) as answer:
+            if answer.status_code >= httpx.codes.BAD_REQUEST:
+                answer.read()
+                raise Problem.of(answer)
+            data: list[str] = []
+            for line in answer.iter_lines():
+                if line.startswith("data:"):
+                    data.append(line[5:].removeprefix(" "))
+                elif not line and data:
+                    yield json.loads("\n".join(data))
+                    data = []
+
+
+def _told(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if value is not None}
