@@ -12,6 +12,8 @@ import pytest
 from fastapi import FastAPI
 from irp.common.v1 import operations_service_pb2 as pb
 from irp.common.v1 import operations_service_pb2_grpc as pb_grpc
+from irp.ingest.v1 import ingest_service_pb2 as ingest_pb
+from irp.ingest.v1 import ingest_service_pb2_grpc as ingest_pb_grpc
 from irp_chassis.auth import LIFETIME_S, Caller, TokenMinter, TokenVerifier, act_as
 from irp_chassis.http import Readiness, create_app
 from irp_chassis.rpc_client import RpcClient, service_config
@@ -207,3 +209,31 @@ async def test_health_is_open_to_probes(service_settings: ServiceSettings) -> No
             assert (await stub.Check(health_pb2.HealthCheckRequest())).status == expected
     await server.stop(0)
     await asyncio.sleep(0)
+
+
+class Patient(ingest_pb_grpc.IngestServiceServicer):
+    """Reads a stream to its end."""
+
+    async def StoreInstances(self, request_iterator: AsyncIterator[object], context: object) -> object:
+        async for _ in request_iterator:
+            pass
+        return ingest_pb.StoreInstancesResponse()
+
+
+async def test_what_breaks_a_request_stream_is_what_the_caller_hears(
+    service_settings: ServiceSettings, minter: TokenMinter
+) -> None:
+    server = RpcServer(service_settings, bind="127.0.0.1:0")
+    server.add(ingest_pb_grpc.add_IngestServiceServicer_to_server, Patient())
+    await server.start()
+    client = RpcClient(f"127.0.0.1:{server.port}", minter)
+    act_as(Caller(subject="test"))
+
+    async def pieces() -> AsyncIterator[ingest_pb.StoreInstancesRequest]:
+        yield ingest_pb.StoreInstancesRequest(begin=True)
+        raise TooLarge("at most 1 byte")
+
+    with pytest.raises(TooLarge):
+        await client.call(ingest_pb_grpc.IngestServiceStub(client.channel).StoreInstances, pieces(), timeout_s=5)
+    await client.close()
+    await server.stop(0)

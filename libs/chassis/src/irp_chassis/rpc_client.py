@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
@@ -52,11 +53,17 @@ class RpcClient:
 
         Raises:
             RemoteError: the room refused or failed; carries its reason.
+            Exception: whatever the iterator raised; the room sees a cancelled call.
         """
+        source = _Remembering(request) if isinstance(request, AsyncIterable) else None
         try:
-            return await method(request, metadata=self._metadata(), timeout=_left(timeout_s))
+            return await method(source or request, metadata=self._metadata(), timeout=_left(timeout_s))
         except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from None
+            raise (source.error if source and source.error else from_rpc_error(error)) from None
+        except asyncio.CancelledError:
+            if source and source.error:
+                raise source.error from None
+            raise
 
     async def stream(
         self, method: Any, request: Any | AsyncIterable[Any], *, timeout_s: float | None = None
@@ -83,6 +90,26 @@ class RpcClient:
         carrier: dict[str, str] = {}
         propagate.inject(carrier)
         return (("authorization", f"Bearer {self._minter.mint(caller())}"), *carrier.items())
+
+
+class _Remembering:
+    """An async iterator that remembers why it broke: gRPC would only say "cancelled"."""
+
+    def __init__(self, source: AsyncIterable[Any]) -> None:
+        self._source = aiter(source)
+        self.error: Exception | None = None
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            return await anext(self._source)
+        except StopAsyncIteration:
+            raise
+        except Exception as error:
+            self.error = error
+            raise
 
 
 def service_config(files: Iterable[FileDescriptor]) -> dict[str, Any]:

@@ -1,0 +1,176 @@
+"""The configuration document of a project: what people write, checked, and made canonical."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated, Any, Literal
+
+from irp_kernel import CANONICAL
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from irp_gateway.domain.errors import ConfigurationNotValid
+
+SLUG = r"^[a-z][a-z0-9-]{0,46}[a-z0-9]$"
+OPTIONS = ("113101", "113102", "113103", "113104", "113105", "113106", "113107", "113108", "113109", "113110", "113111")
+
+
+def _a_pattern(text: str) -> str:
+    if len(text) > 256:
+        raise ValueError("a pattern has at most 256 characters")
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError("not a regular expression") from error
+    return text
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+Pattern = Annotated[str, AfterValidator(_a_pattern)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Structure(_Strict):
+    """A structure that readers draw: the project's name for a canonical one."""
+
+    name: Name
+    canonical: Literal["lv_blood_pool", "lv_myocardium", "rv_blood_pool", "scar", "no_reflow"]
+    snomed: str = ""
+
+
+class Range(_Strict):
+    """A range of numbers, both ends included."""
+
+    min: float | None = None
+    max: float | None = None
+
+
+class Sequence(_Strict):
+    """A rule that gives a series its class; the first that matches wins, else "other"."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    class_: Annotated[Name, Field(alias="class")]
+    when: dict[str, Pattern | Range]
+
+
+class Question(_Strict):
+    """One question of the quality form."""
+
+    name: Name
+    type: Literal["integer", "number", "text", "boolean", "choice"]
+    min: float | None = None
+    max: float | None = None
+    choices: list[str] = []
+    required: bool = False
+
+
+class Coding(_Strict):
+    """A code of a terminology."""
+
+    system: str
+    code: str
+
+
+class Endpoint(_Strict):
+    """A clinical value that models are asked about."""
+
+    name: Name
+    type: Literal["number", "category"]
+    unit: str = ""
+    code: Coding | None = None
+
+
+class Deidentification(_Strict):
+    """PS3.15 Annex E: the Basic Profile with Options (codes of CID 7050)."""
+
+    profile: Literal["basic"] = "basic"
+    options: list[Literal[OPTIONS]] = ["113105", "113107", "113111"]  # type: ignore[valid-type]
+
+
+class AutoTrain(_Strict):
+    """Start a run by itself."""
+
+    after_masks: Annotated[int, Field(ge=1)]
+    base: str = ""
+    model: str = ""
+
+
+class AutoExtract(_Strict):
+    """Extract features by itself."""
+
+    on: Literal["accepted"]
+
+
+class Automation(_Strict):
+    """What happens without being asked for; absent means nothing."""
+
+    segment: dict[Name, str] = {}
+    train: AutoTrain | None = None
+    extract: AutoExtract | None = None
+
+
+class Splits(_Strict):
+    """Which patients (pseudonyms) train, validate and test; the others by hash."""
+
+    training: list[str] = []
+    validation: list[str] = []
+    test: list[str] = []
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Splits:
+        everyone = [*self.training, *self.validation, *self.test]
+        if len(everyone) != len(set(everyone)):
+            raise ValueError("a patient stands in one split only")
+        return self
+
+
+class Configuration(_Strict):
+    """The whole document."""
+
+    name: Annotated[str, Field(pattern=SLUG, description="2 to 48 lower-case letters, digits, hyphens")]
+    title: Annotated[str, Field(max_length=200)] = ""
+    structures: Annotated[list[Structure], Field(min_length=1)]
+    sequences: list[Sequence] = []
+    quality_form: list[Question] = []
+    endpoints: list[Endpoint] = []
+    deidentification: Deidentification = Deidentification()
+    automation: Automation = Automation()
+    splits: Splits = Splits()
+    series_quiet_s: Annotated[float, Field(ge=0, le=3600)] = 2.0
+
+    @model_validator(mode="after")
+    def _names_once(self) -> Configuration:
+        for what, names in (
+            ("structure", [s.name for s in self.structures]),
+            ("structure's canonical name", [s.canonical for s in self.structures]),
+            ("endpoint", [e.name for e in self.endpoints]),
+            ("question", [q.name for q in self.quality_form]),
+        ):
+            if len(names) != len(set(names)):
+                raise ValueError(f"each {what} stands there once")
+        return self
+
+    def canonical_json(self) -> bytes:
+        """The same document always gives the same bytes."""
+        plain = self.model_dump(mode="json", by_alias=True, exclude_defaults=False)
+        return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def read_configuration(document: Any) -> Configuration:
+    """Check a parsed document.
+
+    Raises:
+        ConfigurationNotValid: says every place that is wrong, never the values.
+    """
+    try:
+        return Configuration.model_validate(document)
+    except ValidationError as error:
+        places = [f"{'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors()]
+        raise ConfigurationNotValid("; ".join(places[:10])) from None
+
+
+assert set(CANONICAL.values()) == set(Structure.model_fields["canonical"].annotation.__args__)  # type: ignore[union-attr]  # noqa: S101
