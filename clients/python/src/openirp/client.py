@@ -28,7 +28,7 @@ class Irp:
 
     Example:
         irp = Irp.from_environment()
-        for project in irp.projects(): print(project["id"])
+        for project in irp.projects(): print(project["name"])
     """
 
     def __init__(self, url: str, token: str, app: httpx.BaseTransport | None = None) -> None:
@@ -71,18 +71,17 @@ class Irp:
             Problem: 409 it exists; 422 the document does not validate.
         """
         made = self.http.json("POST", "/api/v1/projects", configuration)
-        return Project(self.http, str(made.get("id") or configuration["name"]))
+        return Project(self.http, str(made["name"]))
 
     def models(self, name: str | None = None) -> list[dict[str, Any]]:
         """Model versions in the registry."""
-        return list(self.http.items("/api/v1/models", name=name))
+        known = self.http.items("/api/v1/models")
+        return [model for model in known if name in (None, model["name"])]
 
     def push_model(self, bundle: bytes, name: str) -> dict[str, Any]:
         """Register a MONAI bundle (ZIP) as a new version; the first of its name becomes the champion."""
-        path, headers = "/api/v1/models", {"Content-Type": ZIP}
-        answer = self.http.send(
-            "POST", path, params={"name": name}, content=bundle, headers=headers, timeout=UPLOAD_S, repeat=True
-        )
+        path, headers = f"/api/v1/models/{name}/versions", {"Content-Type": ZIP}
+        answer = self.http.send("POST", path, content=bundle, headers=headers, timeout=UPLOAD_S, repeat=True)
         return dict(answer.json())
 
     def promote_model(self, name: str, version: int) -> dict[str, Any]:
@@ -97,9 +96,10 @@ class Irp:
         """Facts that rooms put aside, of every room."""
         return list(self.http.items("/api/v1/parked"))
 
-    def replay_parked(self, message_ids: list[str]) -> dict[str, Any]:
-        """Hand parked facts to their handlers again; none named = all."""
-        return dict(self.http.json("POST", "/api/v1/parked/replay", {"message_ids": message_ids}))
+    def replay_parked(self, message_id: str = "", room: str = "") -> dict[str, int]:
+        """Hand parked facts to their handlers again: one, those of a room, or all; the number per room."""
+        params = {"message_id": message_id, "room": room}
+        return dict(self.http.json("POST", "/api/v1/parked/replay", params=params))
 
     def verify(self, *, read: bool = False) -> Iterator[dict[str, Any]]:
         """Objects that rows refer to and the store does not hold; then one line per room with the number looked at."""

@@ -22,9 +22,13 @@ class Project:
         self.http, self.name = http, name
         self.path = f"/api/v1/projects/{name}"
 
-    def configuration(self) -> dict[str, Any]:
-        """The document at its newest revision, with `revision` beside it."""
+    def describe(self) -> dict[str, Any]:
+        """Title, revision, digest and the configuration document of the newest revision."""
         return dict(self.http.json("GET", self.path))
+
+    def configuration(self) -> dict[str, Any]:
+        """The document at its newest revision."""
+        return dict(self.describe()["configuration"])
 
     def configure(self, configuration: dict[str, Any]) -> dict[str, Any]:
         """Replace the document: a new revision."""
@@ -54,6 +58,10 @@ class Project:
     def volume(self, uid: str, media_type: str = NRRD) -> bytes:
         """The image of a series on its own grid, as NRRD or NIfTI."""
         return self.http.get(f"{self.path}/series/{uid}/volume", accept=media_type).content
+
+    def complete(self, uid: str) -> None:
+        """Say that no more instances of a series will come: it is assembled now."""
+        self.http.send("POST", f"{self.path}/series/{uid}/complete", repeat=True)
 
     def rejections(self) -> list[dict[str, Any]]:
         """Why instances or series were refused."""
@@ -88,7 +96,7 @@ class Project:
 
     def propose(self, uid: str, model: str) -> dict[str, Any]:
         """Ask for a proposal of the whole series, as a job."""
-        return dict(self.http.json("POST", f"{self.path}/series/{uid}/proposals", {"model": model}) or {})
+        return dict(self.http.json("POST", f"{self.path}/series/{uid}/propose", {"model": model}) or {})
 
     def segmentations(self, uid: str) -> list[dict[str, Any]]:
         """Every version of every mask of a series, newest last."""
@@ -122,13 +130,13 @@ class Project:
         answer = self.http.send("POST", path, params={"state": state}, data=fields, files=files, repeat=True)
         return dict(answer.json())
 
-    def export(self, uid: str, segmentation: str, media_type: str = SEG) -> bytes:
+    def export(self, segmentation: str, media_type: str = SEG) -> bytes:
         """One version of a mask, as DICOM SEG, NIfTI, NRRD or contours."""
-        return self.http.get(f"{self.path}/series/{uid}/segmentations/{segmentation}", accept=media_type).content
+        return self.http.get(f"{self.path}/segmentations/{segmentation}/export", accept=media_type).content
 
-    def review(self, uid: str, segmentation: str, state: str) -> dict[str, Any]:
+    def review(self, segmentation: str, state: str) -> dict[str, Any]:
         """Move a version to "submitted", "accepted" or "rejected"."""
-        path = f"{self.path}/series/{uid}/segmentations/{segmentation}/review"
+        path = f"{self.path}/segmentations/{segmentation}/review"
         return dict(self.http.json("POST", path, {"state": state}))
 
     # Learning
@@ -151,7 +159,9 @@ class Project:
     def watch_run(self, run_id: str) -> Iterator[dict[str, Any]]:
         """The run, each time it changes, until it ends."""
         path = f"{self.path}/training/runs/{run_id}/events"
-        yield from self.http.events(path, ended=lambda run: run.get("state") in RUN_ENDED)
+        for event in self.http.events(path, ended=lambda run: run.get("state") in RUN_ENDED):
+            if "state" in event:
+                yield event
 
     # Evidence
 

@@ -56,26 +56,24 @@ def list_(series_uid: str, project: InProject) -> None:
     table(series_uid, ("version", "id", "state", "who", "when"), rows)
 
 
-@segmentations.command(epilog="Example:  irp segmentations export 2.25.123 ID -o seg.dcm -p study-a")
+@segmentations.command(epilog="Example:  irp segmentations export ID -o seg.dcm -p study-a")
 def export(
-    series_uid: str,
     segmentation: str,
     project: InProject,
     output: Annotated[Path, typer.Option("-o", "--output")] = Path("mask.dcm"),
 ) -> None:
     """One version as DICOM SEG, NIfTI, NRRD or contours."""
-    body = Irp.from_environment().project(project).export(series_uid, segmentation, format_of(output))
+    body = Irp.from_environment().project(project).export(segmentation, format_of(output))
     output.write_bytes(body)
     say(f"{output} ({len(body)} bytes)")
 
 
 @segmentations.command()
 def review(
-    series_uid: str,
     segmentation: str,
     state: Annotated[str, typer.Argument(help="submitted, accepted or rejected.")],
     project: InProject,
 ) -> None:
     """Move a version to another state."""
-    answer = Irp.from_environment().project(project).review(series_uid, segmentation, state)
+    answer = Irp.from_environment().project(project).review(segmentation, state)
     say(f"{answer.get('id')} is {answer.get('state')}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,17 +23,15 @@ def register(app: typer.Typer) -> None:
 def list_() -> None:
     """Every parked fact of every room."""
     facts = Irp.from_environment().parked()
-    rows = [(f["message_id"][:16], f["durable"], f["reason"], f["failures"], f["at"]) for f in facts]
-    table(f"{len(rows)} parked", ("message", "reader", "reason", "failures", "since"), rows)
+    columns = ("room", "message_id", "durable", "reason", "failures", "at")
+    rows = [[str(fact.get(column, ""))[:40] for column in columns] for fact in facts]
+    table(f"{len(rows)} parked", columns, rows)
 
 
 @parked.command()
 def show(message: Annotated[str, typer.Argument(help="Message id, or its beginning.")]) -> None:
     """One parked fact, whole."""
-    found = [fact for fact in Irp.from_environment().parked() if fact["message_id"].startswith(message)]
-    if not found:
-        raise Problem(404, {"title": "No parked fact has this id", "advice": "`irp parked list` shows them."})
-    print_json(found)
+    print_json(_matching([message]))
 
 
 @parked.command()
@@ -42,10 +40,20 @@ def replay(
 ) -> None:
     """Hand parked facts to their handlers again."""
     client = Irp.from_environment()
-    known = [fact["message_id"] for fact in client.parked()]
-    chosen = [one for one in known if any(one.startswith(m) for m in messages)] if messages else known
-    done = client.replay_parked(chosen) if chosen else {}
-    say(f"{len(chosen)} handed over; `irp parked list` shows what comes back. {done or ''}")
+    if not messages:
+        say(f"Handed over: {client.replay_parked()}")
+        return
+    for fact in _matching(messages):
+        client.replay_parked(fact["message_id"], fact["room"])
+        say(f"Handed over: {fact['message_id'][:16]} in {fact['room']}")
+
+
+def _matching(beginnings: list[str]) -> list[dict[str, Any]]:
+    facts = [fact for fact in Irp.from_environment().parked() if "message_id" in fact]
+    found = [fact for fact in facts if any(fact["message_id"].startswith(one) for one in beginnings)]
+    if not found:
+        raise Problem(404, {"title": "No parked fact has this id", "advice": "`irp parked list` shows them."})
+    return found
 
 
 def verify(

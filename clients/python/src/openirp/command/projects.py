@@ -45,8 +45,8 @@ def create(
 @app.command("list")
 def list_() -> None:
     """Projects you are a member of."""
-    rows = [(p["id"], p.get("title", ""), p.get("revision", "")) for p in Irp.from_environment().projects()]
-    table("projects", ("id", "title", "revision"), rows)
+    rows = [(p["name"], p["title"], p["revision"]) for p in Irp.from_environment().projects()]
+    table("projects", ("name", "title", "revision"), rows)
 
 
 @app.command()

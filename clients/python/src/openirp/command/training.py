@@ -58,7 +58,9 @@ def follow(project: Project, run_id: str) -> dict[str, Any]:
             progress = run.get("progress") or {}
             latest = {m["name"]: m["value"] for m in run.get("metrics", [])}
             words = "  ".join(f"{name} {value:.3f}" for name, value in sorted(latest.items()))
-            bar.update(task, completed=progress.get("fraction", 0.0), description=f"{progress.get('step', '')}  {words}")
+            bar.update(
+                task, completed=progress.get("fraction", 0.0), description=f"{progress.get('step', '')}  {words}"
+            )
     return run
 
 

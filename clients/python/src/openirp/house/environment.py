@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,12 +54,10 @@ def _shared(room: str, layout: Layout, keys: Keys, ports: Ports) -> dict[str, st
 
 
 def _gateway(keys: Keys, ports: Ports) -> dict[str, str]:
-    rooms = {
-        f"IRP_{room.upper()}_ADDRESS": f"{LOOPBACK}:{ports[f'{room}_rpc']}" for room in ROOMS if room != "gateway"
-    }
+    rooms = {f"IRP_{room.upper()}_ADDRESS": f"{LOOPBACK}:{ports[f'{room}_rpc']}" for room in ROOMS if room != "gateway"}
     return rooms | {
         "IRP_AUTH_PRIVATE_KEY_FILE": str(keys.private_key),
-        "IRP_BOOTSTRAP_TOKEN": keys.token,
+        "IRP_BOOTSTRAP_TOKEN_SHA256": hashlib.sha256(keys.token.encode()).hexdigest(),
         "IRP_PUBLIC_URL": f"http://{LOOPBACK}:{ports['gateway']}",
     }
 

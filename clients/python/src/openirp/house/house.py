@@ -92,7 +92,7 @@ class House:
         ports = choose_ports(self._mode, self.layout.ports)
         programs = [self._nats(ports), self._s3(ports), *(self._room(room, ports) for room in ROOMS)]
         self.layout.ports.write_text(json.dumps(ports))
-        self.supervisor.start(programs)
+        self.supervisor.start(programs, self._s3_secret())
 
     def stop(self) -> bool:
         """Stop everything, gently; True if something ran."""
@@ -189,10 +189,11 @@ class House:
     def _s3(self, ports: Ports) -> Program:
         command = [str(rclone()), "serve", "s3", "--addr", f"{LOOPBACK}:{ports['s3']}", "--vfs-cache-mode", "off"]
         command += ["--config", os.devnull, str(self.layout.data / "s3")]
-        # By environment, not by argument: other users of the machine can read arguments.
-        # Quoted as CSV, or rclone takes the comma for two pairs.
-        secret = {"RCLONE_AUTH_KEY": f'"{self.keys.s3_access},{self.keys.s3_secret}"'}
-        return Program("s3", command, secret, 1)
+        return Program("s3", command, {}, 1)
+
+    def _s3_secret(self) -> dict[str, str]:
+        # By environment, not by argument: other users of the machine can read arguments. Quoted as CSV for rclone.
+        return {"RCLONE_AUTH_KEY": f'"{self.keys.s3_access},{self.keys.s3_secret}"'}
 
     def _room(self, room: str, ports: Ports) -> Program:
         extra = {**self._for_all, **self._for_one.get(room, {})}

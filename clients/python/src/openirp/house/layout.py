@@ -68,7 +68,7 @@ class Layout:
 
     @property
     def socket(self) -> Path:
-        """supervisord's socket; outside the house where the house's path is too long for one."""
+        """Socket of supervisord; outside the house where the house's path is too long for one."""
         inside = self.run / "supervisor.sock"
         if len(os.fsencode(inside)) <= SOCKET_LIMIT:
             return inside

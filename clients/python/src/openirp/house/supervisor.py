@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -66,8 +67,8 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 
 
 def _program(layout: Layout, program: Program) -> str:
-    command = " ".join(_quoted(word) for word in program.command)
-    environment = ",".join(f'{name}="{_escaped(value)}"' for name, value in sorted(program.environment.items()))
+    command = shlex.join(program.command).replace("%", "%%")
+    environment = ",".join(f"{name}={_value(value)}" for name, value in sorted(program.environment.items()))
     return f"""
 [program:{program.name}]
 command={command}
@@ -87,12 +88,15 @@ stdout_logfile_backups=2
 """
 
 
-def _escaped(value: str) -> str:
-    return value.replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"')
+def _value(value: str) -> str:
+    """A value between quotes; supervisord knows no escapes there and strips both kinds of quote from its ends.
 
-
-def _quoted(word: str) -> str:
-    return f'"{_escaped(word)}"' if any(c in word for c in ' ";%\\') else word
+    Raises:
+        HouseTrouble: it cannot be written so.
+    """
+    if '"' in value or "\n" in value or value.strip("'") != value:
+        raise HouseTrouble("a setting holds a quotation mark or a line break")
+    return '"' + value.replace("%", "%%") + '"'
 
 
 class Supervisor:
@@ -101,8 +105,12 @@ class Supervisor:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
 
-    def start(self, programs: Sequence[Program]) -> None:
+    def start(self, programs: Sequence[Program], inherited: Mapping[str, str]) -> None:
         """Write the configuration and start supervisord; it lives on when we end.
+
+        Args:
+            programs: what to keep alive.
+            inherited: variables that every program inherits beside ours.
 
         Raises:
             HouseTrouble: it did not answer.
@@ -114,7 +122,7 @@ class Supervisor:
         log = self._layout.log("supervisord")
         with log.open("ab") as file:
             command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)]
-            environment = {key: value for key, value in os.environ.items() if key != "IRP_TOKEN"}
+            environment = {key: value for key, value in os.environ.items() if key != "IRP_TOKEN"} | dict(inherited)
             process = subprocess.Popen(
                 command, stdout=file, stderr=file, stdin=subprocess.DEVNULL, env=environment, start_new_session=True
             )
@@ -173,7 +181,7 @@ class Supervisor:
         return True
 
     def _ask(self, method: str, *arguments: Any) -> Any:
-        from supervisor.xmlrpc import SupervisorTransport
+        from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]
 
         transport = SupervisorTransport(None, None, f"unix://{self._layout.socket}")
         proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
