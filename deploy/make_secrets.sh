@@ -11,6 +11,7 @@ rooms="gateway ingest quality annotation training inference radiomics"
 
 random() { printf 'p%s' "$(openssl rand -hex 24)"; }  # begins with a letter: NATS reads digits as a number
 upper() { echo "$1" | tr '[:lower:]' '[:upper:]'; }
+sha256() { tr -d '\n' | openssl dgst -sha256 -r | cut -d' ' -f1; }
 value() { sed -n "s/^$2=//p" "$1"; }
 
 if [ ! -f private.pem ]; then
@@ -18,6 +19,8 @@ if [ ! -f private.pem ]; then
   rm -f public.pem
 fi
 [ -f public.pem ] || openssl pkey -in private.pem -pubout -out public.pem
+[ -f installation.key ] || openssl rand -hex 32 > installation.key
+[ -f bootstrap.token ] || echo "irp_$(random)" > bootstrap.token
 [ -f s3.env ] || echo "IRP_S3_AUTH_KEY=openirp,$(random)" > s3.env
 [ -f nats-users.env ] || for room in $rooms; do echo "IRP_NATS_PASSWORD_$(upper "$room")=$(random)"; done > nats-users.env
 if [ ! -f postgres.env ]; then
@@ -36,6 +39,7 @@ for room in $rooms; do
     echo "IRP_S3_ACCESS_KEY=${s3%%,*}"
     echo "IRP_S3_SECRET_KEY=${s3#*,}"
     echo "IRP_DATABASE_URL=postgresql+asyncpg://irp_$room:$(value postgres.env "IRP_PG_PASSWORD_$name")@postgres:5432/irp_$room"
+    [ "$room" != gateway ] || echo "IRP_BOOTSTRAP_TOKEN_SHA256=$(sha256 < bootstrap.token)"
   } > "$room.env"
 done
-echo "secrets are in $folder"
+echo "secrets are in $folder; the first administrator's token is in $folder/bootstrap.token (the cluster gets only its hash)"
