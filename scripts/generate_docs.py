@@ -1,0 +1,229 @@
+"""Writes the reference pages from the code: settings, problems, facts, and NATS's users.
+
+`--check` writes nothing and fails if a page is out of date. A room without settings.py or errors yet is left out.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import generate_nats_users
+from google.protobuf.descriptor import FieldDescriptor
+from irp_chassis.facts import ROOMS, FactKind, every_fact
+from irp_chassis.settings import ServiceSettings
+from irp_chassis.verdicts import TABLE, RemoteError
+from irp_kernel.errors import IrpError, every_error
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+NOTE = "<!-- Written by `make docs` from the code: do not edit. -->\n\n"
+NATS_WORDS = {"ack": "acknowledged: it was done before", "retry": "delivered again, with back-off", "park": "parked"}
+HTTP_ONLY = {
+    "BODY_NOT_VALID": (
+        422,
+        "The request does not have the expected form",
+        "Correct the places listed in `errors`; `/openapi.json` holds the schema.",
+    ),
+    "METHOD_NOT_ALLOWED": (405, "The address does not take this method", "Use one of the methods in the Allow header."),
+}
+
+
+def pages() -> dict[Path, str]:
+    """Every generated file and its text."""
+    import_every_error()
+    found = {
+        DOCS / "reference/settings.md": settings_page(),
+        DOCS / "reference/facts.md": facts_page(),
+        DOCS / "reference/errors.md": errors_page(),
+        generate_nats_users.TARGET: generate_nats_users.users_conf(),
+    }
+    found |= {DOCS / f"problems/{error.reason}.md": problem_page(error) for error in shown_errors()}
+    found |= {DOCS / f"problems/{reason}.md": http_problem_page(reason) for reason in HTTP_ONLY}
+    return found
+
+
+def settings_page() -> str:
+    """Variables of all rooms, then those of each."""
+    text = NOTE + "# Settings\n\nA room reads its settings once, when it starts, from environment variables.\n"
+    text += "\n## Every room\n\n"
+    text += _table(ServiceSettings.model_fields.items())
+    for room in ROOMS:
+        if importlib.util.find_spec(f"irp_{room}.settings") is None:
+            continue
+        settings: type[ServiceSettings] = importlib.import_module(f"irp_{room}.settings").Settings
+        own = [
+            (name, field)
+            for name, field in settings.model_fields.items()
+            if name not in ServiceSettings.model_fields or field.default != ServiceSettings.model_fields[name].default
+        ]
+        text += f"\n## {room}\n\n" + (_table(own) if own else "Nothing of its own.\n")
+    return text
+
+
+def _table(fields: Any) -> str:
+    rows = [
+        f"| `IRP_{name.upper()}` | {_default(field)} | {_cell(field.description or '')} |" for name, field in fields
+    ]
+    return "| variable | default | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=False)
+    if value is PydanticUndefined or field.default_factory is not None:
+        return "required" if field.is_required() else "computed"
+    if isinstance(value, SecretStr):
+        return "empty"
+    return "empty" if value in {None, ""} else f"`{value}`"
+
+
+def facts_page() -> str:
+    """Every fact: subject, stream, readers, fields."""
+    text = NOTE + (
+        "# Facts\n\nA fact is something that has happened. The room that owns it writes it to its own stream; the rooms "
+        "that are named as readers each have one durable consumer. All of this is derived from the option `fact` in "
+        "`proto/irp/<room>/v1/events.proto`.\n\n| fact | subject | stream | durables | every process hears it |\n"
+        "|---|---|---|---|---|\n"
+    )
+    kinds = sorted(every_fact(), key=lambda kind: kind.message.DESCRIPTOR.full_name)
+    for kind in kinds:
+        durables = "<br>".join(f"`{kind.durable(room)}`" for room in kind.readers)
+        heard = "yes" if kind.broadcast else ""
+        link, subject = f"[{_short(kind)}](#{_short(kind).lower()})", f"`{kind.subject}.<{kind.token_field}>`"
+        text += f"| {link} | {subject} | `{kind.stream}` | {durables} | {heard} |\n"
+    return text + "".join(_fact_section(kind) for kind in kinds)
+
+
+def _fact_section(kind: FactKind) -> str:
+    descriptor = kind.message.DESCRIPTOR
+    rows = "".join(f"| `{field.name}` | {_type_of(field)} |\n" for field in descriptor.fields)
+    return f"\n## {_short(kind)}\n\nMessage `{descriptor.full_name}`.\n\n| field | type |\n|---|---|\n{rows}"
+
+
+def _type_of(field: FieldDescriptor) -> str:
+    message = field.message_type
+    if message is not None and message.GetOptions().map_entry:
+        key, value = message.fields
+        return f"map of {_type_of(key)} to {_type_of(value)}"
+    name = message.full_name if message is not None else _SCALARS[field.type]
+    return f"`{name}`" + (" (repeated)" if field.is_repeated else "")
+
+
+_SCALARS = {
+    FieldDescriptor.TYPE_STRING: "string",
+    FieldDescriptor.TYPE_BYTES: "bytes",
+    FieldDescriptor.TYPE_BOOL: "bool",
+    FieldDescriptor.TYPE_DOUBLE: "double",
+    FieldDescriptor.TYPE_FLOAT: "float",
+    FieldDescriptor.TYPE_INT32: "int32",
+    FieldDescriptor.TYPE_INT64: "int64",
+    FieldDescriptor.TYPE_UINT32: "uint32",
+    FieldDescriptor.TYPE_UINT64: "uint64",
+}
+
+
+def _short(kind: FactKind) -> str:
+    return str(kind.message.DESCRIPTOR.name)
+
+
+def import_every_error() -> None:
+    """Import the modules in which libraries and rooms define errors, so that the tree is whole."""
+    for package in ("irp_kernel", "irp_chassis", "irp_deid", "irp_bundle", *(f"irp_{room}.domain" for room in ROOMS)):
+        root = importlib.import_module(package)
+        for module in pkgutil.walk_packages(root.__path__, f"{package}."):
+            if ".testing" not in module.name:
+                importlib.import_module(module.name)
+
+
+def shown_errors() -> Iterator[type[IrpError]]:
+    """The tree without what only stands for an error of another room."""
+    seen: set[str] = set()
+    for error in every_error():
+        if error is not RemoteError and error.reason not in seen:
+            seen.add(error.reason)
+            yield error
+
+
+def errors_page() -> str:
+    """The one table, and every reason."""
+    text = NOTE + (
+        "# Errors\n\nThe domain raises what happened; one table in the chassis decides what each door says.\n\n"
+        "| code | gRPC | HTTP | a fact whose handler raised it is |\n|---|---|---|---|\n"
+    )
+    for code, verdict in TABLE.items():
+        text += f"| `{code.value}` | `{verdict.grpc.name}` | {verdict.http} | {NATS_WORDS[verdict.nats.value]} |\n"
+    text += "\n| reason | HTTP | code | title | from |\n|---|---|---|---|---|\n"
+    for error in sorted(shown_errors(), key=lambda e: e.reason):
+        status = error.http_status or TABLE[error.code].http
+        link = f"[{error.reason}](../problems/{error.reason}.md)"
+        text += f"| {link} | {status} | `{error.code.value}` | {_cell(error.title())} | {_origin(error)} |\n"
+    for reason, (status, title, _) in HTTP_ONLY.items():
+        text += f"| [{reason}](../problems/{reason}.md) | {status} | `INVALID_ARGUMENT` | {title} | chassis |\n"
+    return text
+
+
+def problem_page(error: type[IrpError]) -> str:
+    """What one reason means and what to do."""
+    status = error.http_status or TABLE[error.code].http
+    retry = f" Retry after {error.retry_after_s:g} s." if error.retry_after_s else ""
+    return (
+        f"{NOTE}# {error.reason}\n\n**{error.title()}.** HTTP {status}, gRPC `{TABLE[error.code].grpc.name}`, "
+        f"raised by {_origin(error)}.\n\n## What to do\n\n{error.advice() or _inherited_advice(error)}{retry}\n"
+    )
+
+
+def http_problem_page(reason: str) -> str:
+    """The page of a refusal that only the HTTP door knows."""
+    status, title, advice = HTTP_ONLY[reason]
+    return f"{NOTE}# {reason}\n\n**{title}.** HTTP {status}, raised by chassis.\n\n## What to do\n\n{advice}\n"
+
+
+def _inherited_advice(error: type[IrpError]) -> str:
+    parents = (parent for parent in inspect.getmro(error)[1:] if issubclass(parent, IrpError))
+    return next((parent.advice() for parent in parents if parent.advice()), IrpError.advice())
+
+
+def _origin(error: type[IrpError]) -> str:
+    return error.__module__.split(".")[0].removeprefix("irp_")
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def out_of_date(texts: dict[Path, str]) -> list[str]:
+    """Generated files that differ from the code, are missing, or belong to nothing any more."""
+    stale = [path for path, text in texts.items() if not path.is_file() or path.read_text() != text]
+    stale += [path for path in DOCS.glob("problems/*.md") if path not in texts]
+    return [str(path.relative_to(ROOT)) for path in stale]
+
+
+def main() -> int:
+    """Write every page, or compare them with `--check`."""
+    texts = pages()
+    if "--check" in sys.argv:
+        stale = out_of_date(texts)
+        for path in stale:
+            print(f"{path} is out of date: run `make docs` and commit it", file=sys.stderr)
+        return 1 if stale else 0
+    for path in DOCS.glob("problems/*.md"):
+        if path not in texts:
+            path.unlink()
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    print(f"{len(texts)} pages written")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
