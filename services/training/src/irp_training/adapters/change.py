@@ -1,0 +1,195 @@
+"""One transaction of the training room: rows, facts and jobs together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from irp.common.v1 import types_pb2
+from irp.training.v1 import events_pb2
+from irp_chassis.db import Transaction
+from irp_chassis.wire import object_ref_to_proto
+from sqlalchemy import func, select
+
+from irp_training.adapters import db
+from irp_training.adapters.documents import model_from_document, run_from_document, to_document
+from irp_training.adapters.wire import model_ref_to_proto, project_to_proto
+from irp_training.app.ports import Project
+from irp_training.domain.dataset import Case
+from irp_training.domain.errors import RunUnknown
+from irp_training.domain.gate import Verdict
+from irp_training.domain.registry import Model, Promotion
+from irp_training.domain.run import DatasetRow, Metric, ModelRef, Run
+
+RUN_JOB, AUTOMATIC_JOB = "training-run", "automatic-run"
+
+
+class SqlChange:
+    """See app.ports.Change."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    async def remember_project(self, project: Project) -> None:
+        """Keep the newest revision."""
+        known = await self._one(select(db.PROJECT.c.revision).where(db.PROJECT.c.project == project.id))
+        if known is not None and known >= project.revision:
+            return
+        row = {"project": project.id, "revision": project.revision, "configuration": to_document(project.configuration)}
+        await self._tx.upsert(db.PROJECT, row, keys=("project",))
+
+    async def remember_case(self, project: str, case: Case) -> bool:
+        """Keep the newest accepted mask of a series."""
+        table = db.ACCEPTED
+        where = (table.c.project == project, table.c.series == case.series)
+        known = await self._one(select(table.c.version).where(*where))
+        if known is not None and known >= case.version:
+            return False
+        document = to_document(case)
+        document.pop("verdict")
+        row = {"project": project, "series": case.series, "version": case.version, "document": document}
+        await self._tx.upsert(table, row, keys=("project", "series"))
+        return True
+
+    async def remember_verdict(self, project: str, series: str, version: int, verdict: str) -> None:
+        """Keep the verdict on the newest volume of a series."""
+        table = db.VERDICT
+        where = (table.c.project == project, table.c.series == series)
+        known = await self._one(select(table.c.version).where(*where))
+        if known is not None and known > version:
+            return
+        row = {"project": project, "series": series, "version": version, "verdict": verdict}
+        await self._tx.upsert(table, row, keys=("project", "series"))
+
+    async def masks_since_run(self, project: str, *, add: int = 0, reset: bool = False) -> int:
+        """Count accepted masks since the last run that began by itself."""
+        table = db.PROJECT
+        known = int(await self._one(select(table.c.masks_since_run).where(table.c.project == project)) or 0)
+        count = 0 if reset else known + add
+        await self._tx.execute(table.update().where(table.c.project == project).values(masks_since_run=count))
+        return count
+
+    async def queue_automatic_run(self, project: str, key: str) -> None:
+        """Let a run begin by itself, once per key."""
+        await self._tx.enqueue(AUTOMATIC_JOB, key=f"{project}/{key}", payload={"project": project, "key": key})
+
+    async def add_dataset(self, project: str, dataset: DatasetRow) -> None:
+        """Keep a frozen dataset; the same digest again changes nothing."""
+        row = {"project": project, "digest": dataset.digest, "document": to_document(dataset)}
+        await self._tx.insert_once(db.DATASET, row, keys=("project", "digest"))
+
+    async def add_run(self, run: Run) -> Run:
+        """Add and queue a run, or answer the one with its id."""
+        if not await self._tx.insert_once(db.RUN, _run_row(run), keys=("project", "id")):
+            return await self.lock_run(run.project, run.id)
+        payload = {"project": run.project, "run": run.id}
+        await self._tx.enqueue(RUN_JOB, key=f"{run.project}/{run.id}", payload=payload)
+        return run
+
+    async def lock_run(self, project: str, run_id: str) -> Run:
+        """Read a run for changing it."""
+        query = select(db.RUN.c.document).where(db.RUN.c.project == project, db.RUN.c.id == run_id)
+        document = await self._one(query.with_for_update())
+        if document is None:
+            raise RunUnknown
+        return run_from_document(document)
+
+    async def save_run(self, run: Run) -> None:
+        """Write a changed run; its version grows."""
+        row = _run_row(replace(run, version=run.version + 1))
+        await self._tx.upsert(db.RUN, row, keys=("project", "id"))
+
+    async def add_metrics(self, run: Run, metrics: Sequence[Metric]) -> None:
+        """Add points of curves; a repeated epoch overwrites itself."""
+        for metric in metrics:
+            row = {"project": run.project, "run": run.id, "epoch": metric.epoch, "name": metric.name}
+            keys = tuple(row)
+            await self._tx.upsert(db.METRIC, {**row, "value": metric.value}, keys=keys)
+
+    async def announce_end(self, run: Run, project: Project) -> None:
+        """RunFinished."""
+        fact = events_pb2.RunFinished(
+            project=project_to_proto(project),
+            aggregate=types_pb2.Aggregate(id=run.id, version=run.version + 1),
+            run_id=run.id,
+            state=run.state,
+            model=model_ref_to_proto(run.result) if run.result else None,
+            promoted=run.promoted,
+            reason=run.reason,
+        )
+        await self._tx.announce(fact)
+
+    async def add_model(self, model: Model) -> Model:
+        """Give a model its version and announce it, or answer the version with its name and digest."""
+        table = db.MODEL
+        where = (table.c.name == model.ref.name, table.c.digest == model.ref.digest)
+        known = await self._one(select(table.c.document).where(*where))
+        if known is not None:
+            return model_from_document(known)
+        highest = await self._one(select(func.max(table.c.version)).where(table.c.name == model.ref.name))
+        numbered = replace(model, ref=replace(model.ref, version=int(highest or 0) + 1))
+        await self._tx.execute(table.insert().values(**_model_row(numbered)))
+        await self._tx.announce(
+            events_pb2.ModelRegistered(
+                name=numbered.ref.name,
+                aggregate=types_pb2.Aggregate(id=numbered.ref.name, version=numbered.ref.version),
+                model=model_ref_to_proto(numbered.ref),
+                bundle=object_ref_to_proto(numbered.bundle),
+            )
+        )
+        return numbered
+
+    async def add_promotion(self, model: Model, promotion: Promotion, actor: str) -> None:
+        """Make a version the champion and announce it."""
+        row = {
+            "name": model.ref.name,
+            "sequence": promotion.sequence,
+            "version": promotion.version,
+            "kind": promotion.kind,
+            "actor": actor,
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        await self._tx.execute(db.PROMOTION.insert().values(**row))
+        await self._tx.announce(
+            events_pb2.ModelPromoted(
+                name=model.ref.name,
+                aggregate=types_pb2.Aggregate(id=model.ref.name, version=promotion.sequence),
+                model=model_ref_to_proto(model.ref),
+                bundle=object_ref_to_proto(model.bundle),
+            )
+        )
+
+    async def history(self, name: str) -> list[Promotion]:
+        """Promotions and rollbacks, oldest first."""
+        query = select(db.PROMOTION).where(db.PROMOTION.c.name == name).order_by(db.PROMOTION.c.sequence)
+        rows = (await self._tx.execute(query)).all()
+        return [Promotion(row.sequence, row.version, row.kind) for row in rows]
+
+    async def save_verdict(self, candidate: ModelRef, champion: ModelRef | None, verdict: Verdict) -> None:
+        """Keep what the gate said."""
+        row = {
+            "candidate": candidate.digest,
+            "champion": champion.digest if champion else "",
+            "dataset": verdict.dataset,
+        }
+        await self._tx.upsert(db.GATE, {**row, "document": to_document(verdict)}, keys=tuple(row))
+
+    async def _one(self, query: Any) -> Any:
+        return (await self._tx.execute(query)).scalar()
+
+
+def _run_row(run: Run) -> dict[str, Any]:
+    columns = ("project", "id", "model", "state", "version", "cancel_asked", "created_at")
+    return {**{name: getattr(run, name) for name in columns}, "document": to_document(run)}
+
+
+def _model_row(model: Model) -> dict[str, Any]:
+    return {
+        "name": model.ref.name,
+        "version": model.ref.version,
+        "digest": model.ref.digest,
+        "created_at": model.created_at,
+        "document": to_document(model),
+    }

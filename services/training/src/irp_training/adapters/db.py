@@ -1,0 +1,91 @@
+"""The room's tables. Runs and models keep their nouns as one JSON document beside the columns that are asked for."""
+
+from __future__ import annotations
+
+from irp_chassis.tables import new_metadata
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, String, Table
+
+METADATA = new_metadata()
+
+PROJECT = Table(
+    "project",
+    METADATA,
+    Column("project", String(64), primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("configuration", JSON, nullable=False),  # ObjectRef
+    # accepted masks since the last run that began by itself
+    Column("masks_since_run", Integer, nullable=False, server_default="0"),
+)
+ACCEPTED = Table(
+    "accepted_case",
+    METADATA,
+    Column("project", String(64), primary_key=True),
+    Column("series", String(64), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("document", JSON, nullable=False),  # Case
+)
+VERDICT = Table(
+    "quality_verdict",
+    METADATA,
+    Column("project", String(64), primary_key=True),
+    Column("series", String(64), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("verdict", String(16), nullable=False),
+)
+DATASET = Table(
+    "dataset",
+    METADATA,
+    Column("project", String(64), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("document", JSON, nullable=False),  # DatasetRow
+)
+RUN = Table(
+    "run",
+    METADATA,
+    Column("project", String(64), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("model", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("cancel_asked", Boolean, nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("document", JSON, nullable=False),  # Run
+    Index("ix_run_model", "model", "created_at"),
+)
+METRIC = Table(
+    "metric",
+    METADATA,
+    Column("project", String(64), primary_key=True),
+    Column("run", String(64), primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("value", Float, nullable=False),
+)
+MODEL = Table(
+    "model_version",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("document", JSON, nullable=False),  # Model
+    Index("ix_model_digest", "name", "digest", unique=True),
+)
+PROMOTION = Table(
+    "promotion",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("at", String(32), nullable=False),
+)
+GATE = Table(
+    "gate_verdict",
+    METADATA,
+    Column("candidate", String(64), primary_key=True),  # digest
+    Column("champion", String(64), primary_key=True),  # digest, or empty
+    Column("dataset", String(64), primary_key=True),
+    Column("document", JSON, nullable=False),  # Verdict
+)

@@ -1,0 +1,65 @@
+"""Nouns to JSON documents and back, for the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from irp_kernel import ObjectRef
+
+from irp_training.app.ports import Project
+from irp_training.domain.dataset import Case
+from irp_training.domain.registry import Model
+from irp_training.domain.run import DatasetRow, ModelRef, Progress, Run
+
+Document = dict[str, Any]
+
+
+def to_document(noun: Any) -> Document:
+    """Any frozen dataclass of this room -> JSON document."""
+    return asdict(noun)
+
+
+def project_from_row(row: Mapping[str, Any]) -> Project:
+    """Row -> Project."""
+    return Project(id=row["project"], revision=row["revision"], configuration=ObjectRef(**row["configuration"]))
+
+
+def case_from_document(document: Mapping[str, Any], verdict: str = "") -> Case:
+    """Document -> Case, with quality's verdict."""
+    refs = {key: ObjectRef(**document[key]) for key in ("volume", "mask")}
+    return Case(**{**document, **refs, "verdict": verdict})
+
+
+def dataset_from_document(document: Mapping[str, Any]) -> DatasetRow:
+    """Document -> DatasetRow."""
+    return DatasetRow(**{**document, "manifest": ObjectRef(**document["manifest"])})
+
+
+def run_from_document(document: Mapping[str, Any]) -> Run:
+    """Document -> Run."""
+    checkpoint = document["checkpoint"]
+    nested = {
+        "dataset": dataset_from_document(document["dataset"]),
+        "base": _model_ref(document["base"]),
+        "result": _model_ref(document["result"]),
+        "progress": Progress(**document["progress"]),
+        "checkpoint": ObjectRef(**checkpoint) if checkpoint else None,
+    }
+    return Run(**{**document, **nested})
+
+
+def model_from_document(document: Mapping[str, Any]) -> Model:
+    """Document -> Model."""
+    nested = {
+        "ref": ModelRef(**document["ref"]),
+        "bundle": ObjectRef(**document["bundle"]),
+        "structures": tuple(document["structures"]),
+        "run": tuple(document["run"]) if document["run"] else None,
+    }
+    return Model(**{**document, **nested})
+
+
+def _model_ref(document: Mapping[str, Any] | None) -> ModelRef | None:
+    return ModelRef(**document) if document else None

@@ -1,0 +1,129 @@
+"""The room's rows behind the verbs' ports: SQLite or PostgreSQL, the same statements on both."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from irp_chassis.db import Database
+from irp_kernel import ObjectRef
+from irp_kernel.errors import ModelUnknown
+from sqlalchemy import and_, desc, select
+
+from irp_training.adapters import db
+from irp_training.adapters.change import SqlChange
+from irp_training.adapters.documents import (
+    case_from_document,
+    dataset_from_document,
+    model_from_document,
+    project_from_row,
+    run_from_document,
+)
+from irp_training.app.ports import Project
+from irp_training.domain.dataset import Case
+from irp_training.domain.errors import RunUnknown
+from irp_training.domain.registry import Model, Promotion
+from irp_training.domain.run import DatasetRow, Metric, Run
+
+
+class SqlStore:
+    """See app.ports.Store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def change(self) -> AsyncIterator[SqlChange]:
+        """One transaction."""
+        async with self._database.transaction() as tx:
+            yield SqlChange(tx)
+
+    async def project(self, project: str) -> Project | None:
+        """The newest revision that is known."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(db.PROJECT).where(db.PROJECT.c.project == project))).mappings().first()
+        return project_from_row(row) if row else None
+
+    async def projects(self) -> list[Project]:
+        """All that are known."""
+        async with self._database.read() as connection:
+            rows = (await connection.execute(select(db.PROJECT).order_by(db.PROJECT.c.project))).mappings().all()
+        return [project_from_row(row) for row in rows]
+
+    async def cases(self, project: str) -> list[Case]:
+        """The latest accepted mask of each series, with quality's verdict."""
+        same = and_(db.VERDICT.c.project == db.ACCEPTED.c.project, db.VERDICT.c.series == db.ACCEPTED.c.series)
+        query = select(db.ACCEPTED.c.document, db.VERDICT.c.verdict).select_from(
+            db.ACCEPTED.join(db.VERDICT, same, isouter=True)
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.where(db.ACCEPTED.c.project == project))).all()
+        return [case_from_document(row.document, row.verdict or "") for row in rows]
+
+    async def run(self, project: str, run_id: str) -> Run:
+        """One run, or RunUnknown."""
+        query = select(db.RUN.c.document).where(db.RUN.c.project == project, db.RUN.c.id == run_id)
+        async with self._database.read() as connection:
+            document = (await connection.execute(query)).scalar()
+        if document is None:
+            raise RunUnknown
+        return run_from_document(document)
+
+    async def runs(self, project: str) -> list[Run]:
+        """All of a project, newest first."""
+        query = select(db.RUN.c.document).where(db.RUN.c.project == project).order_by(desc(db.RUN.c.created_at))
+        async with self._database.read() as connection:
+            return [run_from_document(row) for row in (await connection.execute(query)).scalars()]
+
+    async def metrics(self, project: str, run_id: str) -> list[Metric]:
+        """The curves of a run, by epoch."""
+        table = db.METRIC
+        query = select(table).where(table.c.project == project, table.c.run == run_id)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.order_by(table.c.epoch, table.c.name))).all()
+        return [Metric(row.epoch, row.name, row.value) for row in rows]
+
+    async def models(self, name: str = "") -> list[Model]:
+        """All versions, by name and version."""
+        query = select(db.MODEL.c.document).order_by(db.MODEL.c.name, db.MODEL.c.version)
+        if name:
+            query = query.where(db.MODEL.c.name == name)
+        async with self._database.read() as connection:
+            return [model_from_document(row) for row in (await connection.execute(query)).scalars()]
+
+    async def model(self, name: str, version: int) -> Model:
+        """One version, or ModelUnknown."""
+        query = select(db.MODEL.c.document).where(db.MODEL.c.name == name, db.MODEL.c.version == version)
+        async with self._database.read() as connection:
+            document = (await connection.execute(query)).scalar()
+        if document is None:
+            raise ModelUnknown(name=name, version=version)
+        return model_from_document(document)
+
+    async def history(self, name: str) -> list[Promotion]:
+        """Promotions and rollbacks, oldest first."""
+        async with self._database.transaction(mark=False) as tx:
+            return await SqlChange(tx).history(name)
+
+    async def newest_dataset(self, model: str) -> DatasetRow | None:
+        """Of the newest run that made a version of this model."""
+        query = select(db.RUN.c.document).where(db.RUN.c.model == model, db.RUN.c.state == "succeeded")
+        async with self._database.read() as connection:
+            document = (await connection.execute(query.order_by(desc(db.RUN.c.created_at)).limit(1))).scalar()
+        return run_from_document(document).dataset if document else None
+
+    async def dataset(self, digest: str) -> DatasetRow | None:
+        """A frozen dataset by its digest."""
+        query = select(db.DATASET.c.document).where(db.DATASET.c.digest == digest).limit(1)
+        async with self._database.read() as connection:
+            document = (await connection.execute(query)).scalar()
+        return dataset_from_document(document) if document else None
+
+    async def references(self) -> list[ObjectRef]:
+        """Every object that a row of this room refers to and this room wrote."""
+        async with self._database.read() as connection:
+            datasets = list((await connection.execute(select(db.DATASET.c.document))).scalars())
+            runs = list((await connection.execute(select(db.RUN.c.document))).scalars())
+        found = [dataset_from_document(row).manifest for row in datasets]
+        found += [ref for row in runs if (ref := run_from_document(row).checkpoint)]
+        return found + [model.bundle for model in await self.models()]

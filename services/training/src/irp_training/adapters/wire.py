@@ -1,0 +1,106 @@
+"""Nouns on the wire and back: one function each way."""
+
+from __future__ import annotations
+
+from irp.common.v1 import types_pb2
+from irp.ingest.v1 import events_pb2 as ingest_pb2
+from irp.training.v1 import training_service_pb2 as pb
+from irp_chassis.wire import (
+    ProjectRef,
+    object_ref_from_proto,
+    object_ref_to_proto,
+    project_ref_from_proto,
+    project_ref_to_proto,
+)
+from irp_kernel import Slug
+
+from irp_training.app.ports import Project
+from irp_training.domain.dataset import Case
+from irp_training.domain.registry import Model
+from irp_training.domain.run import DatasetRow, Metric, ModelRef, Run
+
+
+def project_from_proto(message: types_pb2.ProjectRef) -> Project:
+    """Message -> Project. Raises InvalidArgument if it is not whole."""
+    ref = project_ref_from_proto(message)
+    return Project(id=ref.id, revision=ref.revision, configuration=ref.configuration)
+
+
+def project_to_proto(project: Project) -> types_pb2.ProjectRef:
+    """Project -> message."""
+    configuration = project.configuration
+    return project_ref_to_proto(
+        ProjectRef(id=Slug(project.id), revision=project.revision, configuration=configuration)
+    )
+
+
+def case_from_proto(series: ingest_pb2.Series, mask: types_pb2.ObjectRef, version: int) -> Case:
+    """The series and mask of MaskAccepted -> Case."""
+    return Case(
+        series=series.series_uid,
+        patient=series.patient,
+        site=series.site,
+        sequence_class=series.sequence_class,
+        volume=object_ref_from_proto(series.volume),
+        mask=object_ref_from_proto(mask),
+        version=version,
+    )
+
+
+def model_ref_to_proto(ref: ModelRef) -> types_pb2.ModelRef:
+    """ModelRef -> message."""
+    return types_pb2.ModelRef(name=ref.name, version=ref.version, digest=ref.digest)
+
+
+def dataset_to_proto(dataset: DatasetRow) -> pb.Dataset:
+    """DatasetRow -> message."""
+    return pb.Dataset(
+        digest=dataset.digest,
+        manifest=object_ref_to_proto(dataset.manifest),
+        training=dataset.training,
+        validation=dataset.validation,
+        test=dataset.test,
+    )
+
+
+def run_to_proto(run: Run, metrics: list[Metric]) -> pb.Run:
+    """Run with its curves -> message."""
+    progress = types_pb2.Progress(
+        fraction=run.progress.fraction, eta_s=run.progress.eta_s, step=run.progress.step
+    )
+    return pb.Run(
+        id=run.id,
+        state=run.state,
+        progress=progress,
+        model=run.model,
+        base=model_ref_to_proto(run.base) if run.base else None,
+        result=model_ref_to_proto(run.result) if run.result else None,
+        dataset=dataset_to_proto(run.dataset),
+        reason=run.reason,
+        message=run.message,
+        metrics=[pb.Metric(epoch=m.epoch, name=m.name, value=m.value) for m in metrics],
+        gate=run.gate,
+        promoted=run.promoted,
+        recipe=run.recipe,
+        created_at=run.created_at,
+        finished_at=run.finished_at,
+        cases=run.cases,
+    )
+
+
+def model_to_proto(model: Model, champion: int | None) -> pb.Model:
+    """Model -> message; `champion` is the version that is it now."""
+    return pb.Model(
+        ref=model_ref_to_proto(model.ref),
+        bundle=object_ref_to_proto(model.bundle),
+        champion=model.ref.version == champion,
+        created_at=model.created_at,
+        actor=model.actor,
+        run_id=model.run[1] if model.run else "",
+        dataset_digest=model.dataset_digest,
+        licence=model.licence,
+        figures=model.figures,
+        structures=model.structures,
+    )
+
+

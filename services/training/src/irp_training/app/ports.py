@@ -1,0 +1,130 @@
+"""What the verbs need, not what exists."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from irp_kernel import ObjectRef
+
+from irp_training.domain.dataset import Case
+from irp_training.domain.gate import Verdict
+from irp_training.domain.registry import Model, Promotion
+from irp_training.domain.run import DatasetRow, Metric, ModelRef, Progress, Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A project at one revision of its configuration."""
+
+    id: str
+    revision: int
+    configuration: ObjectRef
+
+
+class Objects(Protocol):
+    """Immutable bytes."""
+
+    async def put(
+        self, data: bytes, *, project: str, entity: str, id: str, kind: str, media_type: str, extension: str
+    ) -> ObjectRef: ...
+
+    async def get(self, ref: ObjectRef) -> bytes: ...
+
+
+class Change(Protocol):
+    """Rows, facts and jobs that are committed together."""
+
+    async def remember_project(self, project: Project) -> None: ...
+
+    async def remember_case(self, project: str, case: Case) -> bool:
+        """False if a newer version is known already."""
+        ...
+
+    async def remember_verdict(self, project: str, series: str, version: int, verdict: str) -> None: ...
+
+    async def masks_since_run(self, project: str, *, add: int = 0, reset: bool = False) -> int: ...
+
+    async def queue_automatic_run(self, project: str, key: str) -> None: ...
+
+    async def add_dataset(self, project: str, dataset: DatasetRow) -> None: ...
+
+    async def add_run(self, run: Run) -> Run:
+        """Add and queue it; the run that is there if its id is known."""
+        ...
+
+    async def lock_run(self, project: str, run_id: str) -> Run: ...
+
+    async def save_run(self, run: Run) -> None: ...
+
+    async def add_metrics(self, run: Run, metrics: Sequence[Metric]) -> None: ...
+
+    async def announce_end(self, run: Run, project: Project) -> None: ...
+
+    async def add_model(self, model: Model) -> Model:
+        """Give it the next version and announce it; the version that is there if name and digest are known."""
+        ...
+
+    async def add_promotion(self, model: Model, promotion: Promotion) -> None: ...
+
+    async def history(self, name: str) -> list[Promotion]: ...
+
+    async def save_verdict(self, candidate: ModelRef, champion: ModelRef | None, verdict: Verdict) -> None: ...
+
+
+class Store(Protocol):
+    """The room's rows."""
+
+    def change(self) -> AbstractAsyncContextManager[Change]: ...
+
+    async def project(self, project: str) -> Project | None: ...
+
+    async def cases(self, project: str) -> list[Case]: ...
+
+    async def run(self, project: str, run_id: str) -> Run:
+        """Raises RunUnknown."""
+        ...
+
+    async def runs(self, project: str) -> list[Run]: ...
+
+    async def metrics(self, project: str, run_id: str) -> list[Metric]: ...
+
+    async def models(self, name: str = "") -> list[Model]: ...
+
+    async def model(self, name: str, version: int) -> Model:
+        """Raises ModelUnknown."""
+        ...
+
+    async def history(self, name: str) -> list[Promotion]: ...
+
+    async def newest_dataset(self, model: str) -> DatasetRow | None:
+        """Of the newest run that made a version of this model."""
+        ...
+
+    async def dataset(self, digest: str) -> DatasetRow | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What the worker says while it works: metrics, progress, perhaps a checkpoint."""
+
+    progress: Progress
+    metrics: tuple[Metric, ...] = ()
+    checkpoint: bytes | None = None
+
+
+Listener = Callable[[Report], Awaitable[bool]]  # False: end now, the run was cancelled
+CaseFiles = Callable[[], AsyncIterator[tuple[Case, str, bytes, bytes]]]  # case, part, volume file, mask file
+
+
+class Worker(Protocol):
+    """Where the heavy work happens: a process of its own."""
+
+    async def train(self, plan: Any, files: CaseFiles, checkpoint: bytes | None, listen: Listener) -> Any: ...
+
+    async def score(self, bundle: bytes, files: CaseFiles) -> dict[str, dict[str, float]]: ...
+
+
+Clock = Callable[[], str]  # RFC 3339 UTC

@@ -1,0 +1,26 @@
+"""MaskAccepted -> the read model of what can be learnt from; perhaps a run that begins by itself."""
+
+from __future__ import annotations
+
+from irp_training.app.configuration import Configurations
+from irp_training.app.ports import Project, Store
+from irp_training.domain.automation import TrainByItself
+from irp_training.domain.dataset import Case
+
+
+class RememberMask:
+    """Keeps the newest accepted mask of each series."""
+
+    def __init__(self, store: Store, configurations: Configurations) -> None:
+        self._store, self._configurations = store, configurations
+
+    async def __call__(self, project: Project, case: Case) -> None:
+        """Remember the case; queue a run when the project's `automation.train` says that it is time."""
+        wish = TrainByItself.from_configuration(await self._configurations.of(project))
+        async with self._store.change() as change:
+            await change.remember_project(project)
+            if not await change.remember_case(project.id, case) or wish is None:
+                return
+            if wish.due(await change.masks_since_run(project.id, add=1)):
+                await change.masks_since_run(project.id, reset=True)
+                await change.queue_automatic_run(project.id, f"{case.series}-{case.version}")

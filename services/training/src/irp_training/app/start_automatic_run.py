@@ -1,0 +1,28 @@
+"""A project said "after so many masks": the run begins by itself."""
+
+from __future__ import annotations
+
+from irp_training.app.configuration import Configurations
+from irp_training.app.ports import Store
+from irp_training.app.start_run import StartRun, Wish
+from irp_training.domain.automation import TrainByItself
+
+ACTOR = "training"
+
+
+class StartAutomaticRun:
+    """Starts the run that a project's `automation.train` declares."""
+
+    def __init__(self, store: Store, configurations: Configurations, start_run: StartRun) -> None:
+        self._store, self._configurations, self._start_run = store, configurations, start_run
+
+    async def __call__(self, project_id: str, key: str) -> None:
+        """Start it, once per key; nothing if the newest configuration no longer wants it."""
+        project = await self._store.project(project_id)
+        if project is None:
+            return
+        declared = TrainByItself.from_configuration(await self._configurations.of(project))
+        if declared is None:
+            return
+        wish = Wish(model=declared.model, base=declared.base, actor=ACTOR, request_id=f"auto-{key}", promote=True)
+        await self._start_run(project, wish)

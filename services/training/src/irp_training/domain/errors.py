@@ -1,0 +1,63 @@
+"""What can go wrong in the training server."""
+
+from __future__ import annotations
+
+from irp_kernel.errors import FailedPrecondition, InvalidArgument, NotFound
+
+
+class PatientLeak(FailedPrecondition):
+    """A patient is in more than one split of the dataset.
+
+    Nothing was learnt. Name each pseudonym once under `splits` of the project's configuration, and start a new run.
+    """
+
+
+class DatasetEmpty(FailedPrecondition):
+    """There is no accepted mask to learn from.
+
+    Accept masks in the project first; series with the quality verdict "unusable" and patients outside the split
+    `training` do not count.
+    """
+
+
+class NothingJudged(FailedPrecondition):
+    """No accepted mask judges a structure that this model segments.
+
+    Accept masks that carry at least the blood pool of the left ventricle, or choose other structures in the recipe.
+    """
+
+
+class BadRecipe(InvalidArgument):
+    """The recipe is not valid.
+
+    Read the detail: it names the key, and what it may be. Keys that are left out take the room's defaults.
+    """
+
+
+class RunUnknown(NotFound):
+    """There is no such training run in this project.
+
+    `GET /api/v1/projects/{project}/training/runs` lists them.
+    """
+
+
+class RunDiverged(FailedPrecondition):
+    """The loss became infinite or not a number.
+
+    Start a new run with a lower learning rate.
+    """
+
+
+class CandidateWorse(FailedPrecondition):
+    """The candidate is worse than the champion on the frozen validation set.
+
+    The champion stays. The detail names the structure and the mean paired difference of Dice; train longer, add
+    masks, or look at the cases of the run.
+    """
+
+
+class NoEarlierChampion(FailedPrecondition):
+    """There is no earlier champion to go back to.
+
+    A rollback undoes the latest promotion; this model has had one only.
+    """

@@ -1,0 +1,73 @@
+"""A loss that knows what was looked at: what nobody judged is unknown, not background.
+
+Channels that were not judged on a slice are merged with the background into "the rest" before anything is compared:
+where only the cavity was drawn, the net is asked for cavity against everything else, and nothing is said about how
+"everything else" divides into myocardium, right ventricle and background. A slice on which nothing was judged
+gives no gradient at all.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+SMOOTH = 1.0  # pixels: keeps Dice finite where a structure is absent
+LOWEST = -1e4  # a logit that no sum notices
+
+
+def partial_loss(logits: Tensor, labels: Tensor, judged: Tensor) -> Tensor:
+    """Cross-entropy over the merged classes plus batch Dice of the judged structures.
+
+    Args:
+        logits: (batch, 1 + structures, row, column); channel 0 is background.
+        labels: (batch, row, column), 0 to structures; only meaningful where judged.
+        judged: bool (batch, structures).
+
+    Returns:
+        Scalar; zero, without gradient, if nothing was judged.
+    """
+    if not bool(judged.any()):
+        return logits.sum() * 0.0
+    log_p = merged_log_probabilities(logits, judged)
+    known = known_labels(labels, judged)
+    return _cross_entropy(log_p, known, judged) + _dice_loss(log_p[:, 1:].exp(), known, judged)
+
+
+def merged_log_probabilities(logits: Tensor, judged: Tensor) -> Tensor:
+    """log p of (rest, structure 1, ...): channels not judged are added to the rest and get probability 0.
+
+    Args:
+        logits: (batch, 1 + structures, row, column).
+        judged: bool (batch, structures).
+    """
+    log_p = functional.log_softmax(logits, dim=1)
+    is_rest = torch.cat([torch.ones_like(judged[:, :1]), ~judged], dim=1)[:, :, None, None]
+    rest = torch.logsumexp(log_p.masked_fill(~is_rest, LOWEST), dim=1, keepdim=True)
+    kept = log_p[:, 1:].masked_fill(~judged[:, :, None, None], LOWEST)
+    return torch.cat([rest, kept], dim=1)
+
+
+def known_labels(labels: Tensor, judged: Tensor) -> Tensor:
+    """Labels with every structure that was not judged turned into the rest (0)."""
+    allowed = torch.cat([torch.zeros_like(judged[:, :1]), judged], dim=1)
+    keep = torch.gather(allowed, 1, labels.flatten(1)).view_as(labels)
+    return labels * keep
+
+
+def _cross_entropy(log_p: Tensor, labels: Tensor, judged: Tensor) -> Tensor:
+    weight = judged.any(dim=1).to(log_p.dtype)
+    each = functional.nll_loss(log_p, labels, reduction="none").mean(dim=(1, 2))
+    return (each * weight).sum() / weight.sum()
+
+
+def _dice_loss(p: Tensor, labels: Tensor, judged: Tensor) -> Tensor:
+    """1 - soft Dice over the batch, mean of the structures that are judged and present."""
+    structures = torch.arange(1, p.shape[1] + 1).to(labels.device)
+    truth = (labels[:, None] == structures[None, :, None, None]) & judged[:, :, None, None]
+    overlap = (p * truth).sum(dim=(0, 2, 3))
+    total = p.masked_fill(~judged[:, :, None, None], 0.0).sum(dim=(0, 2, 3)) + truth.sum(dim=(0, 2, 3))
+    present = truth.sum(dim=(0, 2, 3)) > 0
+    if not bool(present.any()):
+        return p.sum() * 0.0
+    return 1 - ((2 * overlap + SMOOTH) / (total + SMOOTH))[present].mean()

@@ -1,0 +1,140 @@
+"""How to learn: every number of a run, with a default that is good on two cores. Frozen with the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from irp_training.domain.errors import BadRecipe
+
+STAGES = ("locate", "segment")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything that decides what the weights become, beside the dataset and the base model.
+
+    Attributes:
+        seed: of weights, order and augmentation.
+        stages: which nets are trained; what is left out is taken from the base.
+        structures: canonical names of the output channels, in order; empty = the base's, or those of the data.
+        locate_epochs: passes over the training slices in stage 1.
+        segment_epochs: passes over the training slices in stage 2.
+        batch: slices per step.
+        min_steps: least steps per epoch: small datasets repeat within an epoch.
+        locate_rate: highest learning rate of stage 1 (one cycle).
+        segment_rate: highest learning rate of stage 2 (one cycle).
+        weight_decay: of AdamW.
+        ema: decay of the moving average of the weights, which is what is kept; 0 = none.
+        augment: strength of augmentation, 1 = as designed, 0 = none.
+        checkpoint_epochs: passes between two checkpoints.
+        threads: CPU threads of the worker; part of the recipe, for sums depend on it. 0 = the room's setting.
+        margin: Dice that a structure may lose on average before the gate refuses.
+        locate_channels: widths of net 1 when it is built anew.
+        segment_channels: widths of net 2 when it is built anew.
+    """
+
+    seed: int = 20210301
+    stages: tuple[str, ...] = STAGES
+    structures: tuple[str, ...] = ()
+    locate_epochs: int = 12
+    segment_epochs: int = 45
+    batch: int = 16
+    min_steps: int = 8
+    locate_rate: float = 2e-3
+    segment_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    ema: float = 0.995
+    augment: float = 1.0
+    checkpoint_epochs: int = 2
+    threads: int = 0
+    margin: float = 0.01
+    locate_channels: tuple[int, ...] = (8, 16, 32, 64)
+    segment_channels: tuple[int, ...] = (16, 32, 64, 128, 256)
+
+    def to_json(self) -> str:
+        """Canonical JSON."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    def epochs_of(self, stage: str) -> int:
+        """Passes of a stage."""
+        return self.locate_epochs if stage == "locate" else self.segment_epochs
+
+    def rate_of(self, stage: str) -> float:
+        """Highest learning rate of a stage."""
+        return self.locate_rate if stage == "locate" else self.segment_rate
+
+
+FROM_SCRATCH = Recipe()
+FINE_TUNING = Recipe(
+    stages=("segment",), segment_epochs=8, segment_rate=3e-4, ema=0.98, augment=0.7, min_steps=12, checkpoint_epochs=1
+)
+
+_LIMITS: dict[str, tuple[float, float]] = {
+    "seed": (0, 2**31 - 1),
+    "locate_epochs": (1, 10_000),
+    "segment_epochs": (1, 10_000),
+    "batch": (1, 512),
+    "min_steps": (1, 10_000),
+    "locate_rate": (1e-8, 1.0),
+    "segment_rate": (1e-8, 1.0),
+    "weight_decay": (0.0, 1.0),
+    "ema": (0.0, 0.99999),
+    "augment": (0.0, 2.0),
+    "checkpoint_epochs": (1, 1000),
+    "threads": (0, 256),
+    "margin": (0.0, 1.0),
+}
+
+
+def read_recipe(text: str, *, fine_tuning: bool, structures: Mapping[str, int]) -> Recipe:
+    """A recipe from a request's JSON over the defaults.
+
+    Args:
+        text: JSON object, or empty.
+        fine_tuning: the run starts from a model.
+        structures: the canonical names that there are.
+
+    Raises:
+        BadRecipe: an unknown key, or a value out of bounds.
+    """
+    base = FINE_TUNING if fine_tuning else FROM_SCRATCH
+    given = _read_object(text)
+    known = {field.name: getattr(base, field.name) for field in fields(Recipe)}
+    for key in given:
+        if key not in known:
+            raise BadRecipe(f"keys of a recipe are {', '.join(known)}")
+    recipe = replace(base, **{key: _read_value(key, value, known[key]) for key, value in given.items()})
+    _require(bool(recipe.stages) and set(recipe.stages) <= set(STAGES), f"`stages` holds some of {', '.join(STAGES)}")
+    _require(set(recipe.structures) <= set(structures), f"`structures` holds some of {', '.join(structures)}")
+    _require(fine_tuning or set(recipe.stages) == set(STAGES), "a run from scratch trains both stages")
+    return recipe
+
+
+def _read_object(text: str) -> dict[str, Any]:
+    try:
+        given = json.loads(text) if text.strip() else {}
+    except ValueError:
+        raise BadRecipe("the recipe is not JSON") from None
+    _require(isinstance(given, dict), "the recipe is not a JSON object")
+    return dict(given)
+
+
+def _read_value(key: str, value: Any, default: Any) -> Any:
+    if isinstance(default, tuple):
+        element: Callable[[Any], Any] = int if key.endswith("channels") else str
+        valid = isinstance(value, list) and len(value) <= 8 and all(type(v) is element for v in value)
+        _require(valid, f"`{key}` is a list")
+        return tuple(value)
+    _require(isinstance(value, (int, float)) and not isinstance(value, bool), f"`{key}` is a number")
+    low, high = _LIMITS[key]
+    _require(low <= value <= high, f"`{key}` is from {low:g} to {high:g}")
+    _require(isinstance(default, float) or float(value).is_integer(), f"`{key}` is a whole number")
+    return type(default)(value)
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise BadRecipe(message)
