@@ -219,7 +219,11 @@ class ListSegmentationsRequest(_message.Message):
 
     PROJECT_FIELD_NUMBER: _builtins.int
     SERIES_UID_FIELD_NUMBER: _builtins.int
+    SEGMENTATION_ID_FIELD_NUMBER: _builtins.int
     series_uid: _builtins.str
+    """Empty when segmentation_id is set."""
+    segmentation_id: _builtins.str
+    """Only this version; empty = every version of the series."""
     @_builtins.property
     def project(self) -> _types_pb2.ProjectRef: ...
     def __init__(
@@ -227,10 +231,11 @@ class ListSegmentationsRequest(_message.Message):
         *,
         project: _types_pb2.ProjectRef | None = ...,
         series_uid: _builtins.str = ...,
+        segmentation_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "series_uid", b"series_uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "segmentation_id", b"segmentation_id", "series_uid", b"series_uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ from irp.common.v1 import options_pb2 as irp_dot_common_dot_v1_dot_options__pb2
 from irp.common.v1 import types_pb2 as irp_dot_common_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dirp/radiomics/v1/events.proto\x12\x10irp.radiomics.v1\x1a\x1birp/common/v1/options.proto\x1a\x19irp/common/v1/types.proto\"\xaf\x01\n\x11\x46\x65\x61turesExtracted\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12\x12\n\nseries_uid\x18\x03 \x01(\t\x12\x0c\n\x04rois\x18\x04 \x01(\x05\x12\x10\n\x08\x66\x65\x61tures\x18\x05 \x01(\x05:\r\x8a\xb5\x18\t\n\x07gatewayb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dirp/radiomics/v1/events.proto\x12\x10irp.radiomics.v1\x1a\x1birp/common/v1/options.proto\x1a\x19irp/common/v1/types.proto\"\xa8\x01\n\x11\x46\x65\x61turesExtracted\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12\x12\n\nseries_uid\x18\x03 \x01(\t\x12\x0c\n\x04rois\x18\x04 \x01(\x05\x12\x10\n\x08\x66\x65\x61tures\x18\x05 \x01(\x05:\x06\x8a\xb5\x18\x02\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,7 +34,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'irp.radiomics.v1.events_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_FEATURESEXTRACTED']._loaded_options = None
-  _globals['_FEATURESEXTRACTED']._serialized_options = b'\212\265\030\t\n\007gateway'
+  _globals['_FEATURESEXTRACTED']._serialized_options = b'\212\265\030\002\030\001'
   _globals['_FEATURESEXTRACTED']._serialized_start=108
-  _globals['_FEATURESEXTRACTED']._serialized_end=283
+  _globals['_FEATURESEXTRACTED']._serialized_end=276
 # @@protoc_insertion_point(module_scope)
