@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
 
 from openirp.demo.hearts import Heart, instance_number
 
 PHASES = 20  # frames per slice position in the original cine
 PITCH_MM, PIXEL_MM, PHASE_MS = 10.0, 1.37, 40.0  # nominal
-MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 
 
 def picture_heart(folder: Path, name: str) -> Heart:
@@ -42,20 +43,17 @@ def _read(path: Path) -> NDArray[np.uint8]:
         return np.asarray(picture.convert("L"), dtype=np.uint8)
 
 
-def uid(*words: object) -> str:
+def uid(*words: object) -> UID:
     """The same words, the same UID (2.25. and 120 bits of a hash)."""
     digest = hashlib.sha256("/".join(map(str, words)).encode()).hexdigest()
-    return f"2.25.{int(digest[:30], 16)}"
+    return UID(f"2.25.{int(digest[:30], 16)}")
 
 
 def _dicom(name: str, place: int, number: int, pixels: NDArray[np.uint8]) -> bytes:
-    from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.uid import ExplicitVRLittleEndian
-
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = MR_IMAGE
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = MRImageStorage
     dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid(name, number)
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = uid(name, "study"), uid(name, "series")
     dataset.FrameOfReferenceUID = uid(name, "frame")

@@ -7,14 +7,14 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from openirp.client import Irp
 from openirp.house.binaries import nats_server, nats_version, rclone
 from openirp.house.environment import room_environment
 from openirp.house.keys import Keys, keys_in
-from openirp.house.layout import PROCESSES, ROOMS, Layout
+from openirp.house.layout import PARTS, PROCESSES, ROOMS, Layout
 from openirp.house.nats_config import nats_config
 from openirp.house.ports import LOOPBACK, Ports, choose_ports, read_ports
 from openirp.house.readiness import Look, look_at, look_at_all
@@ -33,6 +33,7 @@ class House:
         ports: "auto" = free ports, "fixed" = settings and defaults; None = `IRP_PORTS`, else "fixed".
         environment: further variables for every room.
         room_environment: further variables for single rooms.
+        rooms: which rooms live here; tests may want a small house.
     """
 
     def __init__(
@@ -42,7 +43,9 @@ class House:
         ports: str | None = None,
         environment: Mapping[str, str] | None = None,
         room_environment: Mapping[str, Mapping[str, str]] | None = None,
+        rooms: Sequence[str] = ROOMS,
     ) -> None:
+        self._rooms = tuple(rooms)
         self.layout = Layout.of(home)
         self._mode = ports or os.environ.get("IRP_PORTS") or "fixed"
         self._for_all = dict(environment or {})
@@ -68,6 +71,11 @@ class House:
         return found
 
     @property
+    def processes(self) -> tuple[str, ...]:
+        """Parts and rooms of this house."""
+        return (*PARTS, *self._rooms)
+
+    @property
     def url(self) -> str:
         """Where the gateway answers."""
         return f"http://{LOOPBACK}:{self.ports['gateway']}"
@@ -90,7 +98,7 @@ class House:
             return
         self.layout.make()
         ports = choose_ports(self._mode, self.layout.ports)
-        programs = [self._nats(ports), self._s3(ports), *(self._room(room, ports) for room in ROOMS)]
+        programs = [self._nats(ports), self._s3(ports), *(self._room(room, ports) for room in self._rooms)]
         self.layout.ports.write_text(json.dumps(ports))
         self.supervisor.start(programs, self._s3_secret())
 
@@ -131,7 +139,7 @@ class House:
         """
         until = time.monotonic() + timeout_s
         while True:
-            looks = look_at_all(self.ports)
+            looks = look_at_all(self.ports, self.processes)
             if on_look:
                 on_look(looks)
             if all(look.ready for look in looks):
@@ -154,7 +162,7 @@ class House:
     def looks(self) -> list[tuple[ProcessState | None, Look]]:
         """State and readiness of every process."""
         states = {state.name: state for state in self.supervisor.processes()}
-        return [(states.get(look.name), look) for look in look_at_all(self.ports)]
+        return [(states.get(look.name), look) for look in look_at_all(self.ports, self.processes)]
 
     def tail(self, process: str, lines: int = TAIL_LINES) -> str:
         """The last lines of a process's log.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import httpx
 
 from openirp.house.environment import door_of
-from openirp.house.layout import PARTS, PROCESSES
+from openirp.house.layout import PARTS
 from openirp.house.ports import LOOPBACK, Ports
 
 LOOK_S = 6.0  # seconds that one look may take
@@ -30,10 +31,10 @@ class Look:
     said: str
 
 
-def look_at_all(ports: Ports) -> list[Look]:
+def look_at_all(ports: Ports, processes: Sequence[str]) -> list[Look]:
     """Look at every process at once."""
-    with ThreadPoolExecutor(len(PROCESSES)) as pool:
-        return list(pool.map(lambda name: look_at(name, ports), PROCESSES))
+    with ThreadPoolExecutor(len(processes)) as pool:
+        return list(pool.map(lambda name: look_at(name, ports), processes))
 
 
 def look_at(name: str, ports: Ports) -> Look:
