@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from irp.radiomics.v1.events_pb2 import FeaturesExtracted
-from irp.training.v1.events_pb2 import ModelPromoted, ModelRegistered, RunFinished
 from irp_chassis import Room, run_room
 from irp_chassis.auth import TokenMinter
 from irp_kernel import ObjectRef
@@ -78,8 +76,8 @@ async def compose(room: Room[Settings]) -> None:
         room.http.include_router(door)
     for door in (training.models, events.router, operations.router, dicomweb.router):
         room.http.include_router(door)
-    for fact in (ModelRegistered, ModelPromoted, RunFinished, FeaturesExtracted):
-        room.on(fact, events.LISTENERS.on_fact)
+    for fact in events.HEARD:
+        room.hear(fact, events.LISTENERS.on_fact)
     room.on_stop(rooms.close)
 
 

@@ -10,12 +10,28 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from google.protobuf.message import Message
+from irp.annotation.v1.events_pb2 import MaskAccepted
+from irp.inference.v1.events_pb2 import MaskProposed
+from irp.ingest.v1.events_pb2 import SeriesStored
+from irp.quality.v1.events_pb2 import SeriesAssessed
+from irp.radiomics.v1.events_pb2 import FeaturesExtracted
+from irp.training.v1.events_pb2 import ModelPromoted, ModelRegistered, RunFinished
 
 from irp_gateway.adapters.series import to_dict
 from irp_gateway.adapters.visitor import AnyMember
 
 router = APIRouter(prefix="/api/v1/projects/{project}", tags=["projects"])
 
+HEARD: tuple[type[Message], ...] = (
+    SeriesStored,
+    SeriesAssessed,
+    MaskProposed,
+    MaskAccepted,
+    RunFinished,
+    FeaturesExtracted,
+    ModelRegistered,
+    ModelPromoted,
+)
 QUEUE = 256  # events a slow listener may fall behind; then the oldest are dropped
 BEAT_S = 15.0
 
