@@ -89,8 +89,8 @@ def report(story: Story, output: Path) -> Path:
         "patients": _patients(story),
         "patients_note": "Three patients as the scanner's DICOM files, the others as 8-bit pictures made into "
         "DICOM with a nominal geometry: do not read millimetres or millilitres from those.",
-        "pictures_note": "Patients that the training run never saw. The model was asked with the same images before and "
-        "after it had learnt.",
+        "pictures_note": "Patients that the training run never saw. The model got the same images before and after "
+        "it had learnt.",
         "pictures_key": legend(),
         "function_note": "From the accepted masks. The reference comes from the areas of the contours alone.",
         "provenance": _provenance(story),

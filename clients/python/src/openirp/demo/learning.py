@@ -123,11 +123,11 @@ def _serving(story: Story, version: int) -> bool | None:
 
 
 def _training(run: dict[str, Any], gate: dict[str, Any], said: str, seconds: float) -> dict[str, Any]:
-    dataset = run.get("dataset") or {}
+    dataset, base = run.get("dataset") or {}, run["base"]
     counts = {part: dataset.get(part) for part in ("training", "validation", "test")}
     summary = (
-        f"Fine-tuned from {run['base']['name']}@{run['base']['version']} in {seconds:.0f} s "
-        f"on {counts['training']} series, judged by the gate on {counts['validation']} others; {counts['test']} were kept away from it. "
+        f"Fine-tuned from {base['name']}@{base['version']} in {seconds:.0f} s on {counts['training']} series, "
+        f"judged by the gate on {counts['validation']} others; {counts['test']} were kept away from it. "
         f"The new version was {said}."
     )
     return {
