@@ -148,6 +148,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A running house; stories share it and use projects of their own."""
     house = House(tmp_path_factory.mktemp("house") / "irp", ports="auto")
     house.start()
+    house.wait_ready()
     yield house
     house.stop()
 
@@ -155,7 +156,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 @pytest.fixture
 def frontend(house: House) -> Frontend:
     """An administrator's frontend at the house's gateway."""
-    environment = house.environment()
+    environment = house.exports()
     return Frontend(environment["IRP_URL"], environment["IRP_TOKEN"])
 
 

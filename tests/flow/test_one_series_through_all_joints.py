@@ -55,7 +55,7 @@ def test_nothing_of_the_planted_names_is_anywhere(frontend: Frontend, home: Path
 
 def test_dicomweb_client_can_do_the_same(frontend: Frontend, house: House) -> None:
     frontend.create_project("by-client")
-    environment = house.environment()
+    environment = house.exports()
     client = DICOMwebClient(
         f"{environment['IRP_URL']}/api/v1/projects/by-client/dicom-web",
         headers={"Authorization": f"Bearer {environment['IRP_TOKEN']}"},

@@ -1,0 +1,70 @@
+"""Ingest's tables."""
+
+from __future__ import annotations
+
+from irp_chassis.tables import new_metadata
+from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, LargeBinary, String, Table, Text
+
+METADATA = new_metadata()
+
+SECRET = Table(
+    "project_secret",
+    METADATA,
+    Column("project", String(48), primary_key=True),
+    Column("wrapped", LargeBinary, nullable=False),
+)
+INSTANCE = Table(
+    "instance",
+    METADATA,
+    Column("project", String(48), primary_key=True),
+    Column("sop_uid", String(64), primary_key=True),
+    Column("study_uid", String(64), nullable=False),
+    Column("series_uid", String(64), nullable=False),
+    Column("sop_class", String(64), nullable=False),
+    Column("transfer_syntax", String(64), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("object", JSON, nullable=False),
+    Column("header", JSON, nullable=False),
+    Column("plane", JSON, nullable=True),
+    Column("candidates", JSON, nullable=False),
+    Index("ix_instance_series", "project", "study_uid", "series_uid"),
+)
+SERIES = Table(
+    "series",
+    METADATA,
+    Column("project", String(48), primary_key=True),
+    Column("uid", String(64), primary_key=True),
+    Column("study_uid", String(64), nullable=False),
+    Column("patient", String(32), nullable=False),
+    Column("site", String(32), nullable=False),
+    Column("project_ref", JSON, nullable=False),
+    # receiving, assembled, not_assembled
+    Column("state", String(16), nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("quiet_until", Float, nullable=False),
+    Column("queued", Boolean, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("result", JSON, nullable=True),
+    Column("arrived_at", Float, nullable=False),
+    Index("ix_series_quiet", "queued", "quiet_until"),
+)
+REJECTION = Table(
+    "rejection",
+    METADATA,
+    Column("project", String(48), primary_key=True),
+    Column("reason", String(64), primary_key=True),
+    Column("message", Text, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("at", String(40), nullable=False),
+)
+CLINICAL = Table(
+    "clinical",
+    METADATA,
+    Column("project", String(48), primary_key=True),
+    Column("patient", String(32), primary_key=True),
+    Column("values", JSON, nullable=False),
+    Column("categories", JSON, nullable=False),
+    Column("version", Integer, nullable=False),
+)

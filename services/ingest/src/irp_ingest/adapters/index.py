@@ -1,0 +1,177 @@
+"""The index in SQL: instances, series, rejections, clinical values; and the facts they make."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from irp.ingest.v1.events_pb2 import ClinicalRecorded, SeriesStored
+from irp_chassis.db import Database, Transaction
+from irp_kernel import ObjectRef
+from sqlalchemy import select
+
+from irp_ingest.adapters.convert import project_to_proto, result_to_json, series_to_proto
+from irp_ingest.adapters.db import CLINICAL, INSTANCE, REJECTION, SERIES
+from irp_ingest.adapters.secrets import ProjectSecrets
+from irp_ingest.app.ports import Assembled, Kept, ProjectAt
+from irp_ingest.domain.errors import ContentDiffers
+from irp_ingest.domain.intake import Intake
+from irp_ingest.domain.plane import Plane
+
+
+class SqlIndex:
+    """See app.ports.Index."""
+
+    def __init__(self, database: Database, secrets: ProjectSecrets) -> None:
+        self._database, self._secrets = database, secrets
+
+    async def site_key(self, project: str, site: str) -> bytes:
+        """See Index.site_key."""
+        return await self._secrets.site_key(project, site)
+
+    async def add(self, project: ProjectAt, intake: Intake, object: ObjectRef, quiet_s: float) -> bool:
+        """See Index.add."""
+        row = {
+            "project": project.id,
+            "sop_uid": intake.sop_uid,
+            "study_uid": intake.study_uid,
+            "series_uid": intake.series_uid,
+            "sop_class": intake.sop_class,
+            "transfer_syntax": intake.transfer_syntax,
+            "fingerprint": intake.fingerprint,
+            "object": dataclasses.asdict(object),
+            "header": intake.header,
+            "plane": intake.plane.to_dict() if intake.plane else None,
+            "candidates": intake.candidates,
+        }
+        async with self._database.transaction() as tx:
+            if not await tx.insert_once(INSTANCE, row, keys=("project", "sop_uid")):
+                await self._require_same(tx, project.id, intake)
+                return False
+            await self._touch_series(tx, project, intake, quiet_s)
+        return True
+
+    async def _require_same(self, tx: Transaction, project: str, intake: Intake) -> None:
+        query = select(INSTANCE.c.fingerprint).where(
+            INSTANCE.c.project == project, INSTANCE.c.sop_uid == intake.sop_uid
+        )
+        if (await tx.execute(query)).scalar_one() != intake.fingerprint:
+            raise ContentDiffers
+
+    async def _touch_series(self, tx: Transaction, project: ProjectAt, intake: Intake, quiet_s: float) -> None:
+        now = time.time()
+        new = {
+            "project": project.id,
+            "uid": intake.series_uid,
+            "study_uid": intake.study_uid,
+            "patient": intake.patient,
+            "site": intake.site,
+            "project_ref": dataclasses.asdict(project),
+            "state": "receiving",
+            "reason": "",
+            "message": "",
+            "count": 0,
+            "quiet_until": now + quiet_s,
+            "queued": False,
+            "version": 0,
+            "result": None,
+            "arrived_at": now,
+        }
+        await tx.insert_once(SERIES, new, keys=("project", "uid"))
+        await tx.execute(
+            SERIES.update()
+            .where(SERIES.c.project == project.id, SERIES.c.uid == intake.series_uid)
+            .values(
+                count=SERIES.c.count + 1,
+                quiet_until=now + quiet_s,
+                queued=False,
+                state="receiving",
+                project_ref=new["project_ref"],
+            )
+        )
+
+    async def instances(self, project: str, series_uid: str) -> Sequence[Kept]:
+        """See Index.instances."""
+        query = select(INSTANCE).where(INSTANCE.c.project == project, INSTANCE.c.series_uid == series_uid)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.order_by(INSTANCE.c.sop_uid))).all()
+        return [kept_of(row) for row in rows]
+
+    async def count(self, project: str, series_uid: str) -> int:
+        """See Index.count."""
+        query = select(SERIES.c.count).where(SERIES.c.project == project, SERIES.c.uid == series_uid)
+        async with self._database.read() as connection:
+            return int((await connection.execute(query)).scalar_one())
+
+    async def assembled(self, project: ProjectAt, series_uid: str, count: int, result: Assembled) -> None:
+        """See Index.assembled."""
+        values = {"state": "assembled", "reason": "", "message": "", "result": result_to_json(result)}
+        async with self._database.transaction() as tx:
+            row = await self._settle(tx, project.id, series_uid, count, values, version=True)
+            if row is not None:
+                fact = SeriesStored(project=project_to_proto(project), series=series_to_proto(row))
+                fact.aggregate.id, fact.aggregate.version = series_uid, row.version
+                await tx.announce(fact)
+
+    async def not_assembled(self, project: str, series_uid: str, count: int, reason: str, message: str) -> None:
+        """See Index.not_assembled."""
+        values = {"state": "not_assembled", "reason": reason, "message": message}
+        async with self._database.transaction() as tx:
+            await self._settle(tx, project, series_uid, count, values, version=False)
+
+    async def _settle(
+        self, tx: Transaction, project: str, uid: str, count: int, values: dict[str, Any], *, version: bool
+    ) -> Any:
+        """Write a series' outcome if nothing came in the meantime and it is still open; the row, or None."""
+        here = (SERIES.c.project == project) & (SERIES.c.uid == uid)
+        if version:
+            values = {**values, "version": SERIES.c.version + 1}
+        done = await tx.execute(
+            SERIES.update().where(here, SERIES.c.count == count, SERIES.c.state == "receiving").values(**values)
+        )
+        return (await tx.execute(select(SERIES).where(here))).first() if done.rowcount else None
+
+    async def reject(self, project: str, reason: str, message: str) -> None:
+        """See Index.reject."""
+        where = (REJECTION.c.project == project) & (REJECTION.c.reason == reason)
+        now = datetime.now(UTC).isoformat()
+        row = {"project": project, "reason": reason, "message": message, "count": 0, "at": now}
+        async with self._database.transaction() as tx:
+            await tx.insert_once(REJECTION, row, keys=("project", "reason"))
+            await tx.execute(REJECTION.update().where(where).values(count=REJECTION.c.count + 1, at=now))
+
+    async def merge(
+        self, project: ProjectAt, patient: str, values: dict[str, float], categories: dict[str, str]
+    ) -> None:
+        """See ClinicalValues.merge."""
+        where = (CLINICAL.c.project == project.id) & (CLINICAL.c.patient == patient)
+        async with self._database.transaction() as tx:
+            old = (await tx.execute(select(CLINICAL).where(where))).mappings().first()
+            known: dict[str, Any] = dict(old) if old else {"values": {}, "categories": {}, "version": 0}
+            values, categories = {**known["values"], **values}, {**known["categories"], **categories}
+            if (values, categories) == (known["values"], known["categories"]):
+                return
+            version = known["version"] + 1
+            row = {"project": project.id, "patient": patient, "version": version}
+            await tx.upsert(CLINICAL, {**row, "values": values, "categories": categories}, keys=("project", "patient"))
+            fact = ClinicalRecorded(project=project_to_proto(project), patient=patient)
+            fact.aggregate.id, fact.aggregate.version = patient, version
+            fact.values.update(values)
+            fact.categories.update(categories)
+            await tx.announce(fact)
+
+
+def kept_of(row: Any) -> Kept:
+    """Row -> Kept."""
+    return Kept(
+        sop_uid=row.sop_uid,
+        sop_class=row.sop_class,
+        transfer_syntax=row.transfer_syntax,
+        object=ObjectRef(**row.object),
+        header=row.header,
+        plane=Plane.from_dict(row.plane) if row.plane else None,
+        candidates=row.candidates,
+    )

@@ -1,0 +1,70 @@
+"""One file comes in: de-identify, store the object, commit the row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from irp_ingest.app.ports import Configurations, Index, Intakes, Objects, ProjectAt
+from irp_ingest.domain.errors import ContentDiffers, InstanceRefused
+from irp_ingest.domain.intake import Order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a file: stored (failure 0) or refused with a PS3.18 failure reason."""
+
+    study_uid: str = ""
+    series_uid: str = ""
+    sop_uid: str = ""
+    sop_class: str = ""
+    failure: int = 0
+    reason: str = ""
+    repeated: bool = False
+
+
+class StoreInstance:
+    """Take in one file of an upload."""
+
+    def __init__(self, intakes: Intakes, objects: Objects, index: Index, configurations: Configurations) -> None:
+        self._intakes, self._objects, self._index = intakes, objects, index
+        self._configurations = configurations
+
+    async def order(self, project: ProjectAt, site: str, study_uid: str) -> tuple[Order, float]:
+        """What the whole upload has in common: the order for the workers, and how long a series stays open."""
+        document = await self._configurations.read(project.configuration)
+        order = Order(
+            site_key=await self._index.site_key(project.id, site),
+            options=frozenset(document["deidentification"]["options"]),
+            sequences=document["sequences"],
+            study_uid=study_uid,
+        )
+        return order, float(document["series_quiet_s"])
+
+    async def __call__(self, original: bytes, project: ProjectAt, order: Order, quiet_s: float) -> Outcome:
+        """Stored durably, or refused with nothing stored, when this returns."""
+        try:
+            intake = await self._intakes.take_in(original, order)
+        except InstanceRefused as refused:
+            await self._index.reject(project.id, refused.reason, refused.message)
+            return Outcome(failure=refused.failure_reason, reason=refused.reason)
+        ref = await self._objects.put(
+            intake.data,
+            project=project.id,
+            entity="series",
+            id=intake.series_uid,
+            kind="instance",
+            media_type="application/dicom",
+            extension="dcm",
+        )
+        known = Outcome(
+            study_uid=intake.study_uid,
+            series_uid=intake.series_uid,
+            sop_uid=intake.sop_uid,
+            sop_class=intake.sop_class,
+        )
+        try:
+            new = await self._index.add(project, intake, ref, quiet_s)
+        except ContentDiffers as differs:
+            await self._index.reject(project.id, differs.reason, differs.message)
+            return replace(known, failure=differs.failure_reason, reason=differs.reason)
+        return replace(known, repeated=not new)

@@ -1,0 +1,128 @@
+"""Images -> one regular grid of slices and phases, or the reason why not.
+
+Slice 0 is the lowest along row x column direction; the pitch is measured along that normal, never read from
+SliceLocation. A phase is the rank of an image's time at its own slice position, so that equal counts suffice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from irp_kernel import Geometry
+from irp_kernel.geometry import ORIENTATION_TOLERANCE_DEG
+from numpy.typing import NDArray
+
+from irp_ingest.domain.errors import (
+    SeriesHasNoPlane,
+    SeriesMatrixMixed,
+    SeriesOrientationMixed,
+    SeriesPhasesUneven,
+    SeriesPitchUneven,
+)
+from irp_ingest.domain.plane import Plane
+
+SAME_POSITION_MM = 0.05  # images closer than this along the normal lie in one slice
+PITCH_TOLERANCE = 0.02  # share of the pitch by which one gap may differ
+IN_PLANE_TOLERANCE_MM = 0.5  # shift of a slice's corner off the straight line through the stack
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A regular grid.
+
+    Attributes:
+        geometry: the volume's grid, with frame times.
+        order: SOP instance UIDs by [time][slice].
+    """
+
+    geometry: Geometry
+    order: tuple[tuple[str, ...], ...]
+
+
+def arrange(planes: Mapping[str, Plane | None]) -> Stack:
+    """Arrange images (SOP instance UID -> plane) into a stack.
+
+    Raises:
+        NotAssembled: its subclass says what does not fit.
+    """
+    known = {uid: plane for uid, plane in planes.items() if plane is not None}
+    if not known or len(known) != len(planes):
+        raise SeriesHasNoPlane(f"{len(planes) - len(known)} of {len(planes)} images do not say where they lie")
+    first = next(iter(known.values()))
+    _require_alike(list(known.values()), first)
+    normal = np.cross(first.orientation[:3], first.orientation[3:])
+    slices = _slices(known, normal)
+    phases = {len(members) for members in slices}
+    if len(phases) != 1:
+        raise SeriesPhasesUneven(f"slices have {min(phases)} to {max(phases)} images")
+    ordered = [sorted(members, key=lambda uid: _when(known[uid])) for members in slices]
+    pitch_mm = _pitch(np.array([known[members[0]].position_mm for members in ordered]), normal, first)
+    geometry = Geometry.from_dicom(
+        position_mm=known[ordered[0][0]].position_mm,
+        row_direction=(first.orientation[0], first.orientation[1], first.orientation[2]),
+        column_direction=(first.orientation[3], first.orientation[4], first.orientation[5]),
+        spacing_mm=(pitch_mm, *first.spacing_mm),
+        shape=(len(ordered), *first.matrix),
+        frames=phases.pop(),
+        frame_times_ms=_times(ordered, known),
+    )
+    order = tuple(tuple(members[t] for members in ordered) for t in range(geometry.frames))
+    return Stack(geometry, order)
+
+
+def _require_alike(planes: list[Plane], first: Plane) -> None:
+    if any(p.matrix != first.matrix or not np.allclose(p.spacing_mm, first.spacing_mm, rtol=1e-4) for p in planes):
+        raise SeriesMatrixMixed
+    directions = np.array([p.orientation for p in planes]).reshape(-1, 2, 3)
+    lengths = np.linalg.norm(directions, axis=2)
+    if not np.allclose(lengths, 1, atol=1e-3):
+        raise SeriesHasNoPlane("ImageOrientationPatient is no pair of unit vectors")
+    unit = directions / lengths[..., None]
+    # the arcus tangens keeps its precision near zero, the arcus cosinus does not
+    sine = np.linalg.norm(np.cross(unit, unit[0]), axis=2)
+    angle = float(np.degrees(np.arctan2(sine, (unit * unit[0]).sum(axis=2))).max())
+    if angle > ORIENTATION_TOLERANCE_DEG:
+        raise SeriesOrientationMixed(
+            f"orientations differ by {angle:.3f} degree, allowed are {ORIENTATION_TOLERANCE_DEG}"
+        )
+
+
+def _slices(known: Mapping[str, Plane], normal: NDArray[np.float64]) -> list[list[str]]:
+    """UIDs by slice position, lowest along the normal first."""
+    height = {uid: float(np.dot(plane.position_mm, normal)) for uid, plane in known.items()}
+    slices: list[list[str]] = []
+    last = -np.inf
+    for uid in sorted(known, key=lambda uid: (height[uid], uid)):
+        if height[uid] - last > SAME_POSITION_MM:
+            slices.append([])
+            last = height[uid]
+        slices[-1].append(uid)
+    return slices
+
+
+def _pitch(positions_mm: NDArray[np.float64], normal: NDArray[np.float64], first: Plane) -> float:
+    """Distance of neighbouring slices along the normal; a single slice gets 1 mm, for it has none."""
+    if len(positions_mm) == 1:
+        return 1.0
+    gaps = np.diff(positions_mm @ normal)
+    pitch = float(gaps.mean())
+    if np.abs(gaps - pitch).max() > PITCH_TOLERANCE * pitch:
+        raise SeriesPitchUneven(f"slices lie {gaps.min():.3f} to {gaps.max():.3f} mm apart")
+    straight = positions_mm[0] + np.outer(np.arange(len(positions_mm)) * pitch, normal)
+    if np.linalg.norm(positions_mm - straight, axis=1).max() > IN_PLANE_TOLERANCE_MM:
+        raise SeriesPitchUneven("the slices are shifted against each other in their plane")
+    return pitch
+
+
+def _when(plane: Plane) -> tuple[float, int]:
+    return (plane.time, plane.instance_number)
+
+
+def _times(ordered: list[list[str]], known: Mapping[str, Plane]) -> tuple[float, ...]:
+    """Median trigger time of each phase in ms; empty for a still volume or without trigger times."""
+    times = np.array([[known[uid].time for uid in members] for members in ordered])
+    if times.shape[1] == 1 or not all(known[uid].trigger for members in ordered for uid in members):
+        return ()
+    return tuple(float(t) for t in np.median(times, axis=0))

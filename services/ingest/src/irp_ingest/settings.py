@@ -1,0 +1,18 @@
+"""What ingest can be told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from irp_chassis import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """Settings of ingest."""
+
+    installation_key_file: Path = Path("installation.key")
+    """File with the installation's key (32 bytes, hexadecimal): wraps every project's secret. Back it up."""
+    max_instance_bytes: int = 512 << 20
+    """Largest DICOM instance in bytes."""
+    uploads_at_once: int = 4
+    """Upload streams that are read at the same time; others wait."""
