@@ -23,6 +23,7 @@ from openirp.house.trouble import HouseTrouble
 
 READY_S = 180.0  # seconds that the house may take to stand on a busy machine
 TAIL_LINES = 15
+STARTS_IN_VAIN = 5  # of one process while the house is waited for
 
 
 class House:
@@ -138,20 +139,23 @@ class House:
             HouseTrouble: one was given up, or did not become ready in time; with the end of its log.
         """
         until = time.monotonic() + timeout_s
+        starts: dict[str, set[int]] = {}
         while True:
             looks = look_at_all(self.ports, self.processes)
             if on_look:
                 on_look(looks)
             if all(look.ready for look in looks):
                 return
-            self._give_up_early(looks, late=time.monotonic() > until)
+            self._give_up_early(looks, starts, late=time.monotonic() > until)
             time.sleep(0.2)
 
-    def _give_up_early(self, looks: list[Look], *, late: bool) -> None:
-        states = {state.name: state.state for state in self.supervisor.processes()}
+    def _give_up_early(self, looks: list[Look], starts: dict[str, set[int]], *, late: bool) -> None:
+        states = self.supervisor.processes()
         if not states:
             raise HouseTrouble("the supervisor ended", self.tail("supervisord"))
-        dead = [name for name, state in states.items() if state == "FATAL"]
+        for state in states:
+            starts.setdefault(state.name, set()).add(state.started)
+        dead = [s.name for s in states if s.state == "FATAL" or len(starts[s.name]) >= STARTS_IN_VAIN]
         slow = [look for look in looks if not look.ready]
         if not dead and not late:
             return

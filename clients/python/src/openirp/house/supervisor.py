@@ -36,12 +36,13 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class ProcessState:
-    """What supervisord says of one process."""
+    """What supervisord says of one process; `started` is its latest start in seconds since 1970."""
 
     name: str
     state: str
     pid: int
     up_s: float
+    started: int
 
 
 def supervisor_config(layout: Layout, programs: Sequence[Program]) -> str:
@@ -146,7 +147,9 @@ class Supervisor:
             rows = self._ask("getAllProcessInfo")
         except (OSError, xmlrpc.client.Error):
             return []
-        return [ProcessState(r["name"], r["statename"], r["pid"], max(0.0, r["now"] - r["start"])) for r in rows]
+        return [
+            ProcessState(r["name"], r["statename"], r["pid"], max(0.0, r["now"] - r["start"]), r["start"]) for r in rows
+        ]
 
     def pid(self, name: str) -> int:
         """Process id; 0 while it is not running."""

@@ -70,7 +70,7 @@ def _curves(figures: dict[str, Any], word: str, label: str) -> str:
     curves: dict[str, list[tuple[float, float]]] = {}
     for metric in (figures.get("training") or {}).get("metrics", []):
         if word in metric["name"]:
-            name = metric["name"].removeprefix("val_").removeprefix("dice_").replace("_", " ")
+            name = metric["name"].removeprefix(f"val_{word}_").replace("val_", "validation ").replace("_", " ")
             curves.setdefault(name, []).append((metric["epoch"], metric["value"]))
     return line_chart(curves, x_label="epoch", y_label=label)
 
