@@ -1,4 +1,4 @@
-"""Writes the reference pages from the code: settings, problems, facts, and NATS's users.
+"""Writes the reference pages from the code: settings, problems, facts, HTTP addresses, the command, and NATS's users.
 
 `--check` writes nothing and fails if a page is out of date. A room without settings.py or errors yet is left out.
 """
@@ -9,12 +9,15 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import generate_nats_users
+import typer
+from fastapi import APIRouter, FastAPI
 from google.protobuf.descriptor import FieldDescriptor
 from irp_chassis.facts import ROOMS, FactKind, every_fact
 from irp_chassis.settings import ServiceSettings
@@ -23,10 +26,12 @@ from irp_kernel.errors import IrpError, every_error
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+from typer.cli import get_docs_for_click
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 NOTE = "<!-- Written by `make docs` from the code: do not edit. -->\n\n"
+NOT_IMPORTED = re.compile(r"\.(testing|migrations|main)\b")
 NATS_WORDS = {"ack": "acknowledged: it was done before", "retry": "delivered again, with back-off", "park": "parked"}
 HTTP_ONLY = {
     "BODY_NOT_VALID": (
@@ -45,6 +50,8 @@ def pages() -> dict[Path, str]:
         DOCS / "reference/settings.md": settings_page(),
         DOCS / "reference/facts.md": facts_page(),
         DOCS / "reference/errors.md": errors_page(),
+        DOCS / "reference/http.md": http_page(),
+        DOCS / "reference/command.md": command_page(),
         generate_nats_users.TARGET: generate_nats_users.users_conf(),
     }
     found |= {DOCS / f"problems/{error.reason}.md": problem_page(error) for error in shown_errors()}
@@ -89,9 +96,9 @@ def _default(field: FieldInfo) -> str:
 def facts_page() -> str:
     """Every fact: subject, stream, readers, fields."""
     text = NOTE + (
-        "# Facts\n\nA fact is something that has happened. The room that owns it writes it to its own stream; the rooms "
-        "that are named as readers each have one durable consumer. All of this is derived from the option `fact` in "
-        "`proto/irp/<room>/v1/events.proto`.\n\n| fact | subject | stream | durables | every process hears it |\n"
+        "# Facts\n\nA fact is something that has happened. The room that owns it writes it to its own stream; the "
+        "rooms that are named as readers each have one durable consumer. All of this is derived from the option "
+        "`fact` in `proto/irp/<room>/v1/events.proto`.\n\n| fact | subject | stream | durables | every process hears it |\n"
         "|---|---|---|---|---|\n"
     )
     kinds = sorted(every_fact(), key=lambda kind: kind.message.DESCRIPTOR.full_name)
@@ -135,12 +142,40 @@ def _short(kind: FactKind) -> str:
     return str(kind.message.DESCRIPTOR.name)
 
 
+def http_page() -> str:
+    """Every address of the gateway."""
+    adapters = importlib.import_module("irp_gateway.adapters")
+    modules = [
+        importlib.import_module(m.name) for m in pkgutil.iter_modules(adapters.__path__, "irp_gateway.adapters.")
+    ]
+    app = FastAPI()
+    for router in {id(v): v for m in modules for v in vars(m).values() if isinstance(v, APIRouter)}.values():
+        app.include_router(router)
+    text = NOTE + (
+        "# HTTP\n\nThe gateway's addresses. `/openapi.json` of a running gateway has the schemas, `/docs` shows them. "
+        "Every address but `/healthz`, `/readyz`, `/metrics` and `/problems/...` needs `Authorization: Bearer TOKEN`."
+        "\n\n"
+        "| method | address | what |\n|---|---|---|\n"
+    )
+    for address, methods in sorted(app.openapi()["paths"].items()):
+        for method, operation in methods.items():
+            text += f"| {method.upper()} | `{address}` | {_cell(operation.get('summary', ''))} |\n"
+    return text
+
+
+def command_page() -> str:
+    """The `irp` command, as its own help says it."""
+    command = typer.main.get_command(importlib.import_module("openirp.command.app").app)
+    text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="irp", title="The command `irp`")
+    return NOTE + re.sub(r"\[/?(bold|italic)\]", "`", text).strip() + "\n"
+
+
 def import_every_error() -> None:
     """Import the modules in which libraries and rooms define errors, so that the tree is whole."""
-    for package in ("irp_kernel", "irp_chassis", "irp_deid", "irp_bundle", *(f"irp_{room}.domain" for room in ROOMS)):
+    for package in ("irp_kernel", "irp_chassis", "irp_deid", "irp_bundle", *(f"irp_{room}" for room in ROOMS)):
         root = importlib.import_module(package)
         for module in pkgutil.walk_packages(root.__path__, f"{package}."):
-            if ".testing" not in module.name:
+            if not NOT_IMPORTED.search(module.name):
                 importlib.import_module(module.name)
 
 
