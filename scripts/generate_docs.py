@@ -98,7 +98,8 @@ def facts_page() -> str:
     text = NOTE + (
         "# Facts\n\nA fact is something that has happened. The room that owns it writes it to its own stream; the "
         "rooms that are named as readers each have one durable consumer. All of this is derived from the option "
-        "`fact` in `proto/irp/<room>/v1/events.proto`.\n\n| fact | subject | stream | durables | every process hears it |\n"
+        "`fact` in `proto/irp/<room>/v1/events.proto`.\n\n"
+        "| fact | subject | stream | durables | every process hears it |\n"
         "|---|---|---|---|---|\n"
     )
     kinds = sorted(every_fact(), key=lambda kind: kind.message.DESCRIPTOR.full_name)
