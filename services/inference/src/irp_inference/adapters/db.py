@@ -1,0 +1,34 @@
+"""Inference's tables: what it has heard, so that a restart comes back with the same models."""
+
+from __future__ import annotations
+
+from irp_chassis.tables import new_metadata
+from sqlalchemy import JSON, Column, Integer, String, Table
+
+METADATA = new_metadata()
+
+SERIES = Table(
+    "series",
+    METADATA,
+    Column("project", String(48), primary_key=True),
+    Column("uid", String(64), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("volume", JSON, nullable=False),
+    Column("sequence_class", String(64), nullable=False),
+    Column("frames", Integer, nullable=False),
+)
+MODEL = Table(
+    "model",
+    METADATA,
+    Column("name", String(48), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("bundle", JSON, nullable=False),
+)
+CHAMPION = Table(
+    "champion",
+    METADATA,
+    Column("name", String(48), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("aggregate_version", Integer, nullable=False),
+)
