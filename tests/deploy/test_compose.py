@@ -14,7 +14,15 @@ from as_deployed import Container, one
 from irp_chassis.facts import ROOMS
 
 ROOT = Path(__file__).parents[2]
-OF_THE_CLUSTER = {"IRP_LOG_FORMAT", "IRP_LOG_LEVEL", "IRP_DRAIN_S", "IRP_S3_SECURE", "IRP_S3_REGION", "OMP_NUM_THREADS"}
+OF_THE_CLUSTER = {
+    "IRP_LOG_FORMAT",
+    "IRP_LOG_LEVEL",
+    "IRP_DRAIN_S",
+    "IRP_S3_SECURE",
+    "IRP_S3_REGION",
+    "OMP_NUM_THREADS",
+    "IRP_THREADS",
+}
 
 
 def house() -> dict[str, Any]:
@@ -40,7 +48,7 @@ def test_a_room_is_told_in_compose_what_its_deployment_tells_it(room: str, dev: 
 
 def test_only_loopback_is_bound() -> None:
     ports = [port for service in house()["services"].values() for port in service.get("ports", [])]
-    assert len(ports) == 3
+    assert len(ports) == 2
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
