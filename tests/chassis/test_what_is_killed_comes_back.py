@@ -1,4 +1,4 @@
-"""What you learn here: facts wait while NATS is away; a room killed between its steps repeats work and loses nothing."""
+"""What you learn here: facts wait while NATS is away; a room killed between steps repeats work and loses nothing."""
 
 from __future__ import annotations
 
