@@ -64,7 +64,7 @@ def test_the_edge_is_steepest_where_the_contours_lie(case: Case) -> None:
 
 def test_no_epicardium_is_sent_where_the_expert_drew_none(case: Case) -> None:
     sent = json.loads(contours(case))["contours"]
-    frames = {one["frame"] for one in sent if one["structure"] == "lv_myocardium"}
+    frames = {one["frame"] for one in sent if one["structure"] == "lv_epicardium"}
     assert frames == {1}
     assert {one["frame"] for one in sent if one["structure"] == "lv_blood_pool"} == {0, 1}
 

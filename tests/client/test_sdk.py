@@ -13,6 +13,7 @@ import openirp.transport
 import pytest
 from openirp import Irp, Problem, upload
 from openirp.command.app import app
+from openirp.documents import read_document, template
 from openirp.project import server_timing
 from openirp.report.charts import before_after, line_chart
 from openirp.report.page import finite, page
@@ -119,6 +120,11 @@ def test_the_page_is_one_file_and_its_figures_are_json() -> None:
     assert "T &lt;script&gt;" in text
     assert "http" not in text.replace("http-equiv", "")
     assert json.loads(json.dumps(finite(figures), allow_nan=False))["x"] is None
+
+
+def test_on_and_no_are_words_in_a_configuration() -> None:
+    assert read_document("{on: accepted, answer: no, sure: true}") == {"on": "accepted", "answer": "no", "sure": True}
+    assert template("myocarditis")["automation"]["extract"] == {"on": "accepted"}
 
 
 def test_charts_leave_out_what_is_not_known() -> None:

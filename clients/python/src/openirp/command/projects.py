@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from openirp.client import Irp
 from openirp.command.console import print_json, say, table
+from openirp.documents import read_file, template, template_text
 
 app = typer.Typer(no_args_is_help=True, help="Projects and their configuration.")
-TEMPLATES = ("myocarditis",)
-
-
-def template(name: str) -> dict[str, Any]:
-    """A configuration that ships with the SDK.
-
-    Raises:
-        typer.BadParameter: there is none of this name.
-    """
-    if name not in TEMPLATES:
-        raise typer.BadParameter(f"templates are: {', '.join(TEMPLATES)}")
-    text = resources.files("openirp.templates").joinpath(f"{name}.yaml").read_text()
-    return dict(yaml.safe_load(text))
 
 
 @app.command(epilog="Example:  irp project create study-a --template myocarditis")
@@ -37,7 +23,7 @@ def create(
     """Create a project from a template or a file."""
     if (from_template is None) == (config is None):
         raise typer.BadParameter("say either --template NAME or --config FILE")
-    document = template(from_template) if from_template else yaml.safe_load((config or Path()).read_text())
+    document = _document(from_template, config)
     project = Irp.from_environment().create_project({**document, "name": name})
     say(f"Project [bold]{project.name}[/bold] is there. Next: irp upload FOLDER --project {project.name}")
 
@@ -61,5 +47,21 @@ def configure(
     config: Annotated[Path, typer.Option(help="The new configuration document (YAML or JSON).")],
 ) -> None:
     """Give the project a new configuration revision."""
-    answer = Irp.from_environment().project(name).configure({**yaml.safe_load(config.read_text()), "name": name})
+    answer = Irp.from_environment().project(name).configure({**_document(None, config), "name": name})
     say(f"Revision {answer.get('revision', '')} holds from now on.")
+
+
+@app.command("template", epilog="Example:  irp project template myocarditis > mine.yaml")
+def print_template(name: Annotated[str, typer.Argument(help="myocarditis")] = "myocarditis") -> None:
+    """Print a configuration document that works, with comments."""
+    try:
+        typer.echo(template_text(name), nl=False)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _document(name: str | None, file: Path | None) -> dict[str, Any]:
+    try:
+        return template(name) if name else read_file(file or Path())
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None

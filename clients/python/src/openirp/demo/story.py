@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from openirp.client import Irp
-from openirp.command.projects import template
-from openirp.demo.hearts import examples_folder
-from openirp.demo.plan import Case, all_secrets, cast
+from openirp.demo.hearts import DICOM_PATIENTS, PNG_PATIENTS, examples_folder
+from openirp.demo.plan import SHORT, Case, all_secrets, cast
 from openirp.demo.planting import search
 from openirp.demo.telling import Narrator
+from openirp.documents import template
 from openirp.house.house import House
 from openirp.house.trouble import HouseTrouble
 from openirp.project import Project
@@ -67,7 +67,9 @@ def create_project(story: Story) -> None:
     story.cases = []
     folder = examples_folder()
     with story.tell.counting() as bar:
-        task = bar.add_task("  Reading hearts, planting names", total=None)
+        task = bar.add_task(
+            "  Reading hearts, planting names", total=len(SHORT if story.short else (*DICOM_PATIENTS, *PNG_PATIENTS))
+        )
         for case in cast(folder, short=story.short):
             story.cases.append(case)
             bar.advance(task)

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from openirp.demo.hearts import Points
 from openirp.demo.plan import Case
 from openirp.project import JSON, NRRD, Project
 
-CAVITY, MYOCARDIUM = "lv_blood_pool", "lv_myocardium"
+CAVITY, MYOCARDIUM, EPICARDIUM = "lv_blood_pool", "lv_myocardium", "lv_epicardium"
 
 
 def send_truth(project: Project, case: Case) -> dict[str, Any]:
@@ -22,22 +23,18 @@ def send_truth(project: Project, case: Case) -> dict[str, Any]:
 
 
 def contours(case: Case) -> bytes:
-    """Contours as the platform reads them: myocardium is the ring between epicardium and cavity.
+    """Contours as the platform reads them: myocardium is what lies between epicardium and cavity.
 
     The expert drew no epicardium at end-systole: the myocardium is unknown there, not absent.
     """
-    drawn = []
-    for number, points in sorted(case.heart.cavity.items()):
-        drawn.append(_contour(case, CAVITY, number, [points]))
-    for number, points in sorted(case.heart.epicardium.items()):
-        drawn.append(_contour(case, MYOCARDIUM, number, [points, case.heart.cavity[number]]))
-    return json.dumps({"contours": [one for group in drawn for one in group]}).encode()
+    drawn = [_contour(case, CAVITY, number, points) for number, points in sorted(case.heart.cavity.items())]
+    drawn += [_contour(case, EPICARDIUM, number, points) for number, points in sorted(case.heart.epicardium.items())]
+    return json.dumps({"contours": drawn}).encode()
 
 
-def _contour(case: Case, structure: str, number: int, rings: list[Any]) -> list[dict[str, Any]]:
+def _contour(case: Case, structure: str, number: int, points: Points) -> dict[str, Any]:
     frame, slice_ = case.places[number]
-    where = {"structure": structure, "frame": frame, "slice": slice_}
-    return [{**where, "points": np.asarray(ring).round(3).tolist()} for ring in rings]
+    return {"structure": structure, "frame": frame, "slice": slice_, "points_px": points.round(3).tolist()}
 
 
 def mask_file(project: Project, case: Case) -> tuple[bytes, dict[str, Any]]:
