@@ -57,8 +57,8 @@ def test_the_site_overlay_has_replicas_where_they_are_safe(rendered: dict[str, D
     site = rendered["site"]
     scaled = {d["metadata"]["name"]: d["spec"]["minReplicas"] for d in site if d["kind"] == "HorizontalPodAutoscaler"}
     fixed = {d["metadata"]["name"]: d["spec"].get("replicas") for d in site if d["kind"] == "Deployment"}
-    assert scaled == {"gateway": 2, "quality": 2, "annotation": 2, "inference": 2, "radiomics": 2}
-    assert {name: count for name, count in fixed.items() if count is not None} == {"ingest": 1, "training": 1}
+    assert scaled == {"gateway": 2, "ingest": 2, "quality": 2, "annotation": 2, "inference": 2, "radiomics": 2}
+    assert {name: count for name, count in fixed.items() if count is not None} == {"training": 1}
     assert one(site, "StatefulSet", "nats")["spec"]["replicas"] == 3
     assert Container(site, one(site, "Deployment", "ingest")).environment()["IRP_NATS_REPLICAS"] == "3"
 
