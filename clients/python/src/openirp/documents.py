@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -16,7 +16,7 @@ _TRUTH = "tag:yaml.org,2002:bool"
 class _Plain(yaml.SafeLoader):
     """SafeLoader with true and false as the only truth values."""
 
-    yaml_implicit_resolvers = {
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
         letter: [(tag, pattern) for tag, pattern in resolvers if tag != _TRUTH]
         for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
