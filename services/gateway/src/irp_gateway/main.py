@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import secrets
 from datetime import UTC, datetime
 
 from irp_chassis import Room, run_room
 from irp_chassis.auth import TokenMinter
 from irp_kernel import ObjectRef
 
-from irp_gateway.adapters import (
-    dicomweb,
-    events,
-    operations,
-    projects,
-    radiomics,
-    segmentations,
-    series,
-    training,
-)
-from irp_gateway.adapters.db import METADATA, AuditTable, ProjectTable, TokenTable
+from irp_gateway.adapters.audit_rows import AuditRows
+from irp_gateway.adapters.db import METADATA
+from irp_gateway.adapters.desk import Desk, Limits
+from irp_gateway.adapters.events import HEARD, Listeners
+from irp_gateway.adapters.project_rows import ProjectRows
 from irp_gateway.adapters.rooms import STUBS, Rooms
-from irp_gateway.adapters.visitor import Desk
-from irp_gateway.app.create_project import CreateProject, ReviseProject
-from irp_gateway.app.identify import Enter, Identify
+from irp_gateway.adapters.token_rows import TokenRows
+from irp_gateway.adapters.web import add_doors
+from irp_gateway.app.create_project import CreateProject
+from irp_gateway.app.enter_project import EnterProject
+from irp_gateway.app.identify import Identify
+from irp_gateway.app.issue_token import IssueToken
+from irp_gateway.app.revise_project import ReviseProject
 from irp_gateway.settings import Settings
 
 
@@ -44,41 +44,48 @@ class _ConfigurationObjects:
             extension="json",
         )
 
-    async def get(self, ref: ObjectRef) -> bytes:
-        """See Configurations.get."""
-        return await self._objects.get(ref)
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def desk(room: Room[Settings]) -> Desk:
+    """The gateway's verbs, rows, and lines to the rooms."""
+    settings = room.settings
+    addresses = {name: getattr(settings, f"{name}_address") for name in STUBS}
+    projects, tokens = ProjectRows(room.database), TokenRows(room.database)
+    configurations = _ConfigurationObjects(room)
+    return Desk(
+        identify=Identify(tokens, settings.bootstrap_token_sha256, _now),
+        enter=EnterProject(projects),
+        create_project=CreateProject(projects, configurations, _now),
+        revise_project=ReviseProject(projects, configurations),
+        issue_token=IssueToken(tokens, lambda: secrets.token_urlsafe(32), _now),
+        projects=projects,
+        tokens=tokens,
+        audit=AuditRows(room.database),
+        rooms=Rooms(addresses, TokenMinter.from_file(settings.auth_private_key_file)),
+        objects=room.objects,
+        listeners=Listeners(),
+        limits=Limits(instance=settings.max_instance_bytes, body=settings.max_body_bytes),
+        public_url=(settings.public_url or f"http://{settings.http_bind}").rstrip("/"),
+    )
 
 
 async def compose(room: Room[Settings]) -> None:
-    """Verbs, lines to the rooms, doors."""
-    settings = room.settings
-    rooms = Rooms(
-        {name: getattr(settings, f"{name}_address") for name in STUBS},
-        TokenMinter.from_file(settings.auth_private_key_file),
-    )
-    table, tokens = ProjectTable(room.database), TokenTable(room.database)
-    configurations = _ConfigurationObjects(room)
-    room.http.state.desk = Desk(
-        identify=Identify(tokens, settings.bootstrap_token_sha256),
-        enter=Enter(table),
-        create_project=CreateProject(table, configurations, lambda: datetime.now(UTC).isoformat()),
-        revise_project=ReviseProject(table, configurations),
-        projects=table,
-        tokens=tokens,
-        audit=AuditTable(room.database),
-        rooms=rooms,
-        objects=room.objects,
-        public_url=(settings.public_url or f"http://{settings.http_bind}").rstrip("/"),
-        max_instance_bytes=settings.max_instance_bytes,
-        max_body_bytes=settings.max_body_bytes,
-    )
-    for door in (projects.router, series.router, segmentations.router, radiomics.router, training.runs):
-        room.http.include_router(door)
-    for door in (training.models, events.router, operations.router, dicomweb.router):
-        room.http.include_router(door)
-    for fact in events.HEARD:
-        room.hear(fact, events.LISTENERS.on_fact)
-    room.on_stop(rooms.close)
+    """Desk, doors, and the facts that frontends watch."""
+    here = desk(room)
+    add_doors(room.http, here)
+    for fact in HEARD:
+        room.hear(fact, here.listeners.on_fact)
+
+    async def leave(stopping: asyncio.Event) -> None:
+        await stopping.wait()
+        here.leaving.set()
+
+    room.spawn(leave)
+    room.refers_to(here.projects.configurations)
+    room.on_stop(here.rooms.close)
 
 
 def main() -> None:

@@ -32,5 +32,5 @@ class Settings(ServiceSettings):
     """host:port of radiomics' gRPC door."""
     max_instance_bytes: int = 512 << 20
     """Largest DICOM instance in bytes; larger ones are refused."""
-    max_body_bytes: int = 512 << 20
+    max_body_bytes: int = 256 << 20
     """Largest body (mask, bundle, table) in bytes; uploads of studies have no limit, each instance has."""

@@ -1,14 +1,13 @@
-"""Facts the gateway hears, and the server-sent events it makes of them."""
+"""Facts the gateway hears, and the server-sent events it makes of them; it keeps none."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import APIRouter
-from fastapi.responses import StreamingResponse
 from google.protobuf.message import Message
 from irp.annotation.v1.events_pb2 import MaskAccepted
 from irp.inference.v1.events_pb2 import MaskProposed
@@ -16,11 +15,9 @@ from irp.ingest.v1.events_pb2 import SeriesStored
 from irp.quality.v1.events_pb2 import SeriesAssessed
 from irp.radiomics.v1.events_pb2 import FeaturesExtracted
 from irp.training.v1.events_pb2 import ModelPromoted, ModelRegistered, RunFinished
+from irp_chassis.facts import fact_id
 
-from irp_gateway.adapters.series import to_dict
-from irp_gateway.adapters.visitor import AnyMember
-
-router = APIRouter(prefix="/api/v1/projects/{project}", tags=["projects"])
+from irp_gateway.adapters.answers import to_dict
 
 HEARD: tuple[type[Message], ...] = (
     SeriesStored,
@@ -32,20 +29,22 @@ HEARD: tuple[type[Message], ...] = (
     ModelRegistered,
     ModelPromoted,
 )
-QUEUE = 256  # events a slow listener may fall behind; then the oldest are dropped
-BEAT_S = 15.0
+QUEUE = 256  # events that a slow listener may fall behind; then the oldest are dropped
+BEAT_S = 15.0  # seconds of silence after which a comment says that the line is alive
+
+Event = tuple[str, str, dict[str, Any]]  # (name, id, body)
 
 
 class Listeners:
     """Everybody who watches a project in this process."""
 
     def __init__(self) -> None:
-        self._queues: dict[str, set[asyncio.Queue[tuple[str, dict[str, Any]]]]] = {}
+        self._queues: dict[str, set[asyncio.Queue[Event]]] = {}
 
     async def on_fact(self, fact: Message) -> None:
         """Tell the listeners of the fact's project; facts of no project are for everybody."""
         project = getattr(getattr(fact, "project", None), "id", "")
-        event = (type(fact).__name__, to_dict(fact))
+        event = (type(fact).__name__, fact_id(fact), event_body(fact))
         for name, queues in self._queues.items():
             if not project or name == project:
                 for queue in queues:
@@ -53,26 +52,63 @@ class Listeners:
                         queue.get_nowait()
                     queue.put_nowait(event)
 
-    async def listen(self, project: str) -> AsyncIterator[str]:
-        """Server-sent events of a project."""
-        queue: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue(QUEUE)
+    async def listen(self, project: str) -> AsyncIterator[Event]:
+        """Events of a project, from now on."""
+        queue: asyncio.Queue[Event] = asyncio.Queue(QUEUE)
         self._queues.setdefault(project, set()).add(queue)
         try:
-            yield ": listening\n\n"
             while True:
-                try:
-                    name, body = await asyncio.wait_for(queue.get(), BEAT_S)
-                    yield f"event: {name}\ndata: {json.dumps(body)}\n\n"
-                except TimeoutError:
-                    yield ": still here\n\n"
+                yield await queue.get()
         finally:
             self._queues[project].discard(queue)
+            if not self._queues[project]:
+                del self._queues[project]
 
 
-LISTENERS = Listeners()
+def event_body(fact: Message) -> dict[str, Any]:
+    """A fact as people see it: objects by their digest, never by their place in the store."""
+    body: dict[str, Any] = _without_places(to_dict(fact))
+    if isinstance(project := body.get("project"), dict):
+        body["project"] = project["id"]
+    return body
 
 
-@router.get("/events", summary="What happens in the project (server-sent events)", response_class=StreamingResponse)
-async def events(here: AnyMember) -> StreamingResponse:
-    """Runs finished, features extracted, models registered and promoted."""
-    return StreamingResponse(LISTENERS.listen(here.project.id), media_type="text/event-stream")
+def _without_places(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_places(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "bucket" in value and "sha256" in value:
+        return value["sha256"]
+    return {name: _without_places(item) for name, item in value.items()}
+
+
+async def as_sse(events: AsyncIterator[Event], leaving: asyncio.Event, *, beat_s: float = BEAT_S) -> AsyncIterator[str]:
+    """Server-sent events with a heart-beat, until they end or the gateway leaves."""
+    yield ": listening\n\n"
+    told = asyncio.create_task(leaving.wait())
+    coming: asyncio.Task[Event] | None = None
+    try:
+        while not leaving.is_set():
+            coming = coming or asyncio.create_task(_next(events))
+            await asyncio.wait({coming, told}, timeout=beat_s, return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done():
+                yield ": still here\n\n"
+                continue
+            try:
+                name, number, body = coming.result()
+            except StopAsyncIteration:
+                return
+            coming = None
+            yield f"id: {number}\nevent: {name}\ndata: {json.dumps(body)}\n\n"
+    finally:
+        for task in (told, coming):
+            if task is not None:
+                task.cancel()
+        await asyncio.gather(told, *([coming] if coming else []), return_exceptions=True)
+        with contextlib.suppress(Exception):
+            await events.aclose()  # type: ignore[attr-defined]
+
+
+async def _next(events: AsyncIterator[Event]) -> Event:
+    return await anext(events)

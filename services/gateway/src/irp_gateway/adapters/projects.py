@@ -1,115 +1,107 @@
-"""/api/v1/projects: configuration, members, tokens."""
+"""/projects: configuration documents and their revisions; what happens in a project."""
 
 from __future__ import annotations
 
-import json
-import secrets
 from typing import Annotated, Any
 
 import yaml
-from fastapi import APIRouter, Header, Request, Response
-from irp_kernel import sha256_of
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
-from irp_gateway.adapters.visitor import Admin, AnyMember, DeskHere, Owner, Visitor, read_body
+from irp_gateway.adapters.answers import Page, Paging, keyed_page
+from irp_gateway.adapters.bodies import read_body
+from irp_gateway.adapters.desk import Desk, DeskHere
+from irp_gateway.adapters.door import Door, made
+from irp_gateway.adapters.events import as_sse
+from irp_gateway.adapters.visitor import AnyMember, Owner, Visitor
 from irp_gateway.app.ports import Project
-from irp_gateway.domain.errors import BodyNotReadable
-from irp_gateway.domain.roles import ROLES, Identity, Member
+from irp_gateway.domain.configuration import Configuration
+from irp_gateway.domain.cursor import from_cursor
+from irp_gateway.domain.errors import BodyNotReadable, RevisionChanged
 
-router = APIRouter(prefix="/api/v1", tags=["projects"])
+router = APIRouter(prefix="/api/v1/projects", tags=["projects"], route_class=Door)
 
 MAX_DOCUMENT_BYTES = 1 << 20
+DOCUMENT: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            kind: {"schema": {"$ref": "#/components/schemas/Configuration"}}
+            for kind in ("application/json", "application/yaml")
+        },
+    }
+}
 
 
 class ProjectAnswer(BaseModel):
     """A project at its present revision."""
 
-    name: str
+    name: str = Field(examples=["sunnybrook"])
     title: str
-    revision: int
+    revision: int = Field(description="counts from 1")
     digest: str = Field(description="SHA-256 of the canonical configuration document")
     created_at: str
-    configuration: dict[str, Any] | None = None
 
 
-class ProjectPage(BaseModel):
-    """Projects that the caller may see."""
+class ProjectDocument(ProjectAnswer):
+    """A project with its configuration."""
 
-    items: list[ProjectAnswer]
-
-
-class MemberBody(BaseModel):
-    """Roles of a member."""
-
-    roles: list[str] = Field(examples=[["annotator"]], description=f"some of {', '.join(ROLES)}")
+    configuration: Configuration
 
 
-class TokenAnswer(BaseModel):
-    """A new token; it is shown once and kept as a hash."""
-
-    subject: str
-    token: str
-
-
-@router.post("/projects", status_code=201, summary="Create a project from its configuration (JSON or YAML)")
+@router.post(
+    "", status_code=201, summary="Create a project from its configuration (JSON or YAML)", openapi_extra=DOCUMENT
+)
 async def create(request: Request, response: Response, identity: Visitor, desk: DeskHere) -> ProjectAnswer:
-    """The body is the configuration document; the answer has its Location and digest."""
+    """Whoever creates a project owns it. Answers Location, ETag (the revision) and digest."""
     project = await desk.create_project(await _document(request), identity)
-    response.headers["Location"] = f"{desk.public_url}/api/v1/projects/{project.id}"
-    await desk.audit.write(
-        subject=identity.subject, project=project.id, action="project.create", target=project.id, status=201
-    )
+    made(request, project=project.id, revision=1)
+    response.headers.update({"Location": desk.address("projects", project.id), "ETag": _etag(project)})
     return _answer(project)
 
 
-@router.get("/projects", summary="Projects that you are a member of")
-async def list_projects(identity: Visitor, desk: DeskHere) -> ProjectPage:
+@router.get("", summary="Projects that you are a member of")
+async def list_projects(identity: Visitor, desk: DeskHere, paging: Annotated[Paging, Query()]) -> Page[ProjectAnswer]:
     """By name."""
-    return ProjectPage(items=[_answer(project) for project in await desk.projects.of(identity)])
+    found = await desk.projects.of(identity, after=from_cursor(paging.cursor), limit=paging.limit + 1)
+    return keyed_page([_answer(project) for project in found], [project.id for project in found], paging.limit)
 
 
-@router.get("/projects/{project}", summary="One project with its configuration")
-async def get(here: AnyMember, response: Response) -> ProjectAnswer:
+@router.get("/{project}", summary="One project with its configuration")
+async def get(here: AnyMember, response: Response) -> ProjectDocument:
     """ETag is the revision: send it as If-Match when you change the configuration."""
-    response.headers["ETag"] = f'"{here.project.revision}"'
-    document = json.loads(await here.desk.objects.get(here.project.configuration))
-    return _answer(here.project, document)
+    response.headers["ETag"] = _etag(here.project)
+    document = Configuration.model_validate_json(await here.desk.objects.get(here.project.configuration))
+    return ProjectDocument(**_answer(here.project).model_dump(), configuration=document)
 
 
-@router.put("/projects/{project}", summary="A new revision of the configuration")
-async def revise(request: Request, here: Owner, if_match: Annotated[str | None, Header()] = None) -> ProjectAnswer:
-    """With If-Match, refused (412) when somebody else was faster."""
-    wanted = if_match.strip().strip('"') if if_match else ""
-    expected = int(wanted) if wanted.isdecimal() else None
-    project = await here.desk.revise_project(here.project, await _document(request), expected)
-    await here.note("project.revise", str(project.revision))
+@router.put("/{project}", summary="A new revision of the configuration", openapi_extra=DOCUMENT)
+async def revise(
+    request: Request, here: Owner, response: Response, if_match: Annotated[str, Header()] = "*"
+) -> ProjectAnswer:
+    """With If-Match, refused (412) when somebody else was faster; the same document again changes nothing."""
+    project = await here.desk.revise_project(here.project, await _document(request), _revision(if_match))
+    made(request, revision=project.revision)
+    response.headers.update({"Location": here.address(), "ETag": _etag(project)})
     return _answer(project)
 
 
-@router.put("/projects/{project}/members/{subject}", status_code=204, summary="Add a member or change the roles")
-async def put_member(subject: str, body: MemberBody, here: Owner) -> None:
-    """Roles: owner, annotator, uploader, viewer."""
-    unknown = set(body.roles) - set(ROLES)
-    if unknown or not body.roles:
-        raise BodyNotReadable(f"roles are {', '.join(ROLES)}")
-    await here.desk.projects.put_member(here.project.id, Member(subject=subject, roles=frozenset(body.roles)))
-    await here.note("member.put", subject)
+@router.get(
+    "/{project}/events",
+    summary="What happens in the project (server-sent events)",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}}},
+)
+async def events(here: AnyMember) -> StreamingResponse:
+    """From now on; `event` is the fact's name, e.g. SeriesStored, `id` the fact's own: it may be told twice."""
+    return watch(here.desk, here.project.id)
 
 
-@router.get("/projects/{project}/members", summary="Members and their roles")
-async def list_members(here: AnyMember) -> dict[str, list[dict[str, Any]]]:
-    """By subject."""
-    members = await here.desk.projects.members(here.project.id)
-    return {"items": [{"subject": m.subject, "roles": sorted(m.roles)} for m in members]}
-
-
-@router.post("/tokens/{subject}", status_code=201, summary="A new bearer token for a person or service")
-async def create_token(subject: str, admin: Admin, desk: DeskHere) -> TokenAnswer:
-    """For administrators; the token is shown once."""
-    token = f"irp_{secrets.token_urlsafe(32)}"
-    await desk.tokens.add(sha256_of(token.encode()), Identity(subject=subject))
-    await desk.audit.write(subject=admin.subject, project="", action="token.create", target=subject, status=201)
-    return TokenAnswer(subject=subject, token=token)
+def watch(desk: Desk, project: str) -> StreamingResponse:
+    """The stream of a project's events."""
+    stream = as_sse(desk.listeners.listen(project), desk.leaving)
+    return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
 async def _document(request: Request) -> Any:
@@ -119,16 +111,29 @@ async def _document(request: Request) -> Any:
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(body)):
             raise BodyNotReadable("aliases are not allowed in a configuration document")
         return yaml.safe_load(body)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
-        raise BodyNotReadable from None
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise BodyNotReadable("a configuration document is JSON or YAML") from None
 
 
-def _answer(project: Project, document: dict[str, Any] | None = None) -> ProjectAnswer:
+def _revision(if_match: str) -> int | None:
+    """The revision that If-Match asks for; None = any. Source: RFC 9110 section 13.1.1."""
+    text = if_match.strip().removeprefix("W/").strip('"')
+    if text == "*":
+        return None
+    if not text.isdecimal() or len(text) > 9:
+        raise RevisionChanged("If-Match is not the ETag of any revision")
+    return int(text)
+
+
+def _etag(project: Project) -> str:
+    return f'"{project.revision}"'
+
+
+def _answer(project: Project) -> ProjectAnswer:
     return ProjectAnswer(
         name=project.id,
         title=project.title,
         revision=project.revision,
         digest=project.configuration.sha256,
         created_at=project.created_at,
-        configuration=document,
     )

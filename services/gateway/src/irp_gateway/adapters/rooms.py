@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from irp.annotation.v1 import annotation_service_pb2, annotation_service_pb2_grpc
-from irp.common.v1 import operations_service_pb2_grpc
+from irp.common.v1 import operations_service_pb2, operations_service_pb2_grpc
 from irp.inference.v1 import inference_service_pb2, inference_service_pb2_grpc
 from irp.ingest.v1 import ingest_service_pb2, ingest_service_pb2_grpc
 from irp.quality.v1 import quality_service_pb2, quality_service_pb2_grpc
@@ -15,6 +15,10 @@ from irp.radiomics.v1 import radiomics_service_pb2, radiomics_service_pb2_grpc
 from irp.training.v1 import training_service_pb2, training_service_pb2_grpc
 from irp_chassis.auth import TokenMinter
 from irp_chassis.rpc import RpcClient
+from irp_chassis.verdicts import RemoteError
+from irp_kernel.errors import Code
+
+from irp_gateway.domain.errors import RoomAway
 
 STUBS: dict[str, tuple[Any, Any]] = {
     "ingest": (ingest_service_pb2, ingest_service_pb2_grpc.IngestServiceStub),
@@ -28,15 +32,40 @@ STUBS: dict[str, tuple[Any, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One room: its client, its stub, and the stub of what every room answers."""
+    """One room: its name, its client, its stub, and the stub of what every room answers."""
 
+    room: str
     client: RpcClient
     stub: Any
     operations: Any
 
     async def ask(self, method: str, request: Any, *, timeout_s: float = 60) -> Any:
-        """Call a method of the room's service; RemoteError if it refuses."""
-        return await self.client.call(getattr(self.stub, method), request, timeout_s=timeout_s)
+        """Call a method of the room's service.
+
+        Raises:
+            RoomAway: the room does not answer.
+            RemoteError: it refuses.
+        """
+        try:
+            return await self.client.call(self._method(method), request, timeout_s=timeout_s)
+        except RemoteError as error:
+            raise self._told(error) from None
+
+    async def stream(self, method: str, request: Any, *, timeout_s: float) -> AsyncIterator[Any]:
+        """Call a method that answers a stream; raises as `ask`."""
+        try:
+            async for answer in self.client.stream(self._method(method), request, timeout_s=timeout_s):
+                yield answer
+        except RemoteError as error:
+            raise self._told(error) from None
+
+    def _method(self, name: str) -> Any:
+        return getattr(self.stub, name, None) or getattr(self.operations, name)
+
+    def _told(self, error: RemoteError) -> RemoteError | RoomAway:
+        """GRPC's own "unavailable" names no room; ours does."""
+        away = error.code is Code.UNAVAILABLE and error.reason == Code.UNAVAILABLE.value
+        return RoomAway(f"{self.room} does not answer", room=self.room) if away else error
 
 
 class Rooms:
@@ -59,6 +88,6 @@ class Rooms:
 
 def _line(room: str, address: str, minter: TokenMinter) -> Line:
     messages, stub = STUBS[room]
-    client = RpcClient(address, minter, files=[messages.DESCRIPTOR])
+    client = RpcClient(address, minter, files=[messages.DESCRIPTOR, operations_service_pb2.DESCRIPTOR])
     operations = operations_service_pb2_grpc.OperationsServiceStub(client.channel)
-    return Line(client, stub(client.channel), operations)
+    return Line(room, client, stub(client.channel), operations)

@@ -1,204 +1,140 @@
-"""/series: what was uploaded, its volume, its quality, and one segmentation now."""
+"""/series: what was uploaded, in which state, and its volume."""
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Mapping
-from typing import Annotated, Any
+import asyncio
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Response
-from google.protobuf.json_format import MessageToDict
-from irp.annotation.v1 import annotation_service_pb2 as annotation_pb
-from irp.inference.v1 import inference_service_pb2 as inference_pb
-from irp.ingest.v1 import ingest_service_pb2 as ingest_pb
-from irp.quality.v1 import quality_service_pb2 as quality_pb
+from fastapi import APIRouter, Header, Query, Response
+from irp.ingest.v1 import ingest_service_pb2 as pb
 from irp_chassis.wire import object_ref_from_proto
-from irp_kernel import decode_mask, decode_volume, encode_mask, encode_volume
+from irp_kernel import decode_volume, encode_volume
 from irp_kernel.codec import NIFTI, NRRD
-from irp_kernel.errors import FailedPrecondition, InvalidArgument
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from irp_gateway.adapters.visitor import Annotator, AnyMember, Inside, Uploader
+from irp_gateway.adapters.answers import Page, Paging, known, page, to_dict
+from irp_gateway.adapters.door import AUDITED, Door
+from irp_gateway.adapters.visitor import AnyMember, Inside, UidInPath, Uploader
+from irp_gateway.domain.errors import SeriesNotAssembled
 from irp_gateway.domain.negotiation import choose
 
-router = APIRouter(prefix="/api/v1/projects/{project}/series", tags=["series"])
+router = APIRouter(prefix="/api/v1/projects/{project}", tags=["series"], route_class=Door)
 
-DICOM, JSON = "application/dicom", "application/json"
-MASK_TYPES = (NIFTI, NRRD, DICOM, JSON)
-SEGMENT_TIMEOUT_S = 300.0
-
-
-class SegmentBody(BaseModel):
-    """What to segment."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    model: str = Field(examples=["cine", "cine@2"])
-    slices: list[int] | None = Field(None, examples=[[4]], description="slice indices; null = all")
-    frames: list[int] | None = Field(None, description="time points; null = all")
-    prompts: dict[str, Any] | None = Field(None, description="for interactive models")
+VOLUME: dict[str, Any] = {
+    "responses": {200: {"description": "The image on its own grid", "content": {NIFTI: {}, NRRD: {}}}},
+    "response_class": Response,
+    "openapi_extra": AUDITED,
+}
 
 
-class RatingBody(BaseModel):
-    """A reader's judgement of a series."""
+class SeriesAnswer(BaseModel):
+    """A series and the state of its assembly."""
 
-    stars: int = Field(ge=1, le=5)
-    form: dict[str, Any] = Field(default={}, description="answers to the project's quality form")
+    series_uid: str = Field(description="de-identified SeriesInstanceUID, as in STOW's answer and QIDO")
+    study_uid: str
+    patient: str = Field(description="pseudonym")
+    site: str
+    state: Literal["receiving", "assembled", "not_assembled"]
+    reason: str = Field(description="why it is not assembled; empty otherwise", examples=["SERIES_ORIENTATION_MIXED"])
+    message: str
+    version: int = Field(description="of the volume: late instances make a new one; 0 = none yet")
+    instances: int
+    sequence_class: str = Field(examples=["cine-sax"])
+    modality: str
+    manufacturer: str
+    field_strength_t: float | None
+    age_years: float | None
+    sex: str
+    shape: list[int] = Field(description="(time, slice, row, column)")
+    spacing_mm: list[float] = Field(description="(slice, row, column)")
+    volume_sha256: str
 
 
-@router.get("", summary="Every series of the project")
-async def list_series(here: AnyMember) -> dict[str, list[dict[str, Any]]]:
+class Assembling(BaseModel):
+    """A series is being assembled."""
+
+    status: Literal["assembling"] = "assembling"
+
+
+class Rejection(BaseModel):
+    """Something was refused; nothing of the refused data is kept."""
+
+    at: str
+    reason: str
+    message: str
+    count: int
+
+
+@router.get("/series", summary="Every series of the project")
+async def list_series(here: AnyMember, paging: Annotated[Paging, Query()]) -> Page[SeriesAnswer]:
     """Newest last, with the state of each."""
-    answer = await here.ask("ingest", "ListSeries", ingest_pb.ListSeriesRequest(project=here.ref))
-    return {"items": [series_answer(state) for state in answer.series]}
+    answer = await here.ask("ingest", "ListSeries", pb.ListSeriesRequest(project=here.ref))
+    return page([series_answer(state) for state in answer.series], paging.cursor, paging.limit)
 
 
-@router.get("/{uid}", summary="One series: state, geometry, sequence class")
-async def get_series(uid: str, here: AnyMember) -> dict[str, Any]:
+@router.get("/series/{uid}", summary="One series: state, geometry, sequence class")
+async def get_series(uid: UidInPath, here: AnyMember) -> SeriesAnswer:
     """`uid` is the SeriesInstanceUID that STOW's answer and QIDO return."""
     return series_answer(await series_state(here, uid))
 
 
-@router.post("/{uid}/complete", status_code=202, summary="No more instances will come: assemble now")
-async def complete(uid: str, here: Uploader) -> dict[str, str]:
+@router.post("/series/{uid}/complete", status_code=202, summary="No more instances will come: assemble now")
+async def complete(uid: UidInPath, here: Uploader, response: Response) -> Assembling:
     """Without this, a series is complete when nothing new arrived for `series_quiet_s`."""
-    await here.ask("ingest", "CompleteSeries", ingest_pb.CompleteSeriesRequest(project=here.ref, series_uids=[uid]))
-    return {"status": "assembling"}
+    await here.ask("ingest", "CompleteSeries", pb.CompleteSeriesRequest(project=here.ref, series_uids=[uid]))
+    response.headers["Location"] = here.address("series", uid)
+    return Assembling()
 
 
-@router.get("/{uid}/volume", summary="The image as NIfTI or NRRD", response_class=Response)
-async def volume(uid: str, here: AnyMember, accept: Annotated[str, Header()] = "*/*") -> Response:
-    """By Accept: application/x-nifti (gzip) or application/x-nrrd."""
+@router.get("/series/{uid}/volume", summary="The image as NIfTI or NRRD", **VOLUME)
+async def volume(uid: UidInPath, here: AnyMember, accept: Annotated[str, Header()] = "*/*") -> Response:
+    """By Accept: application/x-nifti (gzip) or application/x-nrrd; DICOM comes by WADO-RS."""
     media_type = choose(accept, (NIFTI, NRRD))
-    state = await assembled(here, uid)
-    data = await here.desk.objects.get(object_ref_from_proto(state.series.volume))
-    if media_type == NIFTI:
-        data = encode_volume(decode_volume(data), NIFTI)
-    return Response(data, media_type=media_type, headers={"ETag": f'"{state.series.volume.sha256}"'})
-
-
-@router.get("/{uid}/quality", summary="Quality parameters, computed at import")
-async def quality(uid: str, here: AnyMember) -> dict[str, Any]:
-    """Per series and per slice; definitions and sources stand in the quality room's README."""
-    report = await here.ask("quality", "GetReport", quality_pb.GetReportRequest(project=here.ref, series_uid=uid))
-    return {
-        "series_uid": report.series_uid,
-        "verdict": report.verdict,
-        "parameters": plain(report.parameters),
-        "slices": [{"slice": s.slice, "parameters": plain(s.parameters)} for s in report.slices],
-        "provenance": to_dict(report.provenance),
-        "digest": report.report.sha256,
-    }
-
-
-@router.post("/{uid}/ratings", status_code=201, summary="Rate a series: stars and form")
-async def rate(uid: str, body: RatingBody, here: AnyMember) -> dict[str, Any]:
-    """One rating per reader; rating again makes a new version of it."""
-    asked = quality_pb.RateRequest(
-        project=here.ref, series_uid=uid, rater=here.identity.subject, stars=body.stars, form=json.dumps(body.form)
-    )
-    answer = await here.ask("quality", "Rate", asked)
-    await here.note("quality.rate", uid, 201)
-    return {"series_uid": uid, "version": answer.version}
-
-
-@router.get("/{uid}/ratings", summary="Every reader's rating")
-async def ratings(uid: str, here: AnyMember) -> dict[str, list[dict[str, Any]]]:
-    """By reader."""
-    asked = quality_pb.ListRatingsRequest(project=here.ref, series_uid=uid)
-    answer = await here.ask("quality", "ListRatings", asked)
-    return {"items": [{**to_dict(r), "form": json.loads(r.form or "{}")} for r in answer.ratings]}
-
-
-@router.post("/{uid}/segment", summary="One segmentation, now", response_class=Response)
-async def segment(uid: str, body: SegmentBody, here: Annotator, accept: Annotated[str, Header()] = "*/*") -> Response:
-    """By Accept: NIfTI, NRRD (the image's own grid), DICOM SEG, or contours as JSON; Server-Timing has the stages."""
-    if body.prompts:
-        raise InvalidArgument("the model takes no prompts")
-    media_type = choose(accept, MASK_TYPES)
-    asked = inference_pb.SegmentRequest(
-        project=here.ref, series_uid=uid, model=body.model, slices=body.slices or [], frames=body.frames or []
-    )
-    answer = await here.ask("inference", "Segment", asked, timeout_s=SEGMENT_TIMEOUT_S)
-    began = time.perf_counter()
-    data = await _encode(here, uid, answer, media_type)
-    timings = {**answer.timings_ms, "convert": (time.perf_counter() - began) * 1000}
-    model = answer.provenance.model
-    headers = {
-        "Server-Timing": ", ".join(f"{stage};dur={ms:.1f}" for stage, ms in timings.items()),
-        "X-IRP-Model": f"{model.name}@{model.version}",
-        "X-IRP-Model-Digest": model.digest,
-    }
-    return Response(data, media_type=media_type, headers=headers)
-
-
-async def _encode(here: Inside, uid: str, answer: inference_pb.SegmentResponse, media_type: str) -> bytes:
-    if media_type == NRRD:
-        return answer.mask
-    if media_type == NIFTI:
-        return encode_mask(decode_mask(answer.mask), NIFTI)
-    asked = annotation_pb.EncodeRequest(
-        project=here.ref, series_uid=uid, mask=answer.mask, media_type=media_type, provenance=answer.provenance
-    )
-    encoded: bytes = (await here.ask("annotation", "Encode", asked)).body
-    return encoded
-
-
-@router.post("/{uid}/propose", status_code=202, summary="Segment the whole series as a proposal")
-async def propose(uid: str, body: SegmentBody, here: Annotator, response: Response) -> dict[str, str]:
-    """The proposal appears in the series' segmentations."""
-    asked = inference_pb.ProposeRequest(project=here.ref, series_uid=uid, model=body.model)
-    answer = await here.ask("inference", "Propose", asked)
-    base = here.desk.public_url
-    response.headers["Location"] = f"{base}/api/v1/projects/{here.project.id}/series/{uid}/segmentations"
-    return {"job_id": answer.job_id}
-
-
-async def series_state(here: Inside, uid: str) -> ingest_pb.SeriesState:
-    """State of a series; SeriesUnknown if there is none."""
-    asked = ingest_pb.GetSeriesRequest(project=here.ref, series_uid=uid)
-    state: ingest_pb.SeriesState = (await here.ask("ingest", "GetSeries", asked)).series
-    return state
-
-
-async def assembled(here: Inside, uid: str) -> ingest_pb.SeriesState:
-    """State of a series that has a volume; FailedPrecondition otherwise."""
     state = await series_state(here, uid)
     if state.state != "assembled":
-        raise FailedPrecondition(f"the series is {state.state}: {state.reason or 'wait until it is complete'}")
+        raise SeriesNotAssembled(f"the series is {state.state} {state.reason}".strip())
+    data = await here.desk.objects.get(object_ref_from_proto(state.series.volume))
+    if media_type == NIFTI:
+        data = await asyncio.to_thread(lambda: encode_volume(decode_volume(data), NIFTI))
+    headers = {"ETag": f'"{state.series.volume.sha256}"', "Content-Type": media_type}
+    return Response(data, headers=headers)
+
+
+@router.get("/rejections", summary="What was refused, and why")
+async def rejections(here: AnyMember, paging: Annotated[Paging, Query()]) -> Page[Rejection]:
+    """Reasons and counts; nothing of the refused data."""
+    answer = await here.ask("ingest", "ListRejections", pb.ListRejectionsRequest(project=here.ref))
+    items = [Rejection.model_validate(to_dict(rejection)) for rejection in answer.rejections]
+    return page(items, paging.cursor, paging.limit)
+
+
+async def series_state(here: Inside, uid: str) -> pb.SeriesState:
+    """State of a series; SeriesUnknown if there is none."""
+    asked = pb.GetSeriesRequest(project=here.ref, series_uid=uid)
+    state: pb.SeriesState = (await here.ask("ingest", "GetSeries", asked)).series
     return state
 
 
-def series_answer(state: ingest_pb.SeriesState) -> dict[str, Any]:
+def series_answer(state: pb.SeriesState) -> SeriesAnswer:
     """What the API says of a series."""
     series = state.series
-    return {
-        "series_uid": series.series_uid,
-        "study_uid": series.study_uid,
-        "patient": series.patient,
-        "site": series.site,
-        "state": state.state,
-        "reason": state.reason,
-        "message": state.message,
-        "version": state.version,
-        "instances": state.instances,
-        "sequence_class": series.sequence_class,
-        "modality": series.modality,
-        "shape": list(series.shape),
-        "spacing_mm": list(series.spacing_mm),
-        "volume_sha256": series.volume.sha256,
-    }
-
-
-def to_dict(message: Any) -> dict[str, Any]:
-    """A message as the API says it: snake_case, numbers as numbers."""
-    found: dict[str, Any] = MessageToDict(
-        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    return SeriesAnswer(
+        series_uid=series.series_uid,
+        study_uid=series.study_uid,
+        patient=series.patient,
+        site=series.site,
+        state=state.state,
+        reason=state.reason,
+        message=state.message,
+        version=state.version,
+        instances=state.instances,
+        sequence_class=series.sequence_class,
+        modality=series.modality,
+        manufacturer=series.manufacturer,
+        field_strength_t=known(series.field_strength_t) or None,
+        age_years=known(series.age_years) if series.volume.sha256 else None,
+        sex=series.sex,
+        shape=list(series.shape),
+        spacing_mm=list(series.spacing_mm),
+        volume_sha256=series.volume.sha256,
     )
-    return found
-
-
-def plain(parameters: Mapping[str, float]) -> dict[str, float | None]:
-    """Numbers for JSON: what is not known is null."""
-    return {name: (value if value == value else None) for name, value in sorted(parameters.items())}

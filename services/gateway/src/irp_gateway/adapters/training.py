@@ -1,26 +1,35 @@
-"""/training/runs and /models: learn, watch, register, promote, roll back."""
+"""/training/runs: learn from accepted masks, and watch it."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from irp.training.v1 import training_service_pb2 as pb
+from irp_chassis.verdicts import advice_of
 from irp_kernel.errors import IrpError
 from pydantic import BaseModel, ConfigDict, Field
 
-from irp_gateway.adapters.series import to_dict
-from irp_gateway.adapters.visitor import Admin, Annotator, AnyMember, DeskHere, Inside, Visitor, read_body
+from irp_gateway.adapters.answers import (
+    ModelName,
+    Page,
+    Paging,
+    Progress,
+    model_name,
+    page,
+    progress_of,
+    read_json,
+)
+from irp_gateway.adapters.door import Door, made
+from irp_gateway.adapters.events import Event, as_sse
+from irp_gateway.adapters.visitor import Annotator, AnyMember, IdInPath, Inside
 
-runs = APIRouter(prefix="/api/v1/projects/{project}/training/runs", tags=["training"])
-models = APIRouter(prefix="/api/v1/models", tags=["models"])
+router = APIRouter(prefix="/api/v1/projects/{project}/training/runs", tags=["training"], route_class=Door)
 
-PIECE = 1 << 20
 WATCH_TIMEOUT_S = 24 * 3600.0
 
 
@@ -31,110 +40,107 @@ class RunBody(BaseModel):
 
     model: str = Field(examples=["cine"], description="name that the new version belongs to")
     base: str = Field("", examples=["cine", "cine@1"], description="where to start from; empty = from scratch")
-    recipe: dict[str, Any] = Field({}, description="keys that differ from the room's defaults")
-    sequence_classes: list[str] = Field([], examples=[["cine-sax"]])
+    recipe: dict[str, Any] = Field(
+        {}, description="keys that differ from the room's defaults", examples=[{"epochs": 4}]
+    )
+    sequence_classes: list[str] = Field([], examples=[["cine-sax"]], description="empty = all")
     promote: bool = Field(True, description="promote by itself when the gate allows")
-    request_id: str = Field("", description="the same id is the same run; empty = a new one")
+    request_id: str = Field("", max_length=128, description="the same id is the same run; empty = a new one")
 
 
-@runs.post("", status_code=202, summary="Start a run")
-async def start(body: RunBody, here: Annotator, response: Response) -> dict[str, Any]:
-    """202 after the run's row is committed; watch it at Location."""
+class DatasetAnswer(BaseModel):
+    """The immutable snapshot that a run learns from: number of patients' series in each split."""
+
+    digest: str
+    training: int
+    validation: int
+    test: int
+
+
+class MetricPoint(BaseModel):
+    """One point of one curve."""
+
+    epoch: int
+    name: str = Field(examples=["loss", "val_dice_lv_myocardium"])
+    value: float | None
+
+
+class RunAnswer(BaseModel):
+    """One training run."""
+
+    id: str
+    state: str = Field(description='"queued", "running", "succeeded", "failed" or "cancelled"')
+    progress: Progress
+    model: str
+    base: ModelName | None
+    result: ModelName | None
+    dataset: DatasetAnswer | None
+    reason: str = Field(description="why it failed; empty otherwise")
+    message: str
+    metrics: list[MetricPoint]
+    gate: dict[str, Any] = Field(description="the gate's verdict: per structure candidate, champion, difference")
+    promoted: bool
+    recipe: dict[str, Any]
+    cases: Any = Field(description="validation Dice per case, before and after")
+    created_at: str
+    finished_at: str
+
+
+@router.post("", status_code=202, summary="Start a run")
+async def start(request: Request, body: RunBody, here: Annotator, response: Response) -> RunAnswer:
+    """202 after the run's row is committed; watch it at Location, or at its `events`."""
     asked = pb.StartRunRequest(
         project=here.ref,
         model=body.model,
         base=body.base,
         recipe=json.dumps(body.recipe),
-        actor=here.identity.subject,
+        actor=here.subject,
         request_id=body.request_id or uuid.uuid4().hex,
         sequence_classes=body.sequence_classes,
         promote=body.promote,
     )
     run = run_answer((await here.ask("training", "StartRun", asked)).run)
-    response.headers["Location"] = _address(here, run["id"])
-    await here.note("run.start", run["id"], 202)
+    made(request, run=run.id)
+    response.headers["Location"] = here.address("training", "runs", run.id)
     return run
 
 
-@runs.get("", summary="Every run of the project")
-async def list_runs(here: AnyMember) -> dict[str, list[dict[str, Any]]]:
+@router.get("", summary="Every run of the project")
+async def list_runs(here: AnyMember, paging: Annotated[Paging, Query()]) -> Page[RunAnswer]:
     """Newest last."""
     answer = await here.ask("training", "ListRuns", pb.ListRunsRequest(project=here.ref))
-    return {"items": [run_answer(run) for run in answer.runs]}
+    return page([run_answer(run) for run in answer.runs], paging.cursor, paging.limit)
 
 
-@runs.get("/{id}", summary="One run: state, progress, gate, result")
-async def get_run(id: str, here: AnyMember) -> dict[str, Any]:
+@router.get("/{id}", summary="One run: state, progress, gate, result")
+async def get_run(id: IdInPath, here: AnyMember) -> RunAnswer:
     """Progress has a fraction and an ETA in seconds."""
     return run_answer(await _run(here, id))
 
 
-@runs.get("/{id}/metrics", summary="The curves of a run")
-async def metrics(id: str, here: AnyMember) -> dict[str, list[dict[str, Any]]]:
+@router.get("/{id}/metrics", summary="The curves of a run")
+async def metrics(id: IdInPath, here: AnyMember, paging: Annotated[Paging, Query()]) -> Page[MetricPoint]:
     """Every point so far."""
-    run = await _run(here, id)
-    return {"items": [{"epoch": m.epoch, "name": m.name, "value": m.value} for m in run.metrics]}
+    return page(run_answer(await _run(here, id)).metrics, paging.cursor, paging.limit)
 
 
-@runs.get("/{id}/events", summary="Watch a run (server-sent events)", response_class=StreamingResponse)
-async def events(id: str, here: AnyMember) -> StreamingResponse:
-    """One `run` event per change, until the run ends."""
+@router.get(
+    "/{id}/events",
+    summary="Watch a run (server-sent events)",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}}},
+)
+async def events(id: IdInPath, here: AnyMember) -> StreamingResponse:
+    """One `run` event per change, until the run ends; a `problem` event when the training server goes away."""
     await _run(here, id)
-    return StreamingResponse(_watch(here, id), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+    stream = as_sse(_watch(here, id), here.desk.leaving)
+    return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
-@runs.post("/{id}/cancel", summary="Cancel a run")
-async def cancel(id: str, here: Annotator) -> dict[str, Any]:
+@router.post("/{id}/cancel", summary="Cancel a run")
+async def cancel(id: IdInPath, here: Annotator) -> RunAnswer:
     """What it learnt is discarded."""
-    answer = await here.ask("training", "CancelRun", pb.CancelRunRequest(project=here.ref, run_id=id))
-    await here.note("run.cancel", id)
-    return run_answer(answer.run)
-
-
-@models.get("", summary="Models of the registry")
-async def list_models(identity: Visitor, desk: DeskHere, name: str = "") -> dict[str, list[dict[str, Any]]]:
-    """Every version, with its licence and the champion marked."""
-    answer = await desk.rooms["training"].ask("ListModels", pb.ListModelsRequest(name=name))
-    return {"items": [model_answer(model) for model in answer.models]}
-
-
-@models.post("/{name}/versions", status_code=201, summary="Push a model (MONAI bundle as ZIP)")
-async def push(name: str, request: Request, admin: Admin, desk: DeskHere, response: Response) -> dict[str, Any]:
-    """Checked without executing anything; the first version of a model becomes its champion."""
-    data = await read_body(request, desk.max_body_bytes)
-
-    async def pieces() -> AsyncIterator[pb.RegisterModelRequest]:
-        header = pb.RegisterModelHeader(name=name, actor=admin.subject, promote_if_first=True)
-        yield pb.RegisterModelRequest(header=header)
-        for at in range(0, len(data), PIECE):
-            yield pb.RegisterModelRequest(data=data[at : at + PIECE])
-
-    answer = await desk.rooms["training"].ask("RegisterModel", pieces(), timeout_s=300)
-    model = model_answer(answer.model)
-    response.headers["Location"] = f"{desk.public_url}/api/v1/models?name={name}"
-    await _note(desk, admin.subject, "model.push", f"{name}@{model['version']}", 201)
-    return model
-
-
-@models.post("/{name}/versions/{version}/promote", summary="Make a version the champion, if the gate allows")
-async def promote(name: str, version: int, admin: Admin, desk: DeskHere) -> dict[str, Any]:
-    """Refused when it is worse than the champion on the frozen validation set."""
-    asked = pb.PromoteRequest(name=name, version=version, actor=admin.subject)
-    answer = await desk.rooms["training"].ask("Promote", asked, timeout_s=300)
-    await _note(desk, admin.subject, "model.promote", f"{name}@{version}")
-    return {**model_answer(answer.model), "gate": json.loads(answer.gate or "{}")}
-
-
-@models.post("/{name}/rollback", summary="Make the previous champion the champion again")
-async def rollback(name: str, admin: Admin, desk: DeskHere) -> dict[str, Any]:
-    """One call; the classification server follows without a failed request."""
-    answer = await desk.rooms["training"].ask("Rollback", pb.RollbackRequest(name=name, actor=admin.subject))
-    await _note(desk, admin.subject, "model.rollback", name)
-    return model_answer(answer.model)
-
-
-async def _note(desk: Annotated[Any, None], subject: str, action: str, target: str, status: int = 200) -> None:
-    await desk.audit.write(subject=subject, project="", action=action, target=target, status=status)
+    return run_answer((await here.ask("training", "CancelRun", pb.CancelRunRequest(project=here.ref, run_id=id))).run)
 
 
 async def _run(here: Inside, id: str) -> pb.Run:
@@ -142,48 +148,38 @@ async def _run(here: Inside, id: str) -> pb.Run:
     return run
 
 
-async def _watch(here: Inside, id: str) -> AsyncIterator[str]:
-    line = here.desk.rooms["training"]
-    asked = pb.WatchRunRequest(project=here.ref, run_id=id)
+async def _watch(here: Inside, id: str) -> AsyncIterator[Event]:
+    asked, number = pb.WatchRunRequest(project=here.ref, run_id=id), 0
     try:
-        async for answer in line.client.stream(line.stub.WatchRun, asked, timeout_s=WATCH_TIMEOUT_S):
-            yield f"event: run\ndata: {json.dumps(run_answer(answer.run))}\n\n"
+        async for answer in here.stream("training", "WatchRun", asked, timeout_s=WATCH_TIMEOUT_S):
+            number += 1
+            yield "run", str(number), run_answer(answer.run).model_dump(mode="json")
     except IrpError as error:
-        yield f"event: problem\ndata: {json.dumps({'reason': error.reason, 'detail': error.message})}\n\n"
-    except asyncio.CancelledError:
-        return
+        problem = {"reason": error.reason, "detail": error.message, "advice": advice_of(error)}
+        yield "problem", str(number + 1), problem
 
 
-def _address(here: Inside, id: str) -> str:
-    return f"{here.desk.public_url}/api/v1/projects/{here.project.id}/training/runs/{id}"
-
-
-def run_answer(run: pb.Run) -> dict[str, Any]:
+def run_answer(run: pb.Run) -> RunAnswer:
     """What the API says of a run."""
-    found = to_dict(run)
-    for name in ("gate", "recipe", "cases"):
-        found[name] = json.loads(found[name] or "{}")
-    for name in ("base", "result"):
-        ref = getattr(run, name)
-        found[name] = {"name": ref.name, "version": ref.version, "digest": ref.digest} if ref.name else None
-    if run.HasField("dataset"):
-        found["dataset"].pop("manifest", None)
-    return found
-
-
-def model_answer(model: pb.Model) -> dict[str, Any]:
-    """What the API says of a model version."""
-    return {
-        "name": model.ref.name,
-        "version": model.ref.version,
-        "digest": model.ref.digest,
-        "champion": model.champion,
-        "created_at": model.created_at,
-        "actor": model.actor,
-        "run_id": model.run_id,
-        "dataset_digest": model.dataset_digest,
-        "licence": model.licence,
-        "structures": list(model.structures),
-        "figures": json.loads(model.figures or "{}"),
-        "bundle_bytes": model.bundle.size,
-    }
+    dataset = run.dataset if run.HasField("dataset") else None
+    counts = dataset and DatasetAnswer(
+        digest=dataset.digest, training=dataset.training, validation=dataset.validation, test=dataset.test
+    )
+    return RunAnswer(
+        id=run.id,
+        state=run.state,
+        progress=progress_of(run.progress),
+        model=run.model,
+        base=model_name(run.base),
+        result=model_name(run.result),
+        dataset=counts,
+        reason=run.reason,
+        message=run.message,
+        metrics=[MetricPoint(epoch=m.epoch, name=m.name, value=m.value) for m in run.metrics],
+        gate=read_json(run.gate),
+        promoted=run.promoted,
+        recipe=read_json(run.recipe),
+        cases=read_json(run.cases),
+        created_at=run.created_at,
+        finished_at=run.finished_at,
+    )

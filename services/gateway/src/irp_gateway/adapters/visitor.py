@@ -1,64 +1,37 @@
-"""The person at the door: identified, let into a project, spoken for to the rooms, written into the audit log."""
+"""The person at the door: let into a project, and spoken for to the rooms."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 from irp.common.v1 import types_pb2
 from irp_chassis.auth import Caller, act_as
-from irp_chassis.objects import Objects
 from irp_chassis.wire import object_ref_to_proto
-from irp_kernel.errors import PermissionDenied, TooLarge
+from irp_kernel.errors import PermissionDenied
 
-from irp_gateway.adapters.db import AuditTable, ProjectTable, TokenTable
-from irp_gateway.adapters.rooms import Rooms
-from irp_gateway.app.create_project import CreateProject, ReviseProject
-from irp_gateway.app.identify import Enter, Identify
+from irp_gateway.adapters.desk import Desk, DeskHere
 from irp_gateway.app.ports import Project
-from irp_gateway.domain.roles import ADMIN, Identity, Member
+from irp_gateway.domain.errors import SiteNotYours
+from irp_gateway.domain.roles import SUBJECT, Identity, Member
+
+UidInPath = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$", description="DICOM UID, de-identified")]
+IdInPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
+ModelInPath = Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{0,46}[a-z0-9]$")]
+SubjectInPath = Annotated[str, Path(pattern=SUBJECT)]
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """Everything that the doors work with; `main.py` puts it together."""
-
-    identify: Identify
-    enter: Enter
-    create_project: CreateProject
-    revise_project: ReviseProject
-    projects: ProjectTable
-    tokens: TokenTable
-    audit: AuditTable
-    rooms: Rooms
-    objects: Objects
-    public_url: str
-    max_instance_bytes: int
-    max_body_bytes: int
-
-
-def desk_of(request: Request) -> Desk:
-    """The desk of this app."""
-    desk: Desk = request.app.state.desk
-    return desk
-
-
-DeskHere = Annotated[Desk, Depends(desk_of)]
-
-
-async def _identity(request: Request, desk: DeskHere) -> Identity:
-    identity = await desk.identify(request.headers.get("authorization", ""))
-    roles = frozenset({ADMIN}) if identity.admin else frozenset()
-    act_as(Caller(subject=identity.subject, roles=roles))
+def _identity(request: Request) -> Identity:
+    identity: Identity = request.state.identity  # set by the door, before the body was read
     return identity
 
 
 Visitor = Annotated[Identity, Depends(_identity)]
 
 
-async def _admin(identity: Visitor) -> Identity:
+def _admin(identity: Visitor) -> Identity:
     if not identity.admin:
         raise PermissionDenied("this needs the role admin")
     return identity
@@ -92,21 +65,41 @@ class Inside:
             configuration=object_ref_to_proto(self.project.configuration),
         )
 
+    @property
+    def subject(self) -> str:
+        """Who, as provenance says it."""
+        return self.identity.subject
+
     async def ask(self, room: str, method: str, request: Any, *, timeout_s: float = 60) -> Any:
         """Ask a room on the member's behalf."""
         return await self.desk.rooms[room].ask(method, request, timeout_s=timeout_s)
 
-    async def note(self, action: str, target: str, status: int = 200) -> None:
-        """Write a line into the audit log."""
-        await self.desk.audit.write(
-            subject=self.identity.subject, project=self.project.id, action=action, target=target, status=status
-        )
+    def stream(self, room: str, method: str, request: Any, *, timeout_s: float) -> AsyncIterator[Any]:
+        """Ask a room for a stream on the member's behalf."""
+        return self.desk.rooms[room].stream(method, request, timeout_s=timeout_s)
+
+    def address(self, *path: object) -> str:
+        """Public address of something in the project."""
+        return self.desk.address("projects", self.project.id, *path)
+
+    def site(self, said: str) -> str:
+        """Whose patients are uploaded: the token's site, else the subject; only owners speak for other sites.
+
+        Raises:
+            SiteNotYours: the request names another one.
+        """
+        own = self.identity.site or self.subject
+        if said and said != own and not self.member.may("owner"):
+            raise SiteNotYours
+        return said or own
 
 
 def inside(*roles: str) -> Callable[..., Awaitable[Inside]]:
     """A dependency: only members with one of the roles (none named = any member) come in."""
 
-    async def enter(project: str, identity: Visitor, desk: DeskHere) -> Inside:
+    async def enter(
+        project: Annotated[str, Path(description="name of the project")], identity: Visitor, desk: DeskHere
+    ) -> Inside:
         found, member = await desk.enter(identity, project, *roles)
         act_as(Caller(subject=identity.subject, project=found.id, roles=member.roles))
         return Inside(identity, found, member, desk)
@@ -118,18 +111,3 @@ AnyMember = Annotated[Inside, Depends(inside())]
 Owner = Annotated[Inside, Depends(inside("owner"))]
 Annotator = Annotated[Inside, Depends(inside("annotator"))]
 Uploader = Annotated[Inside, Depends(inside("uploader"))]
-
-
-async def read_body(request: Request, limit: int) -> bytes:
-    """The request's body, read no further than the limit.
-
-    Raises:
-        TooLarge: there is more.
-    """
-    pieces, size = [], 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > limit:
-            raise TooLarge(f"at most {limit} bytes", limit_bytes=limit)
-        pieces.append(piece)
-    return b"".join(pieces)

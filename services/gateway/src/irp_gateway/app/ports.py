@@ -12,13 +12,43 @@ from irp_gateway.domain.roles import Identity, Member
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """A project at its present revision."""
+    """A project at its present revision.
+
+    Attributes:
+        id: name.
+        title: for people.
+        revision: counts from 1.
+        configuration: the document (canonical JSON) of this revision.
+        created_at: RFC 3339 UTC.
+    """
 
     id: str
     title: str
     revision: int
     configuration: ObjectRef
     created_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A bearer token as it is kept: its hash, and whom it speaks for.
+
+    Attributes:
+        sha256: of the token's text.
+        identity: whom it speaks for, where, and for which site.
+        created_at: RFC 3339 UTC.
+        expires_at: RFC 3339 UTC; empty = never.
+    """
+
+    sha256: str
+    identity: Identity
+    created_at: str
+    expires_at: str = ""
+
+    @property
+    def id(self) -> str:
+        """Short name in lists; tells nothing of the token."""
+        return self.sha256[:16]
 
 
 class Projects(Protocol):
@@ -36,31 +66,31 @@ class Projects(Protocol):
         """A project, or None."""
         ...
 
-    async def of(self, identity: Identity) -> list[Project]:
-        """The projects that an identity may see, by name."""
-        ...
-
     async def member(self, project: str, subject: str) -> Member | None:
         """Membership, or None."""
         ...
 
+
+class Members(Protocol):
+    """Who belongs to a project."""
+
     async def put_member(self, project: str, member: Member) -> None:
-        """Add a member or change the roles."""
+        """Add a member or change the roles; LastOwner if no owner would be left."""
         ...
 
-    async def members(self, project: str) -> list[Member]:
-        """Everybody in a project."""
+    async def remove_member(self, project: str, subject: str) -> None:
+        """Take a member out; MemberUnknown, or LastOwner if no owner would be left."""
         ...
 
 
 class Tokens(Protocol):
     """Bearer tokens, kept as hashes."""
 
-    async def find(self, token_sha256: str) -> Identity | None:
-        """Whose token it is, or None."""
+    async def find(self, token_sha256: str) -> Token | None:
+        """The token with this hash, or None."""
         ...
 
-    async def add(self, token_sha256: str, identity: Identity) -> None:
+    async def add(self, token: Token) -> None:
         """Store a new token's hash."""
         ...
 
@@ -70,8 +100,4 @@ class Configurations(Protocol):
 
     async def put(self, project: str, document: bytes) -> ObjectRef:
         """Store canonical JSON."""
-        ...
-
-    async def get(self, ref: ObjectRef) -> bytes:
-        """Read it back."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args
 
 from irp_kernel import CANONICAL
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from irp_gateway.domain.errors import ConfigurationNotValid
 
 SLUG = r"^[a-z][a-z0-9-]{0,46}[a-z0-9]$"
+MAX_PLACES = 10  # that a refusal names
 OPTIONS = ("113101", "113102", "113103", "113104", "113105", "113106", "113107", "113108", "113109", "113110", "113111")
 
 
@@ -29,8 +30,28 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 Pattern = Annotated[str, AfterValidator(_a_pattern)]
 
 
+Keyword = Annotated[str, Field(pattern=r"^([A-Z][A-Za-z0-9]{0,63}|phases)$")]
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Bounded(Protocol):
+    @property
+    def min(self) -> float | None: ...
+
+    @property
+    def max(self) -> float | None: ...
+
+
+B = TypeVar("B", bound=_Bounded)
+
+
+def _ordered(bounds: B) -> B:
+    if bounds.min is not None and bounds.max is not None and bounds.min > bounds.max:
+        raise ValueError("min is not above max")
+    return bounds
 
 
 class Structure(_Strict):
@@ -47,6 +68,12 @@ class Range(_Strict):
     min: float | None = None
     max: float | None = None
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Range:
+        if self.min is None and self.max is None:
+            raise ValueError("say min, max, or both")
+        return _ordered(self)
+
 
 class Sequence(_Strict):
     """A rule that gives a series its class; the first that matches wins, else "other"."""
@@ -54,7 +81,7 @@ class Sequence(_Strict):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     class_: Annotated[Name, Field(alias="class")]
-    when: dict[str, Pattern | Range]
+    when: Annotated[dict[Keyword, Pattern | Range], Field(min_length=1)]
 
 
 class Question(_Strict):
@@ -66,6 +93,12 @@ class Question(_Strict):
     max: float | None = None
     choices: list[str] = []
     required: bool = False
+
+    @model_validator(mode="after")
+    def _fits(self) -> Question:
+        if (self.type == "choice") != bool(self.choices):
+            raise ValueError("a question of type choice lists its choices, and only that one does")
+        return _ordered(self)
 
 
 class Coding(_Strict):
@@ -154,6 +187,13 @@ class Configuration(_Strict):
                 raise ValueError(f"each {what} stands there once")
         return self
 
+    @model_validator(mode="after")
+    def _automation_fits(self) -> Configuration:
+        unknown = set(self.automation.segment) - {s.class_ for s in self.sequences} - {"other"}
+        if unknown:
+            raise ValueError(f"automation.segment names classes that no sequence gives: {', '.join(sorted(unknown))}")
+        return self
+
     def canonical_json(self) -> bytes:
         """The same document always gives the same bytes."""
         plain = self.model_dump(mode="json", by_alias=True, exclude_defaults=False)
@@ -169,8 +209,22 @@ def read_configuration(document: Any) -> Configuration:
     try:
         return Configuration.model_validate(document)
     except ValidationError as error:
-        places = [f"{'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors()]
-        raise ConfigurationNotValid("; ".join(places[:10])) from None
+        places = [_place(e["loc"], e["type"], e["msg"]) for e in error.errors(include_input=False)]
+        raise ConfigurationNotValid("; ".join(places[:MAX_PLACES])) from None
 
 
-assert set(CANONICAL.values()) == set(Structure.model_fields["canonical"].annotation.__args__)  # type: ignore[union-attr]  # noqa: S101
+def _place(where: tuple[int | str, ...], kind: str, message: str) -> str:
+    advice = _ADVICE.get(kind) or message.removeprefix("Value error, ")
+    return f"{'.'.join(map(str, where)) or 'document'}: {advice}"
+
+
+_ADVICE = {
+    "missing": "is missing, add it",
+    "extra_forbidden": "is not a key that is known here, correct or remove it",
+    "model_type": "must be a mapping of keys to values",
+    "dict_type": "must be a mapping of keys to values",
+    "list_type": "must be a list",
+}
+
+if set(CANONICAL.values()) != set(get_args(Structure.model_fields["canonical"].annotation)):
+    raise AssertionError("the canonical names of the kernel and of the configuration differ")

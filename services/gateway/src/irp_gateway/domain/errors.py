@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from irp_kernel.errors import AlreadyExists, FailedPrecondition, InvalidArgument
+from irp_kernel.errors import (
+    Aborted,
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    Unavailable,
+    Unimplemented,
+)
 
 
 class ConfigurationNotValid(InvalidArgument):
@@ -33,12 +42,107 @@ class RevisionChanged(FailedPrecondition):
 class MultipartBroken(InvalidArgument):
     """The multipart body is not well-formed.
 
-    Send `multipart/related; type="application/dicom"; boundary=...` with one DICOM file per part.
+    Send each part after a line with the boundary that Content-Type names, and close with `--boundary--`.
     """
 
 
 class BodyNotReadable(InvalidArgument):
-    """The body is not readable as JSON or YAML.
+    """The body is not readable.
 
-    Send `application/json` or `application/yaml`.
+    Send what the detail asks for, in the media type that Content-Type names; /docs shows an example.
+    """
+
+
+class UploadNotFinished(Aborted):
+    """The upload could not be finished, and a chunked body cannot be repeated by itself.
+
+    Send the whole upload again after a moment: what was stored already is recognised and kept once.
+    """
+
+
+class ClientLeft(Aborted):
+    """The client left before its body was complete.
+
+    Send the whole request again; nothing of an incomplete instance was stored.
+    """
+
+    http_status = 499
+
+
+class RoomAway(Unavailable):
+    """A room of the house does not answer.
+
+    Repeat the request after the seconds in Retry-After; `irp status` shows which room is down.
+    """
+
+
+class NotOffered(Unimplemented):
+    """The transaction of DICOMweb is not offered here.
+
+    Offered are STOW-RS, QIDO-RS, and WADO-RS of studies, series, instances and their metadata.
+    """
+
+
+class QueryNotValid(InvalidArgument):
+    """A query parameter is not valid.
+
+    Correct the parameter that the detail names; /docs lists what this address takes.
+    """
+
+
+class CursorNotValid(InvalidArgument):
+    """The cursor is not one that this list gave.
+
+    Begin again without `cursor`, and hand back `next_cursor` unchanged.
+    """
+
+
+class PromptsNotTaken(InvalidArgument):
+    """The model takes no prompts.
+
+    Leave `prompts` out.
+    """
+
+
+class SeriesNotAssembled(FailedPrecondition):
+    """The series has no volume yet.
+
+    Wait until its state is `assembled`; when it is `not_assembled`, the detail names the reason: correct it and upload.
+    """
+
+
+class RoleUnknown(InvalidArgument):
+    """A role is not known.
+
+    Give at least one of owner, annotator, uploader, viewer.
+    """
+
+    http_status = 422
+
+
+class MemberUnknown(NotFound):
+    """The project has no such member.
+
+    `GET /api/v1/projects/{project}/members` lists them.
+    """
+
+
+class LastOwner(FailedPrecondition):
+    """A project keeps at least one owner.
+
+    Give another member the role owner first.
+    """
+
+
+class TokenUnknown(NotFound):
+    """There is no such token.
+
+    List the tokens, and use the `id` of one of them.
+    """
+
+
+class SiteNotYours(PermissionDenied):
+    """The upload names a site that its token does not speak for.
+
+    Leave X-IRP-Site out, or ask a project owner for a token of that site.
     """

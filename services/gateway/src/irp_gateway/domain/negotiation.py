@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from irp_kernel.errors import NotAcceptable
+
+_PART = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')  # a comma inside quotes does not separate
 
 
 def choose(accept: str, offered: Sequence[str]) -> str:
     """The best offered media type; the first one when the client has no wish.
 
+    A wish that names the type exactly goes before `type/*`, and that before `*/*`, as the RFC says.
+
     Raises:
         NotAcceptable: none of them is wanted.
     """
-    wishes = [_wish(part) for part in accept.split(",") if part.strip()] or [("*/*", 1.0)]
+    wishes = [_wish(part) for part in _PART.findall(accept) if part.strip()] or [("*/*", 1.0)]
     best, best_quality = "", 0.0
     for media_type in offered:
-        quality = max((q for pattern, q in wishes if _matches(pattern, media_type)), default=0.0)
+        quality = _quality(wishes, media_type)
         if quality > best_quality:
             best, best_quality = media_type, quality
     if not best:
@@ -24,14 +29,18 @@ def choose(accept: str, offered: Sequence[str]) -> str:
     return best
 
 
+def _quality(wishes: Sequence[tuple[str, float]], media_type: str) -> float:
+    for pattern in (media_type, media_type.split("/")[0] + "/*", "*/*"):
+        found = [quality for wish, quality in wishes if wish == pattern]
+        if found:
+            return max(found)
+    return 0.0
+
+
 def _wish(part: str) -> tuple[str, float]:
     pattern, *parameters = (piece.strip() for piece in part.split(";"))
     quality = next((p[2:] for p in parameters if p.lower().startswith("q=")), "1")
     try:
-        return pattern.lower(), float(quality)
+        return pattern.lower(), min(1.0, max(0.0, float(quality)))
     except ValueError:
         return pattern.lower(), 0.0
-
-
-def _matches(pattern: str, media_type: str) -> bool:
-    return pattern in {"*/*", media_type, media_type.split("/")[0] + "/*"}

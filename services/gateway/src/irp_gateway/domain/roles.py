@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 ADMIN = "admin"
 ROLES = ("owner", "annotator", "uploader", "viewer")
+SUBJECT = r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$"
+"""What a subject or a site looks like: it stands in paths, tokens and provenance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,10 +17,14 @@ class Identity:
     Attributes:
         subject: stable name, for audit and provenance.
         admin: may see and do everything.
+        project: the only project that the token opens; empty = every one the subject is a member of.
+        site: whose patients the token uploads; empty = the subject's own.
     """
 
     subject: str
     admin: bool = False
+    project: str = ""
+    site: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,99 @@
+"""Bodies that are read in memory, within a limit: nothing that somebody sends ever rests in a temporary file."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from fastapi import Request
+from irp_kernel.errors import TooLarge, UnsupportedMediaType
+
+from irp_gateway.domain.errors import BodyNotReadable
+from irp_gateway.domain.multipart import PartBegins, PartData, PartEnds, Splitter, boundary_of, parameters_of
+
+MAX_FIELD_BYTES = 1 << 20  # of a form's field that is not its file
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One part of a form."""
+
+    data: bytes
+    media_type: str = ""
+    file_name: str = ""
+
+    @property
+    def text(self) -> str:
+        """The part as text.
+
+        Raises:
+            BodyNotReadable: it is not UTF-8.
+        """
+        try:
+            return self.data.decode()
+        except UnicodeDecodeError:
+            raise BodyNotReadable("a field of the form is not UTF-8") from None
+
+
+async def bounded(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """The body's pieces as they come, no further than the limit.
+
+    Raises:
+        TooLarge: there is more.
+    """
+    declared = request.headers.get("content-length", "")
+    size = int(declared) if declared.isdecimal() else 0
+    if size > limit:
+        raise TooLarge(f"at most {limit} bytes", limit_bytes=limit)
+    size = 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > limit:
+            raise TooLarge(f"at most {limit} bytes", limit_bytes=limit)
+        if piece:
+            yield piece
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole body.
+
+    Raises:
+        TooLarge: it is larger than the limit.
+    """
+    return b"".join([piece async for piece in bounded(request, limit)])
+
+
+async def read_form(request: Request, *, file: str, limit: int) -> dict[str, Field]:
+    """The fields of a multipart/form-data body, the last one of each name.
+
+    Args:
+        request: whose body is not read yet.
+        file: name of the field that may be as large as the limit; the others have MAX_FIELD_BYTES.
+        limit: bytes of the whole body.
+
+    Raises:
+        UnsupportedMediaType: not a form.
+        MultipartBroken: not well-formed.
+        TooLarge: the body or a field is larger than its limit.
+    """
+    content_type = request.headers.get("content-type", "")
+    if not content_type.lower().startswith("multipart/form-data"):
+        raise UnsupportedMediaType(f"send multipart/form-data with the field `{file}`")
+    splitter, fields = Splitter(boundary_of(content_type)), {}
+    name, media_type, file_name, pieces, size = "", "", "", [b""], 0
+    async for chunk in bounded(request, limit):
+        for event in splitter.feed(chunk):
+            match event:
+                case PartBegins(headers):
+                    disposition = parameters_of(headers.get("content-disposition", ""))
+                    name, file_name = disposition.get("name", ""), disposition.get("filename", "")
+                    media_type, pieces, size = headers.get("content-type", ""), [], 0
+                case PartData(data):
+                    size += len(data)
+                    if name != file and size > MAX_FIELD_BYTES:
+                        raise TooLarge(f"the field has at most {MAX_FIELD_BYTES} bytes", limit_bytes=MAX_FIELD_BYTES)
+                    pieces.append(data)
+                case PartEnds():
+                    fields[name] = Field(b"".join(pieces), media_type.split(";")[0].strip().lower(), file_name)
+    splitter.finish()
+    return fields

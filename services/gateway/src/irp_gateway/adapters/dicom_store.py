@@ -1,0 +1,153 @@
+"""STOW-RS: DICOM files stream through to ingest; nothing rests here, not even in a temporary file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, Response
+from irp.ingest.v1 import ingest_service_pb2 as pb
+from irp_kernel.errors import Code, IrpError, TooLarge, UnsupportedMediaType
+from starlette.requests import ClientDisconnect
+
+from irp_gateway.adapters.door import Door, made
+from irp_gateway.adapters.visitor import Inside, UidInPath, Uploader
+from irp_gateway.domain.errors import ClientLeft, MultipartBroken, UploadNotFinished
+from irp_gateway.domain.multipart import PartBegins, PartData, PartEnds, Splitter, boundary_of, parameters_of
+from irp_gateway.domain.negotiation import choose
+from irp_gateway.domain.stow_answer import stow_answer
+
+router = APIRouter(prefix="/api/v1/projects/{project}/dicom-web", tags=["dicomweb"], route_class=Door)
+
+DICOM, DICOM_JSON, MULTIPART = "application/dicom", "application/dicom+json", "multipart/related"
+ANSWERS = (DICOM_JSON, "application/json")
+STOW_TIMEOUT_S = 3600.0
+BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            'multipart/related; type="application/dicom"': {"schema": {"type": "string", "format": "binary"}},
+            DICOM: {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+STORED: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Every instance was stored", "content": {DICOM_JSON: {}}},
+    202: {"description": "Some were refused: FailedSOPSequence says which and why", "content": {DICOM_JSON: {}}},
+    409: {"description": "None was stored: FailedSOPSequence says why", "content": {DICOM_JSON: {}}},
+}
+# A client that cuts its body into chunks has used it up when we answer; "try again" would make it send nothing.
+AGAIN = {Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED, Code.DEADLINE_EXCEEDED}
+
+Site = Annotated[str, Header(description="whose patients these are; only for owners, else the token says it")]
+Accept = Annotated[str, Header()]
+
+
+@router.post(
+    "/studies", summary="STOW-RS: store instances", openapi_extra=BODY, responses=STORED, response_class=Response
+)
+async def store(request: Request, here: Uploader, x_irp_site: Site = "", accept: Accept = "*/*") -> Response:
+    """De-identified before anything is stored; the same instance again is a success. PS3.18 section 10.5."""
+    return await _store(request, here, "", x_irp_site, accept)
+
+
+@router.post(
+    "/studies/{study}",
+    summary="STOW-RS: store instances of one study",
+    openapi_extra=BODY,
+    responses=STORED,
+    response_class=Response,
+)
+async def store_study(
+    study: UidInPath, request: Request, here: Uploader, x_irp_site: Site = "", accept: Accept = "*/*"
+) -> Response:
+    """`study` is the original StudyInstanceUID; instances of another study are refused one by one."""
+    return await _store(request, here, study, x_irp_site, accept)
+
+
+async def _store(request: Request, here: Inside, study: str, site: str, accept: str) -> Response:
+    media_type = choose(accept, ANSWERS)
+    pieces = _pieces(request, here.desk.limits.instance)
+    upload = pb.Upload(project=here.ref, site=here.site(site), study_uid=study)
+    try:
+        answer = await here.ask("ingest", "StoreInstances", _messages(upload, pieces), timeout_s=STOW_TIMEOUT_S)
+    except IrpError as error:
+        if error.code in AGAIN and "content-length" not in request.headers:
+            raise UploadNotFinished(error.message) from None
+        raise
+    outcomes = [{field.name: getattr(o, field.name) for field in o.DESCRIPTOR.fields} for o in answer.outcomes]
+    status, body = stow_answer(outcomes, here.address("dicom-web"))
+    made(request, **_counts(outcomes))
+    # The exact media type: with a charset, clients answer an empty dataset.
+    return Response(json.dumps(body), status, {"Content-Type": media_type})
+
+
+def _counts(outcomes: list[dict[str, Any]]) -> dict[str, object]:
+    stored = [outcome for outcome in outcomes if outcome["failure_reason"] == 0]
+    studies = ",".join(sorted({outcome["study_uid"] for outcome in stored}))
+    return {"studies": studies, "stored": len(stored), "refused": len(outcomes) - len(stored)}
+
+
+async def _messages(upload: pb.Upload, pieces: AsyncIterator[pb.StoreInstancesRequest]) -> Any:
+    yield pb.StoreInstancesRequest(upload=upload)
+    async for piece in pieces:
+        yield piece
+
+
+def _pieces(request: Request, limit: int) -> AsyncIterator[pb.StoreInstancesRequest]:
+    """The body as ingest takes it.
+
+    Raises:
+        UnsupportedMediaType: neither multipart/related of application/dicom nor one DICOM file.
+    """
+    content_type = request.headers.get("content-type", "")
+    media_type = content_type.split(";")[0].strip().lower()
+    if media_type == DICOM:
+        return _single(request, limit)
+    part = parameters_of(content_type).get("type", DICOM)
+    if media_type != MULTIPART or part.lower() != DICOM:
+        raise UnsupportedMediaType('send multipart/related; type="application/dicom", or one file as application/dicom')
+    return _several(request, Splitter(boundary_of(content_type)), limit)
+
+
+async def _several(request: Request, splitter: Splitter, limit: int) -> AsyncIterator[pb.StoreInstancesRequest]:
+    parts = size = 0
+    async for chunk in _chunks(request):
+        for event in splitter.feed(chunk):
+            match event:
+                case PartBegins():
+                    parts, size = parts + 1, 0
+                    yield pb.StoreInstancesRequest(begin=True)
+                case PartData(data):
+                    size = _within(limit, size + len(data))
+                    yield pb.StoreInstancesRequest(data=data)
+                case PartEnds():
+                    yield pb.StoreInstancesRequest(end=True)
+    splitter.finish()
+    if not parts:
+        raise MultipartBroken("the body has no part")
+
+
+async def _single(request: Request, limit: int) -> AsyncIterator[pb.StoreInstancesRequest]:
+    yield pb.StoreInstancesRequest(begin=True)
+    size = 0
+    async for chunk in _chunks(request):
+        size = _within(limit, size + len(chunk))
+        yield pb.StoreInstancesRequest(data=chunk)
+    yield pb.StoreInstancesRequest(end=True)
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in request.stream():
+            if chunk:
+                yield chunk
+    except ClientDisconnect:
+        raise ClientLeft from None
+
+
+def _within(limit: int, size: int) -> int:
+    if size > limit:
+        raise TooLarge(f"an instance has at most {limit} bytes (IRP_MAX_INSTANCE_BYTES)", limit_bytes=limit)
+    return size

@@ -1,0 +1,120 @@
+"""/models: the registry - push, promote, roll back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from irp.training.v1 import training_service_pb2 as pb
+from irp_kernel.errors import ModelUnknown
+from pydantic import BaseModel, Field
+
+from irp_gateway.adapters.answers import Page, Paging, page, read_json
+from irp_gateway.adapters.bodies import bounded
+from irp_gateway.adapters.desk import DeskHere
+from irp_gateway.adapters.door import Door, made
+from irp_gateway.adapters.visitor import Admin, ModelInPath, Visitor
+
+router = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=Door)
+
+REGISTER_TIMEOUT_S = GATE_TIMEOUT_S = 300.0
+BUNDLE: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+class ModelAnswer(BaseModel):
+    """One version in the registry."""
+
+    name: str
+    version: int
+    digest: str = Field(description="SHA-256 of the bundle")
+    champion: bool
+    created_at: str
+    actor: str
+    run_id: str = Field(description="run that made it; empty = pushed")
+    dataset_digest: str
+    licence: str
+    structures: list[str]
+    figures: dict[str, Any] = Field(description="of the model card")
+    bundle_bytes: int
+
+
+class Promoted(ModelAnswer):
+    """A promoted version with the gate's verdict."""
+
+    gate: dict[str, Any]
+
+
+@router.get("", summary="Models of the registry")
+async def list_models(
+    identity: Visitor, desk: DeskHere, paging: Annotated[Paging, Query()], name: str = ""
+) -> Page[ModelAnswer]:
+    """Every version, with its licence and the champion marked."""
+    answer = await desk.rooms["training"].ask("ListModels", pb.ListModelsRequest(name=name))
+    return page([model_answer(model) for model in answer.models], paging.cursor, paging.limit)
+
+
+@router.get("/{name}/versions/{version}", summary="One version of a model")
+async def get_model(name: ModelInPath, version: int, identity: Visitor, desk: DeskHere) -> ModelAnswer:
+    """With its licence, figures and the data it learnt from."""
+    answer = await desk.rooms["training"].ask("ListModels", pb.ListModelsRequest(name=name))
+    found = next((m for m in answer.models if m.ref.name == name and m.ref.version == version), None)
+    if found is None:
+        raise ModelUnknown(f"{name}@{version}")
+    return model_answer(found)
+
+
+@router.post("/{name}/versions", status_code=201, summary="Push a model (MONAI bundle as ZIP)", openapi_extra=BUNDLE)
+async def push(name: ModelInPath, request: Request, admin: Admin, desk: DeskHere, response: Response) -> ModelAnswer:
+    """Checked without executing anything; the first version of a model becomes its champion."""
+
+    async def pieces() -> AsyncIterator[pb.RegisterModelRequest]:
+        header = pb.RegisterModelHeader(name=name, actor=admin.subject, promote_if_first=True)
+        yield pb.RegisterModelRequest(header=header)
+        async for piece in bounded(request, desk.limits.body):
+            yield pb.RegisterModelRequest(data=piece)
+
+    answer = await desk.rooms["training"].ask("RegisterModel", pieces(), timeout_s=REGISTER_TIMEOUT_S)
+    model = model_answer(answer.model)
+    made(request, version=model.version)
+    response.headers["Location"] = desk.address("models", name, "versions", model.version)
+    return model
+
+
+@router.post("/{name}/versions/{version}/promote", summary="Make a version the champion, if the gate allows")
+async def promote(name: ModelInPath, version: int, admin: Admin, desk: DeskHere) -> Promoted:
+    """Refused when it is worse than the champion on the frozen validation set."""
+    asked = pb.PromoteRequest(name=name, version=version, actor=admin.subject)
+    answer = await desk.rooms["training"].ask("Promote", asked, timeout_s=GATE_TIMEOUT_S)
+    return Promoted(**model_answer(answer.model).model_dump(), gate=read_json(answer.gate))
+
+
+@router.post("/{name}/rollback", summary="Make the previous champion the champion again")
+async def rollback(name: ModelInPath, admin: Admin, desk: DeskHere, request: Request) -> ModelAnswer:
+    """One call; the classification server follows without a failed request."""
+    answer = await desk.rooms["training"].ask("Rollback", pb.RollbackRequest(name=name, actor=admin.subject))
+    made(request, version=answer.model.ref.version)
+    return model_answer(answer.model)
+
+
+def model_answer(model: pb.Model) -> ModelAnswer:
+    """What the API says of a model version."""
+    return ModelAnswer(
+        name=model.ref.name,
+        version=model.ref.version,
+        digest=model.ref.digest,
+        champion=model.champion,
+        created_at=model.created_at,
+        actor=model.actor,
+        run_id=model.run_id,
+        dataset_digest=model.dataset_digest,
+        licence=model.licence,
+        structures=list(model.structures),
+        figures=read_json(model.figures),
+        bundle_bytes=model.bundle.size,
+    )

@@ -1,0 +1,123 @@
+"""/segment and /propose: the classification server answers while a reader waits, or as a job."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, Response
+from irp.annotation.v1 import annotation_service_pb2 as annotation_pb
+from irp.inference.v1 import inference_service_pb2 as pb
+from irp_kernel import decode_mask, encode_mask
+from irp_kernel.codec import NIFTI, NRRD
+from pydantic import BaseModel, ConfigDict, Field
+
+from irp_gateway.adapters.answers import provenance_of
+from irp_gateway.adapters.door import Door, made
+from irp_gateway.adapters.visitor import Annotator, AnyMember, Inside, UidInPath
+from irp_gateway.domain.errors import PromptsNotTaken
+from irp_gateway.domain.negotiation import choose
+
+router = APIRouter(prefix="/api/v1/projects/{project}/series/{uid}", tags=["segmentations"], route_class=Door)
+
+DICOM, JSON = "application/dicom", "application/json"
+MASK_TYPES = (NIFTI, NRRD, DICOM, JSON)
+SEGMENT_TIMEOUT_S, ENCODE_TIMEOUT_S = 300.0, 120.0
+MASK_ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The mask, by Accept",
+        "content": {kind: {} for kind in MASK_TYPES},
+        "headers": {
+            "Server-Timing": {"description": "milliseconds of each stage", "schema": {"type": "string"}},
+            "X-IRP-Model": {"description": "name@version", "schema": {"type": "string"}},
+            "X-IRP-Model-Digest": {"description": "SHA-256 of the bundle", "schema": {"type": "string"}},
+            "X-IRP-Provenance": {"description": "how it came to be, as JSON", "schema": {"type": "string"}},
+        },
+    }
+}
+
+Index = Annotated[int, Field(ge=0, le=100_000)]
+ModelWanted = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9-]{0,46}[a-z0-9](@[0-9]{1,9})?$", examples=["cine", "cine@2"])
+]
+
+
+class SegmentBody(BaseModel):
+    """What to segment."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: ModelWanted
+    slices: list[Index] | None = Field(None, min_length=1, examples=[[4]], description="slice indices; null = all")
+    frames: list[Index] | None = Field(None, min_length=1, description="time points; null = all")
+    prompts: dict[str, Any] | None = Field(None, description="for interactive models; no model here takes any yet")
+
+
+class ProposeBody(BaseModel):
+    """Which model shall propose."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: ModelWanted
+
+
+class Proposing(BaseModel):
+    """A proposal is on its way."""
+
+    job_id: str
+
+
+@router.post("/segment", summary="One segmentation, now", responses=MASK_ANSWER, response_class=Response)
+async def segment(
+    uid: UidInPath, body: SegmentBody, here: AnyMember, request: Request, accept: Annotated[str, Header()] = "*/*"
+) -> Response:
+    """By Accept: NIfTI (gzip, the image's own grid), NRRD, DICOM SEG, or contours as JSON. Stores nothing."""
+    if body.prompts:
+        raise PromptsNotTaken
+    media_type = choose(accept, MASK_TYPES)
+    asked = pb.SegmentRequest(
+        project=here.ref, series_uid=uid, model=body.model, slices=body.slices or [], frames=body.frames or []
+    )
+    began = time.perf_counter()
+    answer = await here.ask("inference", "Segment", asked, timeout_s=SEGMENT_TIMEOUT_S)
+    answered = time.perf_counter()
+    data = await _encode(here, uid, answer, media_type)
+    ended = time.perf_counter()
+    stages = {**answer.timings_ms, "convert": (ended - answered) * 1000, "total": (ended - began) * 1000}
+    made(request, model=f"{answer.provenance.model.name}@{answer.provenance.model.version}")
+    return Response(data, headers={"Content-Type": media_type, **_headers(answer, stages)})
+
+
+@router.post("/propose", status_code=202, summary="Segment the whole series as a proposal")
+async def propose(
+    uid: UidInPath, body: ProposeBody, here: Annotator, request: Request, response: Response
+) -> Proposing:
+    """202 after the job is committed; the proposal appears at Location."""
+    asked = pb.ProposeRequest(project=here.ref, series_uid=uid, model=body.model)
+    answer = await here.ask("inference", "Propose", asked)
+    made(request, job=answer.job_id)
+    response.headers["Location"] = here.address("series", uid, "segmentations")
+    return Proposing(job_id=answer.job_id)
+
+
+async def _encode(here: Inside, uid: str, answer: pb.SegmentResponse, media_type: str) -> bytes:
+    if media_type == NRRD:
+        return answer.mask
+    if media_type == NIFTI:
+        return await asyncio.to_thread(lambda: encode_mask(decode_mask(answer.mask), NIFTI))
+    asked = annotation_pb.EncodeRequest(
+        project=here.ref, series_uid=uid, mask=answer.mask, media_type=media_type, provenance=answer.provenance
+    )
+    encoded: bytes = (await here.ask("annotation", "Encode", asked, timeout_s=ENCODE_TIMEOUT_S)).body
+    return encoded
+
+
+def _headers(answer: pb.SegmentResponse, stages: dict[str, float]) -> dict[str, str]:
+    model = answer.provenance.model
+    return {
+        "Server-Timing": ", ".join(f"{stage};dur={ms:.1f}" for stage, ms in stages.items()),
+        "X-IRP-Model": f"{model.name}@{model.version}",
+        "X-IRP-Model-Digest": model.digest,
+        "X-IRP-Provenance": provenance_of(answer.provenance).model_dump_json(),
+    }

@@ -1,0 +1,51 @@
+"""Hangs every door on the app."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from irp_gateway.adapters import (
+    clinical,
+    dicom_retrieve,
+    dicom_search,
+    dicom_store,
+    members,
+    models,
+    operations,
+    projects,
+    quality,
+    radiomics,
+    reference,
+    segment,
+    segmentations,
+    series,
+    training,
+)
+from irp_gateway.adapters.desk import Desk
+
+# dicom_retrieve last of its three: its catch-all answers what the others do not offer
+DOORS = (
+    projects,
+    members,
+    dicom_store,
+    dicom_search,
+    dicom_retrieve,
+    series,
+    quality,
+    segment,
+    segmentations,
+    training,
+    models,
+    radiomics,
+    clinical,
+    operations,
+    reference,
+)
+
+
+def add_doors(app: FastAPI, desk: Desk) -> None:
+    """Give the app its desk, its addresses, and their description."""
+    app.state.desk = desk
+    for door in DOORS:
+        app.include_router(door.router)
+    reference.describe(app)

@@ -1,0 +1,39 @@
+"""Cursors: where the next page of a list begins, as a word that clients hand back unread."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from irp_gateway.domain.errors import CursorNotValid
+
+DEFAULT_LIMIT, MAX_LIMIT = 100, 1000  # items of a page
+
+
+def to_cursor(position: str) -> str:
+    """A position -> cursor."""
+    return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
+
+
+def from_cursor(cursor: str) -> str:
+    """A cursor -> position; an empty one is the beginning.
+
+    Raises:
+        CursorNotValid: it is not one of ours.
+    """
+    try:
+        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except (binascii.Error, ValueError):
+        raise CursorNotValid from None
+
+
+def number_of(cursor: str) -> int:
+    """A cursor of a list that is paged by number -> that number; 0 = the beginning.
+
+    Raises:
+        CursorNotValid: it is not one of ours.
+    """
+    position = from_cursor(cursor) or "0"
+    if not position.isdecimal() or len(position) > 18:
+        raise CursorNotValid
+    return int(position)
