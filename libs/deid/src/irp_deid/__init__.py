@@ -1,1 +1,25 @@
-"""The de-identification engine."""
+"""The de-identification engine: DICOM in, DICOM without the patient out; rules are data, mappings are keyed."""
+
+from irp_deid.engine import Deidentified, deidentify, patient_of
+from irp_deid.keys import ProjectSecret, SiteKey
+from irp_deid.part10 import after_meta, deidentify_file, read_part10, transfer_syntax_of, write_part10
+from irp_deid.profile import EDITION, OPTIONS, Action, Profile
+from irp_deid.report import Report
+
+__all__ = [
+    "EDITION",
+    "OPTIONS",
+    "Action",
+    "Deidentified",
+    "Profile",
+    "ProjectSecret",
+    "Report",
+    "SiteKey",
+    "after_meta",
+    "deidentify",
+    "deidentify_file",
+    "patient_of",
+    "read_part10",
+    "transfer_syntax_of",
+    "write_part10",
+]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from irp.gateway.v1.events_pb2 import ProjectConfigured
 from irp.ingest.v1 import ingest_service_pb2, ingest_service_pb2_grpc
 from irp_chassis import Room, run_room
-from irp_kernel import ObjectRef
-from sqlalchemy import select
 
-from irp_ingest.adapters.db import INSTANCE, METADATA
+from irp_ingest.adapters.db import METADATA
 from irp_ingest.adapters.events import OnProjectConfigured
 from irp_ingest.adapters.index import SqlIndex
+from irp_ingest.adapters.memory import MemoryBudget
 from irp_ingest.adapters.rpc import IngestServicer
-from irp_ingest.adapters.secrets import ProjectSecrets
+from irp_ingest.adapters.secrets import ProjectSecrets, read_key
 from irp_ingest.adapters.sweeper import KIND, Sweeper, assemble_job
+from irp_ingest.adapters.upload import TakeUpload
 from irp_ingest.adapters.workers import CachedConfigurations, WorkerBuilders, WorkerIntakes
 from irp_ingest.app.assemble_series import AssembleSeries
 from irp_ingest.app.record_clinical import RecordClinical
@@ -24,17 +24,13 @@ from irp_ingest.settings import Settings
 async def compose(room: Room[Settings]) -> None:
     """Verbs, door, sweeper, job."""
     settings = room.settings
-    index = SqlIndex(room.database, ProjectSecrets(room.database, settings.installation_key_file))
+    index = SqlIndex(room.database, ProjectSecrets(room.database, installation_key(settings)))
     configurations = CachedConfigurations(room.objects)
     store = StoreInstance(WorkerIntakes(), room.objects, index, configurations)
-    servicer = IngestServicer(
-        store,
-        RecordClinical(index, index, configurations),
-        room.database,
-        max_instance_bytes=settings.max_instance_bytes,
-        uploads_at_once=settings.uploads_at_once,
-        in_flight=settings.cpu_workers + 2,
-    )
+    budget = MemoryBudget(settings.upload_memory_bytes)
+    take = TakeUpload(store, budget, limit_bytes=settings.max_instance_bytes, in_flight=settings.cpu_workers + 2)
+    record = RecordClinical(index, index, configurations)
+    servicer = IngestServicer(store, record, room.database, take, uploads_at_once=settings.uploads_at_once)
     room.serve(
         ingest_service_pb2_grpc.add_IngestServiceServicer_to_server, servicer, file=ingest_service_pb2.DESCRIPTOR
     )
@@ -42,11 +38,13 @@ async def compose(room: Room[Settings]) -> None:
     room.spawn(Sweeper(room.database).run)
     room.job(KIND, assemble_job(AssembleSeries(index, room.objects, WorkerBuilders())))
 
-    async def references() -> list[ObjectRef]:
-        async with room.database.read() as connection:
-            return [ObjectRef(**row.object) for row in await connection.execute(select(INSTANCE.c.object))]
+    room.refers_to(index.references)
 
-    room.refers_to(references)
+
+def installation_key(settings: Settings) -> bytes:
+    """The key in the environment, else the one in the file."""
+    said = settings.installation_key.get_secret_value()
+    return read_key(said or settings.installation_key_file.read_text("ascii"))
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from irp_chassis import ServiceSettings
+from pydantic import SecretStr
 
 
 class Settings(ServiceSettings):
@@ -12,7 +13,11 @@ class Settings(ServiceSettings):
 
     installation_key_file: Path = Path("installation.key")
     """File with the installation's key (32 bytes, hexadecimal): wraps every project's secret. Back it up."""
+    installation_key: SecretStr = SecretStr("")
+    """The installation's key itself, instead of the file."""
     max_instance_bytes: int = 512 << 20
     """Largest DICOM instance in bytes."""
     uploads_at_once: int = 4
     """Upload streams that are read at the same time; others wait."""
+    upload_memory_bytes: int = 512 << 20
+    """Bytes of raw files that all uploads may hold together; work on a file takes about three times its size."""

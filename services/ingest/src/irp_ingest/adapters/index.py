@@ -13,6 +13,7 @@ from irp_chassis.db import Database, Transaction
 from irp_kernel import ObjectRef
 from sqlalchemy import select
 
+from irp_ingest.adapters.again import again_if_aborted
 from irp_ingest.adapters.convert import project_to_proto, result_to_json, series_to_proto
 from irp_ingest.adapters.db import CLINICAL, INSTANCE, REJECTION, SERIES
 from irp_ingest.adapters.secrets import ProjectSecrets
@@ -32,6 +33,7 @@ class SqlIndex:
         """See Index.site_key."""
         return await self._secrets.site_key(project, site)
 
+    @again_if_aborted
     async def add(self, project: ProjectAt, intake: Intake, object: ObjectRef, quiet_s: float) -> bool:
         """See Index.add."""
         row = {
@@ -49,16 +51,17 @@ class SqlIndex:
         }
         async with self._database.transaction() as tx:
             if not await tx.insert_once(INSTANCE, row, keys=("project", "sop_uid")):
-                await self._require_same(tx, project.id, intake)
+                await self._require_same(tx, project.id, intake, object)
                 return False
             await self._touch_series(tx, project, intake, quiet_s)
         return True
 
-    async def _require_same(self, tx: Transaction, project: str, intake: Intake) -> None:
-        query = select(INSTANCE.c.fingerprint).where(
-            INSTANCE.c.project == project, INSTANCE.c.sop_uid == intake.sop_uid
-        )
-        if (await tx.execute(query)).scalar_one() != intake.fingerprint:
+    async def _require_same(self, tx: Transaction, project: str, intake: Intake, object: ObjectRef) -> None:
+        """The same original, or one that differs in its encoding only: its de-identified bytes are the same."""
+        query = select(INSTANCE.c.fingerprint, INSTANCE.c.object)
+        query = query.where(INSTANCE.c.project == project, INSTANCE.c.sop_uid == intake.sop_uid)
+        row = (await tx.execute(query)).one()
+        if row.fingerprint != intake.fingerprint and row.object["sha256"] != object.sha256:
             raise ContentDiffers
 
     async def _touch_series(self, tx: Transaction, project: ProjectAt, intake: Intake, quiet_s: float) -> None:
@@ -106,9 +109,15 @@ class SqlIndex:
         async with self._database.read() as connection:
             return int((await connection.execute(query)).scalar_one())
 
+    @again_if_aborted
     async def assembled(self, project: ProjectAt, series_uid: str, count: int, result: Assembled) -> None:
         """See Index.assembled."""
-        values = {"state": "assembled", "reason": "", "message": "", "result": result_to_json(result)}
+        values = {
+            "state": "assembled",
+            "reason": "",
+            "message": result.left_out,
+            "result": result_to_json(result),
+        }
         async with self._database.transaction() as tx:
             row = await self._settle(tx, project.id, series_uid, count, values, version=True)
             if row is not None:
@@ -116,6 +125,7 @@ class SqlIndex:
                 fact.aggregate.id, fact.aggregate.version = series_uid, row.version
                 await tx.announce(fact)
 
+    @again_if_aborted
     async def not_assembled(self, project: str, series_uid: str, count: int, reason: str, message: str) -> None:
         """See Index.not_assembled."""
         values = {"state": "not_assembled", "reason": reason, "message": message}
@@ -134,6 +144,7 @@ class SqlIndex:
         )
         return (await tx.execute(select(SERIES).where(here))).first() if done.rowcount else None
 
+    @again_if_aborted
     async def reject(self, project: str, reason: str, message: str) -> None:
         """See Index.reject."""
         where = (REJECTION.c.project == project) & (REJECTION.c.reason == reason)
@@ -143,6 +154,15 @@ class SqlIndex:
             await tx.insert_once(REJECTION, row, keys=("project", "reason"))
             await tx.execute(REJECTION.update().where(where).values(count=REJECTION.c.count + 1, at=now))
 
+    async def references(self) -> list[ObjectRef]:
+        """Every object that a row refers to."""
+        async with self._database.read() as connection:
+            instances = [row.object for row in await connection.execute(select(INSTANCE.c.object))]
+            results = [row.result for row in await connection.execute(select(SERIES.c.result)) if row.result]
+        found = instances + [result[name] for result in results for name in ("volume", "header", "instances")]
+        return [ObjectRef(**ref) for ref in found]
+
+    @again_if_aborted
     async def merge(
         self, project: ProjectAt, patient: str, values: dict[str, float], categories: dict[str, str]
     ) -> None:

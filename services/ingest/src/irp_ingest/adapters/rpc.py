@@ -13,17 +13,17 @@ from irp.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
 from irp_chassis.db import Database
 from irp_chassis.rpc import caller
 from irp_chassis.wire import object_ref_to_proto
+from irp_kernel import ObjectRef
 from irp_kernel.errors import InvalidArgument, SeriesUnknown
 from sqlalchemy import select
 
 from irp_ingest.adapters.convert import outcome_to_proto, project_from_proto, state_to_proto
 from irp_ingest.adapters.db import INSTANCE, REJECTION, SERIES
-from irp_ingest.adapters.index import kept_of
-from irp_ingest.adapters.search import SqlSearch
+from irp_ingest.adapters.search import Query, SqlSearch
+from irp_ingest.adapters.upload import TakeUpload
 from irp_ingest.app.ports import ProjectAt
 from irp_ingest.app.record_clinical import RecordClinical
-from irp_ingest.app.store_instance import Outcome, StoreInstance
-from irp_ingest.domain.errors import InstanceTooLarge
+from irp_ingest.app.store_instance import StoreInstance
 
 
 class IngestServicer(pb_grpc.IngestServiceServicer):
@@ -34,14 +34,13 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
         store: StoreInstance,
         record: RecordClinical,
         database: Database,
+        take: TakeUpload,
         *,
-        max_instance_bytes: int,
         uploads_at_once: int,
-        in_flight: int,
     ) -> None:
         self._store, self._record, self._database = store, record, database
         self._search = SqlSearch(database)
-        self._limit, self._in_flight = max_instance_bytes, in_flight
+        self._take = take
         self._uploads = asyncio.Semaphore(uploads_at_once)
 
     async def StoreInstances(  # noqa: N802
@@ -55,48 +54,13 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
             project = _enter(first.upload.project)
             caller().require_role("uploader", "owner")
             order, quiet_s = await self._store.order(project, first.upload.site, first.upload.study_uid)
-            work: list[asyncio.Task[Outcome]] = []
-            gate = asyncio.Semaphore(self._in_flight)
-
-            async def take(data: bytes) -> Outcome:
-                try:
-                    return await self._store(data, project, order, quiet_s)
-                finally:
-                    gate.release()
-
-            try:
-                async for data in self._files(request_iterator):
-                    if data is None:
-                        work.append(asyncio.create_task(_too_large()))
-                        continue
-                    await gate.acquire()
-                    work.append(asyncio.create_task(take(data)))
-                outcomes = await asyncio.gather(*work)
-            finally:
-                for task in work:
-                    task.cancel()
+            outcomes = await self._take(request_iterator, project, order, quiet_s)
         return pb.StoreInstancesResponse(outcomes=[outcome_to_proto(outcome) for outcome in outcomes])
-
-    async def _files(self, pieces: AsyncIterator[pb.StoreInstancesRequest]) -> AsyncIterator[bytes | None]:
-        """Whole files, one after the other; None for one that is too large. A file cut off is dropped."""
-        file, size = bytearray(), 0
-        async for piece in pieces:
-            match piece.WhichOneof("piece"):
-                case "begin":
-                    file, size = bytearray(), 0
-                case "data":
-                    size += len(piece.data)
-                    if size <= self._limit:
-                        file += piece.data
-                    else:
-                        file.clear()
-                case "end":
-                    yield bytes(file) if size <= self._limit else None
-                    file, size = bytearray(), 0
 
     async def CompleteSeries(self, request: pb.CompleteSeriesRequest, context: Any) -> pb.CompleteSeriesResponse:  # noqa: N802
         """Assemble now."""
         project = _enter(request.project)
+        caller().require_role("uploader", "owner")
         async with self._database.transaction() as tx:
             await tx.execute(
                 SERIES.update()
@@ -110,37 +74,37 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
         project = _enter(request.project)
         if request.level not in {"study", "series", "instance"}:
             raise InvalidArgument("the level is study, series or instance")
-        found = await self._search(
-            project.id,
-            request.level,
+        query = Query(
+            level=request.level,
             study_uid=request.study_uid,
             series_uid=request.series_uid,
             wanted=dict(request.matches),
             include=list(request.include_fields),
-            limit=request.limit,
-            offset=request.offset,
+            limit=max(request.limit, 0),
+            offset=max(request.offset, 0),
             fuzzy=request.fuzzy,
         )
+        found = await self._search(project.id, query)
         return pb.SearchResponse(dicom_json=[json.dumps(match) for match in found])
 
     async def Locate(self, request: pb.LocateRequest, context: Any) -> AsyncIterator[pb.LocateResponse]:  # noqa: N802
         """Stored objects or metadata of a study, series or instance."""
         project = _enter(request.project)
-        query = select(INSTANCE).where(INSTANCE.c.project == project.id, INSTANCE.c.study_uid == request.study_uid)
-        if request.series_uid:
-            query = query.where(INSTANCE.c.series_uid == request.series_uid)
-        if request.sop_instance_uid:
-            query = query.where(INSTANCE.c.sop_uid == request.sop_instance_uid)
+        wanted = {"study_uid": request.study_uid, "series_uid": request.series_uid, "sop_uid": request.sop_instance_uid}
+        columns = [INSTANCE.c.sop_uid, INSTANCE.c.sop_class, INSTANCE.c.transfer_syntax, INSTANCE.c.object]
+        columns += [INSTANCE.c.header] if request.metadata else []
+        query = select(*columns).where(INSTANCE.c.project == project.id)
+        for name, uid in wanted.items():
+            query = query.where(INSTANCE.c[name] == uid) if uid else query
         async with self._database.read() as connection:
             rows = (await connection.execute(query.order_by(INSTANCE.c.series_uid, INSTANCE.c.sop_uid))).all()
         for row in rows:
-            kept = kept_of(row)
             yield pb.LocateResponse(
-                sop_instance_uid=kept.sop_uid,
-                sop_class_uid=kept.sop_class,
-                transfer_syntax_uid=kept.transfer_syntax,
-                object=object_ref_to_proto(kept.object),
-                dicom_json=json.dumps(kept.header) if request.metadata else "",
+                sop_instance_uid=row.sop_uid,
+                sop_class_uid=row.sop_class,
+                transfer_syntax_uid=row.transfer_syntax,
+                object=object_ref_to_proto(ObjectRef(**row.object)),
+                dicom_json=json.dumps(row.header) if request.metadata else "",
             )
 
     async def GetSeries(self, request: pb.GetSeriesRequest, context: Any) -> pb.GetSeriesResponse:  # noqa: N802
@@ -164,6 +128,7 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
     async def RecordClinical(self, request: pb.RecordClinicalRequest, context: Any) -> pb.RecordClinicalResponse:  # noqa: N802
         """FHIR bundle or table."""
         project = _enter(request.project)
+        caller().require_role("uploader", "owner")
         done = await self._record(project, request.site, request.media_type, request.body)
         return pb.RecordClinicalResponse(patients=done.patients, values=done.values, refused=done.refused)
 
@@ -182,7 +147,3 @@ def _enter(message: Any) -> ProjectAt:
     project = project_from_proto(message)
     caller().require_project(project.id)
     return project
-
-
-async def _too_large() -> Outcome:
-    return Outcome(failure=InstanceTooLarge.failure_reason, reason=InstanceTooLarge.reason)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from irp_chassis.db import Database
-from irp_deid import SiteKeys
-from irp_kernel.errors import DataLoss
+from irp_deid import ProjectSecret
+from irp_kernel.errors import DataLoss, FailedPrecondition
 from sqlalchemy import select
 
 from irp_ingest.adapters.db import SECRET
@@ -17,19 +16,41 @@ from irp_ingest.adapters.db import SECRET
 NONCE_BYTES, SECRET_BYTES = 12, 32
 
 
+class BadInstallationKey(FailedPrecondition):
+    """The installation's key is not 32 bytes in hexadecimal.
+
+    Make one with `openssl rand -hex 32`, put it into IRP_INSTALLATION_KEY_FILE, and keep a copy in a safe place.
+    """
+
+
+def read_key(text: str) -> bytes:
+    """The installation's key from its text.
+
+    Raises:
+        BadInstallationKey: not 64 hexadecimal digits.
+    """
+    try:
+        key = bytes.fromhex(text.strip())
+    except ValueError:
+        raise BadInstallationKey from None
+    if len(key) != SECRET_BYTES:
+        raise BadInstallationKey
+    return key
+
+
 class ProjectSecrets:
     """Secrets by project, made on first use."""
 
-    def __init__(self, database: Database, installation_key_file: Path) -> None:
+    def __init__(self, database: Database, installation_key: bytes) -> None:
         self._database = database
-        self._cipher = AESGCM(bytes.fromhex(installation_key_file.read_text().strip()))
+        self._cipher = AESGCM(installation_key)
         self._open: dict[str, bytes] = {}
 
     async def site_key(self, project: str, site: str) -> bytes:
         """K_site of a project's site."""
         if project not in self._open:
             self._open[project] = await self._secret(project)
-        return SiteKeys.derive(self._open[project], site).raw
+        return ProjectSecret(self._open[project]).site_key(site).key
 
     async def _secret(self, project: str) -> bytes:
         fresh, nonce = os.urandom(SECRET_BYTES), os.urandom(NONCE_BYTES)

@@ -8,6 +8,7 @@ import time
 
 from irp_chassis.db import Database
 from irp_chassis.jobs import Job, JobHandler
+from irp_kernel.errors import Aborted
 from sqlalchemy import select
 
 from irp_ingest.adapters.convert import project_from_json
@@ -28,7 +29,8 @@ class Sweeper:
     async def run(self, stopping: asyncio.Event) -> None:
         """Look twice a second until `stopping`."""
         while not stopping.is_set():
-            await self.sweep()
+            with contextlib.suppress(Aborted):  # another replica swept the same rows
+                await self.sweep()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), LOOK_S)
 

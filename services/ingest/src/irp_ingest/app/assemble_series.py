@@ -43,6 +43,7 @@ class AssembleSeries:
             shape=stack.geometry.array_shape,
             spacing_mm=stack.geometry.spacing_mm,
             facts=_facts(first.header),
+            left_out=stack.left_out,
         )
         await self._index.assembled(project, series_uid, count, result)
 

@@ -45,6 +45,7 @@ class Assembled:
     shape: tuple[int, int, int, int]
     spacing_mm: tuple[float, float, float]
     facts: dict[str, Any]
+    left_out: str
 
 
 class Intakes(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from irp_deid import SiteKeys
+from irp_deid import SiteKey
 from irp_kernel.errors import UnsupportedMediaType
 
 from irp_ingest.app.ports import Configurations, Index, ProjectAt
@@ -50,7 +50,7 @@ class RecordClinical:
             raise UnsupportedMediaType(f"clinical data is {' or '.join(READERS)}")
         document = await self._configurations.read(project.configuration)
         found = READERS[media_type](body, document["endpoints"])
-        keys = SiteKeys(await self._index.site_key(project.id, site))
+        keys = SiteKey(await self._index.site_key(project.id, site))
         patients = sorted({*found.values, *found.categories})
         for original in patients:
             await self._clinical.merge(

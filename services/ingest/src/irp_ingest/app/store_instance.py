@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from irp_deid import Profile
+from irp_deid.errors import InstanceRefused
+from irp_kernel.errors import IrpError, TooLarge
+
 from irp_ingest.app.ports import Configurations, Index, Intakes, Objects, ProjectAt
-from irp_ingest.domain.errors import ContentDiffers, InstanceRefused
+from irp_ingest.domain.errors import ContentDiffers, failure_reason
 from irp_ingest.domain.intake import Order
 
 
@@ -32,9 +36,11 @@ class StoreInstance:
     async def order(self, project: ProjectAt, site: str, study_uid: str) -> tuple[Order, float]:
         """What the whole upload has in common: the order for the workers, and how long a series stays open."""
         document = await self._configurations.read(project.configuration)
+        profile = document["deidentification"]
+        Profile.of(profile["profile"], profile["options"])  # a profile that is not offered refuses the whole upload
         order = Order(
             site_key=await self._index.site_key(project.id, site),
-            options=frozenset(document["deidentification"]["options"]),
+            options=frozenset(profile["options"]),
             sequences=document["sequences"],
             study_uid=study_uid,
         )
@@ -44,9 +50,8 @@ class StoreInstance:
         """Stored durably, or refused with nothing stored, when this returns."""
         try:
             intake = await self._intakes.take_in(original, order)
-        except InstanceRefused as refused:
-            await self._index.reject(project.id, refused.reason, refused.message)
-            return Outcome(failure=refused.failure_reason, reason=refused.reason)
+        except (InstanceRefused, TooLarge) as refused:
+            return await self.refuse(project, refused)
         ref = await self._objects.put(
             intake.data,
             project=project.id,
@@ -66,5 +71,10 @@ class StoreInstance:
             new = await self._index.add(project, intake, ref, quiet_s)
         except ContentDiffers as differs:
             await self._index.reject(project.id, differs.reason, differs.message)
-            return replace(known, failure=differs.failure_reason, reason=differs.reason)
+            return replace(known, failure=failure_reason(differs), reason=differs.reason)
         return replace(known, repeated=not new)
+
+    async def refuse(self, project: ProjectAt, refused: IrpError) -> Outcome:
+        """Count a refusal; nothing of the file is kept."""
+        await self._index.reject(project.id, refused.reason, refused.title())
+        return Outcome(failure=failure_reason(refused), reason=refused.reason)

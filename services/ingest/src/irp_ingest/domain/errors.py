@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from irp_kernel.errors import AlreadyExists, FailedPrecondition, InvalidArgument
-
-
-class InstanceRefused(InvalidArgument):
-    """The instance was refused; nothing of it was stored.
-
-    The reason beside it says why; correct the file at its source and send it again.
-    """
-
-    failure_reason: ClassVar[int] = 0xC000  # PS3.18 table 10.5.3-2 / PS3.4 table B.2-1
-
-
-class NotDicom(InstanceRefused):
-    """The file is not DICOM.
-
-    Send DICOM Part 10 files: 128 bytes of preamble, `DICM`, file meta information.
-    """
-
-
-class DicomBroken(InstanceRefused):
-    """The file begins like DICOM but cannot be read to its end.
-
-    Send it again; if it stays, it is damaged at its source.
-    """
+from irp_deid.errors import (
+    BurnedInAnnotation,
+    EncapsulatedDocument,
+    InstanceRefused,
+    SecondaryCapture,
+    SopClassUnknown,
+    StructuredReport,
+)
+from irp_kernel.errors import AlreadyExists, FailedPrecondition, InvalidArgument, IrpError, TooLarge
 
 
 class InstanceTooLarge(InstanceRefused):
@@ -36,7 +19,19 @@ class InstanceTooLarge(InstanceRefused):
     Ask the operator to raise IRP_MAX_INSTANCE_BYTES.
     """
 
-    failure_reason = 0xA700
+
+class UploadCutOff(InstanceRefused):
+    """The upload ended in the middle of a file.
+
+    Nothing of that file was kept; send it again.
+    """
+
+
+class MemoryFull(InstanceRefused):
+    """Other uploads hold the memory that this file needs.
+
+    Send it again after a moment; what was stored of the upload is not stored twice.
+    """
 
 
 class IdentifiersMissing(InstanceRefused):
@@ -45,8 +40,6 @@ class IdentifiersMissing(InstanceRefused):
     Study, series, SOP instance and SOP class UID are needed.
     """
 
-    failure_reason = 0xA900
-
 
 class StudyMismatch(InstanceRefused):
     """The instance belongs to another study than the address says.
@@ -54,25 +47,12 @@ class StudyMismatch(InstanceRefused):
     Send it to /studies, or to its own study's address.
     """
 
-    failure_reason = 0xA900
-
-
-class PixelsMayIdentify(InstanceRefused):
-    """The image may show names in its pixels, or holds a document.
-
-    Secondary captures, ultrasound, screen shots and encapsulated documents are not taken unless rules prove them clean.
-    """
-
-    failure_reason = 0x0122
-
 
 class ContentDiffers(AlreadyExists):
     """Another file with the same SOP Instance UID is stored.
 
     A changed image needs a new SOP Instance UID. The stored one was left as it is.
     """
-
-    failure_reason: ClassVar[int] = 0x0111
 
 
 class NotAssembled(FailedPrecondition):
@@ -129,3 +109,39 @@ class ClinicalNotReadable(InvalidArgument):
 
     Send a FHIR R4 Bundle as JSON, or a CSV table whose first column is the patient's identifier.
     """
+
+
+class SeriesPositionRepeated(NotAssembled):
+    """Several images lie in the same place, and nothing says that they differ in time.
+
+    Echoes, magnitude and phase images, or diffusion weights: send them as series of their own.
+    """
+
+
+class SeriesTooLarge(NotAssembled):
+    """The series has more voxels than one volume may have.
+
+    Split it into series of their own.
+    """
+
+
+OUT_OF_RESOURCES, NOT_MATCHING, NOT_UNDERSTOOD, CLASS_NOT_SUPPORTED = 0xA700, 0xA900, 0xC000, 0x0122
+PROCESSING_FAILURE, DUPLICATE = 0x0110, 0x0111
+_FAILURES: dict[type[IrpError], int] = {
+    InstanceTooLarge: OUT_OF_RESOURCES,
+    TooLarge: OUT_OF_RESOURCES,
+    MemoryFull: OUT_OF_RESOURCES,
+    IdentifiersMissing: NOT_MATCHING,
+    StudyMismatch: NOT_MATCHING,
+    SopClassUnknown: CLASS_NOT_SUPPORTED,
+    SecondaryCapture: CLASS_NOT_SUPPORTED,
+    EncapsulatedDocument: CLASS_NOT_SUPPORTED,
+    StructuredReport: CLASS_NOT_SUPPORTED,
+    BurnedInAnnotation: PROCESSING_FAILURE,
+    ContentDiffers: DUPLICATE,
+}
+
+
+def failure_reason(error: IrpError) -> int:
+    """Failure Reason (0008,1197). Source: PS3.18 10.5.3, PS3.4 table B.2-1, PS3.7 annex C."""
+    return _FAILURES.get(type(error), NOT_UNDERSTOOD)

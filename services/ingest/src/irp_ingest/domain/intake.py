@@ -5,34 +5,22 @@ The original's bytes live in memory only, and nothing of the original header lea
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pydicom
-from irp_deid import Deidentifier, SiteKeys
-from pydicom import Dataset, dcmread
-from pydicom.errors import InvalidDicomError
+from irp_deid import Profile, SiteKey, after_meta, deidentify, read_part10, transfer_syntax_of, write_part10
+from irp_deid.errors import CannotDeidentify, InstanceRefused
+from pydicom.dataset import Dataset, FileDataset
 
-from irp_ingest.domain.errors import DicomBroken, IdentifiersMissing, NotDicom, PixelsMayIdentify, StudyMismatch
+from irp_ingest.domain.errors import IdentifiersMissing, StudyMismatch
 from irp_ingest.domain.plane import Plane, plane_of
 from irp_ingest.domain.sequence_class import candidates
 
-# Values of foreign files would be printed by warnings.
-warnings.filterwarnings("ignore", module="pydicom")
-pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-pydicom.config.settings.writing_validation_mode = pydicom.config.IGNORE
-
 NEEDED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
-DOCUMENTS = ("1.2.840.10008.5.1.4.1.1.104.", "1.2.840.10008.5.1.4.1.1.88.", "1.2.840.10008.5.1.4.1.1.9.")
-SCREENS = (
-    "1.2.840.10008.5.1.4.1.1.7",  # secondary capture, single and multi-frame
-    "1.2.840.10008.5.1.4.1.1.6",  # ultrasound
-    "1.2.840.10008.5.1.4.1.1.3",  # ultrasound multi-frame
-    "1.2.840.10008.5.1.4.1.1.77.",  # visible light: photographs
-)
+PIXEL_GROUP = 0x7FE0
+MAX_INLINE_BYTES = 1 << 14  # binary values beyond are left to the object itself
+NO_TEXT = frozenset({"SQ", "OB", "OW", "OF", "OD", "OL", "OV", "UN"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +31,7 @@ class Order:
         site_key: K_site of project and site.
         options: Options of the de-identification profile (codes of CID 7050).
         sequences: `sequences` of the configuration.
-        study_uid: original study that the address named, or empty.
+        study_uid: study that the address named, original or de-identified; or empty.
     """
 
     site_key: bytes
@@ -58,7 +46,7 @@ class Intake:
 
     Attributes:
         data: DICOM Part 10 bytes.
-        fingerprint: keyed hash of the original file.
+        fingerprint: keyed hash of the original dataset's bytes.
         study_uid, series_uid, sop_uid, sop_class, transfer_syntax: identifiers after de-identification.
         patient, site: pseudonyms.
         header: DICOM JSON without pixels.
@@ -86,79 +74,65 @@ def take_in(original: bytes, order: Order) -> Intake:
     Raises:
         InstanceRefused: with its reason; nothing of the file is in the error.
     """
-    dataset = _read(original)
-    _judge(dataset, order)
-    keys = SiteKeys(order.site_key)
+    dataset = read_part10(original)
+    try:
+        return _take_in(dataset, original, order)
+    except InstanceRefused:
+        raise
+    except Exception:  # pydicom raises what it likes on odd files, with their values in the text
+        raise CannotDeidentify from None
+
+
+def _take_in(dataset: FileDataset, original: bytes, order: Order) -> Intake:
+    key = SiteKey(order.site_key)
+    _judge(dataset, order, key)
     matched = candidates(order.sequences, _plain_header(dataset))
-    report = Deidentifier(keys, order.options)(dataset)
-    data = _write(dataset)
-    plane = plane_of(dataset)
-    for tag in [tag for tag in dataset if tag.tag.group == 0x7FE0]:
-        del dataset[tag.tag]
+    result = deidentify(dataset, key, Profile.of(codes=order.options))
+    clean = result.dataset
     return Intake(
-        data=data,
-        fingerprint=keys.fingerprint(original),
-        study_uid=str(dataset.StudyInstanceUID),
-        series_uid=str(dataset.SeriesInstanceUID),
-        sop_uid=str(dataset.SOPInstanceUID),
-        sop_class=str(dataset.SOPClassUID),
-        transfer_syntax=str(dataset.file_meta.TransferSyntaxUID),
-        patient=report.patient,
-        site=keys.site_name(),
-        header=dataset.to_json_dict(suppress_invalid_tags=True),
-        plane=plane,
+        data=write_part10(clean, dataset),
+        fingerprint=key.fingerprint(after_meta(original)),
+        study_uid=str(clean.StudyInstanceUID),
+        series_uid=str(clean.SeriesInstanceUID),
+        sop_uid=str(clean.SOPInstanceUID),
+        sop_class=str(clean.SOPClassUID),
+        transfer_syntax=str(transfer_syntax_of(dataset)),
+        patient=result.patient,
+        site=key.site_name(),
+        header=_header(clean),
+        plane=plane_of(clean),
         candidates=matched,
     )
 
 
-def _read(original: bytes) -> Dataset:
-    try:
-        dataset = dcmread(io.BytesIO(original))
-        _touch(dataset)
-    except InvalidDicomError:
-        raise NotDicom from None
-    except Exception:
-        # pydicom raises what it likes on broken files, with their values in the text
-        raise DicomBroken from None
-    if "TransferSyntaxUID" not in dataset.file_meta:
-        raise DicomBroken
-    return dataset
-
-
-def _touch(dataset: Dataset) -> None:
-    """Parse every element now: a broken one must not surprise us half-way."""
-    for element in dataset:
-        if element.VR == "SQ":
-            for item in element.value:
-                _touch(item)
-
-
-def _judge(dataset: Dataset, order: Order) -> None:
-    if any(not str(dataset.get(keyword, "")).strip() for keyword in NEEDED):
+def _judge(dataset: Dataset, order: Order, key: SiteKey) -> None:
+    if any(not str(dataset.get(keyword, "") or "").strip() for keyword in NEEDED):
         raise IdentifiersMissing
-    if order.study_uid and str(dataset.StudyInstanceUID) != order.study_uid:
+    study = str(dataset.StudyInstanceUID).strip()
+    if order.study_uid and order.study_uid not in {study, key.uid(study)}:
         raise StudyMismatch
-    sop_class, burned_in = str(dataset.SOPClassUID), str(dataset.get("BurnedInAnnotation", "")).upper()
-    screen = any(sop_class == uid.rstrip(".") or sop_class.startswith(uid.rstrip(".") + ".") for uid in SCREENS)
-    if sop_class.startswith(DOCUMENTS) or burned_in == "YES" or (screen and burned_in != "NO"):
-        raise PixelsMayIdentify
 
 
 def _plain_header(dataset: Dataset) -> dict[str, Any]:
     """Top-level values by keyword; several values are joined by a backslash, as DICOM writes them."""
     found = {}
-    for element in dataset:
-        if element.keyword and element.VR not in {"SQ", "OB", "OW", "UN", "OF", "OD"}:
+    for tag in list(dataset.keys()):
+        try:
+            element = dataset[tag]
+        except Exception:  # noqa: S112 - an element that cannot be read matches no rule
+            continue
+        if element.keyword and element.VR not in NO_TEXT:
             value = element.value
             several = not isinstance(value, str) and hasattr(value, "__iter__")
             found[element.keyword] = "\\".join(map(str, value)) if several else value
     return found
 
 
-def _write(dataset: Dataset) -> bytes:
-    file = io.BytesIO()
-    try:
-        dataset.save_as(file, enforce_file_format=True)
-    except Exception:
-        raise DicomBroken from None
-    return file.getvalue()
+def _header(clean: Dataset) -> dict[str, Any]:
+    """DICOM JSON of everything but pixels and large binary values. Source: PS3.18 annex F."""
+    found = Dataset()
+    for element in clean:
+        large = isinstance(element.value, bytes) and len(element.value) > MAX_INLINE_BYTES
+        if element.tag.group != PIXEL_GROUP and not large:
+            found.add(element)
+    return dict(found.to_json_dict(suppress_invalid_tags=True))

@@ -24,6 +24,11 @@ def tag_of(name: str) -> str | None:
     return f"{tag:08X}" if tag is not None else None
 
 
+def uids_of(wanted: str) -> list[str]:
+    """A UID list, separated by commas or backslashes."""
+    return [uid for uid in wanted.replace("\\", ",").split(",") if uid not in {"", "*"}]
+
+
 def matches(header: Mapping[str, Any], tag: str, wanted: str, *, fuzzy: bool = False) -> bool:
     """True if a DICOM JSON object matches one key; an empty key matches everything."""
     if wanted in {"", "*"}:
@@ -35,7 +40,7 @@ def matches(header: Mapping[str, Any], tag: str, wanted: str, *, fuzzy: bool = F
         low, _, high = wanted.partition("-")
         return any((not low or value >= low) and (not high or value[: len(high)] <= high) for value in values)
     if vr == "UI" or tag in {"0020000D", "0020000E", "00080018"}:
-        return any(value in wanted.replace("\\", ",").split(",") for value in values)
+        return any(value in uids_of(wanted) for value in values)
     if vr == "PN" or fuzzy:
         values, wanted = [value.lower() for value in values], wanted.lower()
     if fuzzy:

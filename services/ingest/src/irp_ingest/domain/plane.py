@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,6 +21,8 @@ class Plane:
         time: TriggerTime in ms, else TemporalPositionIdentifier, else 0 (the instance number decides).
         trigger: True if `time` is a trigger time in ms.
         instance_number: InstanceNumber, 0 if none.
+        phases_said: CardiacNumberOfImages or NumberOfTemporalPositions, 0 if none: what the header says of its series.
+        thickness_mm: SliceThickness, 0 if none.
     """
 
     position_mm: tuple[float, float, float]
@@ -29,6 +32,8 @@ class Plane:
     time: float
     trigger: bool
     instance_number: int
+    phases_said: int = 0
+    thickness_mm: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """For a JSON column."""
@@ -51,7 +56,8 @@ def plane_of(dataset: Dataset) -> Plane | None:
         frames = int(dataset.get("NumberOfFrames") or 1)
     except (AttributeError, TypeError, ValueError):
         return None
-    if (len(position), len(orientation), len(spacing), frames) != (3, 6, 2, 1) or min(spacing) <= 0:
+    finite = all(math.isfinite(number) for number in (*position, *orientation, *spacing))
+    if (len(position), len(orientation), len(spacing), frames) != (3, 6, 2, 1) or not finite or min(spacing) <= 0:
         return None
     time, trigger = _time(dataset)
     return Plane(
@@ -62,6 +68,9 @@ def plane_of(dataset: Dataset) -> Plane | None:
         time=time,
         trigger=trigger,
         instance_number=int(_number(dataset, "InstanceNumber") or 0),
+        phases_said=int(
+            _number(dataset, "CardiacNumberOfImages") or _number(dataset, "NumberOfTemporalPositions") or 0
+        ),
     )
 
 
@@ -76,6 +85,7 @@ def _time(dataset: Dataset) -> tuple[float, bool]:
 
 def _number(dataset: Dataset, keyword: str) -> float | None:
     try:
-        return float(dataset.get(keyword))
+        number = float(dataset.get(keyword))
     except (TypeError, ValueError):
         return None
+    return number if math.isfinite(number) else None

@@ -1,11 +1,13 @@
 """Images -> one regular grid of slices and phases, or the reason why not.
 
 Slice 0 is the lowest along row x column direction; the pitch is measured along that normal, never read from
-SliceLocation. A phase is the rank of an image's time at its own slice position, so that equal counts suffice.
+SliceLocation. A phase is the rank of an image's time at its own slice position, so that equal counts suffice. Positions
+whose count of phases differs from the most common one are left out, if the others still make a regular grid.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,11 +22,14 @@ from irp_ingest.domain.errors import (
     SeriesOrientationMixed,
     SeriesPhasesUneven,
     SeriesPitchUneven,
+    SeriesPositionRepeated,
+    SeriesTooLarge,
 )
 from irp_ingest.domain.plane import Plane
 
 SAME_POSITION_MM = 0.05  # images closer than this along the normal lie in one slice
 PITCH_TOLERANCE = 0.02  # share of the pitch by which one gap may differ
+MAX_VOXELS = 256 << 20  # of one volume: 512 MiB as int16
 IN_PLANE_TOLERANCE_MM = 0.5  # shift of a slice's corner off the straight line through the stack
 
 
@@ -35,10 +40,12 @@ class Stack:
     Attributes:
         geometry: the volume's grid, with frame times.
         order: SOP instance UIDs by [time][slice].
+        left_out: in plain words, what of the series is not in the volume; empty if nothing.
     """
 
     geometry: Geometry
     order: tuple[tuple[str, ...], ...]
+    left_out: str = ""
 
 
 def arrange(planes: Mapping[str, Plane | None]) -> Stack:
@@ -53,23 +60,33 @@ def arrange(planes: Mapping[str, Plane | None]) -> Stack:
     first = next(iter(known.values()))
     _require_alike(list(known.values()), first)
     normal = np.cross(first.orientation[:3], first.orientation[3:])
-    slices = _slices(known, normal)
-    phases = {len(members) for members in slices}
-    if len(phases) != 1:
-        raise SeriesPhasesUneven(f"slices have {min(phases)} to {max(phases)} images")
-    ordered = [sorted(members, key=lambda uid: _when(known[uid])) for members in slices]
-    pitch_mm = _pitch(np.array([known[members[0]].position_mm for members in ordered]), normal, first)
+    every = [sorted(members, key=lambda uid: _when(known[uid])) for members in _slices(known, normal)]
+    _require_times(every, known)
+    frames, ordered = _even(every)
+    counts = [len(members) for members in every]
+    uneven = SeriesPhasesUneven(f"slice positions have {min(counts)} to {max(counts)} images")
+    if 2 * len(ordered) <= len(every):
+        raise uneven
+    if first.matrix[0] * first.matrix[1] * frames * len(ordered) > MAX_VOXELS:
+        raise SeriesTooLarge(f"a volume has at most {MAX_VOXELS} voxels")
+    positions = np.array([known[members[0]].position_mm for members in ordered])
+    try:
+        pitch_mm = _pitch(positions, normal, first)
+    except SeriesPitchUneven:
+        if len(ordered) < len(every):
+            raise uneven from None
+        raise
     geometry = Geometry.from_dicom(
         position_mm=known[ordered[0][0]].position_mm,
         row_direction=(first.orientation[0], first.orientation[1], first.orientation[2]),
         column_direction=(first.orientation[3], first.orientation[4], first.orientation[5]),
         spacing_mm=(pitch_mm, *first.spacing_mm),
         shape=(len(ordered), *first.matrix),
-        frames=phases.pop(),
+        frames=frames,
         frame_times_ms=_times(ordered, known),
     )
     order = tuple(tuple(members[t] for members in ordered) for t in range(geometry.frames))
-    return Stack(geometry, order)
+    return Stack(geometry, order, _left_out(len(every) - len(ordered), len(every), frames))
 
 
 def _require_alike(planes: list[Plane], first: Plane) -> None:
@@ -102,10 +119,32 @@ def _slices(known: Mapping[str, Plane], normal: NDArray[np.float64]) -> list[lis
     return slices
 
 
+def _require_times(ordered: list[list[str]], known: Mapping[str, Plane]) -> None:
+    """Images in one place must differ in time, or their header must say that they are phases.
+
+    Without that, echoes or diffusion weights would pass as a beating heart.
+    """
+    for members in ordered:
+        planes = [known[uid] for uid in members]
+        if len({plane.time for plane in planes}) < len(planes) > max(plane.phases_said for plane in planes):
+            raise SeriesPositionRepeated(f"{len(planes)} images lie in one place at the same time")
+
+
+def _even(ordered: list[list[str]]) -> tuple[int, list[list[str]]]:
+    """The most common count of phases (of equals, the larger), and the positions that have it."""
+    counts = Counter(len(members) for members in ordered)
+    frames = max(counts, key=lambda count: (counts[count], count))
+    return frames, [members for members in ordered if len(members) == frames]
+
+
+def _left_out(positions: int, of: int, frames: int) -> str:
+    return f"{positions} of {of} slice positions are left out: they do not have {frames} phases" if positions else ""
+
+
 def _pitch(positions_mm: NDArray[np.float64], normal: NDArray[np.float64], first: Plane) -> float:
-    """Distance of neighbouring slices along the normal; a single slice gets 1 mm, for it has none."""
+    """Distance of neighbouring slices along the normal; a single slice has none and gets its thickness, or 1 mm."""
     if len(positions_mm) == 1:
-        return 1.0
+        return first.thickness_mm or 1.0
     gaps = np.diff(positions_mm @ normal)
     pitch = float(gaps.mean())
     if np.abs(gaps - pitch).max() > PITCH_TOLERANCE * pitch:

@@ -1,0 +1,68 @@
+"""Why the engine refuses an instance. A refused instance leaves nothing behind."""
+
+from __future__ import annotations
+
+from irp_kernel.errors import FailedPrecondition, InvalidArgument
+
+
+class InstanceRefused(InvalidArgument):
+    """The instance was refused; nothing of it was stored.
+
+    The reason beside it says why; correct the file at its source and send it again.
+    """
+
+
+class NotDicom(InstanceRefused):
+    """The file is not a readable DICOM Part 10 file.
+
+    Send files that begin with a preamble of 128 bytes and the letters DICM, whole, with their pixel data.
+    """
+
+
+class SopClassUnknown(InstanceRefused):
+    """The file's SOP class is not one of the standard's storage classes.
+
+    Private and withdrawn classes cannot be de-identified safely: export the images as a standard class.
+    """
+
+
+class SecondaryCapture(InstanceRefused):
+    """Secondary captures often show names in their pixels and are not taken.
+
+    Send the original images of the modality.
+    """
+
+
+class EncapsulatedDocument(InstanceRefused):
+    """Documents and raw data inside DICOM cannot be de-identified by rules and are not taken.
+
+    Send the images only; values from reports belong into the clinical table.
+    """
+
+
+class BurnedInAnnotation(InstanceRefused):
+    """The pixels carry, or may carry, burned-in identifiers.
+
+    Clean the pixels and set Burned In Annotation (0028,0301) to NO, or leave these images out.
+    """
+
+
+class StructuredReport(InstanceRefused):
+    """Structured reports hold free text about the patient and are not taken.
+
+    Values from reports belong into the clinical table.
+    """
+
+
+class CannotDeidentify(InstanceRefused):
+    """The file cannot be read or written completely, so nobody can say what it holds.
+
+    Export it again from its archive; the pixel data and the header must follow the standard.
+    """
+
+
+class UnsupportedProfile(FailedPrecondition):
+    """The project's de-identification profile asks for something this engine does not do.
+
+    Use the profile `basic` with options among 113105, 113106, 113107, 113108, 113109, 113111 and 113112.
+    """

@@ -1,0 +1,153 @@
+"""DICOM Part 10 bytes to dataset and back, in memory only. Source: PS3.10 section 7.
+
+Reads tolerantly, writes strictly: a fresh preamble and file meta information, never the sender's.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pydicom
+from irp_kernel.errors import IrpError, TooLarge
+from pydicom import config
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.filereader import _read_file_meta_info
+from pydicom.pixels.utils import get_expected_length
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from irp_deid.engine import deidentify
+from irp_deid.errors import CannotDeidentify, NotDicom
+from irp_deid.keys import SiteKey
+from irp_deid.profile import Profile
+from irp_deid.report import Report
+
+PREAMBLE_BYTES = 128
+MAX_BYTES = 512 << 20  # of a dataset once inflated; beyond: TooLarge
+IMPLEMENTATION_UID = "2.25.224209871345861790402165293818574910352"
+IMPLEMENTATION = "OPENIRP"
+
+# pydicom says the values that it finds odd: nobody may hear them.
+logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    with warnings.catch_warnings(), config.disable_value_validation():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def deidentify_file(data: bytes, key: SiteKey, profile: Profile) -> tuple[bytes, Report]:
+    """Part 10 bytes -> Part 10 bytes without the patient, and what was done.
+
+    Raises:
+        InstanceRefused: its subclasses in `irp_deid.errors` say why it must not enter.
+        TooLarge: it inflates beyond `MAX_BYTES`.
+    """
+    with _quietly():
+        original = read_part10(data)
+        result = deidentify(original, key, profile)
+        return write_part10(result.dataset, original), result.report
+
+
+def read_part10(data: bytes) -> FileDataset:
+    """Read a whole file.
+
+    Raises:
+        NotDicom: no Part 10 file, or cut off.
+        TooLarge: a deflated dataset that inflates beyond `MAX_BYTES`.
+    """
+    if data[PREAMBLE_BYTES : PREAMBLE_BYTES + 4] != b"DICM":
+        raise NotDicom
+    try:
+        with _quietly():
+            _refuse_bomb(data)
+            dataset = pydicom.dcmread(io.BytesIO(data))
+            _refuse_truncated(dataset)
+            return dataset
+    except IrpError:
+        raise
+    except Exception:  # pydicom has no common base class, and its texts quote values
+        raise NotDicom from None
+
+
+def write_part10(dataset: Dataset, original: FileDataset) -> bytes:
+    """Bytes in the original's transfer syntax, with preamble and file meta information of our own.
+
+    Raises:
+        CannotDeidentify: a value cannot be encoded.
+    """
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = transfer_syntax_of(original)
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    dataset.file_meta.ImplementationClassUID = pydicom.uid.UID(IMPLEMENTATION_UID)
+    dataset.file_meta.ImplementationVersionName = IMPLEMENTATION
+    buffer = io.BytesIO()
+    try:
+        with _quietly():
+            pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
+    except Exception:
+        raise CannotDeidentify from None
+    return buffer.getvalue()
+
+
+def transfer_syntax_of(original: FileDataset) -> pydicom.uid.UID:
+    """The file's transfer syntax; where its file meta information does not say, the one it was read with."""
+    said = original.file_meta.get("TransferSyntaxUID") if original.file_meta else None
+    if said:
+        return pydicom.uid.UID(said)
+    implicit, little = original.original_encoding
+    if implicit:
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+
+
+def after_meta(data: bytes) -> bytes:
+    """The bytes behind preamble and file meta information: they stay the same when a sender rewrites its own name.
+
+    Raises:
+        NotDicom: no file meta information.
+    """
+    try:
+        with _quietly():
+            return data[_meta(data)[1] :]
+    except Exception:
+        raise NotDicom from None
+
+
+def _meta(data: bytes) -> tuple[Dataset, int]:
+    """File meta information, and where the dataset begins."""
+    file = io.BytesIO(data)
+    file.seek(PREAMBLE_BYTES + 4)
+    meta = _read_file_meta_info(file)
+    return meta, file.tell()
+
+
+def _refuse_bomb(data: bytes) -> None:
+    meta, begin = _meta(data)
+    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+        return
+    inflate, size, rest = zlib.decompressobj(-zlib.MAX_WBITS), 0, data[begin:]
+    while rest and not inflate.eof:
+        size += len(inflate.decompress(rest, 1 << 20))
+        rest = inflate.unconsumed_tail
+        if size > MAX_BYTES:
+            raise TooLarge(limit_bytes=MAX_BYTES)
+
+
+def _refuse_truncated(dataset: FileDataset) -> None:
+    if "PixelData" not in dataset or transfer_syntax_of(dataset).is_compressed:
+        return
+    if len(dataset.PixelData) < get_expected_length(dataset):
+        raise NotDicom("the file ends before its pixel data")

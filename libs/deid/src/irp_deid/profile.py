@@ -1,0 +1,120 @@
+"""Which action an attribute gets: PS3.15 Table E.1-1 as data, and the options a project chose.
+
+In: `data/table_e1_1.tsv` (edition 2026c) and option codes of CID 7050. Out: one `Action` per attribute. The table
+is read once; rules are never code.
+"""
+
+from __future__ import annotations
+
+import csv
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+
+from irp_deid.errors import UnsupportedProfile
+
+EDITION = "PS3.15 2026c, Table E.1-1"
+
+
+class Action(enum.StrEnum):
+    """Action codes of PS3.15 Table E.1-1a, after the choices between alternatives were made."""
+
+    REMOVE = "X"
+    EMPTY = "Z"
+    DUMMY = "D"
+    KEEP = "K"
+    CLEAN = "C"
+    UID = "U"
+
+
+# Of alternatives, the one that keeps any object valid, for the IOD is not at hand: PS3.15 Table E.1-1a.
+_CHOSEN = {"Z/D": "D", "X/Z": "Z", "X/D": "D", "X/Z/D": "D", "X/Z/U*": "C"}
+# A dummy item could only be made from the original one: sequences rather go.
+_CHOSEN_SEQUENCE = {"Z/D": "Z", "X/Z": "Z", "X/D": "X", "X/Z/D": "X", "X/Z/U*": "C"}
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option of the Basic Profile. Source: PS3.16 CID 7050."""
+
+    code: str
+    meaning: str
+    column: str
+
+
+BASIC = Option("113100", "Basic Application Confidentiality Profile", "basic")
+OPTIONS = {
+    option.code: option
+    for option in (
+        Option("113105", "Clean Descriptors Option", "descriptors"),
+        Option("113106", "Retain Longitudinal Temporal Information Full Dates Option", "full_dates"),
+        Option("113107", "Retain Longitudinal Temporal Information Modified Dates Option", "modified_dates"),
+        Option("113108", "Retain Patient Characteristics Option", "patient"),
+        Option("113109", "Retain Device Identity Option", "device"),
+        Option("113111", "Retain Safe Private Option", "safe_private"),
+        Option("113112", "Retain Institution Identity Option", "institution"),
+    )
+}
+DEFAULT_OPTIONS = ("113105", "113107", "113111")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """The Basic Profile with options.
+
+    Attributes:
+        options: what is retained or cleaned beyond the Basic Profile, in ascending order of code.
+    """
+
+    options: tuple[Option, ...] = field(default_factory=lambda: tuple(OPTIONS[code] for code in DEFAULT_OPTIONS))
+
+    @classmethod
+    def of(cls, name: str = "basic", codes: Iterable[str] = DEFAULT_OPTIONS) -> Profile:
+        """From a project's configuration.
+
+        Raises:
+            UnsupportedProfile: another profile, or an option that is not done here.
+        """
+        wanted = sorted({str(code) for code in codes})
+        if name != "basic" or not set(wanted) <= OPTIONS.keys() or {"113106", "113107"} <= set(wanted):
+            raise UnsupportedProfile
+        return cls(options=tuple(OPTIONS[code] for code in wanted))
+
+    def has(self, code: str) -> bool:
+        """True if the option was chosen."""
+        return any(option.code == code for option in self.options)
+
+    @property
+    def codes(self) -> tuple[Option, ...]:
+        """Everything that De-identification Method Code Sequence (0012,0064) says."""
+        return (BASIC, *self.options)
+
+    def action(self, tag: int, vr: str) -> Action | None:
+        """The action for a public attribute with its value representation; None if the table does not name it."""
+        row = _row(tag)
+        if row is None:
+            return None
+        said = [row[option.column] for option in self.options if row.get(option.column)]
+        # Keeping (K) wins over cleaning (C): the project said that it wants the value itself.
+        choice = "K" if "K" in said else said[0] if said else row["basic"]
+        return Action((_CHOSEN_SEQUENCE if vr == "SQ" else _CHOSEN).get(choice, choice))
+
+
+@cache
+def table() -> Mapping[str, Mapping[str, str]]:
+    """Table E.1-1: upper-case hexadecimal tag (`x` stands for any digit) -> column -> action."""
+    text = resources.files("irp_deid").joinpath("data/table_e1_1.tsv").read_text("utf-8")
+    return {row["tag"]: row for row in csv.DictReader(text.splitlines(), delimiter="\t", restval="")}
+
+
+@cache
+def _row(tag: int) -> Mapping[str, str] | None:
+    key = f"{tag:08X}"
+    group = key[:2]
+    if group == "50" and int(key[2:4], 16) < 0x1F:
+        return table()["50xxxxxx"]
+    if group == "60" and int(key[2:4], 16) < 0x1F:
+        return table().get(f"60xx{key[4:]}")
+    return table().get(key)
