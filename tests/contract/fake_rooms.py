@@ -1,0 +1,361 @@
+"""Rooms with canned answers, on real gRPC: what the gateway's contract tests talk to."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from irp.annotation.v1 import annotation_service_pb2 as annotation_pb
+from irp.annotation.v1 import annotation_service_pb2_grpc as annotation_grpc
+from irp.common.v1 import operations_service_pb2 as operations_pb
+from irp.common.v1 import operations_service_pb2_grpc as operations_grpc
+from irp.common.v1 import types_pb2
+from irp.inference.v1 import inference_service_pb2 as inference_pb
+from irp.inference.v1 import inference_service_pb2_grpc as inference_grpc
+from irp.ingest.v1 import events_pb2 as ingest_events
+from irp.ingest.v1 import ingest_service_pb2 as ingest_pb
+from irp.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
+from irp.quality.v1 import quality_service_pb2 as quality_pb
+from irp.quality.v1 import quality_service_pb2_grpc as quality_grpc
+from irp.radiomics.v1 import radiomics_service_pb2 as radiomics_pb
+from irp.radiomics.v1 import radiomics_service_pb2_grpc as radiomics_grpc
+from irp.training.v1 import training_service_pb2 as training_pb
+from irp.training.v1 import training_service_pb2_grpc as training_grpc
+from irp_chassis.auth import caller
+from irp_chassis.objects import Objects
+from irp_chassis.wire import object_ref_to_proto
+from irp_kernel import CANONICAL, Geometry, Label, LabelTable, Mask, Volume, encode_mask, encode_volume
+from irp_kernel.errors import FailedPrecondition, IrpError, ModelUnknown, ResourceExhausted, SeriesUnknown
+from pydicom import dcmread
+
+
+def a_volume() -> Volume:
+    geometry = Geometry(shape=(2, 16, 16), affine=np.diag([8.0, 1.4, 1.4, 1.0]), frames=3)
+    return Volume(geometry=geometry, array=np.arange(3 * 2 * 16 * 16, dtype=np.int16).reshape(3, 2, 16, 16))
+
+
+def a_mask() -> Mask:
+    volume = a_volume()
+    labels = np.zeros(volume.array.shape, dtype=np.uint8)
+    labels[:, :, 4:8, 4:8] = 1
+    table = LabelTable((Label(value=1, name=CANONICAL[1]),))
+    return Mask.annotated_where_labelled(volume.geometry, labels, table)
+
+
+PROVENANCE = types_pb2.Provenance(
+    actor="inference",
+    at="2026-01-01T00:00:00+00:00",
+    software="inference/0.1.0",
+    model=types_pb2.ModelRef(name="cine", version=2, digest="d" * 64),
+    inputs={"volume": "v" * 64},
+)
+
+
+@dataclass
+class Ingest(ingest_grpc.IngestServiceServicer):
+    """Keeps DICOM files as they come; says what it is told to say."""
+
+    objects: Objects
+    files: dict[str, dict[str, tuple[Any, types_pb2.ObjectRef]]] = field(default_factory=lambda: defaultdict(dict))
+    uploads: list[ingest_pb.Upload] = field(default_factory=list)
+    largest_piece: int = 0
+    refuse: IrpError | None = None
+    clinical: list[ingest_pb.RecordClinicalRequest] = field(default_factory=list)
+
+    async def StoreInstances(self, requests: Any, context: Any) -> ingest_pb.StoreInstancesResponse:
+        outcomes: list[ingest_pb.InstanceOutcome] = []
+        project, data = "", b""
+        if self.refuse:
+            raise self.refuse
+        async for request in requests:
+            match request.WhichOneof("piece"):
+                case "upload":
+                    project = request.upload.project.id
+                    caller().require_project(project)
+                    self.uploads.append(request.upload)
+                case "begin":
+                    data = b""
+                case "data":
+                    self.largest_piece = max(self.largest_piece, len(request.data))
+                    data += request.data
+                case "end":
+                    outcomes.append(await self._keep(project, data))
+        return ingest_pb.StoreInstancesResponse(outcomes=outcomes)
+
+    async def _keep(self, project: str, data: bytes) -> ingest_pb.InstanceOutcome:
+        if data[128:132] != b"DICM":
+            return ingest_pb.InstanceOutcome(failure_reason=0xC000, reason="NOT_DICOM")
+        ds = dcmread(io.BytesIO(data))
+        ref = await self.objects.put(
+            data,
+            project=project,
+            entity="instance",
+            id="i",
+            kind="dicom",
+            media_type="application/dicom",
+            extension="dcm",
+        )
+        self.files[project][str(ds.SOPInstanceUID)] = (ds, object_ref_to_proto(ref))
+        return ingest_pb.InstanceOutcome(
+            study_uid=str(ds.StudyInstanceUID),
+            series_uid=str(ds.SeriesInstanceUID),
+            sop_instance_uid=str(ds.SOPInstanceUID),
+            sop_class_uid=str(ds.SOPClassUID),
+        )
+
+    def _matching(self, request: Any) -> list[tuple[Any, types_pb2.ObjectRef]]:
+        caller().require_project(request.project.id)
+        return [
+            (ds, ref)
+            for uid, (ds, ref) in sorted(self.files[request.project.id].items())
+            if request.study_uid in {"", ds.StudyInstanceUID} and request.series_uid in {"", ds.SeriesInstanceUID}
+            if getattr(request, "sop_instance_uid", "") in {"", uid}
+        ]
+
+    async def Search(self, request: ingest_pb.SearchRequest, context: Any) -> ingest_pb.SearchResponse:
+        keys = {"study": "StudyInstanceUID", "series": "SeriesInstanceUID", "instance": "SOPInstanceUID"}
+        found: dict[str, Any] = {}
+        for ds, _ in self._matching(request):
+            if all(str(ds.get(k, "")) in v.split(",") for k, v in request.matches.items()):
+                found.setdefault(str(ds[keys[request.level]].value), _header(ds))
+        page = list(found.values())[request.offset : request.offset + request.limit]
+        return ingest_pb.SearchResponse(dicom_json=[json.dumps(header) for header in page])
+
+    async def Locate(self, request: Any, context: Any) -> AsyncIterator[ingest_pb.LocateResponse]:
+        for ds, ref in self._matching(request):
+            yield ingest_pb.LocateResponse(
+                sop_instance_uid=str(ds.SOPInstanceUID),
+                sop_class_uid=str(ds.SOPClassUID),
+                transfer_syntax_uid=str(ds.file_meta.TransferSyntaxUID),
+                object=ref,
+                dicom_json=json.dumps(_header(ds)) if request.metadata else "",
+            )
+
+    async def GetSeries(self, request: Any, context: Any) -> ingest_pb.GetSeriesResponse:
+        if request.series_uid == "1.2.3.4":
+            return ingest_pb.GetSeriesResponse(series=_receiving(request.series_uid))
+        if request.series_uid != "1.2.3":
+            raise SeriesUnknown
+        return ingest_pb.GetSeriesResponse(series=await self._series(request.project.id))
+
+    async def ListSeries(self, request: Any, context: Any) -> ingest_pb.ListSeriesResponse:
+        states = [await self._series(request.project.id), _receiving("1.2.3.4"), _receiving("1.2.3.5")]
+        return ingest_pb.ListSeriesResponse(series=states)
+
+    async def _series(self, project: str) -> ingest_pb.SeriesState:
+        volume = a_volume()
+        ref = await self.objects.put(
+            encode_volume(volume),
+            project=project,
+            entity="series",
+            id="1.2.3",
+            kind="volume",
+            media_type="application/x-nrrd",
+            extension="nrrd",
+        )
+        series = ingest_events.Series(
+            series_uid="1.2.3",
+            study_uid="1.2",
+            patient="P1",
+            sequence_class="cine-sax",
+            volume=object_ref_to_proto(ref),
+            shape=volume.array.shape,
+            spacing_mm=(8, 1.4, 1.4),
+            modality="MR",
+            age_years=-1,
+        )
+        return ingest_pb.SeriesState(state="assembled", series=series, version=1, instances=6)
+
+    async def CompleteSeries(self, request: Any, context: Any) -> ingest_pb.CompleteSeriesResponse:
+        caller().require_role("uploader", "owner")
+        return ingest_pb.CompleteSeriesResponse()
+
+    async def RecordClinical(self, request: Any, context: Any) -> ingest_pb.RecordClinicalResponse:
+        self.clinical.append(request)
+        return ingest_pb.RecordClinicalResponse(patients=1, values=2, refused=["row 3: PATIENT_UNKNOWN"])
+
+    async def ListRejections(self, request: Any, context: Any) -> ingest_pb.ListRejectionsResponse:
+        rejection = ingest_pb.Rejection(at="2026-01-01T00:00:00Z", reason="NOT_DICOM", message="not DICOM", count=1)
+        return ingest_pb.ListRejectionsResponse(rejections=[rejection])
+
+
+def _receiving(uid: str) -> ingest_pb.SeriesState:
+    return ingest_pb.SeriesState(state="receiving", series=ingest_events.Series(series_uid=uid, study_uid="1.2"))
+
+
+def _header(ds: Any) -> dict[str, Any]:
+    header: dict[str, Any] = ds.to_json_dict(bulk_data_threshold=64, bulk_data_element_handler=lambda _: "x")
+    header.pop("7FE00010", None)
+    return header
+
+
+class Quality(quality_grpc.QualityServiceServicer):
+    """One report."""
+
+    async def GetReport(self, request: Any, context: Any) -> quality_pb.GetReportResponse:
+        if request.series_uid != "1.2.3":
+            raise SeriesUnknown
+        slices = [quality_pb.SliceQuality(slice=s, parameters={"snr": 20.0 + s, "cnr": float("nan")}) for s in (0, 1)]
+        return quality_pb.GetReportResponse(
+            series_uid="1.2.3", verdict="good", parameters={"snr": 20.5}, slices=slices, provenance=PROVENANCE
+        )
+
+    async def Rate(self, request: Any, context: Any) -> quality_pb.RateResponse:
+        return quality_pb.RateResponse(version=1)
+
+    async def ListRatings(self, request: Any, context: Any) -> quality_pb.ListRatingsResponse:
+        rating = quality_pb.Rating(rater="reader-1", stars=4, form='{"motion": 2}', at="2026", version=1)
+        return quality_pb.ListRatingsResponse(ratings=[rating])
+
+
+@dataclass
+class Annotation(annotation_grpc.AnnotationServiceServicer):
+    """Keeps what it was asked."""
+
+    asked: list[annotation_pb.CreateSegmentationRequest] = field(default_factory=list)
+
+    async def CreateSegmentation(self, request: Any, context: Any) -> annotation_pb.CreateSegmentationResponse:
+        self.asked.append(request)
+        return annotation_pb.CreateSegmentationResponse(segmentation=_segmentation(request.state))
+
+    async def Review(self, request: Any, context: Any) -> annotation_pb.ReviewResponse:
+        return annotation_pb.ReviewResponse(segmentation=_segmentation(request.state))
+
+    async def ListSegmentations(self, request: Any, context: Any) -> annotation_pb.ListSegmentationsResponse:
+        wanted = request.segmentation_id in {"", "seg-1"}
+        return annotation_pb.ListSegmentationsResponse(segmentations=[_segmentation("accepted")] if wanted else [])
+
+    async def Export(self, request: Any, context: Any) -> annotation_pb.ExportResponse:
+        return annotation_pb.ExportResponse(body=b"mask", media_type=request.media_type, file_name="seg-1.nrrd")
+
+    async def Encode(self, request: Any, context: Any) -> annotation_pb.EncodeResponse:
+        return annotation_pb.EncodeResponse(body=json.dumps({"encoded": request.media_type}).encode())
+
+
+def _segmentation(state: str) -> annotation_pb.Segmentation:
+    summary = annotation_pb.StructureSummary(name="lv_blood_pool", value=1, voxels=96, annotated=6)
+    ref = types_pb2.ObjectRef(bucket="b", key="k", sha256="a" * 64, size=1, media_type="application/x-nrrd")
+    return annotation_pb.Segmentation(
+        id="seg-1", series_uid="1.2.3", version=1, state=state, mask=ref, structures=[summary], provenance=PROVENANCE
+    )
+
+
+class Inference(inference_grpc.InferenceServiceServicer):
+    """One mask for everybody."""
+
+    async def Segment(self, request: Any, context: Any) -> inference_pb.SegmentResponse:
+        if request.model.partition("@")[0] == "busy":
+            raise ResourceExhausted("64 requests are waiting")
+        if request.model.partition("@")[0] != "cine":
+            raise ModelUnknown(request.model)
+        timings = {"locate": 3.0, "segment": 9.0}
+        return inference_pb.SegmentResponse(mask=encode_mask(a_mask()), provenance=PROVENANCE, timings_ms=timings)
+
+    async def Propose(self, request: Any, context: Any) -> inference_pb.ProposeResponse:
+        return inference_pb.ProposeResponse(job_id="job-1")
+
+
+@dataclass
+class Training(training_grpc.TrainingServiceServicer):
+    """One run, one model."""
+
+    pushed: bytes = b""
+
+    async def StartRun(self, request: Any, context: Any) -> training_pb.StartRunResponse:
+        caller().require_role("annotator", "owner")
+        return training_pb.StartRunResponse(run=_run("queued"))
+
+    async def GetRun(self, request: Any, context: Any) -> training_pb.GetRunResponse:
+        return training_pb.GetRunResponse(run=_run("running"))
+
+    async def ListRuns(self, request: Any, context: Any) -> training_pb.ListRunsResponse:
+        return training_pb.ListRunsResponse(runs=[_run("running")])
+
+    async def WatchRun(self, request: Any, context: Any) -> AsyncIterator[training_pb.WatchRunResponse]:
+        for state in ("running", "succeeded"):
+            yield training_pb.WatchRunResponse(run=_run(state))
+
+    async def CancelRun(self, request: Any, context: Any) -> training_pb.CancelRunResponse:
+        return training_pb.CancelRunResponse(run=_run("cancelled"))
+
+    async def RegisterModel(self, requests: Any, context: Any) -> training_pb.RegisterModelResponse:
+        caller().require_role("admin")
+        self.pushed = b"".join([request.data async for request in requests])
+        return training_pb.RegisterModelResponse(model=_model())
+
+    async def ListModels(self, request: Any, context: Any) -> training_pb.ListModelsResponse:
+        return training_pb.ListModelsResponse(models=[_model()] if request.name in {"", "cine"} else [])
+
+    async def Promote(self, request: Any, context: Any) -> training_pb.PromoteResponse:
+        if request.version != 2:
+            raise GateRefused("lv_myocardium is 0.04 worse", difference=-0.04)
+        return training_pb.PromoteResponse(model=_model(), gate='{"passed": true}')
+
+    async def Rollback(self, request: Any, context: Any) -> training_pb.RollbackResponse:
+        return training_pb.RollbackResponse(model=_model())
+
+
+class GateRefused(FailedPrecondition):
+    """The candidate is worse than the champion.
+
+    Train longer, or look at the cases that got worse.
+    """
+
+
+def _run(state: str) -> training_pb.Run:
+    return training_pb.Run(
+        id="run-1",
+        state=state,
+        model="cine",
+        progress=types_pb2.Progress(fraction=0.5, eta_s=-1, step="epoch 2 of 4"),
+        base=types_pb2.ModelRef(name="cine", version=1, digest="d"),
+        dataset=training_pb.Dataset(digest="e", training=3, validation=1, test=1),
+        metrics=[training_pb.Metric(epoch=1, name="loss", value=0.5)],
+        recipe='{"epochs": 4}',
+    )
+
+
+def _model() -> training_pb.Model:
+    return training_pb.Model(
+        ref=types_pb2.ModelRef(name="cine", version=2, digest="d" * 64), champion=True, licence="CC BY-NC-SA"
+    )
+
+
+class Radiomics(radiomics_grpc.RadiomicsServiceServicer):
+    """One table."""
+
+    async def StartExtraction(self, request: Any, context: Any) -> radiomics_pb.StartExtractionResponse:
+        return radiomics_pb.StartExtractionResponse(extraction=radiomics_pb.Extraction(id="x-1", state="queued"))
+
+    async def GetExtraction(self, request: Any, context: Any) -> radiomics_pb.GetExtractionResponse:
+        return radiomics_pb.GetExtractionResponse(extraction=radiomics_pb.Extraction(id="x-1", state="running"))
+
+    async def GetFeatures(self, request: Any, context: Any) -> radiomics_pb.GetFeaturesResponse:
+        return radiomics_pb.GetFeaturesResponse(body=b"patient,feature,value\n")
+
+    async def GetHeatmap(self, request: Any, context: Any) -> radiomics_pb.GetHeatmapResponse:
+        return radiomics_pb.GetHeatmapResponse(body=b"<svg/>")
+
+    async def GetFunction(self, request: Any, context: Any) -> radiomics_pb.GetFunctionResponse:
+        found = radiomics_pb.CardiacFunction(series_uid="1.2.3", edv_ml=120, esv_ml=float("nan"), note="no ES mask")
+        return radiomics_pb.GetFunctionResponse(functions=[found])
+
+
+class Operations(operations_grpc.OperationsServiceServicer):
+    """One parked fact, no broken object."""
+
+    async def ListParked(self, request: Any, context: Any) -> operations_pb.ListParkedResponse:
+        caller().require_role("admin")
+        fact = operations_pb.ParkedFact(durable="d", message_id="m", subject="s", reason="INVALID_ARGUMENT", failures=3)
+        return operations_pb.ListParkedResponse(facts=[fact])
+
+    async def ReplayParked(self, request: Any, context: Any) -> operations_pb.ReplayParkedResponse:
+        return operations_pb.ReplayParkedResponse(replayed=1)
+
+    async def VerifyObjects(self, request: Any, context: Any) -> AsyncIterator[operations_pb.VerifyObjectsResponse]:
+        yield operations_pb.VerifyObjectsResponse(checked=2)
