@@ -16,7 +16,6 @@ from rich.live import Live
 from rich.table import Table
 
 from openirp.command.console import err, say, table
-from openirp.house.environment import shipped_models
 from openirp.house.house import House
 from openirp.house.layout import PARTS
 from openirp.house.readiness import Look
@@ -59,26 +58,16 @@ def up(
 
 
 def stand_up(house: House) -> None:
-    """Start, wait with a picture of who is ready, and give the registry the shipped models if it has none."""
+    """Start, and wait with a picture of who is ready; a house that does not stand is closed again."""
     already = house.is_up()
     house.start()
     try:
         with _picture() as draw:
             house.wait_ready(on_look=draw)
-        _ship_models(house)
     except BaseException:
         if not already:
             house.stop()
         raise
-
-
-def _ship_models(house: House) -> None:
-    client = house.client()
-    known = {model["name"] for model in client.models()}
-    for name, path in shipped_models().items():
-        if name not in known:
-            client.push_model(path.read_bytes(), name)
-            say(f"  the shipped model [bold]{name}[/bold] is in the registry")
 
 
 @contextlib.contextmanager

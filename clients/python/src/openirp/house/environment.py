@@ -28,6 +28,8 @@ def room_environment(
         }
     elif room == "inference":
         told |= {"IRP_OIP_BIND": f"{LOOPBACK}:{ports['oip']}"}
+    elif room == "training" and (shipped := models_folder()):
+        told |= {"IRP_SHIPPED_MODELS_DIR": str(shipped)}
     return {**told, **(extra or {})}
 
 
@@ -72,12 +74,8 @@ def _threads(room: str) -> str:
     return str(cores) if room in {"training", "inference"} else "1"
 
 
-def shipped_models() -> dict[str, Path]:
-    """Model bundles that come with the project, by name: `models/*.zip` beside the sources, or `IRP_MODELS`."""
+def models_folder() -> Path | None:
+    """Folder of the model bundles that come with the project: `IRP_MODELS`, else `models` beside the sources."""
     folders = [Path(os.environ["IRP_MODELS"])] if os.environ.get("IRP_MODELS") else []
     folders += [parent / "models" for parent in Path(__file__).resolve().parents]
-    for folder in folders:
-        found = {path.stem: path for path in sorted(folder.glob("*.zip"))}
-        if found:
-            return found
-    return {}
+    return next((folder.resolve() for folder in folders if any(folder.glob("*.zip"))), None)
