@@ -41,14 +41,14 @@ class SqlStore:
     async def project(self, project: str) -> Project | None:
         """The newest revision that is known."""
         async with self._database.read() as connection:
-            row = (await connection.execute(select(db.PROJECT).where(db.PROJECT.c.project == project))).mappings().first()
-        return project_from_row(row) if row else None
+            row = (await connection.execute(select(db.PROJECT).where(db.PROJECT.c.project == project))).first()
+        return project_from_row(row._asdict()) if row else None
 
     async def projects(self) -> list[Project]:
         """All that are known."""
         async with self._database.read() as connection:
-            rows = (await connection.execute(select(db.PROJECT).order_by(db.PROJECT.c.project))).mappings().all()
-        return [project_from_row(row) for row in rows]
+            rows = (await connection.execute(select(db.PROJECT).order_by(db.PROJECT.c.project))).all()
+        return [project_from_row(row._asdict()) for row in rows]
 
     async def cases(self, project: str) -> list[Case]:
         """The latest accepted mask of each series, with quality's verdict."""

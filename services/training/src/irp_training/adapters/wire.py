@@ -29,9 +29,7 @@ def project_from_proto(message: types_pb2.ProjectRef) -> Project:
 def project_to_proto(project: Project) -> types_pb2.ProjectRef:
     """Project -> message."""
     configuration = project.configuration
-    return project_ref_to_proto(
-        ProjectRef(id=Slug(project.id), revision=project.revision, configuration=configuration)
-    )
+    return project_ref_to_proto(ProjectRef(id=Slug(project.id), revision=project.revision, configuration=configuration))
 
 
 def case_from_proto(series: ingest_pb2.Series, mask: types_pb2.ObjectRef, version: int) -> Case:
@@ -65,9 +63,7 @@ def dataset_to_proto(dataset: DatasetRow) -> pb.Dataset:
 
 def run_to_proto(run: Run, metrics: list[Metric]) -> pb.Run:
     """Run with its curves -> message."""
-    progress = types_pb2.Progress(
-        fraction=run.progress.fraction, eta_s=run.progress.eta_s, step=run.progress.step
-    )
+    progress = types_pb2.Progress(fraction=run.progress.fraction, eta_s=run.progress.eta_s, step=run.progress.step)
     return pb.Run(
         id=run.id,
         state=run.state,
@@ -102,5 +98,3 @@ def model_to_proto(model: Model, champion: int | None) -> pb.Model:
         figures=model.figures,
         structures=model.structures,
     )
-
-

@@ -1,18 +1,21 @@
-"""What the verbs need, not what exists."""
+"""What the verbs need, not what exists; the adapters say how each is done."""
+
+# ruff: noqa: D102 - a port is its signature
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from irp_kernel import ObjectRef
 
 from irp_training.domain.dataset import Case
 from irp_training.domain.gate import Verdict
+from irp_training.domain.lesson import CaseFile, Outcome, Plan, Said
 from irp_training.domain.registry import Model, Promotion
-from irp_training.domain.run import DatasetRow, Metric, ModelRef, Progress, Run
+from irp_training.domain.run import DatasetRow, Metric, ModelRef, Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +70,7 @@ class Change(Protocol):
         """Give it the next version and announce it; the version that is there if name and digest are known."""
         ...
 
-    async def add_promotion(self, model: Model, promotion: Promotion) -> None: ...
+    async def add_promotion(self, model: Model, promotion: Promotion, actor: str) -> None: ...
 
     async def history(self, name: str) -> list[Promotion]: ...
 
@@ -106,23 +109,16 @@ class Store(Protocol):
     async def dataset(self, digest: str) -> DatasetRow | None: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What the worker says while it works: metrics, progress, perhaps a checkpoint."""
-
-    progress: Progress
-    metrics: tuple[Metric, ...] = ()
-    checkpoint: bytes | None = None
-
-
-Listener = Callable[[Report], Awaitable[bool]]  # False: end now, the run was cancelled
-CaseFiles = Callable[[], AsyncIterator[tuple[Case, str, bytes, bytes]]]  # case, part, volume file, mask file
+Listener = Callable[[Said], Awaitable[bool]]  # False: end now, the run was cancelled
+CaseFiles = Callable[[], AsyncIterator[CaseFile]]
 
 
 class Worker(Protocol):
     """Where the heavy work happens: a process of its own."""
 
-    async def train(self, plan: Any, files: CaseFiles, checkpoint: bytes | None, listen: Listener) -> Any: ...
+    async def train(self, plan: Plan, files: CaseFiles, checkpoint: bytes | None, listen: Listener) -> Outcome | None:
+        """None if the listener ended it."""
+        ...
 
     async def score(self, bundle: bytes, files: CaseFiles) -> dict[str, dict[str, float]]: ...
 

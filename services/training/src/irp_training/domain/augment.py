@@ -1,7 +1,7 @@
 """Light augmentation: hearts lie differently, are scaled and lit differently, and boxes are never perfect.
 
-Every random number comes from a generator that is made from (seed, stage, epoch, place in the epoch): a run that is
-resumed draws the same numbers as one that never stopped.
+Every random number comes from a generator that is made from (seed, stage, round, place): a run that is resumed draws
+the same numbers as one that never stopped.
 """
 
 from __future__ import annotations
@@ -10,58 +10,64 @@ import math
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from irp_training.domain.sampling import Window
-
 TURN = 0.5  # radians, beside quarter turns and mirrors, which make the nets indifferent to how a site stores rows
-SHIFT = 0.20  # of the box
+SHIFT = 0.18  # of the box
 SCALE = 0.25  # natural logarithm
+STRETCH = 0.08  # natural logarithm
 GAMMA = 0.5  # natural logarithm
 FIELD = 0.3  # natural logarithm per term of the bias field
 NOISE = 0.15  # standard deviations of the normalised crop
-BLUR_SHARE = 0.15
+NOISE_SHARE, BLUR_SHARE = 0.3, 0.15
 
 
-def jitter(box: Window, generator: np.random.Generator, strength: float) -> Window:
-    """A window near a box: what an imperfect first stage would have cut, turned and mirrored."""
-    if strength <= 0:
-        return box
-    shift, scale, turn = SHIFT * strength, SCALE * strength, TURN * strength
-    quarter = math.pi / 2 * int(generator.integers(4))
-    return Window(
-        row=box.row + box.side * generator.uniform(-shift, shift),
-        column=box.column + box.side * generator.uniform(-shift, shift),
-        side=box.side * math.exp(generator.uniform(-scale, scale)),
-        angle=quarter + generator.uniform(-turn, turn),
-        mirror=float(generator.choice((-1.0, 1.0))),
-    )
+def jitter(window: Tensor, reach: float, generator: np.random.Generator, strength: float) -> Tensor:
+    """A window near another: what an imperfect first stage would have cut.
+
+    Args:
+        window: (1, 3): row, column, side in pixels.
+        reach: pixels; the shift is a share of it.
+        generator: of this example in this round.
+        strength: 1 = as designed, 0 = none.
+    """
+    row, column = generator.uniform(-SHIFT, SHIFT, 2) * strength * reach
+    scale = math.exp(generator.uniform(-SCALE, SCALE) * strength)
+    moved = window + torch.tensor([[row, column, 0.0]], dtype=window.dtype)
+    return moved * torch.tensor([[1.0, 1.0, scale]], dtype=window.dtype)
 
 
-def relight(image: Tensor, generator: np.random.Generator, strength: float) -> Tensor:
-    """Another gamma, sometimes a smooth bias field: (row, column) -> the same shape, any scale."""
-    if strength <= 0:
-        return image
-    low, high = image.min(), image.max()
-    lit: Tensor = ((image - low) / (high - low + 1e-6)) ** math.exp(generator.uniform(-GAMMA, GAMMA) * strength)
+def turn(generator: np.random.Generator, strength: float) -> Tensor:
+    """Rotation, mirror and a slight stretching: (1, 2, 2), offsets (row, column) in the crop -> in the image."""
+    angle = math.pi / 2 * int(generator.integers(4)) + generator.uniform(-TURN, TURN) * strength
+    stretch = math.exp(generator.uniform(-STRETCH, STRETCH) * strength)
+    mirror = float(generator.choice((-1.0, 1.0)))
+    rotation = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    return torch.from_numpy(rotation @ np.diag([stretch, mirror / stretch]))[None].float()
+
+
+def relight(crop: Tensor, generator: np.random.Generator, strength: float) -> Tensor:
+    """Another gamma, sometimes a smooth bias field: (1, 1, size, size) from 0 up -> the same, from 0 to about 1."""
+    lit: Tensor = (crop / crop.max().clamp_min(1e-6)) ** math.exp(generator.uniform(-GAMMA, GAMMA) * strength)
     if generator.random() < 0.5:
-        lit = lit * _bias_field(lit.shape[-1], generator.uniform(-FIELD, FIELD, 5) * strength)
+        lit = lit * _bias_field(crop.shape[-1], generator.uniform(-FIELD, FIELD, 5) * strength)
     return lit
 
 
-def roughen(image: Tensor, generator: np.random.Generator, strength: float) -> Tensor:
-    """Sometimes noise, sometimes a coarser resolution: on the normalised crop (row, column)."""
-    if generator.random() < 0.3 * strength:
-        noise = generator.standard_normal(tuple(image.shape), dtype=np.float32)
-        image = image + torch.from_numpy(noise) * float(generator.uniform(0, NOISE))
+def roughen(crop: Tensor, generator: np.random.Generator, strength: float) -> Tensor:
+    """Sometimes noise, sometimes a coarser resolution: on the normalised crop (1, 1, size, size)."""
+    if generator.random() < NOISE_SHARE * strength:
+        noise = torch.from_numpy(generator.standard_normal(tuple(crop.shape), dtype=np.float32))
+        crop = crop + noise * float(generator.uniform(0, NOISE))
     if generator.random() < BLUR_SHARE * strength:
-        coarse = functional.avg_pool2d(image[None, None], int(generator.integers(2, 4)))
-        image = functional.interpolate(coarse, size=tuple(image.shape), mode="bilinear")[0, 0]
-    return image
+        coarse = functional.avg_pool2d(crop, int(generator.integers(2, 4)))
+        crop = functional.interpolate(coarse, size=crop.shape[-1], mode="bilinear")
+    return crop
 
 
-def _bias_field(size: int, terms: np.ndarray) -> Tensor:
+def _bias_field(size: int, terms: NDArray[np.float64]) -> Tensor:
     axis = torch.linspace(-1, 1, size)
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     a, b, c, d, e = (float(term) for term in terms)

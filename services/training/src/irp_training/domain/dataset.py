@@ -127,7 +127,7 @@ def _place(entry: Entry) -> tuple[int, str, str]:
 
 
 def _part(value: str) -> Part:
-    return PARTS[PARTS.index(value)]  # type: ignore[arg-type]
+    return PARTS[PARTS.index(value)]
 
 
 def _case_to_json(case: Case) -> dict[str, object]:

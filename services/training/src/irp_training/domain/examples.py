@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from irp_bundle import LEFT_VENTRICLE, as_images, windows_of_truth
 from irp_kernel import Mask, Volume
 from numpy.typing import NDArray
 from torch import Tensor
 
-from irp_training.domain.sampling import Window
-
-LV = ("lv_blood_pool", "lv_myocardium")
 INSIDE = {"scar": "lv_myocardium", "no_reflow": "lv_myocardium"}  # part of, where a model has no channel of its own
-WALL = 1.35  # side of the whole left ventricle over that of its blood pool, where only the latter was drawn
+WALL = 1.35  # size of the whole left ventricle over that of its blood pool, where only the latter was drawn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,16 +21,19 @@ class Example:
     """One slice at one time.
 
     Attributes:
-        image: (row, column) float32.
-        labels: (row, column) uint8: 0, or 1 + the place of the structure among the model's.
+        image: float32 (1, 1, row, column).
+        labels: uint8 (1, row, column): 0, or 1 + the place of the structure among the model's.
         judged: bool (structures,).
-        box: square around the left ventricle of the whole series; None if no slice of it was judged.
+        box: float32 (1, 3): centre row and column in this slice, and size of the left ventricle of the series, in
+            pixels; size 0 if nothing of it was drawn.
+        whole: the left ventricle was judged as a whole, pool and wall.
     """
 
     image: Tensor
     labels: Tensor
     judged: Tensor
-    box: Window | None
+    box: Tensor
+    whole: bool
 
 
 def examples_of(volume: Volume, mask: Mask, structures: Sequence[str]) -> list[Example]:
@@ -40,21 +41,22 @@ def examples_of(volume: Volume, mask: Mask, structures: Sequence[str]) -> list[E
 
     Raises:
         GeometryMismatch: the mask lies on another grid.
+        ImageNotFinite: the image holds NaN or infinity.
     """
     volume.geometry.require_same_grid(mask.geometry)
     labels, judged = channels(mask, structures)
-    box = heart_box(mask)
-    found = []
-    for frame, place in np.argwhere(judged.any(axis=2)):
-        found.append(
-            Example(
-                image=torch.from_numpy(volume.array[frame, place].astype(np.float32)),
-                labels=torch.from_numpy(labels[frame, place].copy()),
-                judged=torch.from_numpy(judged[frame, place].copy()),
-                box=box,
-            )
+    whole = mask.judged("lv_blood_pool") & mask.judged("lv_myocardium")
+    boxes = heart_boxes(mask)
+    return [
+        Example(
+            image=as_images(volume.array[frame, place][None]),
+            labels=torch.from_numpy(labels[frame, place][None].copy()),
+            judged=torch.from_numpy(judged[frame, place].copy()),
+            box=torch.from_numpy(boxes[place][None].astype(np.float32)),
+            whole=bool(whole[frame, place]),
         )
-    return found
+        for frame, place in np.argwhere(judged.any(axis=2))
+    ]
 
 
 def channels(mask: Mask, structures: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -73,23 +75,10 @@ def channels(mask: Mask, structures: Sequence[str]) -> tuple[NDArray[np.uint8], 
     return table[mask.labels], judged
 
 
-def heart_box(mask: Mask) -> Window | None:
-    """The square around the left ventricle over every slice and frame; None if nothing of it was drawn."""
-    drawn = {name: _extent(mask, (name,)) for name in LV if name in mask.table.names}
-    whole = _extent(mask, (*LV, *INSIDE))
-    if whole is None:
-        return None
-    only_pool = drawn.get("lv_myocardium") is None
-    return Window(row=whole.row, column=whole.column, side=whole.side * (WALL if only_pool else 1.0))
-
-
-def _extent(mask: Mask, names: Sequence[str]) -> Window | None:
-    found = [mask.of(name).any(axis=(0, 1)) for name in names if name in mask.table.names]
-    flat = np.logical_or.reduce(found) if found else np.zeros((1, 1), dtype=np.bool_)
-    if not flat.any():
-        return None
-    rows, columns = np.flatnonzero(flat.any(axis=1)), np.flatnonzero(flat.any(axis=0))
-    height, width = rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
-    return Window(
-        row=(rows[0] + rows[-1]) / 2, column=(columns[0] + columns[-1]) / 2, side=float(max(height, width))
-    )
+def heart_boxes(mask: Mask) -> NDArray[np.float64]:
+    """(slice, 3): centre and size of the left ventricle as a perfect first stage would find them, in pixels."""
+    truth = windows_of_truth(mask, margin=1.0)
+    boxes = np.array(truth.windows)
+    drawn = {name for name in LEFT_VENTRICLE if name in mask.table.names and mask.of(name).any()}
+    boxes[:, 2] = truth.box * (WALL if drawn == {"lv_blood_pool"} else 1.0)
+    return boxes

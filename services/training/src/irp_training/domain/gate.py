@@ -4,7 +4,8 @@ Rule. Both models segment the same frozen validation set with the whole two-stag
 the champion segments, the difference of Dice (candidate - champion) is taken case by case, only on slices that an
 expert judged. The candidate passes if, for every such structure, the mean of these paired differences is at least
 -margin (default 0.01). A structure that the candidate no longer segments is a failure. Where there is no champion,
-there is nothing to be worse than. Where no validation case judges any structure, nothing is known, and the gate says so.
+there is nothing to be worse than. Where no validation case judges
+any structure, nothing is known, and the gate says so.
 """
 
 from __future__ import annotations

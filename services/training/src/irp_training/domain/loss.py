@@ -35,7 +35,7 @@ def partial_loss(logits: Tensor, labels: Tensor, judged: Tensor) -> Tensor:
 
 
 def merged_log_probabilities(logits: Tensor, judged: Tensor) -> Tensor:
-    """log p of (rest, structure 1, ...): channels not judged are added to the rest and get probability 0.
+    """Log p of (rest, structure 1, ...): channels not judged are added to the rest and get probability 0.
 
     Args:
         logits: (batch, 1 + structures, row, column).

@@ -9,6 +9,7 @@ from typing import Any
 
 from irp_training.domain.errors import BadRecipe
 
+TEXT_LIMIT = 4000  # characters
 STAGES = ("locate", "segment")
 
 
@@ -34,17 +35,20 @@ class Recipe:
         margin: Dice that a structure may lose on average before the gate refuses.
         locate_channels: widths of net 1 when it is built anew.
         segment_channels: widths of net 2 when it is built anew.
+        segment_size: pixels along each side of the window that net 2 sees, when it is built anew.
+        licence: of the weights; empty = the base's.
+        description: of the data, for the model card; no patient data.
     """
 
     seed: int = 20210301
     stages: tuple[str, ...] = STAGES
     structures: tuple[str, ...] = ()
     locate_epochs: int = 12
-    segment_epochs: int = 45
-    batch: int = 16
+    segment_epochs: int = 48
+    batch: int = 12
     min_steps: int = 8
     locate_rate: float = 2e-3
-    segment_rate: float = 2e-3
+    segment_rate: float = 2.5e-3
     weight_decay: float = 1e-2
     ema: float = 0.995
     augment: float = 1.0
@@ -53,6 +57,9 @@ class Recipe:
     margin: float = 0.01
     locate_channels: tuple[int, ...] = (8, 16, 32, 64)
     segment_channels: tuple[int, ...] = (16, 32, 64, 128, 256)
+    segment_size: int = 160
+    licence: str = ""
+    description: str = ""
 
     def to_json(self) -> str:
         """Canonical JSON."""
@@ -85,6 +92,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "augment": (0.0, 2.0),
     "checkpoint_epochs": (1, 1000),
     "threads": (0, 256),
+    "segment_size": (64, 512),
     "margin": (0.0, 1.0),
 }
 
@@ -113,6 +121,13 @@ def read_recipe(text: str, *, fine_tuning: bool, structures: Mapping[str, int]) 
     return recipe
 
 
+def read_frozen(text: str) -> Recipe:
+    """The recipe that a run was frozen with: `Recipe.to_json` read back."""
+    given: dict[str, Any] = json.loads(text)
+    read: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+    return Recipe(**read)
+
+
 def _read_object(text: str) -> dict[str, Any]:
     try:
         given = json.loads(text) if text.strip() else {}
@@ -128,6 +143,11 @@ def _read_value(key: str, value: Any, default: Any) -> Any:
         valid = isinstance(value, list) and len(value) <= 8 and all(type(v) is element for v in value)
         _require(valid, f"`{key}` is a list")
         return tuple(value)
+    if isinstance(default, str):
+        _require(
+            isinstance(value, str) and len(value) <= TEXT_LIMIT, f"`{key}` is text of at most {TEXT_LIMIT} letters"
+        )
+        return value
     _require(isinstance(value, (int, float)) and not isinstance(value, bool), f"`{key}` is a number")
     low, high = _LIMITS[key]
     _require(low <= value <= high, f"`{key}` is from {low:g} to {high:g}")

@@ -1,0 +1,22 @@
+"""The files of a snapshot's cases, read one after the other, so that a dataset never lies in memory as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from irp_training.app.ports import CaseFiles, Objects
+from irp_training.domain.dataset import Snapshot
+from irp_training.domain.lesson import CaseFile
+from irp_training.domain.split import PARTS, Part
+
+
+def case_files(objects: Objects, snapshot: Snapshot, parts: tuple[Part, ...] = PARTS) -> CaseFiles:
+    """A way to read (case, split, volume file, mask file) for the splits asked for."""
+
+    async def read() -> AsyncIterator[CaseFile]:
+        for entry in snapshot.entries:
+            if entry.part in parts:
+                volume, mask = await objects.get(entry.case.volume), await objects.get(entry.case.mask)
+                yield entry.case, entry.part, volume, mask
+
+    return read

@@ -1,0 +1,86 @@
+"""How a run ends: a version in the registry and the gate's word on it, or a reason. One transaction each."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from irp_training.app.judge_candidate import JudgeCandidate
+from irp_training.app.ports import Change, Clock, Objects, Project, Store
+from irp_training.app.promote_model import crown
+from irp_training.domain.gate import Verdict
+from irp_training.domain.lesson import Outcome
+from irp_training.domain.pushed import first_paragraph
+from irp_training.domain.registry import Model, champion
+from irp_training.domain.run import ModelRef, Progress, Run, State
+
+
+class FinishRun:
+    """Writes the end of a run."""
+
+    def __init__(self, store: Store, objects: Objects, judge: JudgeCandidate, now: Clock) -> None:
+        self._store, self._objects, self._judge, self._now = store, objects, judge, now
+
+    async def succeeded(self, run: Run, project: Project, outcome: Outcome) -> Run:
+        """Store the bundle, ask the gate, register, perhaps promote."""
+        candidate = await self._candidate(run, outcome)
+        verdict, rival = await self._judge(candidate, outcome.validation_scores())
+        async with self._store.change() as change:
+            current = await change.lock_run(run.project, run.id)
+            model = await change.add_model(candidate)
+            await change.save_verdict(model.ref, rival.ref if rival else None, verdict)
+            promoted = current.promote and await self._promote(change, model, rival, verdict, current.actor)
+            done = replace(
+                current,
+                result=model.ref,
+                gate=verdict.to_json(),
+                cases=json.dumps(outcome.cases, sort_keys=True),
+                promoted=promoted,
+                message=f"{model.ref} is registered; {verdict.reason}" + ("; promoted" if promoted else ""),
+            )
+            return await self._end(change, done, project, "succeeded")
+
+    async def ended(self, run: Run, project: Project, state: State, *, reason: str = "", message: str = "") -> Run:
+        """Failed or cancelled."""
+        async with self._store.change() as change:
+            current = await change.lock_run(run.project, run.id)
+            if current.ended:
+                return current
+            return await self._end(change, replace(current, reason=reason, message=message), project, state)
+
+    async def _candidate(self, run: Run, outcome: Outcome) -> Model:
+        bundle = await self._objects.put(
+            outcome.bundle,
+            project=run.project,
+            entity="model",
+            id=run.model,
+            kind="bundle",
+            media_type="application/zip",
+            extension="zip",
+        )
+        return Model(
+            ref=ModelRef(name=run.model, version=0, digest=bundle.sha256),
+            bundle=bundle,
+            created_at=self._now(),
+            actor=run.actor,
+            licence=first_paragraph(outcome.licence),
+            figures=json.dumps(outcome.figures, sort_keys=True),
+            structures=outcome.structures,
+            dataset_digest=run.dataset.digest,
+            run=(run.project, run.id),
+        )
+
+    @staticmethod
+    async def _promote(change: Change, model: Model, rival: Model | None, verdict: Verdict, actor: str) -> bool:
+        # Another version may have become champion while the gate was asked: then its word does not hold any more.
+        still = champion(await change.history(model.ref.name)) == (rival.ref.version if rival else None)
+        if verdict.passed and still:
+            await crown(change, model, actor)
+        return verdict.passed and still
+
+    async def _end(self, change: Change, run: Run, project: Project, state: State) -> Run:
+        progress = Progress(fraction=1.0 if state == "succeeded" else run.progress.fraction, eta_s=0.0, step=state)
+        ended = replace(run, state=state, progress=progress, finished_at=self._now())
+        await change.announce_end(ended, project)
+        await change.save_run(ended)
+        return ended

@@ -1,0 +1,108 @@
+"""A queued run -> a registered version, perhaps the champion. Killed at any point, it goes on from its checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from irp_kernel import ObjectRef
+from irp_kernel.errors import Code, IrpError
+
+from irp_training.app.case_files import case_files
+from irp_training.app.finish_run import FinishRun
+from irp_training.app.ports import Objects, Store, Worker
+from irp_training.domain.dataset import Snapshot
+from irp_training.domain.lesson import Outcome, Plan, Said
+from irp_training.domain.recipe import read_frozen
+from irp_training.domain.run import Progress, Run
+
+TRANSIENT = frozenset({Code.UNAVAILABLE, Code.ABORTED, Code.DEADLINE_EXCEEDED})
+
+
+class Cancelled(Exception):
+    """The run was cancelled while it worked."""
+
+
+class TrainRun:
+    """Works on one run until it has ended."""
+
+    def __init__(self, store: Store, objects: Objects, worker: Worker, finish: FinishRun, threads: int) -> None:
+        self._store, self._objects, self._worker, self._finish = store, objects, worker, finish
+        self._threads = threads
+
+    async def __call__(self, project_id: str, run_id: str) -> None:
+        """Train, validate, register; every error but a part that is down for a moment ends the run as failed."""
+        run, project = await self._store.run(project_id, run_id), await self._store.project(project_id)
+        if run.ended or project is None:
+            return
+        try:
+            snapshot = Snapshot.from_manifest(await self._objects.get(run.dataset.manifest))
+            outcome = await self._learn(run, snapshot)
+            await self._finish.succeeded(run, project, outcome)
+        except Cancelled:
+            await self._finish.ended(run, project, "cancelled")
+        except IrpError as error:
+            if error.code in TRANSIENT:
+                raise
+            await self._finish.ended(run, project, "failed", reason=error.reason, message=error.message)
+
+    async def _learn(self, run: Run, snapshot: Snapshot) -> Outcome:
+        run = await self._begin(run)
+        plan = await self._plan(run)
+        checkpoint = await self._objects.get(run.checkpoint) if run.checkpoint else None
+        cancelled = False
+
+        async def listen(report: Said) -> bool:
+            nonlocal cancelled
+            cancelled = not await self._note(run, report)
+            return not cancelled
+
+        outcome = await self._worker.train(plan, case_files(self._objects, snapshot), checkpoint, listen)
+        if outcome is None or cancelled:
+            raise Cancelled
+        return outcome
+
+    async def _begin(self, run: Run) -> Run:
+        recipe = read_frozen(run.recipe)
+        if recipe.threads == 0:
+            recipe = replace(recipe, threads=self._threads)
+        begun = replace(run, state="running", recipe=recipe.to_json(), progress=Progress(step="reading the dataset"))
+        async with self._store.change() as change:
+            current = await change.lock_run(run.project, run.id)
+            begun = replace(begun, cancel_asked=current.cancel_asked, version=current.version)
+            await change.save_run(begun)
+        return begun
+
+    async def _plan(self, run: Run) -> Plan:
+        recipe = read_frozen(run.recipe)
+        base = b""
+        if run.base is not None:
+            base = await self._objects.get((await self._store.model(run.base.name, run.base.version)).bundle)
+        return Plan(
+            model=run.model,
+            recipe=recipe,
+            base=base,
+            base_name=str(run.base) if run.base else "",
+            dataset_digest=run.dataset.digest,
+            run=run.id,
+            created_at=run.created_at,
+        )
+
+    async def _note(self, run: Run, report: Said) -> bool:
+        checkpoint = await self._keep(run, report.checkpoint) if report.checkpoint else None
+        async with self._store.change() as change:
+            current = await change.lock_run(run.project, run.id)
+            await change.add_metrics(current, report.metrics)
+            noted = replace(current, progress=report.progress, checkpoint=checkpoint or current.checkpoint)
+            await change.save_run(noted)
+        return not current.cancel_asked
+
+    async def _keep(self, run: Run, checkpoint: bytes) -> ObjectRef:
+        return await self._objects.put(
+            checkpoint,
+            project=run.project,
+            entity="run",
+            id=run.id,
+            kind="checkpoint",
+            media_type="application/octet-stream",
+            extension="pt",
+        )

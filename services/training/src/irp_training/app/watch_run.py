@@ -1,0 +1,34 @@
+"""A run as it changes, until it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from irp_training.app.ports import Store
+from irp_training.domain.run import Metric, Run
+
+LOOK_S = 0.5  # seconds between two looks at the row
+
+
+class WatchRun:
+    """Yields a run and its curves whenever its row has changed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def __call__(self, project: str, run_id: str) -> AsyncIterator[tuple[Run, list[Metric]]]:
+        """The present state at once, then each change; ends with the final state.
+
+        Raises:
+            RunUnknown: there is no such run.
+        """
+        seen = 0
+        while True:
+            run = await self._store.run(project, run_id)
+            if run.version != seen:
+                seen = run.version
+                yield run, await self._store.metrics(project, run_id)
+            if run.ended:
+                return
+            await asyncio.sleep(LOOK_S)

@@ -1,0 +1,49 @@
+"""Checkpoints: everything that going on needs, as bytes that hold tensors and numbers only."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from irp_kernel.errors import DataLoss
+from torch import Tensor
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """Where a run was.
+
+    Attributes:
+        done: weights of the stages that are finished.
+        state: of the stage being trained: see `Trainer.state`; None at its beginning.
+    """
+
+    done: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    state: dict[str, Any] | None = None
+
+
+def pack(saved: Saved) -> bytes:
+    """Saved -> bytes."""
+    out = io.BytesIO()
+    torch.save({"format": FORMAT, "done": saved.done, "state": saved.state}, out)
+    return out.getvalue()
+
+
+def unpack(data: bytes) -> Saved:
+    """Bytes -> Saved, without running anything from them.
+
+    Raises:
+        DataLoss: the bytes are no checkpoint of this format.
+    """
+    try:
+        found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as cause:
+        raise DataLoss("a checkpoint cannot be read") from cause
+    if found.get("format") != FORMAT:
+        raise DataLoss("a checkpoint is of another format")
+    return Saved(done=found["done"], state=found["state"])

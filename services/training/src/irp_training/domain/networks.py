@@ -1,0 +1,60 @@
+"""The nets of a run: built anew from the recipe, or taken over from a base, channel by channel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from irp_bundle import Bundle, LocateSpec, PipelineSpec, SegmentSpec, build_network
+from torch import nn
+
+from irp_training.domain.recipe import Recipe
+from irp_training.domain.surgery import rechannel
+
+Definition = dict[str, Any]
+LOCATE_CHANNELS = 2  # background, left ventricle
+
+
+def definitions(recipe: Recipe, structures: Sequence[str], base: Bundle | None) -> Definition:
+    """`network_def`, `locate_def` and `irp_pipeline` of the bundle that the run will make."""
+    if base is not None:
+        keys = ("network_def", "locate_def", "irp_pipeline")
+        config = {key: base.config[key] for key in keys if key in base.config}
+        return config | {"network_def": {**config["network_def"], "out_channels": 1 + len(structures)}}
+    spec = PipelineSpec(locate=LocateSpec(), segment=SegmentSpec(size=recipe.segment_size))
+    return {
+        "network_def": _unet(recipe.segment_channels, 1 + len(structures)),
+        "locate_def": _unet(recipe.locate_channels, LOCATE_CHANNELS),
+        "irp_pipeline": spec.to_json(),
+    }
+
+
+def fresh(definition: Definition, seed: int) -> nn.Module:
+    """A net with random weights that depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build_network(definition)
+
+
+def adopt(base: Bundle, definition: Definition, structures: Sequence[str], seed: int) -> nn.Module:
+    """The base's second net, with the channels of `structures`."""
+    net = fresh(definition, seed)
+    old = base.build("segment")
+    channels = list(base.channels)
+    keep = [0, *(channels.index(name) if name in channels else None for name in structures)]
+    net.load_state_dict(rechannel(old.state_dict(), net.state_dict(), keep))
+    return net
+
+
+def _unet(widths: Sequence[int], out_channels: int) -> Definition:
+    return {
+        "_target_": "UNet",
+        "spatial_dims": 2,
+        "in_channels": 1,
+        "out_channels": out_channels,
+        "channels": list(widths),
+        "strides": [2] * (len(widths) - 1),
+        "num_res_units": 2,
+        "norm": "INSTANCE",
+    }

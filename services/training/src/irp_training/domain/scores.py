@@ -1,0 +1,32 @@
+"""Dice of the whole two-stage pipeline, case by case, on what an expert judged."""
+
+from __future__ import annotations
+
+import numpy as np
+from irp_bundle import Pipeline, dice_per_structure
+from irp_kernel import LabelTable, Mask, Volume
+
+from irp_training.domain.examples import channels
+
+
+def score_case(pipeline: Pipeline, volume: Volume, truth: Mask) -> dict[str, float]:
+    """Dice per structure of the model, over the frames and slices on which it was judged.
+
+    Scar and no-reflow count as myocardium where the model has no channel of their own; structures never judged, or
+    absent from truth and answer alike, are left out.
+    """
+    structures = pipeline.bundle.structures
+    known = as_model_sees(truth, structures)
+    frames = [int(frame) for frame in np.flatnonzero(known.annotated.any(axis=(1, 2)))]
+    if not frames:
+        return {}
+    found, _ = pipeline.run(volume, frames=frames)
+    return dice_per_structure(found, known, structures)
+
+
+def as_model_sees(truth: Mask, structures: tuple[str, ...]) -> Mask:
+    """The truth in a model's own structures."""
+    labels, judged = channels(truth, structures)
+    table = LabelTable.canonical(structures)
+    values = np.array([0, *table.values], dtype=np.uint8)
+    return Mask(geometry=truth.geometry, labels=values[labels], table=table, annotated=judged)

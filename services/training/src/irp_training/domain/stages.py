@@ -1,0 +1,131 @@
+"""The two lessons: locate the left ventricle on the whole slice, segment inside the window around it.
+
+Both turn an example into (image, labels, judged) for the partial loss. Windows and normalisation are irp_bundle's, the
+same as in inference; only training shifts, turns and relights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from irp_bundle import (
+    LEFT_VENTRICLE,
+    LocateSpec,
+    Normalise,
+    SegmentSpec,
+    normalise,
+    sample,
+    sample_labels,
+    whole_windows,
+)
+from torch import Tensor
+
+from irp_training.domain.augment import jitter, relight, roughen, turn
+from irp_training.domain.examples import Example
+
+ZOOM_IN, ZOOM_OUT = 0.35, 0.8  # natural logarithm of the side of the whole slice
+SECOND_LOOK_SHARE = 0.4  # of the examples of stage 1 are windows of its second look
+
+Sample = tuple[Tensor, Tensor, Tensor]  # image (1, size, size), labels (size, size) int64, judged (structures,)
+
+
+class Stage(Protocol):
+    """What the trainer needs of a lesson."""
+
+    @property
+    def name(self) -> str:
+        """Either "locate" or "segment"."""
+        ...
+
+    @property
+    def structures(self) -> tuple[str, ...]:
+        """Names of the channels after the background."""
+        ...
+
+    def usable(self, examples: Sequence[Example]) -> list[Example]:
+        """Those that can teach something."""
+        ...
+
+    def sample(self, example: Example, generator: np.random.Generator | None, strength: float) -> Sample:
+        """What the net sees; without a generator, exactly what it would see in inference."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Net 2: structures inside the window around the left ventricle."""
+
+    structures: tuple[str, ...]
+    spec: SegmentSpec
+    margin: float  # side of the window over size of the box
+    name: str = "segment"
+
+    def usable(self, examples: Sequence[Example]) -> list[Example]:
+        """Slices of series in which the left ventricle was drawn."""
+        return [example for example in examples if float(example.box[0, 2]) > 0]
+
+    def sample(self, example: Example, generator: np.random.Generator | None, strength: float) -> Sample:
+        """See Stage.sample."""
+        window = example.box * torch.tensor([[1.0, 1.0, self.margin]])
+        turned = None
+        if generator is not None:
+            window, turned = _disturb(window, float(example.box[0, 2]), generator, strength)
+        crop = sample(example.image, window, self.spec.size, turned)
+        image = _see(crop, self.spec.normalise, generator, strength)
+        return image, sample_labels(example.labels, window, self.spec.size, turned)[0], example.judged
+
+
+@dataclass(frozen=True, slots=True)
+class Locate:
+    """Net 1: the left ventricle, pool and wall as one, on the whole slice and on its own second look."""
+
+    drawn: tuple[str, ...]  # the structures of the examples' labels, in their order
+    spec: LocateSpec
+    name: str = "locate"
+    structures: tuple[str, ...] = ("left_ventricle",)
+
+    def usable(self, examples: Sequence[Example]) -> list[Example]:
+        """Slices on which the whole left ventricle was judged; half of it would teach a wrong box."""
+        return [example for example in examples if example.whole]
+
+    def sample(self, example: Example, generator: np.random.Generator | None, strength: float) -> Sample:
+        """See Stage.sample."""
+        window, turned = whole_windows(example.image), None
+        if generator is not None:
+            window, turned = self._disturbed(example, window, generator, strength)
+        crop = sample(example.image, window, self.spec.size, turned)
+        image = _see(crop, self.spec.normalise, generator, strength)
+        labels = sample_labels(example.labels, window, self.spec.size, turned)[0]
+        places = torch.tensor([n for n, name in enumerate(self.drawn, start=1) if name in LEFT_VENTRICLE])
+        return image, torch.isin(labels, places).long(), torch.ones(1, dtype=torch.bool)
+
+    def _disturbed(
+        self, example: Example, whole: Tensor, generator: np.random.Generator, strength: float
+    ) -> tuple[Tensor, Tensor | None]:
+        size = float(example.box[0, 2])
+        if size > 0 and self.spec.look_again and generator.random() < SECOND_LOOK_SHARE:
+            window = example.box * torch.tensor([[1.0, 1.0, self.spec.look_again]])
+            return _disturb(window, 2 * size, generator, strength)
+        # A field of view twice as large, or cut close around the heart, holds the same heart.
+        zoom = math.exp(generator.uniform(-ZOOM_IN, ZOOM_OUT) * strength)
+        window = whole * torch.tensor([[1.0, 1.0, zoom]])
+        return _disturb(window, float(whole[0, 2]), generator, strength)
+
+
+def _disturb(
+    window: Tensor, reach: float, generator: np.random.Generator, strength: float
+) -> tuple[Tensor, Tensor | None]:
+    if strength <= 0:
+        return window, None
+    return jitter(window, reach, generator, strength), turn(generator, strength)
+
+
+def _see(crop: Tensor, how: Normalise, generator: np.random.Generator | None, strength: float) -> Tensor:
+    if generator is None or strength <= 0:
+        return normalise(crop, how)[0]
+    return roughen(normalise(relight(crop, generator, strength), how), generator, strength)[0]

@@ -1,0 +1,153 @@
+"""Learning one stage, step by step, so that stopping and going on changes nothing.
+
+The state is: weights, their moving average, the optimizer's moments, and the number of epochs done. Order, windows and
+light of every slice are drawn from (seed, stage, epoch, place), so this number is the whole state of randomness.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from irp_training.domain.errors import NothingJudged, RunDiverged
+from irp_training.domain.examples import Example
+from irp_training.domain.loss import partial_loss
+from irp_training.domain.recipe import STAGES, Recipe
+from irp_training.domain.stages import Sample, Stage
+
+WARM_UP = 0.15  # share of the steps in which the learning rate rises
+CLIP_NORM = 5.0
+
+
+class Trainer:
+    """Trains one net."""
+
+    def __init__(
+        self, net: nn.Module, stage: Stage, examples: Sequence[Example], recipe: Recipe, device: torch.device
+    ) -> None:
+        self._stage, self._recipe, self._device = stage, recipe, device
+        self._examples = stage.usable(examples)
+        if not self._examples:
+            raise NothingJudged(stage=stage.name)
+        self._net = net.to(device)
+        self._average = copy.deepcopy(self._net)
+        self._optimizer = torch.optim.AdamW(
+            self._net.parameters(), lr=recipe.rate_of(stage.name), weight_decay=recipe.weight_decay
+        )
+        self.epochs_done = 0
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Small datasets repeat within an epoch."""
+        return max(self._recipe.min_steps, len(self._examples) // self._recipe.batch)
+
+    @property
+    def epochs(self) -> int:
+        """How many there will be."""
+        return self._recipe.epochs_of(self._stage.name)
+
+    def epoch(self) -> Iterator[float]:
+        """One pass: the loss of each step; the epoch counts as done when the iterator ends.
+
+        Raises:
+            RunDiverged: the loss is not finite.
+        """
+        self._net.train()
+        for step in range(self.steps_per_epoch):
+            yield self._step(step)
+        self.epochs_done += 1
+
+    def weights(self) -> dict[str, Tensor]:
+        """What is kept: the moving average, on the CPU."""
+        return {name: tensor.detach().cpu().clone() for name, tensor in self._average.state_dict().items()}
+
+    def validate(self, examples: Sequence[Example]) -> dict[str, float]:
+        """Dice per structure over all validation slices, in the stage's own window, on judged slices only."""
+        usable = self._stage.usable(examples)
+        overlap = np.zeros(len(self._stage.structures))
+        total = np.zeros(len(self._stage.structures))
+        self._average.eval()
+        for start in range(0, len(usable), self._recipe.batch):
+            chosen = usable[start : start + self._recipe.batch]
+            image, labels, judged = self._collate([self._stage.sample(e, None, 0.0) for e in chosen])
+            with torch.no_grad():
+                found = self._average(image).argmax(dim=1)
+            for place in range(len(self._stage.structures)):
+                seen = judged[:, place, None, None]
+                a, b = (found == place + 1) & seen, (labels == place + 1) & seen
+                overlap[place] += float((a & b).sum())
+                total[place] += float(a.sum() + b.sum())
+        pairs = zip(self._stage.structures, overlap, total, strict=True)
+        return {name: 2 * both / either for name, both, either in pairs if either > 0}
+
+    def state(self) -> dict[str, Any]:
+        """Everything that going on needs."""
+        return {
+            "net": self._net.state_dict(),
+            "average": self._average.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "epochs_done": self.epochs_done,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self._net.load_state_dict(state["net"])
+        self._average.load_state_dict(state["average"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.epochs_done = int(state["epochs_done"])
+
+    def _step(self, step: int) -> float:
+        image, labels, judged = self._collate(self._batch(step))
+        done = self.epochs_done * self.steps_per_epoch + step
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._recipe.rate_of(self._stage.name) * one_cycle(done, self.epochs * self.steps_per_epoch)
+        self._optimizer.zero_grad()
+        loss = partial_loss(self._net(image), labels, judged)
+        if not math.isfinite(value := loss.item()):
+            raise RunDiverged(step=done)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self._net.parameters(), CLIP_NORM)
+        self._optimizer.step()
+        self._follow(done)
+        return value
+
+    def _follow(self, done: int) -> None:
+        decay = min(self._recipe.ema, (done + 1) / (done + 10))
+        with torch.no_grad():
+            pairs = zip(self._average.state_dict().values(), self._net.state_dict().values(), strict=True)
+            for average, now in pairs:
+                if average.dtype.is_floating_point:
+                    average.lerp_(now, 1 - decay)
+                else:
+                    average.copy_(now)
+
+    def _batch(self, step: int) -> list[Sample]:
+        """Slices of a step: consecutive places in an endless row of shuffled passes over the examples."""
+        size, count = self._recipe.batch, len(self._examples)
+        first = (self.epochs_done * self.steps_per_epoch + step) * size
+        return [self._draw(*divmod(place, count)) for place in range(first, first + size)]
+
+    def _draw(self, round_: int, place: int) -> Sample:
+        seed = (self._recipe.seed, STAGES.index(self._stage.name), round_)
+        chosen = np.random.default_rng(seed).permutation(len(self._examples))[place]
+        return self._stage.sample(
+            self._examples[int(chosen)], np.random.default_rng((*seed, place)), self._recipe.augment
+        )
+
+    def _collate(self, samples: Sequence[Sample]) -> Sample:
+        image, labels, judged = (torch.stack(parts).to(self._device) for parts in zip(*samples, strict=True))
+        return image, labels, judged
+
+
+def one_cycle(step: int, steps: int) -> float:
+    """Share of the highest learning rate: rises along a cosine, then falls along one to nearly nothing."""
+    at = step / max(1, steps - 1)
+    if at < WARM_UP:
+        return 0.04 + 0.96 * (1 - math.cos(math.pi * at / WARM_UP)) / 2
+    return 1e-4 + (1 - 1e-4) * (1 + math.cos(math.pi * (at - WARM_UP) / (1 - WARM_UP))) / 2
