@@ -90,7 +90,7 @@ def test_a_room_starts_and_stops_with_the_command_environment_and_probes_of_its_
     if not (ROOT / f"services/{room}/src/irp_{room}/main.py").is_file():
         pytest.skip(f"{room} has no main.py yet")
     container = Container(dev, one(dev, "Deployment", room))
-    moved = Moved(container.lay_files(tmp_path / "root"))
+    moved = Moved(container.lay_files(tmp_path / "root") | {"/opt/irp/models": str(ROOT / "models")})
     empty = tmp_path / "empty"
     empty.mkdir()
     with (tmp_path / "log").open("wb") as log:
