@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import yaml
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
@@ -12,13 +11,14 @@ from pydantic import BaseModel, Field
 from irp_gateway.adapters.answers import Page, Paging, keyed_page
 from irp_gateway.adapters.bodies import read_body
 from irp_gateway.adapters.desk import Desk, DeskHere
+from irp_gateway.adapters.documents import read_document
 from irp_gateway.adapters.door import Door, made
 from irp_gateway.adapters.events import as_sse
 from irp_gateway.adapters.visitor import AnyMember, Owner, Visitor
 from irp_gateway.app.ports import Project
 from irp_gateway.domain.configuration import Configuration
 from irp_gateway.domain.cursor import from_cursor
-from irp_gateway.domain.errors import BodyNotReadable, RevisionChanged
+from irp_gateway.domain.errors import RevisionChanged
 
 router = APIRouter(prefix="/api/v1/projects", tags=["projects"], route_class=Door)
 
@@ -105,14 +105,7 @@ def watch(desk: Desk, project: str) -> StreamingResponse:
 
 
 async def _document(request: Request) -> Any:
-    body = await read_body(request, MAX_DOCUMENT_BYTES)
-    try:
-        # JSON is YAML; the safe loader makes no objects, and aliases are refused: they can grow without bound.
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(body)):
-            raise BodyNotReadable("aliases are not allowed in a configuration document")
-        return yaml.safe_load(body)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise BodyNotReadable("a configuration document is JSON or YAML") from None
+    return read_document(await read_body(request, MAX_DOCUMENT_BYTES))
 
 
 def _revision(if_match: str) -> int | None:

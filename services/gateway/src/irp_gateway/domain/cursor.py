@@ -22,7 +22,7 @@ def from_cursor(cursor: str) -> str:
         CursorNotValid: it is not one of ours.
     """
     try:
-        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         raise CursorNotValid from None
 

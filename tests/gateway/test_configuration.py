@@ -1,0 +1,98 @@
+"""What you learn here: which configuration documents are taken, and what is said of those that are not."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from irp_gateway.adapters.documents import read_document
+from irp_gateway.domain.configuration import read_configuration
+from irp_gateway.domain.errors import BodyNotReadable, ConfigurationNotValid
+
+SMALL = {"name": "heart-study", "structures": [{"name": "cavity", "canonical": "lv_blood_pool"}]}
+CINE = {"class": "cine-sax", "when": {"Modality": "^MR$", "phases": {"min": 2}}}
+
+
+def test_the_same_document_gives_the_same_bytes_in_whatever_order() -> None:
+    turned = dict(reversed(SMALL.items()))
+    one, two = read_configuration(SMALL).canonical_json(), read_configuration(turned).canonical_json()
+    assert one == two
+    assert read_configuration(json.loads(one)).canonical_json() == one
+
+
+def test_what_is_not_said_has_defaults_and_nothing_happens_by_itself() -> None:
+    document = json.loads(read_configuration(SMALL).canonical_json())
+    assert document["deidentification"] == {"profile": "basic", "options": ["113105", "113107", "113111"]}
+    assert document["automation"] == {"segment": {}, "train": None, "extract": None}
+    assert document["series_quiet_s"] == 2.0
+
+
+@pytest.mark.parametrize(
+    "template", sorted(p.name for p in files("openirp.templates").iterdir() if p.name.endswith(".yaml"))
+)
+def test_every_template_that_the_command_offers_is_valid(template: str) -> None:
+    document = read_document((files("openirp.templates") / template).read_bytes())
+    assert read_configuration(document | {"name": "from-template"})
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"name": "X"}, "name: "),
+        ({"name": None}, "name: "),
+        ({"structures": []}, "structures: "),
+        ({"structures": SMALL["structures"] * 2}, "each structure stands there once"),
+        ({"colour": "red"}, "colour: is not a key that is known here"),
+        ({"sequences": [{"class": "a", "when": {}}]}, "sequences.0.when"),
+        ({"sequences": [{"class": "a", "when": {"modality": "MR"}}]}, "sequences.0.when.modality"),
+        ({"sequences": [{"class": "a", "when": {"Modality": "("}}]}, "not a regular expression"),
+        ({"sequences": [{"class": "a", "when": {"phases": {"min": 3, "max": 2}}}]}, "min is not above max"),
+        ({"sequences": [{"class": "a", "when": {"phases": {}}}]}, "say min, max, or both"),
+        ({"quality_form": [{"name": "motion", "type": "choice"}]}, "lists its choices"),
+        ({"quality_form": [{"name": "motion", "type": "integer", "min": 5, "max": 1}]}, "min is not above max"),
+        ({"deidentification": {"profile": "none"}}, "deidentification.profile"),
+        ({"deidentification": {"options": ["999"]}}, "deidentification.options.0"),
+        ({"automation": {"segment": {"cine-sax": "cine"}}}, "no sequence gives: cine-sax"),
+        ({"automation": {"train": {"after_masks": 0}}}, "automation.train.after_masks"),
+        ({"splits": {"training": ["p"], "test": ["p"]}}, "a patient stands in one split only"),
+        ({"series_quiet_s": -1}, "series_quiet_s"),
+    ],
+)
+def test_a_wrong_document_says_where_and_what(change: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigurationNotValid) as refused:
+        read_configuration(SMALL | change)
+    assert says in refused.value.message
+
+
+def test_a_refusal_names_places_and_never_values() -> None:
+    secret = "Planted^Patricia"
+    document = SMALL | {"title": {secret: secret}, "endpoints": [{"name": secret, "type": secret}], "splits": secret}
+    with pytest.raises(ConfigurationNotValid) as refused:
+        read_configuration(document)
+    assert secret not in refused.value.message
+
+
+@pytest.mark.parametrize("document", [None, [], "text", 5])
+def test_what_is_no_document_is_refused(document: Any) -> None:
+    with pytest.raises(ConfigurationNotValid, match="document: must be a mapping"):
+        read_configuration(document)
+
+
+def test_yaml_and_json_say_the_same_and_on_is_a_word() -> None:
+    assert read_document(b"extract: {on: accepted, really: true, day: 2026-01-02}") == {
+        "extract": {"on": "accepted", "really": True, "day": "2026-01-02"}
+    }
+    assert read_document(b'{"a": [1, 2.5, null, "on", false]}') == {"a": [1, 2.5, None, "on", False]}
+
+
+@pytest.mark.parametrize("text", [b"[", b"\xff\xfe\x00", b"a: &x [*x]", b"!!python/object:os.system {}", b"[" * 5000])
+def test_what_is_neither_is_refused(text: bytes) -> None:
+    with pytest.raises(BodyNotReadable):
+        read_document(text)
+
+
+def test_automation_may_name_the_class_of_the_rest() -> None:
+    document = SMALL | {"sequences": [CINE], "automation": {"segment": {"cine-sax": "cine", "other": "cine"}}}
+    assert read_configuration(document).automation.segment["other"] == "cine"
