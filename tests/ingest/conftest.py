@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
+import tarfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -40,22 +42,14 @@ PLANTED = {
     "AccessionNumber": "ACCPLANTED99",
     "StudyDate": "20230203",
 }
-SECRETS = (
-    "Planted",
-    "Patricia",
-    "PLANTED-4711",
-    "19510417",
-    "Refer^Doctor",
-    "Plantedhospital",
-    "ACCPLANTED99",
-    "20230203",
-)
+SECRETS = (*PLANTED.values(), "Planted", "Patricia")
 
 CONFIGURATION: dict[str, Any] = {
     "name": "hearts",
     "structures": [],
     "sequences": [
-        {"class": "cine-sax", "when": {"Modality": "^MR$", "SeriesDescription": "(?i)sax", "phases": {"min": 2}}}
+        {"class": "cine-sax", "when": {"Modality": "^MR$", "SeriesDescription": "(?i)sax", "phases": {"min": 2}}},
+        {"class": "cine-short-repetition", "when": {"RepetitionTime": {"max": 10}, "phases": {"min": 2}}},
     ],
     "endpoints": [
         {"name": "lvef", "type": "number", "unit": "%", "code": {"system": "http://loinc.org", "code": "10230-1"}},
@@ -212,3 +206,20 @@ async def door(service_settings: ServiceSettings, minter: TokenMinter, tmp_path:
     """A fresh ingest with the project `hearts`."""
     async with living_ingest(service_settings, minter, tmp_path) as door:
         yield door
+
+
+def real_data(*parts: str) -> Path:
+    """A folder of real data: shipped with the examples, or beside the repository (IRP_SHARED_DATA)."""
+    root = Path(__file__).parents[2]
+    shared = Path(os.environ.get("IRP_SHARED_DATA", root.parent / "shared" / "data"))
+    for folder in (root / "examples", shared):
+        if folder.joinpath(*parts).exists():
+            return folder.joinpath(*parts)
+    pytest.skip(f"the real data {'/'.join(parts)} is not here: set IRP_SHARED_DATA")
+
+
+def files_of(archive: Path) -> list[bytes]:
+    """DICOM files of a tar archive, by name."""
+    with tarfile.open(archive) as tar:
+        members = sorted((m for m in tar if m.isfile() and m.name.endswith(".dcm")), key=lambda m: m.name)
+        return [tar.extractfile(member).read() for member in members]  # type: ignore[union-attr]

@@ -29,6 +29,7 @@ from irp_ingest.domain.plane import Plane
 
 SAME_POSITION_MM = 0.05  # images closer than this along the normal lie in one slice
 PITCH_TOLERANCE = 0.02  # share of the pitch by which one gap may differ
+UNIT_TOLERANCE = 1e-3  # of the direction cosines, which headers round
 MAX_VOXELS = 256 << 20  # of one volume: 512 MiB as int16
 IN_PLANE_TOLERANCE_MM = 0.5  # shift of a slice's corner off the straight line through the stack
 
@@ -94,8 +95,9 @@ def _require_alike(planes: list[Plane], first: Plane) -> None:
         raise SeriesMatrixMixed
     directions = np.array([p.orientation for p in planes]).reshape(-1, 2, 3)
     lengths = np.linalg.norm(directions, axis=2)
-    if not np.allclose(lengths, 1, atol=1e-3):
-        raise SeriesHasNoPlane("ImageOrientationPatient is no pair of unit vectors")
+    perpendicular = np.abs(np.einsum("pi,pi->p", directions[:, 0], directions[:, 1])) < UNIT_TOLERANCE
+    if not np.allclose(lengths, 1, atol=UNIT_TOLERANCE) or not perpendicular.all():
+        raise SeriesHasNoPlane("ImageOrientationPatient is no pair of perpendicular unit vectors")
     unit = directions / lengths[..., None]
     # the arcus tangens keeps its precision near zero, the arcus cosinus does not
     sine = np.linalg.norm(np.cross(unit, unit[0]), axis=2)
