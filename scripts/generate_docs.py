@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import inspect
 import pkgutil
 import re
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import generate_nats_users
 import typer
@@ -24,8 +25,6 @@ from irp_chassis.settings import ServiceSettings
 from irp_chassis.verdicts import TABLE, RemoteError
 from irp_kernel.errors import IrpError, every_error
 from pydantic import SecretStr
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 from typer.cli import get_docs_for_click
 
 ROOT = Path(__file__).parents[1]
@@ -63,34 +62,50 @@ def settings_page() -> str:
     """Variables of all rooms, then those of each."""
     text = NOTE + "# Settings\n\nA room reads its settings once, when it starts, from environment variables.\n"
     text += "\n## Every room\n\n"
-    text += _table(ServiceSettings.model_fields.items())
+    text += _table(ServiceSettings, ServiceSettings.model_fields)
     for room in ROOMS:
         if importlib.util.find_spec(f"irp_{room}.settings") is None:
             continue
         settings: type[ServiceSettings] = importlib.import_module(f"irp_{room}.settings").Settings
-        own = [
-            (name, field)
-            for name, field in settings.model_fields.items()
-            if name not in ServiceSettings.model_fields or field.default != ServiceSettings.model_fields[name].default
-        ]
-        text += f"\n## {room}\n\n" + (_table(own) if own else "Nothing of its own.\n")
+        shared = ServiceSettings.model_fields
+        own = [n for n, f in settings.model_fields.items() if n not in shared or f.default != shared[n].default]
+        text += f"\n## {room}\n\n" + (_table(settings, own) if own else "Nothing of its own.\n")
     return text
 
 
-def _table(fields: Any) -> str:
-    rows = [
-        f"| `IRP_{name.upper()}` | {_default(field)} | {_cell(field.description or '')} |" for name, field in fields
-    ]
-    return "| variable | default | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+def _table(settings: type[ServiceSettings], names: Iterable[str]) -> str:
+    text = "| variable | default | meaning |\n|---|---|---|\n"
+    for name in names:
+        field = settings.model_fields[name]
+        text += f"| `IRP_{name.upper()}` | {_default(settings, name)} | {_cell(field.description or '')} |\n"
+    return text
 
 
-def _default(field: FieldInfo) -> str:
-    value = field.get_default(call_default_factory=False)
-    if value is PydanticUndefined or field.default_factory is not None:
-        return "required" if field.is_required() else "computed"
-    if isinstance(value, SecretStr):
-        return "empty"
-    return "empty" if value in {None, ""} else f"`{value}`"
+def _default(settings: type[ServiceSettings], name: str) -> str:
+    """The default; where it depends on the machine, how it is computed."""
+    computed = _computed(settings).get(name)
+    if computed:
+        return f"`{computed}`"
+    field = settings.model_fields[name]
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True, validated_data={})
+    return "empty" if isinstance(value, SecretStr) or value in {None, ""} else f"`{value}`"
+
+
+def _computed(settings: type[ServiceSettings]) -> dict[str, str]:
+    """Fields whose default is a call of something else than Path: the same page on every machine."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(settings))).body[0]
+    assigned = [node for node in ast.walk(body) if isinstance(node, ast.AnnAssign) and node.value is not None]
+    return {
+        ast.unparse(node.target): ast.unparse(node.value)
+        for node in assigned
+        if node.value is not None and any(_is_foreign_call(part) for part in ast.walk(node.value))
+    }
+
+
+def _is_foreign_call(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func) not in {"Path", "SecretStr"}
 
 
 def facts_page() -> str:
