@@ -21,7 +21,7 @@ from openirp.house.readiness import Look, look_at, look_at_all
 from openirp.house.supervisor import ProcessState, Program, Supervisor
 from openirp.house.trouble import HouseTrouble
 
-READY_S = 180.0  # seconds that the house may take to stand on a busy machine
+READY_S = 300.0  # seconds that the house may take to stand on a busy machine
 TAIL_LINES = 15
 STARTS_IN_VAIN = 5  # of one process while the house is waited for
 
