@@ -1,6 +1,7 @@
 """Clinical values: FHIR R4 bundles and CSV tables -> values of declared endpoints per original patient identifier.
 
-The identifiers are mapped to pseudonyms by the caller, and never kept.
+The identifiers are mapped to pseudonyms by the caller, and never kept. Only declared endpoints are taken; what is not
+taken is told by its place, never by its content.
 """
 
 from __future__ import annotations
@@ -9,14 +10,22 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from irp_ingest.domain.errors import ClinicalNotReadable
 
 MAX_ROWS = 100_000
-MAX_REFUSALS = 200  # lines told back; the count goes on
+MAX_REFUSALS = 200  # lines told back; the rest is not told
+TEXT_TYPES = frozenset({"category", "text"})
+_CATEGORY = re.compile(r"[\w .+/<>=%()-]{1,64}")
+_DATE = re.compile(r"\d{4}[-./]\d{2}|\d{1,2}[-./]\d{1,2}[-./]\d{2,4}|\d{6,}")
+GENDERS = {"male": "M", "female": "F", "other": "O"}  # FHIR administrative-gender -> DICOM PatientSex
+SEX = "sex"
+
+Endpoint = Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -33,20 +42,26 @@ class Clinical:
     categories: dict[str, dict[str, str]] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
 
-    def put(self, patient: str, endpoint: Mapping[str, Any], raw: Any, place: str) -> None:
+    def put(self, patient: str, endpoint: Endpoint, raw: Any, place: str) -> None:
         """Take one value, or say why not."""
         name = str(endpoint["name"])
-        if endpoint["type"] == "category":
-            self.categories.setdefault(patient, {})[name] = str(raw)[:64]
+        if endpoint["type"] in TEXT_TYPES:
+            self._put_text(patient, endpoint, str(raw or "").strip(), place)
             return
-        try:
-            number = float(raw)
-        except (TypeError, ValueError):
-            number = math.nan
-        if math.isfinite(number):
-            self.values.setdefault(patient, {})[name] = number
-        else:
+        number = as_number(raw)
+        if number is None:
             self.refuse(f"{place}: {name} is not a number")
+        else:
+            self.values.setdefault(patient, {})[name] = number
+
+    def _put_text(self, patient: str, endpoint: Endpoint, text: str, place: str) -> None:
+        name, allowed = str(endpoint["name"]), endpoint.get("categories") or endpoint.get("values")
+        if (allowed and text not in allowed) or not _CATEGORY.fullmatch(text):
+            self.refuse(f"{place}: {name} is not one of its categories")
+        elif text == patient or _DATE.search(text):
+            self.refuse(f"{place}: {name} may identify somebody")
+        else:
+            self.categories.setdefault(patient, {})[name] = text
 
     def refuse(self, reason: str) -> None:
         """Note what was not taken."""
@@ -54,14 +69,27 @@ class Clinical:
             self.refused.append(reason)
 
 
-def read_table(body: bytes, endpoints: Sequence[Mapping[str, Any]]) -> Clinical:
+def as_number(raw: Any) -> float | None:
+    """A finite number, or None; "43,5" is one, as tables of many countries write it."""
+    try:
+        number = float(raw.replace(",", ".") if isinstance(raw, str) else raw)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def read_table(body: bytes, endpoints: Sequence[Endpoint]) -> Clinical:
     """A CSV table: the first column is the patient's identifier, the others are endpoints by name.
+
+    The header says which of comma, semicolon and tab separates.
 
     Raises:
         ClinicalNotReadable: no UTF-8, no header, or too many rows.
     """
     try:
-        rows = list(csv.reader(io.StringIO(body.decode("utf-8-sig"))))
+        text = body.decode("utf-8-sig")
+        header = text.split("\n", 1)[0]
+        rows = list(csv.reader(io.StringIO(text), delimiter=max(",;\t", key=header.count)))
     except (UnicodeDecodeError, csv.Error):
         raise ClinicalNotReadable("the table is not CSV in UTF-8") from None
     if not rows or len(rows[0]) < 2 or len(rows) > MAX_ROWS:
@@ -73,7 +101,9 @@ def read_table(body: bytes, endpoints: Sequence[Mapping[str, Any]]) -> Clinical:
         if known is None:
             found.refuse(f"column {at}: not an endpoint of this project")
     for number, row in enumerate(rows[1:], start=2):
-        if not row or not row[0].strip():
+        if not any(cell.strip() for cell in row):
+            continue
+        if not row[0].strip():
             found.refuse(f"row {number}: no patient identifier")
             continue
         for endpoint, raw in zip(columns[1:], row[1:], strict=False):
@@ -82,10 +112,10 @@ def read_table(body: bytes, endpoints: Sequence[Mapping[str, Any]]) -> Clinical:
     return found
 
 
-def read_bundle(body: bytes, endpoints: Sequence[Mapping[str, Any]]) -> Clinical:
-    """A FHIR R4 Bundle: Patient resources name people, Observations carry values by code.
+def read_bundle(body: bytes, endpoints: Sequence[Endpoint]) -> Clinical:
+    """A FHIR R4 Bundle: Patient resources name people, Observations carry values by code; the latest one counts.
 
-    Source: HL7 FHIR R4, sections 2.37 (Bundle), 10.1 (Observation).
+    Source: HL7 FHIR R4, sections 2.37 (Bundle), 8.1 (Patient), 10.1 (Observation).
 
     Raises:
         ClinicalNotReadable: not a Bundle.
@@ -96,55 +126,97 @@ def read_bundle(body: bytes, endpoints: Sequence[Mapping[str, Any]]) -> Clinical
         raise ClinicalNotReadable("the body is not JSON") from None
     if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
         raise ClinicalNotReadable("the body is not a FHIR Bundle")
-    entries = [e for e in bundle.get("entry") or [] if isinstance(e, dict) and isinstance(e.get("resource"), dict)]
+    entries = _dicts(bundle.get("entry"))
     if len(entries) > MAX_ROWS:
         raise ClinicalNotReadable(f"a Bundle here has at most {MAX_ROWS} entries")
-    patients = _patients(entries)
-    by_code = {(e["code"]["system"], e["code"]["code"]): e for e in endpoints if e.get("code")}
-    found = Clinical()
-    for number, entry in enumerate(entries):
-        resource = entry["resource"]
-        if resource.get("resourceType") == "Observation":
-            _observation(resource, patients, by_code, found, f"entry {number}")
-        elif resource.get("resourceType") != "Patient":
-            found.refuse(f"entry {number}: only Patient and Observation are read")
-    return found
+    return _Bundle(entries, endpoints).read()
 
 
-def _patients(entries: list[dict[str, Any]]) -> dict[str, str]:
-    """Reference -> the patient's (first) identifier."""
-    found = {}
-    for entry in entries:
-        resource = entry["resource"]
-        if resource.get("resourceType") == "Patient":
-            identifiers = resource.get("identifier") or []
-            value = next((str(i["value"]) for i in identifiers if isinstance(i, dict) and i.get("value")), None)
-            value = value or str(resource.get("id", ""))
-            for reference in (entry.get("fullUrl"), f"Patient/{resource.get('id')}"):
-                if reference and value:
-                    found[str(reference)] = value
-    return found
+class _Bundle:
+    def __init__(self, entries: list[dict[str, Any]], endpoints: Sequence[Endpoint]) -> None:
+        self._entries = [(f"entry {at}", entry, _dict(entry.get("resource"))) for at, entry in enumerate(entries)]
+        self._by_code = {(e["code"].get("system"), e["code"].get("code")): e for e in endpoints if e.get("code")}
+        self._by_name = {str(e["name"]): e for e in endpoints}
+        self._patients = dict(self._references())
+        self._found = Clinical()
+
+    def read(self) -> Clinical:
+        """Patients first, then observations in the order of their time."""
+        observations = []
+        for place, _, resource in self._entries:
+            kind = resource.get("resourceType")
+            if kind == "Patient":
+                self._patient(place, resource)
+            elif kind == "Observation":
+                observations.append((str(resource.get("effectiveDateTime") or ""), place, resource))
+            else:
+                self._found.refuse(f"{place}: only Patient and Observation are read")
+        for _, place, resource in sorted(observations, key=lambda found: found[0]):
+            self._observation(place, resource)
+        return self._found
+
+    def _references(self) -> Iterator[tuple[str, str]]:
+        for _, entry, resource in self._entries:
+            identifier = _identifier(resource)
+            if resource.get("resourceType") == "Patient" and identifier:
+                for reference in (entry.get("fullUrl"), f"Patient/{resource.get('id')}"):
+                    if isinstance(reference, str):
+                        yield reference, identifier
+
+    def _patient(self, place: str, resource: dict[str, Any]) -> None:
+        identifier, gender = _identifier(resource), GENDERS.get(str(resource.get("gender")))
+        endpoint = self._by_name.get(SEX)
+        if not identifier:
+            self._found.refuse(f"{place}: the Patient has no identifier")
+        elif endpoint is not None and endpoint["type"] in TEXT_TYPES and gender:
+            self._found.put(identifier, endpoint, gender, place)
+
+    def _observation(self, place: str, resource: dict[str, Any]) -> None:
+        codings = _dicts(_dict(resource.get("code")).get("coding"))
+        keys = [(coding.get("system"), coding.get("code")) for coding in codings]
+        endpoint = next((self._by_code[key] for key in keys if _hashable(key) and key in self._by_code), None)
+        if endpoint is None:
+            self._found.refuse(f"{place}: its code is not an endpoint of this project")
+            return
+        if resource.get("status") in {"entered-in-error", "cancelled"}:
+            self._found.refuse(f"{place}: it was withdrawn by its author")
+            return
+        subject = _dict(resource.get("subject"))
+        patient = self._patients.get(str(subject.get("reference", "")))
+        patient = patient or str(_dict(subject.get("identifier")).get("value") or "").strip()
+        if not patient:
+            self._found.refuse(f"{place}: its patient is not in the Bundle")
+            return
+        self._value(place, resource, patient, endpoint)
+
+    def _value(self, place: str, resource: dict[str, Any], patient: str, endpoint: Endpoint) -> None:
+        quantity = _dict(resource.get("valueQuantity"))
+        units = {str(quantity[key]) for key in ("unit", "code") if quantity.get(key)}
+        if units and endpoint.get("unit") and endpoint["unit"] not in units:
+            self._found.refuse(f"{place}: {endpoint['name']} has another unit than the project's")
+            return
+        raw = quantity.get("value")
+        for name in ("valueInteger", "valueString", "valueBoolean"):
+            raw = resource.get(name) if raw is None else raw
+        if raw is None:
+            codes = _dicts(_dict(resource.get("valueCodeableConcept")).get("coding"))
+            raw = codes[0].get("code") if codes else None
+        self._found.put(patient, endpoint, raw, place)
 
 
-def _observation(
-    resource: dict[str, Any], patients: dict[str, str], by_code: Mapping[Any, Any], found: Clinical, place: str
-) -> None:
-    codings = (resource.get("code") or {}).get("coding") or []
-    keys = [(c.get("system"), c.get("code")) for c in codings if isinstance(c, dict)]
-    endpoint = next((by_code[key] for key in keys if key in by_code), None)
-    if endpoint is None:
-        found.refuse(f"{place}: its code is not an endpoint of this project")
-        return
-    subject = resource.get("subject") or {}
-    patient = patients.get(str(subject.get("reference", "")))
-    patient = patient or str((subject.get("identifier") or {}).get("value", ""))
-    if not patient:
-        found.refuse(f"{place}: its patient is not in the Bundle")
-        return
-    raw = (resource.get("valueQuantity") or {}).get("value")
-    for name in ("valueInteger", "valueString", "valueBoolean"):
-        raw = resource.get(name) if raw is None else raw
-    if raw is None:
-        codes = (resource.get("valueCodeableConcept") or {}).get("coding") or [{}]
-        raw = codes[0].get("code")
-    found.put(patient, endpoint, raw, place)
+def _identifier(resource: dict[str, Any]) -> str:
+    """The patient's first identifier, else the resource's id."""
+    values = [str(i["value"]).strip() for i in _dicts(resource.get("identifier")) if i.get("value")]
+    return next(iter(values), str(resource.get("id") or "").strip())
+
+
+def _dict(found: Any) -> dict[str, Any]:
+    return found if isinstance(found, dict) else {}
+
+
+def _dicts(found: Any) -> list[dict[str, Any]]:
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def _hashable(key: tuple[Any, ...]) -> bool:
+    return all(isinstance(part, str | None) for part in key)
