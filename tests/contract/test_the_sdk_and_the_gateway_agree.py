@@ -1,0 +1,50 @@
+"""What you learn here: the SDK behind the `irp` command and the gateway say the same words."""
+
+from __future__ import annotations
+
+import pytest
+from irp_kernel import decode_mask
+from openirp import Irp, Problem
+
+from .conftest import PROJECT, TOKEN, House
+from .fake_rooms import a_mask
+from .test_dicomweb import a_file
+
+
+def test_the_whole_story_by_sdk(house: House) -> None:
+    irp = Irp(house.url, TOKEN)
+    project = irp.create_project(PROJECT | {"name": "by-sdk"})
+    assert "by-sdk" in {p["name"] for p in irp.projects()}
+    assert project.configuration()["name"] == "by-sdk"
+    assert project.configure(PROJECT | {"name": "by-sdk", "title": "B"})["revision"] == 2
+    assert len(project.stow([a_file(0), a_file(1)])["00081199"]["Value"]) == 2
+    assert project.one_series("1.2.3")["state"] == "assembled"
+    assert {s["series_uid"] for s in project.series()} >= {"1.2.3"}
+    project.complete("1.2.3")
+    assert project.quality("1.2.3")["verdict"] == "good"
+    assert project.rate("1.2.3", 4, {"motion": 2})["version"] == 1
+    assert project.volume("1.2.3").startswith(b"NRRD")
+    mask, timings = project.segment("1.2.3", "cine", slices=[0])
+    assert (decode_mask(mask).labels == a_mask().labels).all()
+    assert timings["segment"] == 9.0
+    assert project.propose("1.2.3", "cine")["job_id"] == "job-1"
+    made = project.put_mask("1.2.3", mask, state="accepted", annotated={"lv_blood_pool": {"slices": [0]}})
+    assert project.review(made["id"], "accepted")["state"] == "accepted"
+    assert project.export(made["id"]) == b"mask"
+    assert len(project.segmentations("1.2.3")) == 1
+    run = project.start_run("cine", base="cine@1", key="once")
+    assert [r["state"] for r in project.watch_run(run["id"])] == ["running", "succeeded"]
+    assert project.push_clinical(b"id,lvef\n", "text/csv")["patients"] == 1
+    assert irp.push_model(b"zip", "cine")["version"] == 2
+    assert irp.models("cine")[0]["champion"]
+    assert {f["room"] for f in irp.parked()} >= {"ingest"}
+    assert irp.replay_parked(room="ingest") == {"ingest": 1}
+    assert any(line["room"] == "gateway" for line in irp.verify())
+
+
+def test_a_problem_reaches_python_with_its_advice(house: House) -> None:
+    with pytest.raises(Problem) as refused:
+        Irp(house.url, TOKEN).project("by-nobody").describe()
+    assert (refused.value.status, refused.value.reason) == (404, "PROJECT_UNKNOWN")
+    assert refused.value.advice
+    assert refused.value.trace_id
