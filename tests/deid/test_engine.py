@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -267,3 +269,14 @@ def test_a_dataset_is_not_changed_in_place() -> None:
     original = an_instance()
     deidentify(original, KEY, PROFILE)
     assert original.PatientID == "LM-1605"
+
+
+def test_nobody_hears_the_values_that_libraries_find_odd() -> None:
+    odd = an_instance(AcquisitionDate="Quixote", StudyInstanceUID="1.02.Quixote", ContentTime="at Quixote's")
+    script = (
+        "import sys; from irp_deid import *; key = ProjectSecret(bytes(32)).site_key('n');"
+        "data = sys.stdin.buffer.read(); deidentify(read_part10(data), key, Profile());"
+        "deidentify_file(data, key, Profile())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], input=to_bytes(odd), capture_output=True, check=True)
+    assert done.stdout + done.stderr == b""

@@ -19,6 +19,7 @@ from pydicom.tag import BaseTag
 from irp_deid.errors import CannotDeidentify
 from irp_deid.keys import SiteKey, normal_id
 from irp_deid.profile import EDITION, Action, Profile
+from irp_deid.quiet import quietly
 from irp_deid.refusals import refuse_unsafe
 from irp_deid.report import Report, Tally
 from irp_deid.safe_private import is_safe_private
@@ -52,6 +53,11 @@ def deidentify(original: Dataset, key: SiteKey, profile: Profile) -> Deidentifie
         InstanceRefused: its subclasses in `irp_deid.errors` say why it must not enter.
         CannotDeidentify: without the identifiers that every instance has.
     """
+    with quietly():
+        return _deidentify(original, key, profile)
+
+
+def _deidentify(original: Dataset, key: SiteKey, profile: Profile) -> Deidentified:
     refuse_unsafe(original)
     patient = patient_of(original)
     subject = Subject(key, _offset(key, patient, profile), _identifiers(original, profile))

@@ -6,15 +6,10 @@ Reads tolerantly, writes strictly: a fresh preamble and file meta information, n
 from __future__ import annotations
 
 import io
-import logging
-import warnings
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pydicom
 from irp_kernel.errors import IrpError, TooLarge
-from pydicom import config
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.filereader import _read_file_meta_info
 from pydicom.pixels.utils import get_expected_length
@@ -29,22 +24,13 @@ from irp_deid.engine import deidentify
 from irp_deid.errors import CannotDeidentify, NotDicom
 from irp_deid.keys import SiteKey
 from irp_deid.profile import Profile
+from irp_deid.quiet import quietly
 from irp_deid.report import Report
 
 PREAMBLE_BYTES = 128
 MAX_BYTES = 512 << 20  # of a dataset once inflated; beyond: TooLarge
 IMPLEMENTATION_UID = "2.25.224209871345861790402165293818574910352"
 IMPLEMENTATION = "OPENIRP"
-
-# pydicom says the values that it finds odd: nobody may hear them.
-logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    with warnings.catch_warnings(), config.disable_value_validation():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def deidentify_file(data: bytes, key: SiteKey, profile: Profile) -> tuple[bytes, Report]:
@@ -54,7 +40,7 @@ def deidentify_file(data: bytes, key: SiteKey, profile: Profile) -> tuple[bytes,
         InstanceRefused: its subclasses in `irp_deid.errors` say why it must not enter.
         TooLarge: it inflates beyond `MAX_BYTES`.
     """
-    with _quietly():
+    with quietly():
         original = read_part10(data)
         result = deidentify(original, key, profile)
         return write_part10(result.dataset, original), result.report
@@ -70,7 +56,7 @@ def read_part10(data: bytes) -> FileDataset:
     if data[PREAMBLE_BYTES : PREAMBLE_BYTES + 4] != b"DICM":
         raise NotDicom
     try:
-        with _quietly():
+        with quietly():
             _refuse_bomb(data)
             dataset = pydicom.dcmread(io.BytesIO(data))
             _refuse_truncated(dataset)
@@ -95,7 +81,7 @@ def write_part10(dataset: Dataset, original: FileDataset) -> bytes:
     dataset.file_meta.ImplementationVersionName = IMPLEMENTATION
     buffer = io.BytesIO()
     try:
-        with _quietly():
+        with quietly():
             pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
     except Exception:
         raise CannotDeidentify from None
@@ -120,7 +106,7 @@ def after_meta(data: bytes) -> bytes:
         NotDicom: no file meta information.
     """
     try:
-        with _quietly():
+        with quietly():
             return data[_meta(data)[1] :]
     except Exception:
         raise NotDicom from None

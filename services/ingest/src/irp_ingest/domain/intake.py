@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from irp_deid import Profile, SiteKey, after_meta, deidentify, read_part10, transfer_syntax_of, write_part10
+from irp_deid import Profile, SiteKey, after_meta, deidentify, quietly, read_part10, transfer_syntax_of, write_part10
 from irp_deid.errors import CannotDeidentify, InstanceRefused
+from pydicom.datadict import keyword_dict
 from pydicom.dataset import Dataset, FileDataset
 
 from irp_ingest.domain.errors import IdentifiersMissing, StudyMismatch
@@ -76,7 +77,8 @@ def take_in(original: bytes, order: Order) -> Intake:
     """
     dataset = read_part10(original)
     try:
-        return _take_in(dataset, original, order)
+        with quietly():
+            return _take_in(dataset, original, order)
     except InstanceRefused:
         raise
     except Exception:  # pydicom raises what it likes on odd files, with their values in the text
@@ -86,7 +88,8 @@ def take_in(original: bytes, order: Order) -> Intake:
 def _take_in(dataset: FileDataset, original: bytes, order: Order) -> Intake:
     key = SiteKey(order.site_key)
     _judge(dataset, order, key)
-    matched = candidates(order.sequences, _plain_header(dataset))
+    keywords = {keyword for rule in order.sequences for keyword in rule["when"]}
+    matched = candidates(order.sequences, _plain_header(dataset, keywords))
     result = deidentify(dataset, key, Profile.of(codes=order.options))
     clean = result.dataset
     return Intake(
@@ -113,18 +116,18 @@ def _judge(dataset: Dataset, order: Order, key: SiteKey) -> None:
         raise StudyMismatch
 
 
-def _plain_header(dataset: Dataset) -> dict[str, Any]:
+def _plain_header(dataset: Dataset, keywords: set[str]) -> dict[str, Any]:
     """Top-level values by keyword; several values are joined by a backslash, as DICOM writes them."""
     found = {}
-    for tag in list(dataset.keys()):
+    for keyword in keywords & set(keyword_dict):
         try:
-            element = dataset[tag]
-        except Exception:  # noqa: S112 - an element that cannot be read matches no rule
+            element = dataset[keyword]
+        except Exception:  # noqa: S112 - an element that is not there or cannot be read matches no rule
             continue
-        if element.keyword and element.VR not in NO_TEXT:
+        if element.VR not in NO_TEXT:
             value = element.value
             several = not isinstance(value, str) and hasattr(value, "__iter__")
-            found[element.keyword] = "\\".join(map(str, value)) if several else value
+            found[keyword] = "\\".join(map(str, value)) if several else value
     return found
 
 

@@ -6,6 +6,7 @@ import io
 from typing import Any
 
 import numpy as np
+from irp_deid import quietly
 from irp_kernel import Geometry, Volume, encode_volume
 from numpy.typing import NDArray
 from pydicom import dcmread
@@ -21,7 +22,8 @@ def build_volume(files: list[list[bytes]], geometry: Geometry) -> bytes:
     Raises:
         PixelsNotReadable: an image cannot be decoded, or is not one grey image.
     """
-    planes = [[_pixels(file, geometry.shape[1:]) for file in phase] for phase in files]
+    with quietly():
+        planes = [[_pixels(file, geometry.shape[1:]) for file in phase] for phase in files]
     array = np.array(planes)
     return encode_volume(Volume(geometry=geometry, array=_smallest(array)))
 
