@@ -1,1 +1,1 @@
-"""Features, heat-maps and models against endpoints."""
+"""Accepted masks and clinical values come in; features, function and heat-maps go out. Touches no raw DICOM."""

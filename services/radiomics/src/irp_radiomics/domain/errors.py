@@ -1,0 +1,19 @@
+"""What can go wrong in radiomics."""
+
+from __future__ import annotations
+
+from irp_kernel.errors import FailedPrecondition, NotFound
+
+
+class ExtractionUnknown(NotFound):
+    """There is no such extraction in this project.
+
+    Start one with POST /radiomics/extractions; the answer's Location names it.
+    """
+
+
+class NoFeaturesYet(FailedPrecondition):
+    """No features have been extracted in this project yet.
+
+    Accept a mask, start an extraction, and ask again when it has succeeded.
+    """
