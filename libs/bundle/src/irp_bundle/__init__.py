@@ -1,29 +1,68 @@
-"""Model bundles: safe reading and writing, the pipeline runner, metrics. Training and inference use the same ones."""
+"""Model bundles: safe reading and writing, transforms, the pipeline runner, metrics."""
 
-from irp_bundle.archive import Limits, read_bundle, write_bundle
-from irp_bundle.box import Found
-from irp_bundle.bundle import Bundle, Stage
-from irp_bundle.metrics import dice, surface_report_mm
-from irp_bundle.network import build_network
-from irp_bundle.pipeline import Declared, Engine, Pipeline, Report, torch_engine
-from irp_bundle.window import Window, cut, normalise
+from irp_bundle.archive import DEFAULT_LIMITS, Limits
+from irp_bundle.boxes import LEFT_VENTRICLE, Box, Located, agree, box_of, left_ventricle, windows_of_truth
+from irp_bundle.bundle import BACKGROUND, Bundle, read_bundle, write_bundle
+from irp_bundle.errors import (
+    BundleBroken,
+    BundleTooLarge,
+    BundleUnsafe,
+    ChannelsNotKnown,
+    NetworkNotAllowed,
+    PipelineNotValid,
+)
+from irp_bundle.metrics import dice, dice_per_structure, hd95, mean_surface_distance, surface_distances
+from irp_bundle.networks import Stage, build_network
+from irp_bundle.pipeline import Engine, NoSuchSlice, Pipeline, PipelineReport
+from irp_bundle.prepare import ImageNotFinite, as_images, normalise, prepare_locate, prepare_segment
+from irp_bundle.sampling import paste, sample, sample_labels, whole_windows
+from irp_bundle.spec import LocateSpec, Normalise, PipelineSpec, PostSpec, SegmentSpec
+from irp_bundle.torch_engine import TorchEngine
 
 __all__ = [
+    "BACKGROUND",
+    "DEFAULT_LIMITS",
+    "LEFT_VENTRICLE",
+    "Box",
     "Bundle",
-    "Declared",
+    "BundleBroken",
+    "BundleTooLarge",
+    "BundleUnsafe",
+    "ChannelsNotKnown",
     "Engine",
-    "Found",
+    "ImageNotFinite",
     "Limits",
+    "LocateSpec",
+    "Located",
+    "NetworkNotAllowed",
+    "NoSuchSlice",
+    "Normalise",
     "Pipeline",
-    "Report",
+    "PipelineNotValid",
+    "PipelineReport",
+    "PipelineSpec",
+    "PostSpec",
+    "SegmentSpec",
     "Stage",
-    "Window",
+    "TorchEngine",
+    "agree",
+    "as_images",
+    "box_of",
     "build_network",
-    "cut",
     "dice",
+    "dice_per_structure",
+    "hd95",
+    "left_ventricle",
+    "mean_surface_distance",
     "normalise",
+    "paste",
+    "prepare_locate",
+    "prepare_segment",
     "read_bundle",
-    "surface_report_mm",
-    "torch_engine",
+    "sample",
+    "sample_labels",
+    "surface_distances",
+    "whole_windows",
+    "windows_of_truth",
     "write_bundle",
 ]

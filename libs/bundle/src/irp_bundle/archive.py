@@ -1,171 +1,136 @@
-"""Bundle archives: read without executing or unpickling anything but tensors; written the same for the same content.
-
-Source: MONAI bundle specification (docs/source/mb_specification.rst).
-"""
+"""A bundle's ZIP, read as if an enemy had packed it, and written so that equal content gives equal bytes."""
 
 from __future__ import annotations
 
 import io
-import json
-import pickle
 import stat
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
 
-import torch
-from irp_kernel import sha256_of
-from torch import Tensor
+from irp_bundle.errors import BundleBroken, BundleTooLarge, BundleUnsafe
 
-from irp_bundle.bundle import Bundle
-from irp_bundle.errors import BundleNotSafe, BundleNotValid, BundleTooLarge
-
-METADATA, INFERENCE = "configs/metadata.json", "configs/inference.json"
-SEGMENT, LOCATE = "models/model.pt", "models/locate.pt"
-CARD, LICENCE = "docs/README.md", "docs/license.txt"
-NEEDED_METADATA = ("version", "monai_version", "pytorch_version", "numpy_version", "network_data_format")
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes
+EPOCH = (1980, 1, 1, 0, 0, 0)  # ZIP's own beginning: no clock in a digest
+CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much a bundle may be; sizes in bytes."""
+    """Bounds of what is unpacked.
 
-    archive: int = 512 << 20
-    inflated: int = 2 << 30
+    Attributes:
+        archive_bytes: the ZIP itself.
+        unpacked_bytes: all entries together.
+        entries: number of entries.
+        ratio: unpacked to packed length of one entry; beyond it is a bomb.
+        text_bytes: one configuration, card or licence.
+        parameters: numbers in one network.
+    """
+
+    archive_bytes: int = 1 << 30
+    unpacked_bytes: int = 2 << 30
     entries: int = 256
-    text: int = 4 << 20
+    ratio: float = 200.0
+    text_bytes: int = 4 << 20
+    parameters: int = 200_000_000
 
 
-def read_bundle(data: bytes, limits: Limits | None = None) -> Bundle:
-    """Read a bundle.
+DEFAULT_LIMITS = Limits()
+
+
+def unpack(data: bytes, limits: Limits = DEFAULT_LIMITS) -> dict[str, bytes]:
+    """ZIP bytes -> path below the bundle's folder -> bytes. Nothing touches a disk.
 
     Raises:
-        BundleTooLarge: beyond a limit.
-        BundleNotSafe: links, escaping paths, pickled objects, expressions where values are needed.
-        BundleNotValid: not a bundle.
+        BundleBroken: not a ZIP, damaged, or not one folder.
+        BundleUnsafe: a path leaves the folder, a link, an encrypted or doubled entry.
+        BundleTooLarge: a limit is passed.
     """
-    limits = limits or Limits()
-    if len(data) > limits.archive:
-        raise BundleTooLarge(f"at most {limits.archive} bytes")
+    if len(data) > limits.archive_bytes:
+        raise BundleTooLarge(limit_bytes=limits.archive_bytes)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            root = _root(archive, limits)
-            files = {name: _read(archive, f"{root}/{name}", limits) for name in _wanted(archive, root)}
-    except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, RuntimeError):
-        raise BundleNotValid("the archive cannot be read") from None
-    for name in (METADATA, INFERENCE, SEGMENT):
-        if name not in files:
-            raise BundleNotValid(f"{name} is missing")
-    metadata = _json(files[METADATA], METADATA)
-    missing = [key for key in NEEDED_METADATA if key not in metadata]
-    if missing:
-        raise BundleNotValid(f"metadata.json lacks {', '.join(missing)}")
-    bundle = Bundle(
-        name=root,
-        digest=sha256_of(data),
-        metadata=metadata,
-        config=_json(files[INFERENCE], INFERENCE),
-        segment=_weights(files[SEGMENT]),
-        locate=_weights(files[LOCATE]) if LOCATE in files else None,
-        card=files.get(CARD, b"").decode("utf-8", "replace"),
-        licence=files.get(LICENCE, b"").decode("utf-8", "replace"),
-    )
-    _ = bundle.structures
-    return bundle
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            _check_entries(entries, limits)
+            files = {entry.filename: _read(archive, entry) for entry in entries}
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, OSError) as cause:
+        raise BundleBroken("the bundle is not a readable ZIP") from cause
+    return _below_root(files)
 
 
-def write_bundle(
-    name: str,
-    *,
-    metadata: Mapping[str, Any],
-    config: Mapping[str, Any],
-    segment: Mapping[str, Tensor],
-    locate: Mapping[str, Tensor] | None,
-    card: str,
-    licence: str,
-) -> bytes:
-    """Bundle bytes; weights are stored as float16."""
-    files = {
-        METADATA: _dump(metadata),
-        INFERENCE: _dump(config),
-        SEGMENT: _pack(segment),
-        CARD: card.encode(),
-        LICENCE: licence.encode(),
-    }
-    if locate is not None:
-        files[LOCATE] = _pack(locate)
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, content in sorted(files.items()):
-            archive.writestr(zipfile.ZipInfo(f"{name}/{path}", EPOCH), content, zipfile.ZIP_DEFLATED)
-    return out.getvalue()
+def pack(root: str, files: Mapping[str, bytes]) -> bytes:
+    """Files -> ZIP below one folder; sorted, stored, dateless, so that the digest says the content."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(files):
+            entry = zipfile.ZipInfo(f"{root}/{path}", EPOCH)
+            entry.external_attr = (stat.S_IFREG | 0o644) << 16
+            entry.create_system = 3
+            archive.writestr(entry, files[path])
+    return buffer.getvalue()
 
 
-def _root(archive: zipfile.ZipFile, limits: Limits) -> str:
-    """The one folder that everything lies in; every entry is checked before one is read."""
-    entries = archive.infolist()
-    if len(entries) > limits.entries or sum(entry.file_size for entry in entries) > limits.inflated:
-        raise BundleTooLarge(f"at most {limits.entries} files of {limits.inflated} bytes together")
-    roots = set()
+def check_stored_zip(data: bytes, limits: Limits) -> None:
+    """A weights file is itself a ZIP: refuse one that grows when it is opened.
+
+    Raises:
+        BundleBroken: it is not a ZIP.
+        BundleUnsafe: a compressed or foreign entry.
+        BundleTooLarge: too many entries or bytes.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, OSError) as cause:
+        raise BundleBroken("a weights file is not a PyTorch ZIP") from cause
+    if len(entries) > 64 * limits.entries or sum(entry.file_size for entry in entries) > limits.unpacked_bytes:
+        raise BundleTooLarge(limit_bytes=limits.unpacked_bytes)
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise BundleUnsafe("a weights file holds compressed entries")
+
+
+def _check_entries(entries: list[zipfile.ZipInfo], limits: Limits) -> None:
+    if len(entries) > limits.entries:
+        raise BundleTooLarge(limit_entries=limits.entries)
+    if sum(entry.file_size for entry in entries) > limits.unpacked_bytes:
+        raise BundleTooLarge(limit_bytes=limits.unpacked_bytes)
+    if len({entry.filename for entry in entries}) != len(entries):
+        raise BundleUnsafe("the bundle holds two entries of one name")
     for entry in entries:
-        path = PurePosixPath(entry.filename)
-        if path.is_absolute() or ".." in path.parts or "\\" in entry.filename or not path.parts:
-            raise BundleNotSafe("a path leaves the bundle")
-        if stat.S_ISLNK(entry.external_attr >> 16):
-            raise BundleNotSafe("the bundle holds a link")
-        roots.add(path.parts[0])
-    if len(roots) != 1:
-        raise BundleNotValid("the archive must unpack to one folder")
-    return roots.pop()
+        _check_entry(entry, limits)
 
 
-def _wanted(archive: zipfile.ZipFile, root: str) -> list[str]:
-    names = set(archive.namelist())
-    return [name for name in (METADATA, INFERENCE, SEGMENT, LOCATE, CARD, LICENCE) if f"{root}/{name}" in names]
+def _check_entry(entry: zipfile.ZipInfo, limits: Limits) -> None:
+    path, mode = PurePosixPath(entry.filename), entry.external_attr >> 16
+    if path.is_absolute() or ".." in path.parts or "\\" in entry.filename or ":" in entry.filename:
+        raise BundleUnsafe("a path leaves the bundle's folder")
+    if mode and not (stat.S_ISREG(mode) or stat.S_IFMT(mode) == 0):
+        raise BundleUnsafe("the bundle holds a link or a device")
+    if entry.flag_bits & 0x1:
+        raise BundleUnsafe("the bundle is encrypted")
+    if entry.file_size > limits.ratio * max(entry.compress_size, 1):
+        raise BundleTooLarge("an entry is packed beyond the allowed ratio", limit_ratio=limits.ratio)
 
 
-def _read(archive: zipfile.ZipFile, name: str, limits: Limits) -> bytes:
-    allowed = limits.inflated if name.endswith(".pt") else limits.text
-    with archive.open(name) as file:
-        content = file.read(allowed + 1)  # the directory's size may lie
-    if len(content) > allowed:
-        raise BundleTooLarge(f"{PurePosixPath(name).name} has more than {allowed} bytes")
-    return content
+def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """Read one entry, believing its stated length only as an upper bound."""
+    pieces, left = [], entry.file_size
+    with archive.open(entry) as source:
+        while piece := source.read(min(CHUNK, left + 1)):
+            left -= len(piece)
+            if left < 0:
+                raise BundleUnsafe("an entry is longer than it says")
+            pieces.append(piece)
+    return b"".join(pieces)
 
 
-def _json(content: bytes, name: str) -> dict[str, Any]:
-    try:
-        found = json.loads(content)
-    except (ValueError, RecursionError):
-        raise BundleNotValid(f"{name} is not JSON") from None
-    if not isinstance(found, dict):
-        raise BundleNotValid(f"{name} is not an object")
-    return found
-
-
-def _weights(content: bytes) -> dict[str, Tensor]:
-    try:
-        found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError, AttributeError, TypeError):
-        raise BundleNotSafe("the weights hold something other than tensors") from None
-    if isinstance(found, dict) and isinstance(found.get("model"), dict):
-        found = found["model"]  # as MONAI's CheckpointSaver writes it
-    if not isinstance(found, dict) or not all(isinstance(t, Tensor) for t in found.values()):
-        raise BundleNotValid("the weights are no state dict")
-    if any(t.is_floating_point() and not bool(torch.isfinite(t).all()) for t in found.values()):
-        raise BundleNotValid("the weights hold values that are not finite")
-    return found
-
-
-def _pack(weights: Mapping[str, Tensor]) -> bytes:
-    out = io.BytesIO()
-    halved = {name: t.detach().cpu().half() if t.is_floating_point() else t.cpu() for name, t in weights.items()}
-    torch.save(halved, out)
-    return out.getvalue()
-
-
-def _dump(content: Mapping[str, Any]) -> bytes:
-    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+def _below_root(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Strip the bundle's folder; a ZIP of the bare content is taken too."""
+    if "configs/metadata.json" in files:
+        return files
+    roots = {path.split("/", 1)[0] for path in files if "/" in path}
+    kept = {path.split("/", 1)[1]: data for path, data in files.items() if "/" in path}
+    if len(roots) != 1 or "configs/metadata.json" not in kept:
+        raise BundleBroken("the bundle is not one folder with configs/metadata.json")
+    return kept

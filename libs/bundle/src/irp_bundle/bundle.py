@@ -1,88 +1,206 @@
-"""A model as it travels: one bundle = one pipeline = one digest."""
+"""One bundle = one pipeline = one digest. In: ZIP bytes. Out: networks and how to use them. It never runs their code."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from torch import Tensor, nn
+import torch
+from irp_kernel import CANONICAL, LabelTable, sha256_of
+from torch import Tensor
 
-from irp_bundle.errors import BundleNotValid, WeightsDoNotFit
-from irp_bundle.network import build_network
+from irp_bundle.archive import DEFAULT_LIMITS, Limits, pack, unpack
+from irp_bundle.errors import BundleBroken, BundleTooLarge, ChannelsNotKnown
+from irp_bundle.layout import complete_config, complete_metadata
+from irp_bundle.networks import DEFINITION, Stage, build_network, out_channels
+from irp_bundle.spec import PipelineSpec
+from irp_bundle.weights import StateDict, load_weights, save_weights
 
-Stage = Literal["locate", "segment"]
-Weights = Mapping[str, Tensor]
-_DEFINITION: Mapping[str, str] = {"segment": "network_def", "locate": "locate_def"}
+METADATA, CONFIG = "configs/metadata.json", "configs/inference.json"
+CARD, LICENCE = "docs/README.md", "docs/license.txt"
+WEIGHTS = {"model": "models/model.pt", "locate": "models/locate.pt"}
+BACKGROUND = "background"
+LOCATE_CHANNELS = 2  # background, left ventricle
+
+# Names that other bundles use for the same structures.
+ALIASES: Mapping[str, str] = {
+    "lv_pool": "lv_blood_pool",
+    "lv_cavity": "lv_blood_pool",
+    "left_ventricle_pool": "lv_blood_pool",
+    "left_ventricular_pool": "lv_blood_pool",
+    "myocardium": "lv_myocardium",
+    "left_ventricular_myocardium": "lv_myocardium",
+    "rv_pool": "rv_blood_pool",
+    "rv_cavity": "rv_blood_pool",
+    "right_ventricle_pool": "rv_blood_pool",
+    "right_ventricular_pool": "rv_blood_pool",
+}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Bundle:
-    """A MONAI bundle with the two-stage pipeline.
+    """A model as it travels.
 
     Attributes:
-        name: folder name inside the archive.
         digest: SHA-256 of the archive.
         metadata: configs/metadata.json.
-        config: configs/inference.json: `network_def`, `locate_def` (absent = one stage), `irp_pipeline`.
-        segment: state dict of models/model.pt, float16 at rest.
-        locate: state dict of models/locate.pt, or None.
+        config: configs/inference.json, as plain JSON; `$` expressions in it are text.
+        weights: "model" (stage 2) and, unless the bundle has one stage only, "locate" (stage 1); float16.
         card: docs/README.md.
         licence: docs/license.txt.
+        spec: `irp_pipeline`, checked.
+        channels: structure per output channel of stage 2; channel 0 is "background" only if the bundle says so.
     """
 
-    name: str
     digest: str
-    metadata: Mapping[str, Any]
-    config: Mapping[str, Any]
-    segment: Weights
-    locate: Weights | None
+    metadata: dict[str, Any]
+    config: dict[str, Any]
+    weights: dict[str, StateDict]
     card: str
     licence: str
+    spec: PipelineSpec
+    channels: tuple[str, ...]
 
     @property
     def structures(self) -> tuple[str, ...]:
-        """Names of the output channels 1, 2, ...: by name, never by position in any other list.
-
-        Raises:
-            BundleNotValid: `channel_def` does not number them from background on.
-        """
-        try:
-            channels = self.metadata["network_data_format"]["outputs"]["pred"]["channel_def"]
-            names = [str(channels[str(number)]) for number in range(len(channels))]
-        except (KeyError, TypeError):
-            raise BundleNotValid("metadata.json does not number its output channels") from None
-        if not names or names[0].lower() != "background" or len(set(names)) != len(names):
-            raise BundleNotValid("channel 0 must be background, and each name stands there once")
-        return tuple(names[1:])
+        """Canonical names, in the order of their channels."""
+        return tuple(name for name in self.channels if name != BACKGROUND)
 
     @property
-    def pipeline(self) -> Mapping[str, Any]:
-        """`irp_pipeline` of configs/inference.json."""
-        found = self.config.get("irp_pipeline", {})
-        if not isinstance(found, Mapping):
-            raise BundleNotValid("irp_pipeline is not an object")
-        return found
+    def table(self) -> LabelTable:
+        """The canonical label table of what the bundle segments."""
+        return LabelTable.canonical(self.structures)
 
     @property
-    def parameters(self) -> int:
-        """Numbers in both networks."""
-        return sum(t.numel() for weights in (self.segment, self.locate or {}) for t in weights.values())
+    def stages(self) -> tuple[Stage, ...]:
+        """("locate", "segment"), or ("segment",) for a bundle that looks at the whole slice."""
+        return ("locate", "segment") if "locate" in self.weights else ("segment",)
 
-    def build(self, stage: Stage) -> nn.Module:
-        """A network with its weights as float32, ready to answer.
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the weights in float32, as they lie in memory."""
+        return sum(4 * tensor.numel() for state in self.weights.values() for tensor in state.values())
+
+    def build(self, stage: Stage) -> torch.nn.Module:
+        """The network of a stage with its weights: float32, eval, on the CPU.
 
         Raises:
-            NetworkNotOffered: not in the allow-list.
-            WeightsDoNotFit: names or shapes differ.
+            BundleBroken: the weights do not fit the definition.
         """
-        definition = self.config.get(_DEFINITION[stage])
-        weights = self.segment if stage == "segment" else self.locate
-        if not isinstance(definition, Mapping) or weights is None:
-            raise BundleNotValid(f"the bundle has no {stage} network")
-        network = build_network(definition)
+        network = build_network(self.config.get(DEFINITION[stage]))
+        state = self.weights["model" if stage == "segment" else stage]
         try:
-            network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
-        except RuntimeError:
-            raise WeightsDoNotFit(f"models of the stage {stage}") from None
-        return network.eval()
+            network.load_state_dict({name: _float32(tensor) for name, tensor in state.items()})
+        except RuntimeError as cause:
+            raise BundleBroken("the weights do not fit the network's definition", stage=stage) from cause
+        return network.float().eval()
+
+
+def read_bundle(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Bundle:
+    """ZIP bytes -> Bundle, wholly checked: both networks can be built and fit their weights.
+
+    Raises:
+        BundleBroken, BundleUnsafe, BundleTooLarge, NetworkNotAllowed, PipelineNotValid, ChannelsNotKnown.
+    """
+    files = unpack(data, limits)
+    metadata, config = _json(files, METADATA, limits), _json(files, CONFIG, limits)
+    if WEIGHTS["model"] not in files:
+        raise BundleBroken("models/model.pt is missing")
+    weights = {role: load_weights(files[path], limits) for role, path in WEIGHTS.items() if path in files}
+    bundle = Bundle(
+        digest=sha256_of(data),
+        metadata=metadata,
+        config=config,
+        weights=weights,
+        card=_text(files, CARD, limits),
+        licence=_text(files, LICENCE, limits),
+        spec=PipelineSpec.from_json(config.get("irp_pipeline", {})),
+        channels=_channels(metadata, config),
+    )
+    for stage in bundle.stages:
+        bundle.build(stage)
+    return bundle
+
+
+def write_bundle(
+    name: str,
+    segment_state: Mapping[str, Tensor],
+    locate_state: Mapping[str, Tensor] | None,
+    config: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+    card: str,
+    licence: str,
+) -> bytes:
+    """Networks -> ZIP bytes; the same content gives the same bytes. What it writes, `read_bundle` reads.
+
+    Args:
+        name: the bundle's folder.
+        segment_state: weights of stage 2; stored as float16.
+        locate_state: weights of stage 1, or None.
+        config: `network_def`, `locate_def`, `irp_pipeline`; what MONAI's own tools need is added.
+        metadata: at least `structures` (list of canonical names in channel order) or MONAI's `network_data_format`;
+            everything else (dataset digest, recipe, figures, seed...) is kept as it is.
+        card: docs/README.md: data, recipe, figures, limits.
+        licence: docs/license.txt.
+
+    Raises:
+        As `read_bundle`.
+    """
+    documents = {METADATA: complete_metadata(name, metadata, config), CONFIG: complete_config(config, metadata)}
+    files = {path: _dump(document) for path, document in documents.items()}
+    files |= {CARD: card.encode(), LICENCE: licence.encode(), WEIGHTS["model"]: save_weights(segment_state)}
+    if locate_state is not None:
+        files[WEIGHTS["locate"]] = save_weights(locate_state)
+    data = pack(name, files)
+    read_bundle(data)
+    return data
+
+
+def _dump(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, indent=2, sort_keys=True, allow_nan=False).encode() + b"\n"
+
+
+def _text(files: Mapping[str, bytes], path: str, limits: Limits) -> str:
+    data = files.get(path, b"")
+    if len(data) > limits.text_bytes:
+        raise BundleTooLarge(limit_bytes=limits.text_bytes)
+    return data.decode("utf-8", errors="replace")
+
+
+def _json(files: Mapping[str, bytes], path: str, limits: Limits) -> dict[str, Any]:
+    try:
+        document = json.loads(_text(files, path, limits))
+    except (ValueError, RecursionError) as cause:
+        raise BundleBroken(f"{path} is missing or not JSON") from cause
+    if not isinstance(document, dict):
+        raise BundleBroken(f"{path} is not an object")
+    return document
+
+
+def _channels(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Structure per channel, from MONAI's `channel_def`, by name."""
+    try:
+        definition = metadata["network_data_format"]["outputs"]["pred"]["channel_def"]
+        named = {int(channel): _canonical(str(text)) for channel, text in definition.items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as cause:
+        raise ChannelsNotKnown("configs/metadata.json has no channel_def for `pred`") from cause
+    count = out_channels(config.get("network_def") or {})
+    foreign = set(named.values()) - {BACKGROUND, *CANONICAL.values()}
+    if foreign or sorted(named) != list(range(count)) or len(set(named.values())) != count:
+        raise ChannelsNotKnown(f"known are {BACKGROUND}, {', '.join(CANONICAL.values())}", channels=count)
+    if named.get(0) != BACKGROUND or count < 2:
+        raise ChannelsNotKnown("channel 0 is the background, and there is at least one structure")
+    if config.get("locate_def") is not None and out_channels(config["locate_def"]) != LOCATE_CHANNELS:
+        raise ChannelsNotKnown("stage 1 answers two channels: background and left ventricle")
+    return tuple(named[channel] for channel in range(count))
+
+
+def _canonical(text: str) -> str:
+    word = "_".join(text.strip().lower().replace("-", " ").split())
+    return ALIASES.get(word, word)
+
+
+def _float32(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor

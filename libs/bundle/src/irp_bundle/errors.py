@@ -1,49 +1,50 @@
-"""What can be wrong with a model bundle or with what is given to it."""
+"""What can be wrong with a bundle. Numbers and names of the format only; nothing of the bundle's own text."""
 
 from __future__ import annotations
 
-from irp_kernel.errors import InvalidArgument
+from irp_kernel.errors import InvalidArgument, TooLarge
 
 
-class BundleNotValid(InvalidArgument):
-    """The model bundle is not valid.
+class BundleBroken(InvalidArgument):
+    """The model bundle cannot be read.
 
-    Send a MONAI bundle as ZIP: `<name>/configs/metadata.json`, `configs/inference.json`, `models/model.pt`.
+    Send a ZIP in the MONAI bundle layout: `<Name>/configs/metadata.json`, `<Name>/configs/inference.json` with
+    `network_def`, and `<Name>/models/model.pt` holding a plain state dictionary.
     """
 
 
-class BundleNotSafe(InvalidArgument):
-    """The model bundle holds something that is never read.
+class BundleUnsafe(InvalidArgument):
+    """The model bundle holds something that could do harm.
 
-    Links, paths that leave the bundle, pickled objects other than tensors and expressions are refused.
+    Paths stay inside the bundle's folder, links are not taken, weights are plain tensors
+    (`torch.save(net.state_dict())`), and expressions beginning with `$` are never evaluated.
     """
 
 
-class BundleTooLarge(InvalidArgument):
-    """The model bundle is larger than the limit.
+class BundleTooLarge(TooLarge):
+    """The model bundle, or what it unpacks to, is larger than the limit.
 
-    Store weights as float16, or ask the operator to raise the limit.
-    """
-
-    http_status = 413
-
-
-class NetworkNotOffered(InvalidArgument):
-    """The bundle's network is not one that is built here.
-
-    Use one of the networks that the detail lists; nothing from a bundle is executed.
+    Send a smaller bundle, or raise the limit that the detail names.
     """
 
 
-class WeightsDoNotFit(InvalidArgument):
-    """The weights do not fit the network that the bundle declares.
+class NetworkNotAllowed(InvalidArgument):
+    """The bundle asks for a network class that is not on the list.
 
-    Export the bundle again from the network that was trained.
+    Use one of MONAI's 2D networks that the message lists, with one input channel and plain numbers as arguments.
     """
 
 
-class ImageNotUsable(InvalidArgument):
-    """The image holds no finite numbers, or the asked slices are not in it.
+class PipelineNotValid(InvalidArgument):
+    """The bundle's `irp_pipeline` is not valid.
 
-    Ask for slices and frames of the volume's shape; NaN and infinity are not images.
+    The message names the key; libs/bundle/README.md lists all keys with their defaults.
+    """
+
+
+class ChannelsNotKnown(InvalidArgument):
+    """The bundle's channels do not name structures that are known here.
+
+    `network_data_format.outputs.pred.channel_def` in configs/metadata.json maps each channel to `background` or to a
+    canonical structure; channels are matched by name, never by position.
     """

@@ -1,109 +1,67 @@
-"""The two-stage pipeline, declared by the bundle and run here: locate, crop, segment, tidy, back onto the image's grid.
+"""Two networks, one answer: locate the left ventricle in the whole slice, segment inside its window, put it back.
 
-The window comes from the volume alone, never from which slices were asked for: one slice now and the whole series
-later give the same labels.
+In: a volume and an engine (anything that answers logits). Out: a mask on the volume's own grid and what happened.
+Where the heart is depends on the volume alone, never on which slices were asked: one slice asked alone gives the
+same labels as in its series.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from irp_kernel import LabelTable, Mask, Volume
+from irp_kernel import Mask, Volume
+from irp_kernel.errors import InvalidArgument
+from irp_kernel.mask import VALUE_OF
 from numpy.typing import NDArray
+from torch import Tensor
 
-from irp_bundle.box import Found, agree
-from irp_bundle.bundle import Bundle, Stage
-from irp_bundle.errors import BundleNotValid, ImageNotUsable
-from irp_bundle.post import tidy
-from irp_bundle.window import Window, cut, normalise, paste, whole
+from irp_bundle.boxes import Box, Located, agree, box_of, box_to_image, whole
+from irp_bundle.bundle import BACKGROUND, Bundle
+from irp_bundle.networks import Stage
+from irp_bundle.post import post_process
+from irp_bundle.prepare import as_images, prepare_locate, prepare_segment
+from irp_bundle.sampling import paste, whole_windows
 
-Engine = Callable[[Stage, NDArray[np.float32]], NDArray[np.float32]]  # (N, 1, H, W) -> logits (N, C, H, W)
-BATCH = 16  # slices per pass: more is no faster on two cores
-Progress = Callable[[float], None]
+Engine = Callable[[Stage, NDArray[np.float32]], NDArray[np.float32]]
+"""(stage, batch (N, 1, size, size)) -> logits (N, channels, size, size), both float32."""
+
+
+class NoSuchSlice(InvalidArgument):
+    """The request names a slice or a frame that the image does not have.
+
+    Slices and frames count from 0; the detail says how many there are.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Declared:
-    """`irp_pipeline` of a bundle.
+class PipelineReport:
+    """What happened on the way.
 
     Attributes:
-        locate_size: pixels of the whole slice's grid.
-        locate_frames: frames on which the ventricle is looked for.
-        segment_size: pixels of the window's grid.
-        margin: side of the window over side of the box.
-        tidy: whether labels are tidied.
+        located: windows and outcome per slice.
+        slices: those that were segmented.
+        frames: those that were segmented.
+        timings_ms: per stage: locate, segment, post.
     """
 
-    locate_size: int = 128
-    locate_frames: int = 3
-    segment_size: int = 128
-    margin: float = 1.6
-    tidy: bool = True
-
-    @classmethod
-    def of(cls, bundle: Bundle) -> Declared:
-        """Read it; unknown keys are refused, for they would be silently ignored."""
-        found = dict(bundle.pipeline)
-        known = {field.name: type(field.default) for field in fields(cls)}
-        if set(found) - set(known):
-            raise BundleNotValid(f"irp_pipeline knows {', '.join(known)}")
-        try:
-            read: dict[str, Any] = {name: known[name](value) for name, value in found.items()}
-            declared = cls(**read)
-        except (TypeError, ValueError):
-            raise BundleNotValid("irp_pipeline holds a value of another kind") from None
-        sizes = (declared.locate_size, declared.segment_size)
-        if not (all(16 <= size <= 1024 for size in sizes) and 1 <= declared.margin <= 8 and declared.locate_frames > 0):
-            raise BundleNotValid("irp_pipeline: sizes are 16 to 1024 pixels, the margin 1 to 8")
-        return declared
-
-
-@dataclass(slots=True)
-class Report:
-    """How an answer came to be: stage -> milliseconds, and what the stages found."""
-
+    located: Located
+    slices: tuple[int, ...]
+    frames: tuple[int, ...]
     timings_ms: dict[str, float] = field(default_factory=dict)
-    parameters: dict[str, str] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time a stage."""
-        began = time.perf_counter()
-        yield
-        self.timings_ms[name] = self.timings_ms.get(name, 0.0) + (time.perf_counter() - began) * 1000
 
 
 class Pipeline:
-    """One bundle's pipeline on one engine."""
+    """A bundle in use. Holds no state between calls."""
 
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
-        self._engine = engine
-        self.declared = Declared.of(bundle)
-        self.structures = bundle.structures
-        self._two_stages = bundle.locate is not None
-        self.table = LabelTable.canonical(self.structures)
-        self._values = np.array([0, *self.table.values], dtype=np.uint8)
-
-    def locate(self, volume: Volume) -> Found:
-        """The square around the left ventricle; depends on the volume alone.
-
-        Raises:
-            ImageNotUsable: not finite.
-        """
-        _require_finite(volume.array)
-        _, slices, rows, columns = volume.array.shape
-        if not self._two_stages:
-            return Found(whole(rows, columns), slices)
-        frames = np.unique(np.linspace(0, volume.frames, self.declared.locate_frames, endpoint=False).astype(int))
-        images = torch.from_numpy(volume.array[frames].astype(np.float32).reshape(-1, rows, columns))
-        seen = self._pass("locate", cut(images, whole(rows, columns), self.declared.locate_size))
-        return agree(seen.argmax(1).numpy() > 0 if seen.shape[1] > 1 else seen[:, 0].numpy() > 0, rows, columns)
+        self.bundle, self.spec = bundle, bundle.spec
+        self.engine = engine
+        values = [0 if name == BACKGROUND else VALUE_OF[name] for name in bundle.channels]
+        self._value_of_channel = np.asarray(values, dtype=np.uint8)
 
     def run(
         self,
@@ -111,99 +69,111 @@ class Pipeline:
         *,
         frames: Sequence[int] | None = None,
         slices: Sequence[int] | None = None,
-        found: Found | None = None,
-        progress: Progress | None = None,
-    ) -> tuple[Mask, Report]:
-        """Segment frames and slices of a volume.
+        located: Located | None = None,
+    ) -> tuple[Mask, PipelineReport]:
+        """Segment some or all slices and frames.
 
         Args:
-            volume: the image.
-            frames: time points; None or empty = all.
-            slices: slice indices; None or empty = all.
-            found: the answer of `locate` for this volume, if it is known already.
-            progress: is told the fraction done.
+            volume: (time, slice, row, column).
+            frames: None or empty = all.
+            slices: None or empty = all.
+            located: stage 1's verdict on this volume, if it is known already.
 
         Returns:
-            A mask on the volume's grid, annotated where asked, and how it came to be.
+            Mask on the volume's grid (only what was asked for is annotated), and the report.
 
         Raises:
-            ImageNotUsable: not finite, or indices outside.
+            NoSuchSlice: a number is out of range.
+            ImageNotFinite: the image holds NaN or infinity.
         """
-        times, places = _asked(frames, volume.frames), _asked(slices, volume.geometry.shape[0])
-        report = Report()
-        with report.stage("locate"):
-            found = found or self.locate(volume)
-        window = Window(row=found.window.row, column=found.window.column, side=found.window.side * self._margin)
-        report.parameters = _describe(found)
-        labels = np.zeros(volume.geometry.array_shape, dtype=np.uint8)
-        wanted = [(t, s) for t in times for s in places]
-        for at in range(0, len(wanted), BATCH):
-            part = wanted[at : at + BATCH]
-            self._segment(volume, part, window, labels, report)
-            if progress:
-                progress((at + len(part)) / len(wanted))
-        annotated = np.zeros((*labels.shape[:2], len(self.structures)), dtype=np.bool_)
-        annotated[np.ix_(times, places)] = True
-        return Mask(geometry=volume.geometry, labels=labels, table=self.table, annotated=annotated), report
+        wanted_frames = _wanted(frames, volume.geometry.frames)
+        wanted_slices = _wanted(slices, volume.geometry.shape[0])
+        began = time.perf_counter()
+        located = self.locate(volume) if located is None else located
+        found = time.perf_counter()
+        labels = self._segment(volume, located, wanted_frames, wanted_slices)
+        segmented = time.perf_counter()
+        mask = self._mask(volume, labels, wanted_frames, wanted_slices)
+        done = time.perf_counter()
+        timings = {"locate": found - began, "segment": segmented - found, "post": done - segmented}
+        return mask, PipelineReport(
+            located=located,
+            slices=wanted_slices,
+            frames=wanted_frames,
+            timings_ms={stage: round(1e3 * seconds, 3) for stage, seconds in timings.items()},
+        )
 
-    @property
-    def _margin(self) -> float:
-        return self.declared.margin if self._two_stages else 1.0
+    def locate(self, volume: Volume) -> Located:
+        """Stage 1: where the left ventricle is, in every slice; a function of the volume alone.
+
+        Raises:
+            ImageNotFinite: the image holds NaN or infinity.
+        """
+        frames, slices, rows, columns = volume.array.shape
+        if "locate" not in self.bundle.stages:
+            return whole(slices, (rows, columns))
+        spec = self.spec.locate
+        keys = key_frames(frames, spec.frames)
+        images = as_images(volume.array[list(keys)].reshape(-1, rows, columns))
+        boxes = self._look(images, whole_windows(images))
+        if spec.look_again:
+            boxes = self._look_again(images, boxes)
+        found = [(number % slices, box) for number, box in enumerate(boxes) if box is not None]
+        return agree(found, slices, (rows, columns), margin=spec.margin, fallback=spec.fallback)
+
+    def _look(self, images: Tensor, windows: Tensor) -> list[Box | None]:
+        """One look at windows of the images: boxes in the images' pixels."""
+        spec = self.spec.locate
+        logits = self.engine("locate", prepare_locate(images, spec, windows).numpy())
+        needed = np.log(spec.threshold / (1 - spec.threshold))
+        regions = logits[:, 1] - logits[:, 0] > needed
+        found = [box_of(region, spec.min_pixels) for region in regions]
+        return [b and box_to_image(b, w, spec.size) for b, w in zip(found, windows.double().numpy(), strict=True)]
+
+    def _look_again(self, images: Tensor, boxes: list[Box | None]) -> list[Box | None]:
+        """Look closer: all windows of one size, set by the series, so that the field of view plays no part."""
+        sizes = [box.size for box in boxes if box is not None]
+        if not sizes:
+            return boxes
+        side = float(np.percentile(sizes, 75)) * self.spec.locate.look_again
+        seen = [number for number, box in enumerate(boxes) if box is not None]
+        windows = torch.tensor([[b.row, b.column, side] for b in boxes if b is not None])
+        closer = self._look(images[seen], windows)
+        again = dict(zip(seen, closer, strict=True))
+        return [again.get(number) for number in range(len(boxes))]
 
     def _segment(
-        self, volume: Volume, part: list[tuple[int, int]], window: Window, labels: NDArray[np.uint8], report: Report
-    ) -> None:
-        times, places = zip(*part, strict=True)
-        rows, columns = volume.geometry.shape[1:]
-        with report.stage("segment"):
-            images = torch.from_numpy(volume.array[times, places].astype(np.float32))
-            _require_finite(images.numpy())
-            logits = self._pass("segment", cut(images, window, self.declared.segment_size))
-        with report.stage("post"):
-            pasted, patch = paste(logits, window, rows, columns)
-            drawn = pasted.argmax(1).numpy().astype(np.uint8)
-            if self.declared.tidy:
-                drawn = tidy(drawn, self.structures)
-            labels[times, places, patch.top : patch.bottom, patch.left : patch.right] = self._values[drawn]
+        self, volume: Volume, located: Located, frames: tuple[int, ...], slices: tuple[int, ...]
+    ) -> NDArray[np.uint8]:
+        """Stage 2: canonical labels (frames x slices, rows, columns)."""
+        shape = (volume.geometry.shape[1], volume.geometry.shape[2])
+        images = as_images(volume.array[np.ix_(frames, slices)].reshape(-1, *shape))
+        windows = torch.from_numpy(np.tile(located.windows[list(slices)], (len(frames), 1))).float()
+        logits = self.engine("segment", prepare_segment(images, windows, self.spec.segment).numpy())
+        channels = paste(torch.from_numpy(logits), windows, shape).numpy()
+        return self._value_of_channel[channels]
 
-    def _pass(self, stage: Stage, images: torch.Tensor) -> torch.Tensor:
-        ready = normalise(images)[:, None].numpy()
-        parts = [self._engine(stage, ready[at : at + BATCH]) for at in range(0, len(ready), BATCH)]
-        return torch.from_numpy(np.concatenate(parts))
-
-
-def torch_engine(bundle: Bundle, device: str = "cpu") -> Engine:
-    """Both networks of a bundle on torch."""
-    stages: tuple[Stage, ...] = ("locate", "segment") if bundle.locate is not None else ("segment",)
-    networks = {stage: bundle.build(stage).to(device) for stage in stages}
-
-    def run(stage: Stage, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            answer = networks[stage](torch.from_numpy(images).to(device))
-        return np.asarray(answer.float().cpu().numpy(), dtype=np.float32)
-
-    return run
+    def _mask(
+        self, volume: Volume, labels: NDArray[np.uint8], frames: tuple[int, ...], slices: tuple[int, ...]
+    ) -> Mask:
+        tidy = post_process(labels, self.spec.post).reshape(len(frames), len(slices), *volume.geometry.shape[1:])
+        table = self.bundle.table
+        full = np.zeros(volume.geometry.array_shape, dtype=np.uint8)
+        annotated = np.zeros((volume.geometry.frames, volume.geometry.shape[0], len(table.labels)), dtype=np.bool_)
+        full[np.ix_(frames, slices)] = tidy
+        annotated[np.ix_(frames, slices)] = True
+        return Mask(geometry=volume.geometry, labels=full, table=table, annotated=annotated)
 
 
-def _asked(indices: Sequence[int] | None, count: int) -> list[int]:
-    if not indices:
-        return list(range(count))
-    if min(indices) < 0 or max(indices) >= count:
-        raise ImageNotUsable(f"indices are 0 to {count - 1}")
-    return sorted(set(indices))
+def key_frames(frames: int, wanted: int) -> tuple[int, ...]:
+    """Frames spread evenly over the cycle, beginning with the first: 20 frames, 2 wanted -> (0, 10)."""
+    count = min(frames, wanted)
+    return tuple(number * frames // count for number in range(count))
 
 
-def _require_finite(array: NDArray[Any]) -> None:
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ImageNotUsable("the image holds values that are not finite")
-
-
-def _describe(found: Found) -> dict[str, str]:
-    window = found.window
-    return {
-        "locate.slices": str(found.slices),
-        "locate.row": f"{window.row:.1f}",
-        "locate.column": f"{window.column:.1f}",
-        "locate.side": f"{window.side:.1f}",
-        "locate.fallback": "" if found.slices else "centre",
-    }
+def _wanted(numbers: Sequence[int] | None, count: int) -> tuple[int, ...]:
+    if not numbers:
+        return tuple(range(count))
+    if min(numbers) < 0 or max(numbers) >= count:
+        raise NoSuchSlice(there_are=count)
+    return tuple(sorted(set(numbers)))

@@ -1,38 +1,62 @@
-"""After the nets: one ring, one pool, no holes; per slice."""
+"""What anatomy knows and a network may forget, slice by slice."""
 
 from __future__ import annotations
 
 import numpy as np
+from irp_kernel.mask import LV_BLOOD_POOL, LV_MYOCARDIUM, NO_REFLOW, RV_BLOOD_POOL, SCAR
 from numpy.typing import NDArray
 from scipy import ndimage
 
-VENTRICLE = ("lv_blood_pool", "lv_myocardium", "scar", "no_reflow")
+from irp_bundle.spec import PostSpec
+
+LEFT = (LV_BLOOD_POOL, LV_MYOCARDIUM, SCAR, NO_REFLOW)
+NEIGHBOURS = ndimage.generate_binary_structure(2, 2)  # diagonal neighbours touch: a thin wall is one piece
 
 
-def tidy(labels: NDArray[np.uint8], structures: tuple[str, ...]) -> NDArray[np.uint8]:
-    """Keep the largest ventricle and the largest of every other structure; fill holes of the pool.
-
-    Args:
-        labels: (N, row, column); 1 + place of the structure among `structures`.
-        structures: names of the channels.
-    """
-    together = [place for place, name in enumerate(structures, 1) if name in VENTRICLE]
-    groups = [together] if together else []
-    groups += [[place] for place in range(1, len(structures) + 1) if place not in together]
-    pool = structures.index("lv_blood_pool") + 1 if "lv_blood_pool" in structures else 0
-    cleaned = labels.copy()
-    for image in cleaned:
-        for group in groups:
-            _keep_largest(image, group)
-        if pool:
-            holes = ndimage.binary_fill_holes(image == pool) & (image == 0)
-            image[holes] = pool
-    return cleaned
+def post_process(labels: NDArray[np.uint8], spec: PostSpec) -> NDArray[np.uint8]:
+    """Canonical labels (N, row, column) -> the same, tidied."""
+    tidy = labels.copy()
+    for image in tidy:
+        if image.any():
+            _tidy(image, spec)
+    return tidy
 
 
-def _keep_largest(image: NDArray[np.uint8], group: list[int]) -> None:
-    member = np.isin(image, group)
-    pieces, count = ndimage.label(member)
+def _tidy(image: NDArray[np.uint8], spec: PostSpec) -> None:
+    rows, columns = ndimage.find_objects((image > 0).astype(np.uint8))[0]
+    part = image[rows, columns]
+    if spec.largest_component:
+        _keep_largest(part, np.isin(part, LEFT))
+        _keep_largest(part, part == RV_BLOOD_POOL)
+    if spec.fill_holes:
+        _fill(part)
+    if spec.one_ring:
+        _close_ring(part)
+
+
+def _keep_largest(image: NDArray[np.uint8], region: NDArray[np.bool_]) -> None:
+    pieces, count = ndimage.label(region, NEIGHBOURS)
     if count > 1:
-        largest = np.bincount(pieces.ravel())[1:].argmax() + 1
-        image[member & (pieces != largest)] = 0
+        largest = int(np.bincount(pieces.ravel())[1:].argmax()) + 1
+        image[region & (pieces != largest)] = 0
+
+
+def _fill(image: NDArray[np.uint8]) -> None:
+    """Holes in the cavity become cavity; holes in the ventricle become the nearest label of it."""
+    cavity = image == LV_BLOOD_POOL
+    image[ndimage.binary_fill_holes(cavity) & (image == 0)] = LV_BLOOD_POOL
+    ventricle = np.isin(image, LEFT)
+    holes = ndimage.binary_fill_holes(ventricle) & ~ventricle & (image == 0)
+    if holes.any():
+        nearest = ndimage.distance_transform_edt(~ventricle, return_distances=False, return_indices=True)
+        image[holes] = image[tuple(axis[holes] for axis in nearest)]
+
+
+def _close_ring(image: NDArray[np.uint8]) -> None:
+    """Where the cavity touches the background, one pixel of myocardium closes the wall, if there is a wall at all."""
+    cavity, wall = image == LV_BLOOD_POOL, np.isin(image, LEFT[1:])
+    if not wall.any() or not cavity.any():
+        return
+    around = ndimage.binary_dilation(cavity, NEIGHBOURS) & (image == 0)
+    touching = ndimage.binary_dilation(wall, NEIGHBOURS, iterations=3)
+    image[around & touching] = LV_MYOCARDIUM

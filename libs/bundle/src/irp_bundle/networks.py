@@ -1,0 +1,87 @@
+"""Networks by name from a list: a configuration chooses, it never imports."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import torch
+from monai.networks import nets
+
+from irp_bundle.archive import DEFAULT_LIMITS, Limits
+from irp_bundle.errors import BundleBroken, BundleTooLarge, NetworkNotAllowed
+
+Stage = Literal["locate", "segment"]
+DEFINITION: Mapping[str, str] = {"segment": "network_def", "locate": "locate_def"}
+
+ALLOWED: Mapping[str, Callable[..., torch.nn.Module]] = {
+    "UNet": nets.UNet,
+    "BasicUNet": nets.BasicUNet,
+    "DynUNet": nets.DynUNet,
+    "AttentionUnet": nets.AttentionUnet,
+    "SegResNet": nets.SegResNet,
+}
+MAX_DEPTH, MAX_ITEMS, MAX_WIDTH = 4, 16, 4096
+
+
+def build_network(definition: object, limits: Limits = DEFAULT_LIMITS) -> torch.nn.Module:
+    """A network with fresh weights from `{"_target_": "UNet", ...}`.
+
+    Raises:
+        NetworkNotAllowed: another class, an argument that is no plain value, three dimensions, more inputs than one.
+        BundleTooLarge: more parameters than allowed.
+        BundleBroken: the class does not take these arguments.
+    """
+    make, arguments = _checked(definition)
+    try:
+        with torch.device("meta"):
+            planned = sum(parameter.numel() for parameter in make(**arguments).parameters())
+    except Exception as cause:
+        raise BundleBroken("the network's arguments do not fit its class") from cause
+    if planned > limits.parameters:
+        raise BundleTooLarge("the network has too many parameters", limit_parameters=limits.parameters)
+    return make(**arguments)
+
+
+def out_channels(definition: Mapping[str, Any]) -> int:
+    """Number of channels that a checked definition answers."""
+    return int(definition.get("out_channels", 0))
+
+
+def _checked(definition: object) -> tuple[Callable[..., torch.nn.Module], dict[str, Any]]:
+    if not isinstance(definition, Mapping):
+        raise BundleBroken("the network's definition is missing")
+    name = str(definition.get("_target_", "")).removeprefix("monai.networks.nets.")
+    if name not in ALLOWED:
+        raise NetworkNotAllowed(f"allowed are {', '.join(ALLOWED)}")
+    arguments = {str(key): value for key, value in definition.items() if key not in {"_target_", "_disabled_"}}
+    known = inspect.signature(ALLOWED[name]).parameters
+    if set(arguments) - set(known):
+        raise NetworkNotAllowed(f"arguments of {name} are {', '.join(known)}")
+    for value in arguments.values():
+        _check_plain(value, 0)
+    if arguments.get("spatial_dims") != 2 or arguments.get("in_channels") != 1:
+        raise NetworkNotAllowed("networks here have spatial_dims 2 and in_channels 1")
+    return ALLOWED[name], arguments
+
+
+def _check_plain(value: object, depth: int) -> None:
+    if isinstance(value, str):
+        plain = len(value) <= 64 and not value.startswith(("$", "@", "%", "_"))
+    elif isinstance(value, Mapping):
+        plain = depth < MAX_DEPTH and len(value) <= MAX_ITEMS and "_target_" not in value
+        for inner in value.values():
+            _check_plain(inner, depth + 1)
+    elif isinstance(value, list):
+        plain = depth < MAX_DEPTH and len(value) <= MAX_ITEMS
+        for inner in value:
+            _check_plain(inner, depth + 1)
+    else:
+        plain = value is None or (isinstance(value, (int, float)) and abs(value) <= MAX_WIDTH)
+    if not plain:
+        raise NetworkNotAllowed("arguments are plain numbers and words")
+
+
+logging.getLogger("monai").setLevel(logging.WARNING)

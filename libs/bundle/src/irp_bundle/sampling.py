@@ -1,0 +1,99 @@
+"""Squares cut out of slices, and answers put back: the one resampling that training and inference share.
+
+A window is (row, column, side): its centre, in pixels (a pixel's centre is a whole number), and the length of its
+side in pixels. Windows travel as float tensors (N, 3). Spacing plays no part: a window says the scale.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+PASTE_CHUNK = 16  # slices whose answers are resampled at once: bounds the memory
+MAX_OVERSAMPLING = 8  # source pixels averaged per crop pixel and side
+
+
+def whole_windows(images: Tensor) -> Tensor:
+    """The square that holds the whole slice, for each of images (N, 1, rows, columns) -> (N, 3)."""
+    rows, columns = images.shape[-2:]
+    window = torch.tensor([(rows - 1) / 2, (columns - 1) / 2, float(max(rows, columns))])
+    return window.expand(images.shape[0], 3).clone()
+
+
+def sample(images: Tensor, windows: Tensor, size: int, turn: Tensor | None = None) -> Tensor:
+    """Cut windows out of images, on a grid of size x size pixels; bilinear, averaged where it shrinks.
+
+    Args:
+        images: float32 (N, 1, rows, columns).
+        windows: (N, 3).
+        size: pixels per side of the answer.
+        turn: (N, 2, 2) or None: takes offsets (row, column) in the crop to offsets in the image; rotations,
+            flips and stretchings for augmentation.
+
+    Returns:
+        float32 (N, 1, size, size); the slice's own minimum is 0, and so is what lies outside.
+    """
+    shifted = images - images.amin(dim=(2, 3), keepdim=True)
+    finer = min(MAX_OVERSAMPLING, max(1, math.ceil(float(windows[:, 2].max()) / size - 0.3)))
+    grid = _grid(windows, images.shape, size * finer, turn)
+    crops = functional.grid_sample(shifted, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return functional.avg_pool2d(crops, finer) if finer > 1 else crops
+
+
+def sample_labels(labels: Tensor, windows: Tensor, size: int, turn: Tensor | None = None) -> Tensor:
+    """Cut windows out of label images (N, rows, columns), nearest neighbour -> int64 (N, size, size)."""
+    grid = _grid(windows, (labels.shape[0], 1, *labels.shape[1:]), size, turn)
+    crops = functional.grid_sample(
+        labels[:, None].float(), grid, mode="nearest", padding_mode="zeros", align_corners=False
+    )
+    return crops[:, 0].round().long()
+
+
+def paste(logits: Tensor, windows: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Answers on the crops' grid -> labels on the images' own grid.
+
+    Args:
+        logits: (N, channels, size, size).
+        windows: (N, 3), from which the crops were cut.
+        shape: (rows, columns) of the images.
+
+    Returns:
+        uint8 (N, rows, columns): the strongest channel; 0 outside the window.
+    """
+    labels = torch.zeros((logits.shape[0], *shape), dtype=torch.uint8)
+    for begin in range(0, logits.shape[0], PASTE_CHUNK):
+        part = slice(begin, begin + PASTE_CHUNK)
+        _paste(logits[part], windows[part], labels[part])
+    return labels
+
+
+def _paste(logits: Tensor, windows: Tensor, labels: Tensor) -> None:
+    rows, columns = labels.shape[1:]
+    reach = int(math.ceil(float(windows[:, 2].max()))) + 1
+    first = torch.floor(windows[:, :2] - windows[:, 2:] / 2 + 0.5).long()
+    steps = torch.arange(reach)
+    at_row = 2 * (first[:, :1] + steps - windows[:, :1]) / windows[:, 2:]
+    at_column = 2 * (first[:, 1:] + steps - windows[:, 1:2]) / windows[:, 2:]
+    grid = torch.stack([at_column[:, None, :].expand(-1, reach, -1), at_row[:, :, None].expand(-1, -1, reach)], dim=-1)
+    finer = functional.grid_sample(logits, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    inside = (at_row.abs() <= 1)[:, :, None] & (at_column.abs() <= 1)[:, None, :]
+    strongest = (finer.argmax(dim=1) * inside).to(torch.uint8)
+    for number in range(labels.shape[0]):
+        top, left = int(first[number, 0]), int(first[number, 1])
+        r0, r1, c0, c1 = max(top, 0), min(top + reach, rows), max(left, 0), min(left + reach, columns)
+        if r1 > r0 and c1 > c0:
+            labels[number, r0:r1, c0:c1] = strongest[number, r0 - top : r1 - top, c0 - left : c1 - left]
+
+
+def _grid(windows: Tensor, shape: tuple[int, ...] | torch.Size, size: int, turn: Tensor | None) -> Tensor:
+    """Where each crop pixel lies in the image, in grid_sample's (column, row) from -1 to 1."""
+    rows, columns = shape[-2:]
+    steps = (torch.arange(size) + 0.5) / size - 0.5
+    offsets = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), dim=-1)[None] * windows[:, None, None, 2:]
+    if turn is not None:
+        offsets = torch.einsum("nij,nhwj->nhwi", turn.to(offsets.dtype), offsets)
+    at = offsets + windows[:, None, None, :2]
+    return torch.stack([(2 * at[..., 1] + 1) / columns - 1, (2 * at[..., 0] + 1) / rows - 1], dim=-1).float()

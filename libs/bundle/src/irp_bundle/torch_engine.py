@@ -1,0 +1,37 @@
+"""The plain engine: PyTorch, on the CPU or a GPU. The truth that every other engine is compared with."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from irp_bundle.bundle import Bundle
+from irp_bundle.networks import Stage
+
+BATCH = 16  # slices per forward pass
+
+
+class TorchEngine:
+    """Answers logits in float32.
+
+    Attributes:
+        name: "torch".
+        device: "cpu", "cuda", "cuda:0"...
+    """
+
+    name = "torch"
+
+    def __init__(self, bundle: Bundle, device: str = "cpu", batch: int = BATCH) -> None:
+        self.device, self._batch = device, batch
+        self._networks = {stage: bundle.build(stage).to(device) for stage in bundle.stages}
+
+    def __call__(self, stage: Stage, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, 1, size, size) -> logits (N, channels, size, size)."""
+        network = self._networks[stage]
+        answers = []
+        with torch.inference_mode():
+            for begin in range(0, len(batch), self._batch):
+                part = torch.from_numpy(np.ascontiguousarray(batch[begin : begin + self._batch])).to(self.device)
+                answers.append(network(part).float().cpu())
+        return torch.cat(answers).numpy()
