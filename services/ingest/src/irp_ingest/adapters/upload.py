@@ -62,6 +62,7 @@ class TakeUpload:
     async def __call__(self, pieces: Pieces, project: ProjectAt, order: Order, quiet_s: float) -> list[Outcome]:
         """One outcome per file, in order. What a cut stream had not ended leaves nothing."""
         work: list[asyncio.Task[Outcome]] = []
+        files: list[File] = []
         gate = asyncio.Semaphore(self._in_flight)
 
         async def finish(file: File) -> Outcome:
@@ -75,12 +76,16 @@ class TakeUpload:
 
         try:
             async for file in self._files(pieces):
+                files.append(file)
                 await gate.acquire()
                 work.append(asyncio.create_task(finish(file)))
             return await asyncio.gather(*work)
         finally:
             for task in work:
                 task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+            for file in files:  # a task that was cancelled before it began has closed nothing
+                await file.close()
 
     async def _files(self, pieces: Pieces) -> AsyncIterator[File]:
         file: File | None = None
