@@ -11,6 +11,7 @@ from irp_deid import ProjectSecret
 from irp_kernel.errors import DataLoss, FailedPrecondition
 from sqlalchemy import select
 
+from irp_ingest.adapters.again import again_if_aborted
 from irp_ingest.adapters.db import SECRET
 
 NONCE_BYTES, SECRET_BYTES = 12, 32
@@ -52,6 +53,7 @@ class ProjectSecrets:
             self._open[project] = await self._secret(project)
         return ProjectSecret(self._open[project]).site_key(site).key
 
+    @again_if_aborted
     async def _secret(self, project: str) -> bytes:
         fresh, nonce = os.urandom(SECRET_BYTES), os.urandom(NONCE_BYTES)
         row = {"project": project, "wrapped": nonce + self._cipher.encrypt(nonce, fresh, project.encode())}
