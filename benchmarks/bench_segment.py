@@ -1,4 +1,4 @@
-"""One slice through HTTP beside the raw forward pass, in one run: what does everything around the nets cost?
+"""One slice through HTTP beside the raw forward pass, in one run: the price of everything around the nets.
 
 Starts a house of its own on free ports, uploads a real short-axis cine, asks for slice after slice, and prints the
 medians, the 95th percentiles and their ratio; JSON goes to out/bench/segment.json. Also: resident memory of each room.

@@ -225,5 +225,7 @@ def test_a_chunked_upload_is_never_told_to_try_again_by_itself(
     whole = admin.post(f"{web}/studies", **form)
     is_problem(whole, 503)
     assert int(whole.headers["retry-after"]) >= 1
+    large = admin.post(f"{web}/studies", **a_form(*([bytes(1 << 20)] * 20)))
+    is_problem(large, 503)  # not a broken line: the body was read to its end
     chunked = admin.post(f"{web}/studies", content=iter([form["content"]]), headers=form["headers"])
     assert "Send the whole upload again" in is_problem(chunked, 409, "UPLOAD_NOT_FINISHED")["advice"]

@@ -47,6 +47,19 @@ def test_a_declared_reader_reads(kind: FactKind, room: str) -> None:
     assert re.search(rf"\.on\(\s*(\w+\.)?{kind.message.DESCRIPTOR.name}\b", sources)
 
 
+@pytest.mark.parametrize("kind", [k for k in FACTS if k.broadcast], ids=lambda kind: kind.message.DESCRIPTOR.name)
+def test_a_broadcast_is_heard_by_somebody(kind: FactKind) -> None:
+    from irp_gateway.adapters.events import HEARD
+
+    sources = "".join(p.read_text() for p in SERVICES.glob("*/src/**/main.py"))
+    assert kind.message in HEARD or re.search(rf"\.hear\(\s*(\w+\.)?{kind.message.DESCRIPTOR.name}\b", sources)
+
+
+@pytest.mark.parametrize("kind", FACTS, ids=lambda kind: kind.message.DESCRIPTOR.name)
+def test_no_fact_is_told_to_nobody(kind: FactKind) -> None:
+    assert kind.readers or kind.broadcast
+
+
 def test_subjects_and_durables_are_derived_as_the_map_says() -> None:
     from irp.ingest.v1.events_pb2 import SeriesStored
 

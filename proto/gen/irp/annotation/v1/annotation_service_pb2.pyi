@@ -32,6 +32,7 @@ class CreateSegmentationRequest(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     ANNOTATED_FIELD_NUMBER: _builtins.int
     CERTAINTY_FIELD_NUMBER: _builtins.int
+    BASED_ON_FIELD_NUMBER: _builtins.int
     series_uid: _builtins.str
     media_type: _builtins.str
     """"application/x-nifti", "application/x-nrrd", "application/dicom" (SEG) or "application/json" (contours)."""
@@ -47,6 +48,8 @@ class CreateSegmentationRequest(_message.Message):
     """
     certainty: _builtins.int
     """1 to 3 (Likert); 0 = not said."""
+    based_on: _builtins.int
+    """The version that was edited: refused if people stored a newer one meanwhile; 0 = not checked."""
     @_builtins.property
     def project(self) -> _types_pb2.ProjectRef: ...
     def __init__(
@@ -61,10 +64,11 @@ class CreateSegmentationRequest(_message.Message):
         actor: _builtins.str = ...,
         annotated: _builtins.str = ...,
         certainty: _builtins.int = ...,
+        based_on: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "annotated", b"annotated", "body", b"body", "certainty", b"certainty", "label_table", b"label_table", "media_type", b"media_type", "project", b"project", "series_uid", b"series_uid", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "annotated", b"annotated", "based_on", b"based_on", "body", b"body", "certainty", b"certainty", "label_table", b"label_table", "media_type", b"media_type", "project", b"project", "series_uid", b"series_uid", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -103,11 +107,14 @@ class Segmentation(_message.Message):
     MASK_FIELD_NUMBER: _builtins.int
     STRUCTURES_FIELD_NUMBER: _builtins.int
     PROVENANCE_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     series_uid: _builtins.str
     version: _builtins.int
     state: _builtins.str
     """"proposed", "draft", "submitted", "accepted" or "rejected"."""
+    revision: _builtins.int
+    """Counts changes of state."""
     @_builtins.property
     def mask(self) -> _types_pb2.ObjectRef: ...
     @_builtins.property
@@ -124,10 +131,11 @@ class Segmentation(_message.Message):
         mask: _types_pb2.ObjectRef | None = ...,
         structures: _abc.Iterable[Global___StructureSummary] | None = ...,
         provenance: _types_pb2.Provenance | None = ...,
+        revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["mask", b"mask", "provenance", b"provenance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "mask", b"mask", "provenance", b"provenance", "series_uid", b"series_uid", "state", b"state", "structures", b"structures", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "mask", b"mask", "provenance", b"provenance", "revision", b"revision", "series_uid", b"series_uid", "state", b"state", "structures", b"structures", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -171,10 +179,13 @@ class ReviewRequest(_message.Message):
     SEGMENTATION_ID_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
     segmentation_id: _builtins.str
     state: _builtins.str
     """"submitted", "accepted" or "rejected"."""
     actor: _builtins.str
+    revision: _builtins.int
+    """The revision that was looked at: refused if it changed meanwhile; 0 = not checked."""
     @_builtins.property
     def project(self) -> _types_pb2.ProjectRef: ...
     def __init__(
@@ -184,10 +195,11 @@ class ReviewRequest(_message.Message):
         segmentation_id: _builtins.str = ...,
         state: _builtins.str = ...,
         actor: _builtins.str = ...,
+        revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "project", b"project", "segmentation_id", b"segmentation_id", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "project", b"project", "revision", b"revision", "segmentation_id", b"segmentation_id", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -364,3 +376,148 @@ class EncodeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EncodeResponse: _TypeAlias = EncodeResponse  # noqa: Y015
+
+@_typing.final
+class InterpolateContoursRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    SERIES_UID_FIELD_NUMBER: _builtins.int
+    CONTOURS_FIELD_NUMBER: _builtins.int
+    series_uid: _builtins.str
+    contours: _builtins.bytes
+    """Contours JSON."""
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef: ...
+    def __init__(
+        self,
+        *,
+        project: _types_pb2.ProjectRef | None = ...,
+        series_uid: _builtins.str = ...,
+        contours: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contours", b"contours", "project", b"project", "series_uid", b"series_uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InterpolateContoursRequest: _TypeAlias = InterpolateContoursRequest  # noqa: Y015
+
+@_typing.final
+class InterpolateContoursResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTOURS_FIELD_NUMBER: _builtins.int
+    contours: _builtins.bytes
+    """Contours JSON: the new ones only."""
+    def __init__(
+        self,
+        *,
+        contours: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contours", b"contours"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InterpolateContoursResponse: _TypeAlias = InterpolateContoursResponse  # noqa: Y015
+
+@_typing.final
+class SnapContoursRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    SERIES_UID_FIELD_NUMBER: _builtins.int
+    CONTOURS_FIELD_NUMBER: _builtins.int
+    REACH_MM_FIELD_NUMBER: _builtins.int
+    series_uid: _builtins.str
+    contours: _builtins.bytes
+    """Contours JSON."""
+    reach_mm: _builtins.float
+    """How far a point may move, mm; 0 = 4 mm."""
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef: ...
+    def __init__(
+        self,
+        *,
+        project: _types_pb2.ProjectRef | None = ...,
+        series_uid: _builtins.str = ...,
+        contours: _builtins.bytes = ...,
+        reach_mm: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contours", b"contours", "project", b"project", "reach_mm", b"reach_mm", "series_uid", b"series_uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SnapContoursRequest: _TypeAlias = SnapContoursRequest  # noqa: Y015
+
+@_typing.final
+class SnapContoursResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTOURS_FIELD_NUMBER: _builtins.int
+    contours: _builtins.bytes
+    """Contours JSON."""
+    def __init__(
+        self,
+        *,
+        contours: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contours", b"contours"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SnapContoursResponse: _TypeAlias = SnapContoursResponse  # noqa: Y015
+
+@_typing.final
+class RasterizeContoursRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    SERIES_UID_FIELD_NUMBER: _builtins.int
+    CONTOURS_FIELD_NUMBER: _builtins.int
+    series_uid: _builtins.str
+    contours: _builtins.bytes
+    """Contours JSON."""
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef: ...
+    def __init__(
+        self,
+        *,
+        project: _types_pb2.ProjectRef | None = ...,
+        series_uid: _builtins.str = ...,
+        contours: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contours", b"contours", "project", b"project", "series_uid", b"series_uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RasterizeContoursRequest: _TypeAlias = RasterizeContoursRequest  # noqa: Y015
+
+@_typing.final
+class RasterizeContoursResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MASK_FIELD_NUMBER: _builtins.int
+    mask: _builtins.bytes
+    """NRRD mask on the series' grid."""
+    def __init__(
+        self,
+        *,
+        mask: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mask", b"mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RasterizeContoursResponse: _TypeAlias = RasterizeContoursResponse  # noqa: Y015

@@ -1,0 +1,1 @@
+"""Doors of annotation: rows, facts, RPCs."""

@@ -1,0 +1,1 @@
+"""Nouns and rules of annotation: versions, states, contours, formats. Pure."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from fastapi import Request
 from irp_kernel.errors import TooLarge, UnsupportedMediaType
+from starlette.requests import ClientDisconnect
 
 from irp_gateway.domain.errors import BodyNotReadable
 from irp_gateway.domain.multipart import PartBegins, PartData, PartEnds, Splitter, boundary_of, parameters_of
 
 MAX_FIELD_BYTES = 1 << 20  # of a form's field that is not its file
+DRAIN_BYTES, DRAIN_S = 256 << 20, 10.0  # of a refused body, read and thrown away
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,17 @@ async def read_body(request: Request, limit: int) -> bytes:
         TooLarge: it is larger than the limit.
     """
     return b"".join([piece async for piece in bounded(request, limit)])
+
+
+async def drain(request: Request) -> None:
+    """Read on and throw away: most clients look at the answer only when they have sent everything."""
+    size = 0
+    with contextlib.suppress(TimeoutError, ClientDisconnect, RuntimeError):
+        async with asyncio.timeout(DRAIN_S):
+            async for piece in request.stream():
+                size += len(piece)
+                if size > DRAIN_BYTES:
+                    return
 
 
 async def read_form(request: Request, *, file: str, limit: int) -> dict[str, Field]:

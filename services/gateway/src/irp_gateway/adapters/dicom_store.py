@@ -11,6 +11,7 @@ from irp.ingest.v1 import ingest_service_pb2 as pb
 from irp_kernel.errors import Code, IrpError, TooLarge, UnsupportedMediaType
 from starlette.requests import ClientDisconnect
 
+from irp_gateway.adapters.bodies import drain
 from irp_gateway.adapters.door import Door, made
 from irp_gateway.adapters.visitor import Inside, UidInPath, Uploader
 from irp_gateway.domain.errors import ClientLeft, MultipartBroken, UploadNotFinished
@@ -73,6 +74,7 @@ async def _store(request: Request, here: Inside, study: str, site: str, accept: 
     try:
         answer = await here.ask("ingest", "StoreInstances", _messages(upload, pieces), timeout_s=STOW_TIMEOUT_S)
     except IrpError as error:
+        await drain(request)
         if error.code in AGAIN and "content-length" not in request.headers:
             raise UploadNotFinished(error.message) from None
         raise

@@ -1,0 +1,105 @@
+"""What you learn here: the gateway's rows keep their promises on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from irp_chassis.db import Database
+from irp_gateway.adapters.audit_rows import AuditRows
+from irp_gateway.adapters.db import AUDIT, METADATA
+from irp_gateway.adapters.project_rows import ProjectRows
+from irp_gateway.adapters.token_rows import TokenRows
+from irp_gateway.app.ports import Project, Token
+from irp_gateway.domain.errors import LastOwner, MemberUnknown, ProjectExists, RevisionChanged, TokenUnknown
+from irp_gateway.domain.roles import Identity, Member
+from irp_kernel import ObjectRef
+from sqlalchemy import MetaData, select
+from sqlalchemy.exc import DBAPIError
+
+REF = ObjectRef(bucket="irp-gateway", key="k", sha256="0" * 64, size=2, media_type="application/json")
+
+
+@pytest.fixture
+def metadata() -> MetaData:
+    return METADATA
+
+
+def a_project(name: str = "hearts", revision: int = 1) -> Project:
+    return Project(id=name, title="T", revision=revision, configuration=REF, created_at="2026-01-01T00:00:00+00:00")
+
+
+async def test_a_project_is_added_once_announced_and_revised_by_one_of_two(either_database: Database) -> None:
+    rows = ProjectRows(either_database)
+    await rows.add(a_project(), "reader")
+    with pytest.raises(ProjectExists):
+        await rows.add(a_project(), "thief")
+    assert await rows.member("hearts", "thief") is None
+    revised = a_project(revision=2)
+    answers = await asyncio.gather(*(rows.revise(revised, 1) for _ in range(4)), return_exceptions=True)
+    assert sorted(type(answer).__name__ for answer in answers)[-1] in {"RevisionChanged", "NoneType"}
+    assert answers.count(None) == 1
+    assert await rows.get("hearts") == revised
+    async with either_database.read() as connection:
+        facts = (await connection.execute(select(METADATA.tables["outbox"].c.subject))).scalars().all()
+    assert facts == ["irp.gateway.v1.project.configured.hearts"] * 2
+    with pytest.raises(RevisionChanged):
+        await rows.revise(replace(revised, revision=3), 1)
+    assert await rows.configurations() == [REF]
+
+
+async def test_one_sees_ones_own_projects_page_by_page(either_database: Database) -> None:
+    rows = ProjectRows(either_database)
+    for name in ("a1", "b1", "c1"):
+        await rows.add(a_project(name), "reader" if name != "b1" else "other")
+    reader, root = Identity(subject="reader"), Identity(subject="root", admin=True)
+    assert [p.id for p in await rows.of(reader, after="", limit=10)] == ["a1", "c1"]
+    assert [p.id for p in await rows.of(reader, after="a1", limit=10)] == ["c1"]
+    assert [p.id for p in await rows.of(root, after="", limit=2)] == ["a1", "b1"]
+    assert [p.id for p in await rows.of(replace(reader, project="c1"), after="", limit=2)] == ["c1"]
+    assert await rows.of(replace(reader, project="b1"), after="", limit=2) == []
+
+
+async def test_a_project_keeps_an_owner(either_database: Database) -> None:
+    rows = ProjectRows(either_database)
+    await rows.add(a_project(), "first")
+    with pytest.raises(LastOwner):
+        await rows.put_member("hearts", Member(subject="first", roles=frozenset({"viewer"})))
+    assert (await rows.members("hearts", after="", limit=9))[0].roles == {"owner"}
+    await rows.put_member("hearts", Member(subject="second", roles=frozenset({"owner", "viewer"})))
+    await rows.remove_member("hearts", "first")
+    with pytest.raises(MemberUnknown):
+        await rows.remove_member("hearts", "first")
+    with pytest.raises(LastOwner):
+        await rows.remove_member("hearts", "second")
+
+
+async def test_tokens_are_found_by_hash_and_revoked_by_id_in_their_project_only(either_database: Database) -> None:
+    rows = TokenRows(either_database)
+    identity = Identity(subject="reader", project="hearts", site="kiel")
+    token = Token(sha256="ab" * 32, identity=identity, created_at="2026", expires_at="")
+    await rows.add(token)
+    assert await rows.find("ab" * 32) == token
+    assert await rows.find("cd" * 32) is None
+    assert await rows.of("hearts", after="", limit=5) == [token]
+    assert await rows.of("lungs", after="", limit=5) == []
+    with pytest.raises(TokenUnknown):
+        await rows.revoke(token.id, "lungs")
+    await rows.revoke(token.id, None)
+    assert await rows.of(None, after="", limit=5) == []
+
+
+async def test_the_database_itself_refuses_to_change_the_audit_log(either_database: Database) -> None:
+    audit = AuditRows(either_database)
+    for number in range(3):
+        await audit.write(subject="s", project=f"p{number % 2}", action="a", target="x" * 600, status=200)
+    lines = await audit.lines(project="", after=0, limit=10)
+    assert [line.project for line in lines] == ["p0", "p1", "p0"]
+    assert len(lines[0].target) == 512
+    assert [line.id for line in await audit.lines(project="p0", after=lines[0].id, limit=10)] == [lines[2].id]
+    for statement in (AUDIT.update().values(subject="x"), AUDIT.delete()):
+        with pytest.raises(DBAPIError, match="append-only"):
+            async with either_database.transaction() as tx:
+                await tx.execute(statement)
+    assert len(await audit.lines(project="", after=0, limit=10)) == 3
