@@ -13,7 +13,14 @@ from openirp.demo.telling import Narrator
 from openirp.house import House
 from openirp.house.layout import PROCESSES
 
-pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("kills"), pytest.mark.timeout(900)]
+CINE = Path(__file__).parents[2] / "models" / "cine.zip"
+
+pytestmark = [
+    pytest.mark.flow,
+    pytest.mark.xdist_group("house"),
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(not CINE.is_file(), reason="the story needs models/cine.zip: make it with `make models`"),
+]
 
 STEPS = (
     story.create_project,

@@ -1,4 +1,4 @@
-"""What you learn here: a worker killed by SIGKILL costs at most one checkpoint interval, and the weights do not notice."""
+"""What you learn here: a worker killed by SIGKILL costs at most one checkpoint interval; the weights do not notice."""
 
 from __future__ import annotations
 

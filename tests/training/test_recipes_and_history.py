@@ -9,7 +9,7 @@ from irp_training.domain.recipe import FINE_TUNING, FROM_SCRATCH, read_frozen, r
 from irp_training.domain.registry import Promotion, champion, earlier_champion
 
 
-def read(text: str, *, fine_tuning: bool = True):  # noqa: ANN201
+def read(text: str, *, fine_tuning: bool = True):
     return read_recipe(text, fine_tuning=fine_tuning, structures=VALUE_OF)
 
 

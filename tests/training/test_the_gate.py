@@ -13,7 +13,7 @@ def scores(*pairs: tuple[float, float]) -> dict[str, dict[str, float]]:
     return {f"case-{n}": dict(zip(BOTH, pair, strict=True)) for n, pair in enumerate(pairs)}
 
 
-def judged(candidate: dict, champion: dict | None):  # noqa: ANN201
+def judged(candidate: dict, champion: dict | None):
     return judge(candidate, champion, margin=0.01, dataset="d", structures=BOTH)
 
 

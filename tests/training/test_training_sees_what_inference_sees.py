@@ -39,7 +39,7 @@ def test_augmentation_depends_on_its_generator_alone() -> None:
 
 
 def test_channels_follow_names_and_scar_lies_in_the_myocardium() -> None:
-    volume, mask = a_heart(4)
+    _volume, mask = a_heart(4)
     table = LabelTable.canonical(["lv_blood_pool", "lv_myocardium", "scar"])
     labels = np.where(mask.labels == 3, 0, mask.labels)
     labels[mask.labels == 2] = np.where(np.arange((mask.labels == 2).sum()) % 2, 2, 4)

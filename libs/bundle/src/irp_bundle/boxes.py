@@ -134,12 +134,14 @@ def windows_of_truth(mask: Mask, *, margin: float) -> Located:
 def whole(slices: int, shape: tuple[int, int]) -> Located:
     """Windows that hold whole slices: a bundle with one stage."""
     window = ((shape[0] - 1) / 2, (shape[1] - 1) / 2, float(max(shape)))
-    return Located(windows=np.tile(window, (slices, 1)), outcomes=("whole",) * slices, box=0.0)
+    outcome: Outcome = "whole"
+    return Located(windows=np.tile(window, (slices, 1)), outcomes=(outcome,) * slices, box=0.0)
 
 
 def _centred(slices: int, shape: tuple[int, int]) -> Located:
     window = ((shape[0] - 1) / 2, (shape[1] - 1) / 2, CENTRE_SIDE * min(shape))
-    return Located(windows=np.tile(window, (slices, 1)), outcomes=("centre",) * slices, box=0.0)
+    outcome: Outcome = "centre"
+    return Located(windows=np.tile(window, (slices, 1)), outcomes=(outcome,) * slices, box=0.0)
 
 
 def _per_slice(boxes: Iterable[tuple[int, Box]]) -> dict[int, Box]:

@@ -1,4 +1,4 @@
-"""One bundle = one pipeline = one digest. In: ZIP bytes. Out: networks and how to use them. It never runs their code."""
+"""One bundle = one pipeline = one digest. In: ZIP bytes. Out: networks and their use. Never runs their code."""
 
 from __future__ import annotations
 

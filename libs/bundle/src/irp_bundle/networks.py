@@ -8,7 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import torch
-from monai.networks import nets
+from monai.networks.nets.attentionunet import AttentionUnet
+from monai.networks.nets.basic_unet import BasicUNet
+from monai.networks.nets.dynunet import DynUNet
+from monai.networks.nets.segresnet import SegResNet
+from monai.networks.nets.unet import UNet
 
 from irp_bundle.archive import DEFAULT_LIMITS, Limits
 from irp_bundle.errors import BundleBroken, BundleTooLarge, NetworkNotAllowed
@@ -17,11 +21,11 @@ Stage = Literal["locate", "segment"]
 DEFINITION: Mapping[str, str] = {"segment": "network_def", "locate": "locate_def"}
 
 ALLOWED: Mapping[str, Callable[..., torch.nn.Module]] = {
-    "UNet": nets.UNet,
-    "BasicUNet": nets.BasicUNet,
-    "DynUNet": nets.DynUNet,
-    "AttentionUnet": nets.AttentionUnet,
-    "SegResNet": nets.SegResNet,
+    "UNet": UNet,
+    "BasicUNet": BasicUNet,
+    "DynUNet": DynUNet,
+    "AttentionUnet": AttentionUnet,
+    "SegResNet": SegResNet,
 }
 MAX_DEPTH, MAX_ITEMS, MAX_WIDTH = 4, 16, 4096
 

@@ -151,7 +151,7 @@ class Pipeline:
         windows = torch.from_numpy(np.tile(located.windows[list(slices)], (len(frames), 1))).float()
         logits = self.engine("segment", prepare_segment(images, windows, self.spec.segment).numpy())
         channels = paste(torch.from_numpy(logits), windows, shape).numpy()
-        return self._value_of_channel[channels]
+        return np.asarray(self._value_of_channel[channels], dtype=np.uint8)
 
     def _mask(
         self, volume: Volume, labels: NDArray[np.uint8], frames: tuple[int, ...], slices: tuple[int, ...]

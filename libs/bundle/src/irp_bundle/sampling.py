@@ -72,7 +72,7 @@ def paste(logits: Tensor, windows: Tensor, shape: tuple[int, int]) -> Tensor:
 
 def _paste(logits: Tensor, windows: Tensor, labels: Tensor) -> None:
     rows, columns = labels.shape[1:]
-    reach = int(math.ceil(float(windows[:, 2].max()))) + 1
+    reach = math.ceil(float(windows[:, 2].max())) + 1
     first = torch.floor(windows[:, :2] - windows[:, 2:] / 2 + 0.5).long()
     steps = torch.arange(reach)
     at_row = 2 * (first[:, :1] + steps - windows[:, :1]) / windows[:, 2:]

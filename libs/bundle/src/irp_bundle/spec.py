@@ -44,7 +44,7 @@ class LocateSpec:
         normalise: intensities.
         threshold: probability from which a pixel counts as left ventricle.
         min_pixels: least area of the found region on the grid; smaller is not found.
-        look_again: side of the second look in box sizes, which makes the box independent of the field of view; 0 = one look.
+        look_again: side of the second look in box sizes, so that the field of view plays no part; 0 = one look.
         frames: key frames, evenly spread over the cycle, on which a cine is located.
         margin: side of the crop in box sizes.
         fallback: where a slice's own box is missing or far off: the line through its neighbours' boxes, or the centre.

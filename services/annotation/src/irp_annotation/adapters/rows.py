@@ -14,7 +14,7 @@ from irp_annotation.domain.segmentation import Segmentation, StructureSummary
 from irp_annotation.domain.series import Series
 from irp_annotation.domain.structures import Structure, Structures
 
-Row = Mapping[str, Any]
+Row = Mapping[Any, Any]
 
 
 def series_to_row(series: Series) -> dict[str, Any]:

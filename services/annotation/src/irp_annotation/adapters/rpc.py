@@ -84,9 +84,7 @@ class AnnotationServicer(pb_grpc.AnnotationServiceServicer):
         """See the proto."""
         project, _ = _enter(request.project)
         exported = await self._export(project.id, request.segmentation_id, request.media_type)
-        return pb.ExportResponse(
-            body=exported.body, media_type=exported.media_type, file_name=exported.file_name
-        )
+        return pb.ExportResponse(body=exported.body, media_type=exported.media_type, file_name=exported.file_name)
 
     async def Encode(self, request: pb.EncodeRequest, _context: Any) -> pb.EncodeResponse:  # noqa: N802
         """See the proto."""

@@ -108,9 +108,7 @@ def segmentation_to_proto(segmentation: Segmentation) -> pb.Segmentation:
     )
 
 
-def mask_accepted(
-    segmentation: Segmentation, project: ProjectRevision, passport: bytes, number: int
-) -> MaskAccepted:
+def mask_accepted(segmentation: Segmentation, project: ProjectRevision, passport: bytes, number: int) -> MaskAccepted:
     """The fact of an acceptance.
 
     Args:

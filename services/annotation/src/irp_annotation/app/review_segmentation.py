@@ -15,7 +15,9 @@ class ReviewSegmentation:
     def __init__(self, catalogue: Catalogue, clock: Clock) -> None:
         self._catalogue, self._clock = catalogue, clock
 
-    async def __call__(self, project: ProjectRevision, id: str, state: State, actor: str, revision: int = 0) -> Segmentation:
+    async def __call__(
+        self, project: ProjectRevision, id: str, state: State, actor: str, revision: int = 0
+    ) -> Segmentation:
         """The segmentation in its new state; asking twice is asking once.
 
         Args:
@@ -40,7 +42,9 @@ class ReviewSegmentation:
             raise NewerVersionExists("somebody reviewed it meanwhile", revision=present.revision)
         if state is State.ACCEPTED:
             await self._require_newest_volume(present)
-        return await self._catalogue.move(present, state, project, actor=actor, at=self._clock().isoformat(timespec="seconds"))
+        return await self._catalogue.move(
+            present, state, project, actor=actor, at=self._clock().isoformat(timespec="seconds")
+        )
 
     async def _require_newest_volume(self, present: Segmentation) -> None:
         series = await self._catalogue.series(present.project, present.series_uid)

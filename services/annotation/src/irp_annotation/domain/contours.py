@@ -129,7 +129,10 @@ def _contour(entry: Mapping[str, object], geometry: Geometry) -> Contour:
     if "points_mm" in entry:
         points, slice_ = _from_mm(_points(entry["points_mm"], 3), entry.get("slice"), geometry)
     else:
-        points, slice_ = _points(entry.get("points_px", entry.get("points")), 2), _index(entry["slice"], geometry.shape[0])
+        points, slice_ = (
+            _points(entry.get("points_px", entry.get("points")), 2),
+            _index(entry["slice"], geometry.shape[0]),
+        )
     low, high = points.min(axis=0), points.max(axis=0)
     size = np.array([geometry.shape[2], geometry.shape[1]])
     if (low < -0.5 - OUTSIDE_PX).any() or (high > size - 0.5 + OUTSIDE_PX).any():

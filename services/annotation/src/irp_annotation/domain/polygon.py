@@ -63,4 +63,4 @@ def trace(region: NDArray[np.bool_]) -> list[Points]:
         Closed polygons (column, row) without the repeated last point; holes are polygons of their own.
     """
     padded = np.pad(region, 1).astype(np.float64)
-    return [line[:-1, ::-1] - 1.0 for line in find_contours(padded, 0.5)]  # type: ignore[no-untyped-call]
+    return [line[:-1, ::-1] - 1.0 for line in find_contours(padded, 0.5)]
