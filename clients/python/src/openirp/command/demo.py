@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +39,8 @@ def demo(
             border_style="cyan",
         )
     )
+    # `timeout` and CI end a command with SIGTERM: the house is closed then too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     house = open_house(home)
     try:
         stand_up(house)

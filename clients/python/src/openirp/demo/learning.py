@@ -21,7 +21,9 @@ RUN_S = 420.0  # seconds that the training run may take
 
 
 def segment_live(story: Story) -> None:
-    """Step 4: one slice now, several times; and the proposals that came by themselves."""
+    """Step 4: the proposals that came by themselves; then one slice now, several times."""
+    story.tell.wait("Proposals for whole series, by automation", lambda: _proposed(story))
+    story.tell.say(f"A proposal lies ready for each of the {len(story.cases)} series.")
     case = next(case for case in story.cases if case.split == "test")
     frame, slice_ = case.judged[len(case.judged) // 2]
     milliseconds, stages = [], []
@@ -42,8 +44,6 @@ def segment_live(story: Story) -> None:
     story.tell.say(
         f"One slice on request: median {live['p50_ms']:.0f} ms through HTTP, 95 % within {live['p95_ms']:.0f} ms."
     )
-    story.tell.wait("Proposals for whole series, by automation", lambda: _proposed(story))
-    story.tell.say(f"A proposal lies ready for each of the {len(story.cases)} series.")
 
 
 def _proposed(story: Story) -> bool | None:
