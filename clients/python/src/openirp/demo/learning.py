@@ -38,7 +38,10 @@ def segment_live(story: Story) -> None:
         "first_ms": milliseconds[0],
         "p50_ms": float(np.percentile(warm, 50)),
         "p95_ms": float(np.percentile(warm, 95)),
-        "stages_ms": {name: float(np.median([one.get(name, 0.0) for one in stages[1:]])) for name in stages[-1]},
+        "stages_ms": {
+            name: float(np.median([one.get(name, 0.0) for one in stages[1:]]))
+            for name in ("load", "locate", "segment", "post")
+        },
     }
     live = story.figures["live"]
     story.tell.say(
@@ -127,7 +130,7 @@ def _training(run: dict[str, Any], gate: dict[str, Any], said: str, seconds: flo
     counts = {part: dataset.get(part) for part in ("training", "validation", "test")}
     summary = (
         f"Fine-tuned from {base['name']}@{base['version']} in {seconds:.0f} s on {counts['training']} series, "
-        f"judged by the gate on {counts['validation']} others; {counts['test']} were kept away from it. "
+        f"judged by the gate on {counts['validation']} and kept away from {counts['test']}. "
         f"The new version was {said}."
     )
     return {

@@ -12,10 +12,10 @@ import jinja2
 from openirp.report.charts import before_after, line_chart
 
 PARAMETERS = {
-    "snr": ("Signal to noise", "signal-to-noise ratio"),
-    "cnr": ("Contrast to noise", "contrast-to-noise ratio"),
-    "homogeneity": ("Homogeneity", "homogeneity"),
-    "artefact": ("Artefact measure", "artefact measure"),
+    "snr": "Signal to noise",
+    "cnr": "Contrast to noise",
+    "homogeneity": "Homogeneity",
+    "artefact": "Artefact measure",
 }
 
 
@@ -38,7 +38,7 @@ def page(figures: dict[str, Any], pictures: dict[str, Any]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("openirp.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"figure": figure, "short": short}
+    environment.filters |= {"figure": figure, "short": short, "moment": moment}
     template = environment.get_template("report.html.j2")
     return template.render(f=figures, pictures=pictures, charts=charts(figures), parameters=PARAMETERS)
 
@@ -63,7 +63,7 @@ def _quality(figures: dict[str, Any], parameter: str) -> str:
         series["label"]: [(one["slice"], one["parameters"].get(parameter)) for one in series["slices"]]
         for series in figures.get("quality", [])
     }
-    return line_chart(curves, x_label="slice, apex to base or base to apex", y_label=PARAMETERS[parameter][1])
+    return line_chart(curves, x_label="slice", y_label="")
 
 
 def _curves(figures: dict[str, Any], word: str, label: str) -> str:
@@ -91,6 +91,11 @@ def figure(value: Any, digits: int = 3) -> str:
     if value is None or value == "":
         return "–"
     return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+
+
+def moment(value: Any) -> str:
+    """A time stamp for reading: date and minute, UTC."""
+    return str(value)[:16].replace("T", " ") if value else "–"
 
 
 def short(value: Any, length: int = 12) -> str:
