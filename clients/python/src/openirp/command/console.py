@@ -14,6 +14,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -60,12 +61,22 @@ def number(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def show_run(bar: Progress, task: TaskID, run: dict[str, Any]) -> None:
+    """Draw a training run: its step, the newest point of each curve in few words, and how far it is."""
+    latest = {metric["name"]: metric["value"] for metric in run.get("metrics", [])}
+    short = {name.removeprefix("val_dice_lv_").removeprefix("segment_"): value for name, value in latest.items()}
+    shown = [f"{name.replace('_', ' ')} {value:.3f}" for name, value in sorted(short.items()) if "val_" not in name]
+    progress = run.get("progress") or {}
+    words = "  ".join([f"  {progress.get('step', '')}", *shown])
+    bar.update(task, completed=progress.get("fraction", 0.0), description=words)
+
+
 def counting() -> Progress:
     """A bar with n of m and the time that is left."""
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=18),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
@@ -79,7 +90,7 @@ def flowing() -> Progress:
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=18),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
         console=err,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from openirp.client import Irp
-from openirp.command.console import flowing, say, table
+from openirp.command.console import flowing, say, show_run, table
 from openirp.command.images import InProject
 from openirp.project import Project
 
@@ -55,12 +55,7 @@ def follow(project: Project, run_id: str) -> dict[str, Any]:
     with flowing() as bar:
         task = bar.add_task("Waiting", total=1.0)
         for run in project.watch_run(run_id):
-            progress = run.get("progress") or {}
-            latest = {m["name"]: m["value"] for m in run.get("metrics", [])}
-            words = "  ".join(f"{name} {value:.3f}" for name, value in sorted(latest.items()))
-            bar.update(
-                task, completed=progress.get("fraction", 0.0), description=f"{progress.get('step', '')}  {words}"
-            )
+            show_run(bar, task, run)
     return run
 
 
