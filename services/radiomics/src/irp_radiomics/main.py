@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from irp.annotation.v1.events_pb2 import MaskAccepted
 from irp.gateway.v1.events_pb2 import ProjectConfigured
+from irp.inference.v1.events_pb2 import MaskProposed
 from irp.ingest.v1.events_pb2 import ClinicalRecorded, SeriesStored
 from irp.radiomics.v1 import radiomics_service_pb2, radiomics_service_pb2_grpc
 from irp_chassis import Room, run_room
@@ -26,6 +27,7 @@ async def compose(room: Room[Settings]) -> None:
     )
     room.on(ProjectConfigured, facts.on_project_configured)
     room.on(SeriesStored, facts.on_series_stored)
+    room.on(MaskProposed, facts.on_mask_proposed)
     room.on(MaskAccepted, facts.on_mask_accepted)
     room.on(ClinicalRecorded, facts.on_clinical_recorded)
     room.job(EXTRACTION_JOB, ExtractionJob(ExtractFeatures(store, room.objects, WorkerExtractor())))

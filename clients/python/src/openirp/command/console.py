@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -22,7 +23,11 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-out = Console(highlight=False)
+UNBROKEN = frozenset({"series_uid", "series", "patient", "since", "when"})
+PIPE_WIDTH = 220  # characters
+
+# A pipe has no width: identifiers are not to be broken for it.
+out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 err = Console(stderr=True, highlight=False)
 
 
@@ -48,7 +53,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     """A table on standard output."""
     drawn = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
-        drawn.add_column(column, overflow="fold")
+        drawn.add_column(column, overflow="fold", no_wrap=column in UNBROKEN)
     for row in rows:
         drawn.add_row(*(Text(number(cell)) for cell in row))
     out.print(drawn)

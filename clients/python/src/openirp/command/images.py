@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -56,9 +56,17 @@ def list_(project: InProject, json: AsJson = False) -> None:
     if json:
         print_json(found)
         return
-    columns = ("series_uid", "patient", "state", "sequence_class", "shape", "version", "reason")
-    rows = [[one.get(column) or "" for column in columns] for one in found]
-    table(f"{len(rows)} series", columns, rows)
+    rows = [
+        (one["series_uid"], one["patient"], one["sequence_class"], "x".join(map(str, one["shape"])), _state(one))
+        for one in found
+    ]
+    table(f"{len(rows)} series", ("series_uid", "patient", "class", "shape", "state"), rows)
+
+
+def _state(one: dict[str, Any]) -> str:
+    if one["reason"]:
+        return f"{one['state']}: {one['reason']}"
+    return f"{one['state']}, version {one['version']}" if one["version"] > 1 else str(one["state"])
 
 
 def quality(series_uid: str, project: InProject, json: AsJson = False) -> None:

@@ -50,7 +50,13 @@ segmentations.command("put", help="Send a mask as a draft or accepted.")(correct
 def list_(series_uid: str, project: InProject) -> None:
     """Every version of every mask of a series."""
     rows = [
-        (s["version"], s["id"], s["state"], s.get("provenance", {}).get("actor"), s.get("provenance", {}).get("at"))
+        (
+            s["version"],
+            s["id"],
+            s["state"],
+            s.get("provenance", {}).get("actor"),
+            str(s.get("provenance", {}).get("at"))[:16],
+        )
         for s in Irp.from_environment().project(project).segmentations(series_uid)
     ]
     table(series_uid, ("version", "id", "state", "who", "when"), rows)

@@ -19,7 +19,7 @@ def list_() -> None:
     rows = []
     for m in Irp.from_environment().models():
         champion = "champion" if m.get("champion") else ""
-        rows.append((m["name"], m["version"], champion, m["digest"][:12], m.get("created_at"), m.get("licence")))
+        rows.append((m["name"], m["version"], champion, m["digest"][:12], str(m["created_at"])[:16], m.get("licence")))
     table("models", ("name", "version", "", "digest", "since", "licence of the weights"), rows)
 
 

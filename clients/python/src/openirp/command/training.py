@@ -41,7 +41,7 @@ def watch(project: InProject, run: str) -> None:
 @app.command("list")
 def list_(project: InProject) -> None:
     """Every run."""
-    rows = [(r["id"], r["state"], r.get("model"), r.get("created_at")) for r in _runs(project)]
+    rows = [(r["id"], r["state"], r.get("model"), str(r["created_at"])[:16]) for r in _runs(project)]
     table("runs", ("id", "state", "model", "since"), rows)
 
 

@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 from irp_chassis.tables import new_metadata
-from sqlalchemy import JSON, Boolean, Column, Float, Integer, String, Table
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Integer, String, Table
 
 METADATA = new_metadata()
 
-CASE = Table(
+SERIES = Table(  # the newest volume of each series
+    "series",
+    METADATA,
+    Column("project", String(48), primary_key=True),
+    Column("series_uid", String(64), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("volume_sha256", String(64), nullable=False),
+)
+PROPOSAL = Table(  # the newest proposed mask of each series, of any model
+    "proposal",
+    METADATA,
+    Column("project", String(48), primary_key=True),
+    Column("series_uid", String(64), primary_key=True),
+    Column("at", String(40), nullable=False),
+    Column("volume_sha256", String(64), nullable=False),
+    Column("mask", JSON, nullable=False),
+)
+CASE = Table(  # the newest accepted mask of each series
     "case",
     METADATA,
     Column("project", String(48), primary_key=True),
     Column("series_uid", String(64), primary_key=True),
-    Column("patient", String(32), nullable=False),
-    Column("version", Integer, nullable=False),
+    Column("patient", String(64), nullable=False),
+    Column("version", BigInteger, nullable=False),
     Column("volume", JSON, nullable=False),
     Column("mask", JSON, nullable=False),
     Column("extracted", Boolean, nullable=False),
-    Column("function", JSON, nullable=True),
+    Column("function", JSON(none_as_null=True), nullable=True),
+    Column("provenance", JSON(none_as_null=True), nullable=True),
 )
 FEATURE = Table(
     "feature",
@@ -33,8 +51,8 @@ CLINICAL = Table(
     "clinical",
     METADATA,
     Column("project", String(48), primary_key=True),
-    Column("patient", String(32), primary_key=True),
-    Column("version", Integer, nullable=False),
+    Column("patient", String(64), primary_key=True),
+    Column("version", BigInteger, nullable=False),
     Column("values", JSON, nullable=False),
     Column("categories", JSON, nullable=False),
 )
@@ -42,11 +60,11 @@ EXTRACTION = Table(
     "extraction",
     METADATA,
     Column("project", String(48), primary_key=True),
-    Column("id", String(64), primary_key=True),
+    Column("id", String(96), primary_key=True),
     Column("state", String(16), nullable=False),
     Column("fraction", Float, nullable=False),
     Column("eta_s", Float, nullable=False),
     Column("series", Integer, nullable=False),
     Column("rois", Integer, nullable=False),
-    Column("reason", String(64), nullable=False),
+    Column("reason", String(128), nullable=False),
 )

@@ -9,6 +9,7 @@ from typing import Any
 from irp.annotation.v1.events_pb2 import MaskAccepted
 from irp.common.v1 import types_pb2
 from irp.gateway.v1.events_pb2 import ProjectConfigured
+from irp.inference.v1.events_pb2 import MaskProposed
 from irp.ingest.v1.events_pb2 import ClinicalRecorded, SeriesStored
 from irp_chassis.db import Database, Transaction
 from irp_chassis.jobs import Job
@@ -17,7 +18,7 @@ from irp_chassis.wire import object_ref_from_proto
 from irp_chassis.workers import in_worker
 from sqlalchemy import select
 
-from irp_radiomics.adapters.db import CASE, CLINICAL, EXTRACTION
+from irp_radiomics.adapters.db import CASE, CLINICAL, EXTRACTION, FEATURE, PROPOSAL, SERIES
 from irp_radiomics.app.extract_features import ExtractFeatures
 from irp_radiomics.domain.features import Extracted, extract
 
@@ -27,9 +28,9 @@ EXTRACTION_JOB = "extraction"
 class WorkerExtractor:
     """See app.ports.Extractor."""
 
-    async def extract(self, volume: bytes, mask: bytes) -> Extracted:
+    async def extract(self, volume: bytes, mask: bytes, guide: bytes | None) -> Extracted:
         """In a worker process."""
-        return await in_worker(extract, volume, mask)
+        return await in_worker(extract, volume, mask, guide)
 
 
 class Facts:
@@ -42,13 +43,45 @@ class Facts:
         """Nothing is kept: every fact and call carries its configuration."""
 
     async def on_series_stored(self, fact: SeriesStored) -> None:
-        """A newer volume makes features of the older one stale: its mask must be accepted anew."""
-        series = fact.series
-        here = (CASE.c.project == fact.project.id) & (CASE.c.series_uid == series.series_uid)
+        """A newer volume makes what was extracted from the older one stale: its mask must be accepted anew."""
+        project, uid, volume = fact.project.id, fact.series.series_uid, fact.series.volume.sha256
+        row = {"project": project, "series_uid": uid, "version": fact.aggregate.version, "volume_sha256": volume}
+        here = (SERIES.c.project == project) & (SERIES.c.series_uid == uid)
+        case = (CASE.c.project == project) & (CASE.c.series_uid == uid)
         async with self._database.transaction() as tx:
-            known = (await tx.execute(select(CASE.c.volume).where(here))).scalar()
-            if known is not None and known["sha256"] != series.volume.sha256:
-                await tx.execute(CASE.update().where(here).values(extracted=False, function=None))
+            known = (await tx.execute(select(SERIES.c.version).where(here))).scalar()
+            if known is not None and known >= fact.aggregate.version:
+                return
+            await tx.upsert(SERIES, row, keys=("project", "series_uid"))
+            accepted = (await tx.execute(select(CASE.c.volume).where(case))).scalar()
+            if accepted is not None and accepted["sha256"] != volume:
+                await tx.execute(CASE.update().where(case).values(extracted=False, function=None, provenance=None))
+                of_case = (FEATURE.c.project == project) & (FEATURE.c.series_uid == uid)
+                await tx.execute(FEATURE.delete().where(of_case))
+
+    async def on_mask_proposed(self, fact: MaskProposed) -> None:
+        """A proposal may show the septum: a series that had only sectors is extracted again."""
+        row = {
+            "project": fact.project.id,
+            "series_uid": fact.series_uid,
+            "at": fact.provenance.at,
+            "volume_sha256": fact.volume_sha256,
+            "mask": dataclasses.asdict(object_ref_from_proto(fact.mask)),
+        }
+        here = (PROPOSAL.c.project == row["project"]) & (PROPOSAL.c.series_uid == row["series_uid"])
+        case = (CASE.c.project == row["project"]) & (CASE.c.series_uid == row["series_uid"])
+        by_itself = await self._by_itself(fact.project)
+        async with self._database.transaction() as tx:
+            known = (await tx.execute(select(PROPOSAL.c.at).where(here))).scalar()
+            if known is not None and known >= fact.provenance.at:
+                return
+            await tx.upsert(PROPOSAL, row, keys=("project", "series_uid"))
+            found = (await tx.execute(select(CASE).where(case))).first()
+            if found is None or not found.extracted or (found.provenance or {}).get("septum"):
+                return
+            await tx.execute(CASE.update().where(case).values(extracted=False))
+            if by_itself:
+                await enqueue(tx, fact.project, f"{fact.series_uid}-{found.version}-{fact.mask.sha256[:12]}")
 
     async def on_mask_accepted(self, fact: MaskAccepted) -> None:
         """Remember the case; extract where the automation says so."""
@@ -61,15 +94,17 @@ class Facts:
             "mask": dataclasses.asdict(object_ref_from_proto(fact.mask)),
             "extracted": False,
             "function": None,
+            "provenance": None,
         }
         here = (CASE.c.project == row["project"]) & (CASE.c.series_uid == row["series_uid"])
-        configuration = json.loads(await self._objects.get(object_ref_from_proto(fact.project.configuration)))
-        by_itself = ((configuration.get("automation") or {}).get("extract") or {}).get("on") == "accepted"
+        by_itself = await self._by_itself(fact.project)
         async with self._database.transaction() as tx:
             known = (await tx.execute(select(CASE.c.version).where(here))).scalar()
             if known is not None and known >= fact.aggregate.version:
                 return
             await tx.upsert(CASE, row, keys=("project", "series_uid"))
+            of_case = (FEATURE.c.project == row["project"]) & (FEATURE.c.series_uid == row["series_uid"])
+            await tx.execute(FEATURE.delete().where(of_case))  # features of the older mask are not this one's
             if by_itself:
                 await enqueue(tx, fact.project, f"{fact.series.series_uid}-{fact.aggregate.version}")
 
@@ -87,6 +122,11 @@ class Facts:
             known = (await tx.execute(select(CLINICAL.c.version).where(here))).scalar()
             if known is None or known < fact.aggregate.version:
                 await tx.upsert(CLINICAL, row, keys=("project", "patient"))
+
+    async def _by_itself(self, project: types_pb2.ProjectRef) -> bool:
+        document = json.loads(await self._objects.get(object_ref_from_proto(project.configuration)))
+        declared = (document.get("automation") or {}).get("extract") or {}
+        return bool(declared.get("on") == "accepted")
 
 
 async def enqueue(tx: Transaction, project: types_pb2.ProjectRef, id: str) -> None:

@@ -13,16 +13,18 @@ from irp.radiomics.v1 import radiomics_service_pb2_grpc as pb_grpc
 from irp_chassis.db import Database
 from irp_chassis.rpc import caller
 from irp_chassis.wire import project_ref_from_proto
-from irp_kernel.errors import UnsupportedMediaType
+from irp_chassis.workers import in_worker
+from irp_kernel.errors import InvalidArgument, UnsupportedMediaType
 
+from irp_radiomics.adapters.drawing import draw
 from irp_radiomics.adapters.events import enqueue
 from irp_radiomics.adapters.store import Store
 from irp_radiomics.domain.errors import ExtractionUnknown, NoFeaturesYet
-from irp_radiomics.domain.features import PYRADIOMICS_VERSION, SETTINGS_HASH
-from irp_radiomics.domain.heatmap import build, draw
+from irp_radiomics.domain.heatmap import build
 
 CSV, JSON, PARQUET = "text/csv", "application/json", "application/vnd.apache.parquet"
-PICTURES = {"image/png": "png", "image/svg+xml": "svg"}
+HEATMAPS = {"image/png": "png", "image/svg+xml": "svg", JSON: "json"}
+ID_LIMIT = 96
 
 
 class RadiomicsServicer(pb_grpc.RadiomicsServiceServicer):
@@ -34,6 +36,9 @@ class RadiomicsServicer(pb_grpc.RadiomicsServiceServicer):
     async def StartExtraction(self, request: pb.StartExtractionRequest, context: Any) -> pb.StartExtractionResponse:  # noqa: N802
         """Answered after its rows are committed."""
         _enter(request.project)
+        caller().require_role("owner", "annotator")
+        if not 1 <= len(request.request_id) <= ID_LIMIT:
+            raise InvalidArgument(f"an extraction's id has 1 to {ID_LIMIT} characters", field="request_id")
         async with self._database.transaction() as tx:
             await enqueue(tx, request.project, request.request_id)
         return pb.StartExtractionResponse(extraction=await self._extraction(request.project.id, request.request_id))
@@ -51,17 +56,14 @@ class RadiomicsServicer(pb_grpc.RadiomicsServiceServicer):
     async def GetHeatmap(self, request: pb.GetHeatmapRequest, context: Any) -> pb.GetHeatmapResponse:  # noqa: N802
         """The clustered heat-map; LVEF from the masks stands beside the clinical values."""
         project = _enter(request.project)
-        table, clinical = await self._table(project), await self._store.clinical(project)
-        for _, patient, function in await self._store.functions(project):
-            if function.get("lvef_percent") is not None:
-                clinical.setdefault(patient, {})["lvef (masks)"] = function["lvef_percent"]
-        known = {patient: clinical.get(patient, {}) for patient in table["patient"].unique()}
-        heatmap = await asyncio.to_thread(build, table, known, request.features or self._features)
-        if request.media_type == JSON:
-            return pb.GetHeatmapResponse(body=json.dumps(heatmap.to_dict()).encode())
-        if request.media_type not in PICTURES:
-            raise UnsupportedMediaType(f"a heat-map is one of {', '.join([*PICTURES, JSON])}")
-        return pb.GetHeatmapResponse(body=await asyncio.to_thread(draw, heatmap, PICTURES[request.media_type]))
+        if request.media_type not in HEATMAPS:
+            raise UnsupportedMediaType(f"a heat-map is one of {', '.join(HEATMAPS)}")
+        if request.features < 0:
+            raise InvalidArgument("the number of features is not negative")
+        table, (numbers, categories) = await self._table(project), await self._store.clinical(project)
+        wanted = request.features or self._features
+        body = await in_worker(_heatmap, table, numbers, categories, wanted, HEATMAPS[request.media_type])
+        return pb.GetHeatmapResponse(body=body)
 
     async def GetFunction(self, request: pb.GetFunctionRequest, context: Any) -> pb.GetFunctionResponse:  # noqa: N802
         """Volumes and ejection fraction per series."""
@@ -96,13 +98,25 @@ class RadiomicsServicer(pb_grpc.RadiomicsServiceServicer):
         rows = await self._store.table(project)
         if not rows:
             raise NoFeaturesYet
-        return pd.DataFrame(rows).assign(pyradiomics_version=PYRADIOMICS_VERSION, settings_sha256=SETTINGS_HASH)
+        return pd.DataFrame(rows)
 
 
 def _enter(message: Any) -> str:
     project = project_ref_from_proto(message)
     caller().require_project(project.id)
     return str(project.id)
+
+
+def _heatmap(
+    table: pd.DataFrame,
+    numbers: dict[str, dict[str, float]],
+    categories: dict[str, dict[str, str]],
+    wanted: int,
+    form: str,
+) -> bytes:
+    """Runs in a worker process."""
+    heatmap = build(table, numbers, categories, wanted)
+    return json.dumps(heatmap.to_dict(), allow_nan=False).encode() if form == "json" else draw(heatmap, form)
 
 
 def _file(table: pd.DataFrame, media_type: str) -> bytes:

@@ -14,9 +14,14 @@ from irp_chassis.wire import object_ref_to_proto
 from irp_kernel import ObjectRef
 from sqlalchemy import select
 
-from irp_radiomics.adapters.db import CASE, CLINICAL, EXTRACTION, FEATURE
+from irp_radiomics.adapters.db import CASE, CLINICAL, EXTRACTION, FEATURE, PROPOSAL, SERIES
 from irp_radiomics.app.ports import Case
-from irp_radiomics.domain.features import Extracted
+from irp_radiomics.domain.features import PYRADIOMICS_VERSION, SETTINGS_HASH, Extracted
+from irp_radiomics.domain.ibsi import ibsi_code
+
+SOFTWARE = "radiomics/0.1.0"
+ROWS_AT_ONCE = 2000  # rows per INSERT
+PATIENT_LVEF = "LVEF from masks (%)"
 
 
 class Store:
@@ -27,17 +32,30 @@ class Store:
 
     async def waiting(self, project: str) -> Sequence[Case]:
         """See Cases.waiting."""
-        query = select(CASE).where(CASE.c.project == project, CASE.c.extracted.is_(False)).order_by(CASE.c.series_uid)
-        return [_case(row) for row in await self._rows(query)]
+        of_series = (SERIES.c.project == CASE.c.project) & (SERIES.c.series_uid == CASE.c.series_uid)
+        proposed = (PROPOSAL.c.project == CASE.c.project) & (PROPOSAL.c.series_uid == CASE.c.series_uid)
+        columns = (CASE, SERIES.c.volume_sha256, PROPOSAL.c.mask.label("guide"), PROPOSAL.c.volume_sha256.label("seen"))
+        query = (
+            select(*columns)
+            .select_from(CASE)
+            .outerjoin(SERIES, of_series)
+            .outerjoin(PROPOSAL, proposed)
+            .where(CASE.c.project == project, CASE.c.extracted.is_(False))
+            .order_by(CASE.c.series_uid)
+        )
+        rows = await self._rows(query)
+        return [_case(row) for row in rows if row.volume_sha256 in {None, row.volume["sha256"]}]
 
     async def keep(self, case: Case, extracted: Extracted, configuration: dict[str, Any]) -> None:
         """See Cases.keep; an older mask than the accepted one keeps nothing."""
         here = (CASE.c.project == case.project) & (CASE.c.series_uid == case.series_uid)
-        function = {k: _plain(v) for k, v in dataclasses.asdict(extracted.function).items()}
+        found = {
+            "extracted": True,
+            "function": {k: _plain(v) for k, v in dataclasses.asdict(extracted.function).items()},
+            "provenance": _provenance(case, extracted),
+        }
         async with self._database.transaction() as tx:
-            done = await tx.execute(
-                CASE.update().where(here, CASE.c.version == case.version).values(extracted=True, function=function)
-            )
+            done = await tx.execute(CASE.update().where(here, CASE.c.version == case.version).values(**found))
             if not done.rowcount:
                 return
             old = (FEATURE.c.project == case.project) & (FEATURE.c.series_uid == case.series_uid)
@@ -46,8 +64,8 @@ class Store:
                 {"project": case.project, "series_uid": case.series_uid, **dataclasses.asdict(value)}
                 for value in extracted.values
             ]
-            if rows:
-                await tx.execute(FEATURE.insert(), rows)
+            for start in range(0, len(rows), ROWS_AT_ONCE):
+                await tx.execute(FEATURE.insert(), rows[start : start + ROWS_AT_ONCE])
             fact = FeaturesExtracted(series_uid=case.series_uid, features=len(rows), project=project_ref(configuration))
             fact.rois = len({row["roi"] for row in rows})
             fact.aggregate.id, fact.aggregate.version = case.series_uid, case.version
@@ -68,42 +86,28 @@ class Store:
         return rows[0] if rows else None
 
     async def table(self, project: str) -> list[dict[str, Any]]:
-        """The tidy table: one row per region and feature, in a stable order."""
+        """The tidy table: one row per region and feature, in a stable order, with what each value came from."""
         query = (
-            select(
-                FEATURE.c.project,
-                CASE.c.patient,
-                FEATURE.c.series_uid,
-                FEATURE.c.kind,
-                FEATURE.c.roi,
-                FEATURE.c.feature,
-                FEATURE.c.value,
-                CASE.c.version.label("mask_version"),
-                CASE.c.mask,
-            )
+            select(FEATURE, CASE.c.patient, CASE.c.version, CASE.c.provenance)
             .join(CASE, (CASE.c.project == FEATURE.c.project) & (CASE.c.series_uid == FEATURE.c.series_uid))
             .where(FEATURE.c.project == project)
-            .order_by(CASE.c.patient, FEATURE.c.series_uid, FEATURE.c.roi, FEATURE.c.feature)
+            .order_by(CASE.c.patient, FEATURE.c.series_uid, FEATURE.c.kind, FEATURE.c.roi, FEATURE.c.feature)
         )
-        rows = [dict(row._mapping) for row in await self._rows(query)]
-        for row in rows:
-            row["mask_sha256"] = row.pop("mask")["sha256"]
-        return rows
+        return [_tidy(row) for row in await self._rows(query)]
 
     async def functions(self, project: str) -> list[tuple[str, str, dict[str, Any]]]:
         """(series, patient, function) of every extracted case."""
-        query = select(CASE).where(CASE.c.project == project, CASE.c.extracted.is_(True)).order_by(CASE.c.series_uid)
-        return [(row.series_uid, row.patient, row.function or {}) for row in await self._rows(query)]
+        query = select(CASE).where(CASE.c.project == project, CASE.c.function.is_not(None)).order_by(CASE.c.series_uid)
+        return [(row.series_uid, row.patient, row.function) for row in await self._rows(query)]
 
-    async def clinical(self, project: str) -> dict[str, dict[str, float]]:
-        """Patient -> name -> number; categories become their rank among the project's."""
+    async def clinical(self, project: str) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, str]]]:
+        """Patient -> name -> number, with the ejection fraction from the masks; patient -> name -> word."""
         rows = await self._rows(select(CLINICAL).where(CLINICAL.c.project == project))
-        kinds = sorted({(n, v) for row in rows for n, v in row._mapping["categories"].items()})
-        rank = {pair: float(sum(1 for other in kinds if other[0] == pair[0] and other < pair)) for pair in kinds}
-        return {
-            row.patient: {**row._mapping["values"], **{n: rank[n, v] for n, v in row._mapping["categories"].items()}}
-            for row in rows
-        }
+        numbers = {row.patient: dict(row._mapping["values"]) for row in rows}
+        for _, patient, function in await self.functions(project):
+            if function.get("lvef_percent") is not None:
+                numbers.setdefault(patient, {})[PATIENT_LVEF] = function["lvef_percent"]
+        return numbers, {row.patient: dict(row.categories) for row in rows}
 
     async def references(self) -> list[ObjectRef]:
         """Objects that rows refer to."""
@@ -124,6 +128,37 @@ def project_ref(found: dict[str, Any]) -> types_pb2.ProjectRef:
     )
 
 
+def _tidy(row: Any) -> dict[str, Any]:
+    filter_name = row.feature.rsplit("_", 2)[0]
+    return {
+        "project": row.project,
+        "patient": row.patient,
+        "series_uid": row.series_uid,
+        "mask_version": row.version,
+        "roi_kind": row.kind,
+        "roi": row.roi,
+        "feature": row.feature,
+        "filter": filter_name,
+        "ibsi": ibsi_code(row.feature),
+        "value": row.value,
+        **row.provenance,
+    }
+
+
+def _provenance(case: Case, extracted: Extracted) -> dict[str, Any]:
+    return {
+        "frame": extracted.frame,
+        "septum": extracted.septum,
+        "note": extracted.note,
+        "mask_sha256": case.mask.sha256,
+        "volume_sha256": case.volume.sha256,
+        "septum_mask_sha256": case.guide.sha256 if case.guide and extracted.septum == "proposed mask" else "",
+        "pyradiomics_version": PYRADIOMICS_VERSION,
+        "settings_sha256": SETTINGS_HASH,
+        "software": SOFTWARE,
+    }
+
+
 def _case(row: Any) -> Case:
     return Case(
         project=row.project,
@@ -132,6 +167,7 @@ def _case(row: Any) -> Case:
         version=row.version,
         volume=ObjectRef(**row.volume),
         mask=ObjectRef(**row.mask),
+        guide=ObjectRef(**row.guide) if row.guide and row.seen == row.volume["sha256"] else None,
     )
 
 

@@ -13,7 +13,12 @@ from irp_radiomics.domain.features import Extracted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """An accepted mask with its image."""
+    """An accepted mask with its image.
+
+    Attributes:
+        version: of the accepted mask.
+        guide: a proposed mask of the same volume, or None: it may show the right ventricle.
+    """
 
     project: str
     series_uid: str
@@ -21,13 +26,14 @@ class Case:
     version: int
     volume: ObjectRef
     mask: ObjectRef
+    guide: ObjectRef | None = None
 
 
 class Cases(Protocol):
     """Accepted masks, and what was extracted from them."""
 
     async def waiting(self, project: str) -> Sequence[Case]:
-        """Accepted masks that were not extracted yet."""
+        """Accepted masks of present volumes that were not extracted yet."""
         ...
 
     async def keep(self, case: Case, extracted: Extracted, configuration: dict[str, Any]) -> None:
@@ -50,6 +56,6 @@ class Objects(Protocol):
 class Extractor(Protocol):
     """The worker that extracts."""
 
-    async def extract(self, volume: bytes, mask: bytes) -> Extracted:
+    async def extract(self, volume: bytes, mask: bytes, guide: bytes | None) -> Extracted:
         """See domain.features.extract."""
         ...

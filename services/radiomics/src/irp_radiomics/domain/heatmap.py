@@ -1,146 +1,160 @@
-"""The clustered heat-map: rows are patients' pieces, columns are features; clinical values stand beside them."""
+"""The clustered heat-map: rows are regions or patients, columns are features; clinical values stand beside them."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.cluster import hierarchy
 
-mpl.use("Agg")
-from matplotlib import pyplot as plt
+from irp_radiomics.domain.errors import TooFewRows
 
-CLIP = 3.0  # standard deviations
+CLIP = 3.0  # standard deviations shown; the JSON says the same
+REDUNDANT = 0.95  # |Pearson correlation| from which a feature repeats one that is already chosen
+MAX_CANDIDATES = 400  # features compared for redundancy
+PATIENT_ROWS_FROM = 13  # patients; from here on a row is a patient's whole myocardium, for regions would be unreadable
+WHOLE = "lv_myocardium"
+METHOD = "z-score per feature clipped at 3; average linkage on Euclidean distance, optimal leaf order"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One clinical column: kind "number" or "category", a value or None per row in clustered order."""
+
+    name: str
+    kind: str
+    values: list[float | str | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Heatmap:
     """Standardised values in clustered order.
 
     Attributes:
-        rows: (patient, piece) in order.
+        rows: (patient, region) in order.
         features: names in order.
         z: (row, feature), clipped.
-        clinical: name -> value per row, NaN where unknown.
-        row_linkage, feature_linkage: of scipy's hierarchy, average linkage on Euclidean distance.
+        clinical: columns that stand beside it.
+        row_linkage, feature_linkage: as scipy's hierarchy gives them, on the unclustered order.
+        row_order, feature_order: leaves of the linkages: clustered position -> unclustered index.
     """
 
     rows: list[tuple[str, str]]
     features: list[str]
     z: NDArray[np.float64]
-    clinical: dict[str, list[float]]
+    clinical: list[Column]
     row_linkage: NDArray[np.float64]
     feature_linkage: NDArray[np.float64]
+    row_order: list[int]
+    feature_order: list[int]
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON; unknown numbers are null."""
+        """For JSON; unknown values are null."""
         return {
             "rows": [{"patient": patient, "roi": roi} for patient, roi in self.rows],
             "features": self.features,
             "z": np.round(self.z, 4).tolist(),
-            "clinical": {n: [None if np.isnan(x) else x for x in v] for n, v in self.clinical.items()},
+            "clinical": [{"name": c.name, "kind": c.kind, "values": c.values} for c in self.clinical],
+            "row_order": self.row_order,
+            "feature_order": self.feature_order,
             "row_linkage": self.row_linkage.tolist(),
             "feature_linkage": self.feature_linkage.tolist(),
-            "method": "z-scores clipped at 3, average linkage, Euclidean distance",
+            "method": METHOD,
         }
 
 
-def build(table: pd.DataFrame, clinical: Mapping[str, Mapping[str, float]], wanted: int) -> Heatmap:
+def build(
+    table: pd.DataFrame,
+    numbers: Mapping[str, Mapping[str, float]],
+    categories: Mapping[str, Mapping[str, str]],
+    wanted: int,
+) -> Heatmap:
     """Cluster a tidy table.
 
     Args:
-        table: columns patient, roi, feature, value.
-        clinical: patient -> name -> value.
-        wanted: how many features to show: those with the largest relative spread.
+        table: columns patient, series_uid, roi_kind, roi, feature, value.
+        numbers: patient -> name -> value.
+        categories: patient -> name -> word.
+        wanted: how many features to show, see `choose_features`.
+
+    Raises:
+        TooFewRows: fewer than two rows or features are left.
     """
-    wide = table.pivot_table(index=["patient", "roi"], columns="feature", values="value").dropna(axis=1)
-    spread = wide.std() / (wide.abs().mean() + 1e-12)
-    wide = wide[spread.sort_values(ascending=False, kind="stable").index[:wanted]]
-    deviation = wide.std().replace(0, np.nan)
-    z = ((wide - wide.mean()) / deviation).fillna(0.0).clip(-CLIP, CLIP).to_numpy()
-    row_linkage, feature_linkage = _linkage(z), _linkage(z.T)
-    row_order, feature_order = _leaves(row_linkage, len(z)), _leaves(feature_linkage, z.shape[1])
-    rows = [tuple(wide.index[i]) for i in row_order]
-    names = sorted({name for values in clinical.values() for name in values})
-    columns = {n: [float(clinical.get(patient, {}).get(n, np.nan)) for patient, _ in rows] for n in names}
+    wide = choose_features(_wide(table), wanted)
+    if len(wide) < 2 or wide.shape[1] < 2:
+        raise TooFewRows(rows=len(wide), features=wide.shape[1])
+    z = ((wide - wide.mean()) / wide.std()).clip(-CLIP, CLIP).to_numpy(dtype=np.float64)
+    by_row, by_feature = _linkage(z), _linkage(z.T)
+    row_order = [int(i) for i in hierarchy.leaves_list(by_row)]
+    feature_order = [int(i) for i in hierarchy.leaves_list(by_feature)]
+    rows = [(str(wide.index[i][0]), str(wide.index[i][1])) for i in row_order]
     return Heatmap(
         rows=rows,
         features=[str(wide.columns[i]) for i in feature_order],
         z=z[np.ix_(row_order, feature_order)],
-        clinical=columns,
-        row_linkage=row_linkage,
-        feature_linkage=feature_linkage,
+        clinical=_clinical([patient for patient, _ in rows], numbers, categories),
+        row_linkage=by_row,
+        feature_linkage=by_feature,
+        row_order=row_order,
+        feature_order=feature_order,
     )
 
 
-def draw(heatmap: Heatmap, form: str) -> bytes:
-    """PNG or SVG."""
-    rows, columns = heatmap.z.shape
-    height = min(16.0, max(4.0, 0.16 * rows + 3.0))
-    figure = plt.figure(figsize=(13, height), layout="constrained")
-    grid = figure.add_gridspec(
-        2, 4, width_ratios=(1, 8, 0.35 * max(1, len(heatmap.clinical)), 0.18), height_ratios=(1, 6)
-    )
-    _dendrogram(figure.add_subplot(grid[0, 1]), heatmap.feature_linkage, "top")
-    _dendrogram(figure.add_subplot(grid[1, 0]), heatmap.row_linkage, "left")
-    axes = figure.add_subplot(grid[1, 1])
-    shown = axes.imshow(heatmap.z, aspect="auto", cmap="RdBu_r", vmin=-CLIP, vmax=CLIP, interpolation="nearest")
-    axes.set_xticks(range(columns), [_short(name) for name in heatmap.features], rotation=90, fontsize=6)
-    axes.set_yticks([])
-    _clinical(figure.add_subplot(grid[1, 2]), heatmap)
-    figure.colorbar(shown, cax=figure.add_subplot(grid[1, 3]), label="z-score")
-    figure.suptitle("Features of the myocardium, clustered; clinical values beside them", fontsize=12)
-    out = io.BytesIO()
-    figure.savefig(out, format=form, dpi=130)
-    plt.close(figure)
-    return out.getvalue()
+def choose_features(wide: pd.DataFrame, wanted: int) -> pd.DataFrame:
+    """At most `wanted` columns: complete, largest spread relative to their size first, none that repeats another.
+
+    Spread: standard deviation over the median of the absolute values, so that units do not decide.
+    """
+    complete = wide.dropna(axis=1)
+    deviation = complete.std()
+    size = complete.abs().median().where(lambda s: s > 0, complete.abs().mean())
+    varied = deviation[(deviation > 1e-12 * size) & (size > 0)].index
+    order = (deviation[varied] / size[varied]).sort_values(ascending=False, kind="stable").index[:MAX_CANDIDATES]
+    values = complete[order].to_numpy(dtype=np.float64)
+    values = (values - values.mean(axis=0)) / values.std(axis=0)
+    chosen: list[int] = []
+    for candidate in range(values.shape[1]):
+        if len(chosen) == wanted:
+            break
+        correlation = np.abs(values[:, chosen].T @ values[:, candidate]) / len(values)
+        if not (correlation > REDUNDANT).any():
+            chosen.append(candidate)
+    return complete[[order[i] for i in chosen]]
 
 
-def _dendrogram(axes: Any, linkage: NDArray[np.float64], side: str) -> None:
-    if len(linkage):
-        hierarchy.dendrogram(
-            linkage, ax=axes, orientation=side, no_labels=True, color_threshold=0, above_threshold_color="#555"
-        )
-        if side == "left":
-            axes.invert_yaxis()
-    axes.axis("off")
+def _wide(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows (patient, region): pieces of the wall, or whole structures where there are none or too many patients."""
+    pieces = table[table["roi_kind"] != "structure"]
+    many = table["patient"].nunique() >= PATIENT_ROWS_FROM
+    if many or pieces.empty:
+        whole = table[table["roi"] == WHOLE]
+        pieces = whole if not whole.empty else table
+    return pieces.pivot_table(index=["patient", "roi"], columns="feature", values="value", aggfunc="mean")
 
 
-def _clinical(axes: Any, heatmap: Heatmap) -> None:
-    patients = [patient for patient, _ in heatmap.rows]
-    names = list(heatmap.clinical) or ["no clinical values"]
-    values = np.array([heatmap.clinical.get(n, [np.nan] * len(patients)) for n in names], dtype=float).T
-    low, high = _range(values)
-    axes.imshow((values - low) / (high - low), aspect="auto", cmap="viridis", vmin=0, vmax=1, interpolation="nearest")
-    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
-    labels = [f"{patient[-4:]} {roi}" for patient, roi in heatmap.rows]
-    axes.yaxis.tick_right()
-    axes.set_yticks(range(len(labels)), labels, fontsize=5 if len(labels) > 40 else 7)
+def _clinical(
+    patients: list[str], numbers: Mapping[str, Mapping[str, float]], categories: Mapping[str, Mapping[str, str]]
+) -> list[Column]:
+    present = set(patients)
+    numeric = sorted({name for p in present for name in numbers.get(p, {})})
+    worded = sorted({name for p in present for name in categories.get(p, {})})
+    columns = [
+        Column(name=name, kind="number", values=[_number(numbers.get(p, {}).get(name)) for p in patients])
+        for name in numeric
+    ]
+    return columns + [
+        Column(name=name, kind="category", values=[categories.get(p, {}).get(name) for p in patients])
+        for name in worded
+    ]
 
 
-def _range(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    known = np.where(np.isnan(values), np.nan, values)
-    with np.errstate(all="ignore"):
-        low = np.array([np.nanmin(c) if np.isfinite(c).any() else 0.0 for c in known.T])
-        high = np.array([np.nanmax(c) if np.isfinite(c).any() else 1.0 for c in known.T])
-    return low, np.where(high > low, high, low + 1.0)
+def _number(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else float(value)
 
 
 def _linkage(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    if len(points) < 2:
-        return np.empty((0, 4))
-    return np.asarray(hierarchy.linkage(points, method="average"))
-
-
-def _leaves(linkage: NDArray[np.float64], count: int) -> Sequence[int]:
-    return list(hierarchy.leaves_list(linkage)) if len(linkage) else list(range(count))
-
-
-def _short(name: str) -> str:
-    return name.replace("original_", "").replace("log-sigma-", "LoG ").replace("-mm-3D", " mm").replace("_", " ")[:42]
+    return np.asarray(hierarchy.linkage(points, method="average", optimal_ordering=len(points) <= 500))
