@@ -72,9 +72,11 @@ class House:
 
 @pytest.fixture(scope="session")
 def house(
-    tmp_path_factory: pytest.TempPathFactory, nats_server: NatsPart, s3_server: S3Part, key_files: tuple[Path, Path]
+    tmp_path_factory: pytest.TempPathFactory, s3_server: S3Part, key_files: tuple[Path, Path]
 ) -> Iterator[House]:
     """The gateway, composed as in production, in a thread of its own."""
+    nats_server = NatsPart(tmp_path_factory.mktemp("nats"))
+    nats_server.start()
     rpc, http = free_port(), free_port()
     address = f"127.0.0.1:{rpc}"
     settings = Settings(
@@ -113,6 +115,7 @@ def house(
     yield house
     house.loop.call_soon_threadsafe(stop.set)
     thread.join(30)
+    nats_server.stop()
 
 
 async def _live(house: House, address: str, objects: S3Objects, stop: asyncio.Event) -> None:

@@ -84,6 +84,10 @@ class Irp:
         answer = self.http.send("POST", path, content=bundle, headers=headers, timeout=UPLOAD_S, repeat=True)
         return dict(answer.json())
 
+    def bundle(self, name: str, version: int) -> bytes:
+        """A version as a MONAI bundle (ZIP)."""
+        return self.http.get(f"/api/v1/models/{name}/versions/{version}/bundle", accept=ZIP).content
+
     def promote_model(self, name: str, version: int) -> dict[str, Any]:
         """Make a version the champion, if the gate allows."""
         return dict(self.http.json("POST", f"/api/v1/models/{name}/versions/{version}/promote"))

@@ -14,7 +14,6 @@ from irp_chassis.workers import in_worker
 from irp_annotation.adapters.db import METADATA, CatalogueRows, ProjectRows
 from irp_annotation.adapters.events import Facts
 from irp_annotation.adapters.rpc import AnnotationServicer
-from irp_annotation.app.contour_tools import ContourTools
 from irp_annotation.app.create_segmentation import CreateSegmentation
 from irp_annotation.app.export_segmentation import EncodeMask, ExportSegmentation
 from irp_annotation.app.keep_proposal import KeepProposal
@@ -49,7 +48,6 @@ async def compose(room: Room[Settings]) -> None:
             list_all=ListSegmentations(catalogue),
             export=ExportSegmentation(catalogue, objects, encode),
             encode=encode,
-            tools=ContourTools(catalogue, objects, in_worker),
         ),
         file=annotation_service_pb2.DESCRIPTOR,
     )

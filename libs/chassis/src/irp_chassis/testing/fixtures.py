@@ -1,4 +1,4 @@
-"""pytest fixtures: the real parts, once per session, on free ports; keys; fresh databases."""
+"""pytest fixtures: the real parts on free ports; keys; fresh databases."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from irp_chassis.testing.parts import NatsPart, PostgresPart, S3Part
 from irp_chassis.testing.twins import InMemoryObjects
 
 
-@pytest.fixture(scope="session")
-def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsPart]:
-    """A real nats-server."""
-    part = NatsPart(tmp_path_factory.mktemp("nats"))
+@pytest.fixture
+def nats_server(tmp_path: Path) -> Iterator[NatsPart]:
+    """A real nats-server, fresh for each test: a room hears every fact that a stream holds."""
+    part = NatsPart(tmp_path)
     part.start()
     yield part
     part.stop()

@@ -60,21 +60,6 @@ class AnnotationServiceStub:
                 request_serializer=irp_dot_annotation_dot_v1_dot_annotation__service__pb2.EncodeRequest.SerializeToString,
                 response_deserializer=irp_dot_annotation_dot_v1_dot_annotation__service__pb2.EncodeResponse.FromString,
                 _registered_method=True)
-        self.InterpolateContours = channel.unary_unary(
-                '/irp.annotation.v1.AnnotationService/InterpolateContours',
-                request_serializer=irp_dot_annotation_dot_v1_dot_annotation__service__pb2.InterpolateContoursRequest.SerializeToString,
-                response_deserializer=irp_dot_annotation_dot_v1_dot_annotation__service__pb2.InterpolateContoursResponse.FromString,
-                _registered_method=True)
-        self.SnapContours = channel.unary_unary(
-                '/irp.annotation.v1.AnnotationService/SnapContours',
-                request_serializer=irp_dot_annotation_dot_v1_dot_annotation__service__pb2.SnapContoursRequest.SerializeToString,
-                response_deserializer=irp_dot_annotation_dot_v1_dot_annotation__service__pb2.SnapContoursResponse.FromString,
-                _registered_method=True)
-        self.RasterizeContours = channel.unary_unary(
-                '/irp.annotation.v1.AnnotationService/RasterizeContours',
-                request_serializer=irp_dot_annotation_dot_v1_dot_annotation__service__pb2.RasterizeContoursRequest.SerializeToString,
-                response_deserializer=irp_dot_annotation_dot_v1_dot_annotation__service__pb2.RasterizeContoursResponse.FromString,
-                _registered_method=True)
 
 
 class AnnotationServiceServicer:
@@ -116,27 +101,6 @@ class AnnotationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def InterpolateContours(self, request, context):
-        """InterpolateContours draws a structure on the slices between those on which it is drawn.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def SnapContours(self, request, context):
-        """SnapContours moves points along their normals to the strongest edge of the image.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def RasterizeContours(self, request, context):
-        """RasterizeContours gives the mask that the contours would become; nothing is stored.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
 
 def add_AnnotationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -164,21 +128,6 @@ def add_AnnotationServiceServicer_to_server(servicer, server):
                     servicer.Encode,
                     request_deserializer=irp_dot_annotation_dot_v1_dot_annotation__service__pb2.EncodeRequest.FromString,
                     response_serializer=irp_dot_annotation_dot_v1_dot_annotation__service__pb2.EncodeResponse.SerializeToString,
-            ),
-            'InterpolateContours': grpc.unary_unary_rpc_method_handler(
-                    servicer.InterpolateContours,
-                    request_deserializer=irp_dot_annotation_dot_v1_dot_annotation__service__pb2.InterpolateContoursRequest.FromString,
-                    response_serializer=irp_dot_annotation_dot_v1_dot_annotation__service__pb2.InterpolateContoursResponse.SerializeToString,
-            ),
-            'SnapContours': grpc.unary_unary_rpc_method_handler(
-                    servicer.SnapContours,
-                    request_deserializer=irp_dot_annotation_dot_v1_dot_annotation__service__pb2.SnapContoursRequest.FromString,
-                    response_serializer=irp_dot_annotation_dot_v1_dot_annotation__service__pb2.SnapContoursResponse.SerializeToString,
-            ),
-            'RasterizeContours': grpc.unary_unary_rpc_method_handler(
-                    servicer.RasterizeContours,
-                    request_deserializer=irp_dot_annotation_dot_v1_dot_annotation__service__pb2.RasterizeContoursRequest.FromString,
-                    response_serializer=irp_dot_annotation_dot_v1_dot_annotation__service__pb2.RasterizeContoursResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -317,87 +266,6 @@ class AnnotationService:
             '/irp.annotation.v1.AnnotationService/Encode',
             irp_dot_annotation_dot_v1_dot_annotation__service__pb2.EncodeRequest.SerializeToString,
             irp_dot_annotation_dot_v1_dot_annotation__service__pb2.EncodeResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def InterpolateContours(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/irp.annotation.v1.AnnotationService/InterpolateContours',
-            irp_dot_annotation_dot_v1_dot_annotation__service__pb2.InterpolateContoursRequest.SerializeToString,
-            irp_dot_annotation_dot_v1_dot_annotation__service__pb2.InterpolateContoursResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def SnapContours(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/irp.annotation.v1.AnnotationService/SnapContours',
-            irp_dot_annotation_dot_v1_dot_annotation__service__pb2.SnapContoursRequest.SerializeToString,
-            irp_dot_annotation_dot_v1_dot_annotation__service__pb2.SnapContoursResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def RasterizeContours(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/irp.annotation.v1.AnnotationService/RasterizeContours',
-            irp_dot_annotation_dot_v1_dot_annotation__service__pb2.RasterizeContoursRequest.SerializeToString,
-            irp_dot_annotation_dot_v1_dot_annotation__service__pb2.RasterizeContoursResponse.FromString,
             options,
             channel_credentials,
             insecure,

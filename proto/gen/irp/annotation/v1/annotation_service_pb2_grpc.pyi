@@ -43,12 +43,6 @@ class AnnotationServiceStub:
     """Export answers one version in the asked format."""
     Encode: _grpc.UnaryUnaryMultiCallable[_annotation_service_pb2.EncodeRequest, _annotation_service_pb2.EncodeResponse]
     """Encode converts a mask of a series that is not stored (a real-time answer) to another format."""
-    InterpolateContours: _grpc.UnaryUnaryMultiCallable[_annotation_service_pb2.InterpolateContoursRequest, _annotation_service_pb2.InterpolateContoursResponse]
-    """InterpolateContours draws a structure on the slices between those on which it is drawn."""
-    SnapContours: _grpc.UnaryUnaryMultiCallable[_annotation_service_pb2.SnapContoursRequest, _annotation_service_pb2.SnapContoursResponse]
-    """SnapContours moves points along their normals to the strongest edge of the image."""
-    RasterizeContours: _grpc.UnaryUnaryMultiCallable[_annotation_service_pb2.RasterizeContoursRequest, _annotation_service_pb2.RasterizeContoursResponse]
-    """RasterizeContours gives the mask that the contours would become; nothing is stored."""
 
 @_typing.type_check_only
 class AnnotationServiceAsyncStub(AnnotationServiceStub):
@@ -65,12 +59,6 @@ class AnnotationServiceAsyncStub(AnnotationServiceStub):
     """Export answers one version in the asked format."""
     Encode: _aio.UnaryUnaryMultiCallable[_annotation_service_pb2.EncodeRequest, _annotation_service_pb2.EncodeResponse]  # type: ignore[assignment]
     """Encode converts a mask of a series that is not stored (a real-time answer) to another format."""
-    InterpolateContours: _aio.UnaryUnaryMultiCallable[_annotation_service_pb2.InterpolateContoursRequest, _annotation_service_pb2.InterpolateContoursResponse]  # type: ignore[assignment]
-    """InterpolateContours draws a structure on the slices between those on which it is drawn."""
-    SnapContours: _aio.UnaryUnaryMultiCallable[_annotation_service_pb2.SnapContoursRequest, _annotation_service_pb2.SnapContoursResponse]  # type: ignore[assignment]
-    """SnapContours moves points along their normals to the strongest edge of the image."""
-    RasterizeContours: _aio.UnaryUnaryMultiCallable[_annotation_service_pb2.RasterizeContoursRequest, _annotation_service_pb2.RasterizeContoursResponse]  # type: ignore[assignment]
-    """RasterizeContours gives the mask that the contours would become; nothing is stored."""
 
 class AnnotationServiceServicer(metaclass=_abc_1.ABCMeta):
     """AnnotationService keeps every version of every mask; it trains nothing."""
@@ -114,29 +102,5 @@ class AnnotationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_annotation_service_pb2.EncodeResponse, _abc.Awaitable[_annotation_service_pb2.EncodeResponse]]:
         """Encode converts a mask of a series that is not stored (a real-time answer) to another format."""
-
-    @_abc_1.abstractmethod
-    def InterpolateContours(
-        self,
-        request: _annotation_service_pb2.InterpolateContoursRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_annotation_service_pb2.InterpolateContoursResponse, _abc.Awaitable[_annotation_service_pb2.InterpolateContoursResponse]]:
-        """InterpolateContours draws a structure on the slices between those on which it is drawn."""
-
-    @_abc_1.abstractmethod
-    def SnapContours(
-        self,
-        request: _annotation_service_pb2.SnapContoursRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_annotation_service_pb2.SnapContoursResponse, _abc.Awaitable[_annotation_service_pb2.SnapContoursResponse]]:
-        """SnapContours moves points along their normals to the strongest edge of the image."""
-
-    @_abc_1.abstractmethod
-    def RasterizeContours(
-        self,
-        request: _annotation_service_pb2.RasterizeContoursRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_annotation_service_pb2.RasterizeContoursResponse, _abc.Awaitable[_annotation_service_pb2.RasterizeContoursResponse]]:
-        """RasterizeContours gives the mask that the contours would become; nothing is stored."""
 
 def add_AnnotationServiceServicer_to_server(servicer: AnnotationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -27,7 +27,7 @@ from irp.common.v1 import types_pb2 as irp_dot_common_dot_v1_dot_types__pb2
 from irp.ingest.v1 import events_pb2 as irp_dot_ingest_dot_v1_dot_events__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1birp/quality/v1/events.proto\x12\x0eirp.quality.v1\x1a\x1birp/common/v1/options.proto\x1a\x19irp/common/v1/types.proto\x1a\x1airp/ingest/v1/events.proto\"\xeb\x02\n\x0eSeriesAssessed\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12%\n\x06series\x18\x03 \x01(\x0b\x32\x15.irp.ingest.v1.Series\x12\x0f\n\x07verdict\x18\x04 \x01(\t\x12(\n\x06report\x18\x05 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12\x42\n\nparameters\x18\x06 \x03(\x0b\x32..irp.quality.v1.SeriesAssessed.ParametersEntry\x1a\x31\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01:\'\x8a\xb5\x18#\n\tinference\n\nannotation\n\x08training\x18\x01\"\xa9\x01\n\x0cQualityRated\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12\x12\n\nseries_uid\x18\x03 \x01(\t\x12\r\n\x05stars\x18\x04 \x01(\x05\x12\r\n\x05rater\x18\x05 \x01(\t:\x0e\x8a\xb5\x18\n\n\x08trainingb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1birp/quality/v1/events.proto\x12\x0eirp.quality.v1\x1a\x1birp/common/v1/options.proto\x1a\x19irp/common/v1/types.proto\x1a\x1airp/ingest/v1/events.proto\"\xdf\x02\n\x0eSeriesAssessed\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12%\n\x06series\x18\x03 \x01(\x0b\x32\x15.irp.ingest.v1.Series\x12\x0f\n\x07verdict\x18\x04 \x01(\t\x12(\n\x06report\x18\x05 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12\x42\n\nparameters\x18\x06 \x03(\x0b\x32..irp.quality.v1.SeriesAssessed.ParametersEntry\x1a\x31\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01:\x1b\x8a\xb5\x18\x17\n\tinference\n\x08training\x18\x01\"\xa9\x01\n\x0cQualityRated\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12\x12\n\nseries_uid\x18\x03 \x01(\t\x12\r\n\x05stars\x18\x04 \x01(\x05\x12\r\n\x05rater\x18\x05 \x01(\t:\x0e\x8a\xb5\x18\n\n\x08trainingb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,13 +37,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SERIESASSESSED_PARAMETERSENTRY']._loaded_options = None
   _globals['_SERIESASSESSED_PARAMETERSENTRY']._serialized_options = b'8\001'
   _globals['_SERIESASSESSED']._loaded_options = None
-  _globals['_SERIESASSESSED']._serialized_options = b'\212\265\030#\n\tinference\n\nannotation\n\010training\030\001'
+  _globals['_SERIESASSESSED']._serialized_options = b'\212\265\030\027\n\tinference\n\010training\030\001'
   _globals['_QUALITYRATED']._loaded_options = None
   _globals['_QUALITYRATED']._serialized_options = b'\212\265\030\n\n\010training'
   _globals['_SERIESASSESSED']._serialized_start=132
-  _globals['_SERIESASSESSED']._serialized_end=495
+  _globals['_SERIESASSESSED']._serialized_end=483
   _globals['_SERIESASSESSED_PARAMETERSENTRY']._serialized_start=405
   _globals['_SERIESASSESSED_PARAMETERSENTRY']._serialized_end=454
-  _globals['_QUALITYRATED']._serialized_start=498
-  _globals['_QUALITYRATED']._serialized_end=667
+  _globals['_QUALITYRATED']._serialized_start=486
+  _globals['_QUALITYRATED']._serialized_end=655
 # @@protoc_insertion_point(module_scope)

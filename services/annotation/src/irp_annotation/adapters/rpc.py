@@ -10,7 +10,6 @@ from irp.common.v1 import types_pb2
 from irp_chassis.rpc import Caller, caller
 
 from irp_annotation.adapters.wire import project_from_proto, provenance_from_proto, segmentation_to_proto
-from irp_annotation.app.contour_tools import ContourTools
 from irp_annotation.app.create_segmentation import CreateCommand, CreateSegmentation
 from irp_annotation.app.export_segmentation import EncodeMask, ExportSegmentation
 from irp_annotation.app.list_segmentations import ListSegmentations
@@ -35,10 +34,9 @@ class AnnotationServicer(pb_grpc.AnnotationServiceServicer):
         list_all: ListSegmentations,
         export: ExportSegmentation,
         encode: EncodeMask,
-        tools: ContourTools,
     ) -> None:
         self._structures, self._create, self._review = structures, create, review
-        self._list, self._export, self._encode, self._tools = list_all, export, encode, tools
+        self._list, self._export, self._encode = list_all, export, encode
 
     async def CreateSegmentation(  # noqa: N802
         self, request: pb.CreateSegmentationRequest, _context: Any
@@ -92,31 +90,6 @@ class AnnotationServicer(pb_grpc.AnnotationServiceServicer):
         provenance = provenance_from_proto(request.provenance)
         body = await self._encode(project.id, request.series_uid, request.mask, request.media_type, provenance)
         return pb.EncodeResponse(body=body)
-
-    async def InterpolateContours(  # noqa: N802
-        self, request: pb.InterpolateContoursRequest, _context: Any
-    ) -> pb.InterpolateContoursResponse:
-        """See the proto."""
-        project, _ = _enter(request.project)
-        contours = await self._tools.interpolate(project.id, request.series_uid, request.contours)
-        return pb.InterpolateContoursResponse(contours=contours)
-
-    async def SnapContours(  # noqa: N802
-        self, request: pb.SnapContoursRequest, _context: Any
-    ) -> pb.SnapContoursResponse:
-        """See the proto."""
-        project, _ = _enter(request.project)
-        contours = await self._tools.snap(project.id, request.series_uid, request.contours, request.reach_mm)
-        return pb.SnapContoursResponse(contours=contours)
-
-    async def RasterizeContours(  # noqa: N802
-        self, request: pb.RasterizeContoursRequest, _context: Any
-    ) -> pb.RasterizeContoursResponse:
-        """See the proto."""
-        project, _ = _enter(request.project)
-        structures = await self._structures(project)
-        mask = await self._tools.rasterize(project.id, request.series_uid, request.contours, structures)
-        return pb.RasterizeContoursResponse(mask=mask)
 
 
 def _enter(message: types_pb2.ProjectRef, *roles: str) -> tuple[ProjectRevision, Caller]:

@@ -108,10 +108,3 @@ class NothingDrawn(InvalidArgument):
 
     Send a label table, or say with `annotated` on which images which structure was looked for and not found.
     """
-
-
-class NothingBetween(FailedPrecondition):
-    """There is nothing to interpolate between.
-
-    Draw the structure on at least two slices of the same frame, with a gap between them.
-    """

@@ -6,24 +6,27 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
 from irp.training.v1 import training_service_pb2 as pb
+from irp_chassis.wire import object_ref_from_proto
 from irp_kernel.errors import ModelUnknown
 from pydantic import BaseModel, Field
 
 from irp_gateway.adapters.answers import Page, Paging, page, read_json
 from irp_gateway.adapters.bodies import bounded
-from irp_gateway.adapters.desk import DeskHere
+from irp_gateway.adapters.desk import Desk, DeskHere
 from irp_gateway.adapters.door import Door, made
 from irp_gateway.adapters.visitor import Admin, ModelInPath, Visitor
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=Door)
 
 REGISTER_TIMEOUT_S = GATE_TIMEOUT_S = 300.0
-BUNDLE: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
-    }
+ZIP = "application/zip"
+BUNDLE_CONTENT: dict[str, Any] = {ZIP: {"schema": {"type": "string", "format": "binary"}}}
+BUNDLE: dict[str, Any] = {"requestBody": {"required": True, "content": BUNDLE_CONTENT}}
+BUNDLE_ANSWER: dict[str, Any] = {
+    "response_class": StreamingResponse,
+    "responses": {200: {"description": "The bundle", "content": BUNDLE_CONTENT}},
 }
 
 
@@ -62,11 +65,28 @@ async def list_models(
 @router.get("/{name}/versions/{version}", summary="One version of a model")
 async def get_model(name: ModelInPath, version: int, identity: Visitor, desk: DeskHere) -> ModelAnswer:
     """With its licence, figures and the data it learnt from."""
+    return model_answer(await _version(desk, name, version))
+
+
+@router.get("/{name}/versions/{version}/bundle", summary="A version as a MONAI bundle (ZIP)", **BUNDLE_ANSWER)
+async def get_bundle(name: ModelInPath, version: int, identity: Visitor, desk: DeskHere) -> StreamingResponse:
+    """The bytes that its digest names: weights, configuration, card and licence."""
+    found = await _version(desk, name, version)
+    headers = {
+        "ETag": f'"{found.ref.digest}"',
+        "Content-Length": str(found.bundle.size),
+        "Content-Disposition": f'attachment; filename="{name}-{version}.zip"',
+    }
+    pieces = desk.objects.stream(object_ref_from_proto(found.bundle))
+    return StreamingResponse(pieces, media_type=ZIP, headers=headers)
+
+
+async def _version(desk: Desk, name: str, version: int) -> pb.Model:
     answer = await desk.rooms["training"].ask("ListModels", pb.ListModelsRequest(name=name))
     found = next((m for m in answer.models if m.ref.name == name and m.ref.version == version), None)
     if found is None:
         raise ModelUnknown(f"{name}@{version}")
-    return model_answer(found)
+    return found
 
 
 @router.post("/{name}/versions", status_code=201, summary="Push a model (MONAI bundle as ZIP)", openapi_extra=BUNDLE)
