@@ -66,9 +66,7 @@ def a_heart(*, size: int = 160, row: float = 80, column: float = 80, radius: flo
     noise = np.random.default_rng(0).normal(0, 4, geometry.array_shape)
     everywhere = np.broadcast_to(labels, geometry.array_shape).copy()
     annotated = np.ones((3, 4, 2), dtype=np.bool_)
-    mask = Mask(
-        geometry=geometry, labels=everywhere, table=LabelTable.canonical(STRUCTURES), annotated=annotated
-    )
+    mask = Mask(geometry=geometry, labels=everywhere, table=LabelTable.canonical(STRUCTURES), annotated=annotated)
     return Volume(geometry=geometry, array=np.choose(labels, [20.0, 400.0, 200.0]) + noise), mask
 
 

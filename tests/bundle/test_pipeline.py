@@ -47,7 +47,7 @@ def test_nothing_found_falls_back_to_the_centre_and_says_so() -> None:
 
 
 def test_a_slice_that_contradicts_its_neighbours_takes_their_line() -> None:
-    volume, truth = a_heart()
+    volume, _truth = a_heart()
     array = volume.array.copy()
     array[:, 2] = np.roll(array[:, 2], 50, axis=-1)
     _, report = a_pipeline().run(Volume(geometry=volume.geometry, array=array))

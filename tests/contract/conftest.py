@@ -71,9 +71,7 @@ class House:
 
 
 @pytest.fixture(scope="session")
-def house(
-    tmp_path_factory: pytest.TempPathFactory, s3_server: S3Part, key_files: tuple[Path, Path]
-) -> Iterator[House]:
+def house(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Part, key_files: tuple[Path, Path]) -> Iterator[House]:
     """The gateway, composed as in production, in a thread of its own."""
     nats_server = NatsPart(tmp_path_factory.mktemp("nats"))
     nats_server.start()
