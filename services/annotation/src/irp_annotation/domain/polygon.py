@@ -42,7 +42,7 @@ def _cross(
     if first >= last:
         return
     y = np.arange(first, last)
-    x = x0 + (y - y0) * ((x1 - x0) / (y1 - y0))
+    x = x0 + (y - y0) / (y1 - y0) * (x1 - x0)  # the fraction first: it stays finite for the flattest edge
     at = np.clip(np.ceil(x), 0, columns).astype(np.intp)
     toggles[y, at] ^= 1
 

@@ -137,7 +137,8 @@ def _concept(code: Code) -> CodedConcept:
 def _lay_out(seg: Segmentation, mask: Mask, sources: list[Dataset]) -> None:
     """Replace the template's frames by one for each (segment, time, slice) that was judged or carries a label."""
     slices = mask.geometry.shape[0]
-    template = list(seg.PerFrameFunctionalGroupsSequence)
+    # highdicom sorts planes by its own rule: each frame is found by what it shows, never by its place.
+    template = {_shown(item): item for item in seg.PerFrameFunctionalGroupsSequence}
     moving = mask.geometry.frames > 1
     items: list[Dataset] = []
     pixels: list[NDArray[np.bool_]] = []
@@ -146,7 +147,8 @@ def _lay_out(seg: Segmentation, mask: Mask, sources: list[Dataset]) -> None:
         wanted = mask.annotated[:, :, index] | region.any(axis=(2, 3))
         for time, slice_ in np.argwhere(wanted).tolist() or [[0, 0]]:
             uid = sources[time * slices + slice_].SOPInstanceUID
-            items.append(_frame(template[index * slices + slice_], uid, time if moving else None))
+            plane = template[index + 1, sources[slice_].SOPInstanceUID]
+            items.append(_frame(plane, uid, time if moving else None))
             pixels.append(region[time, slice_])
     seg.PerFrameFunctionalGroupsSequence = items
     seg.NumberOfFrames = len(items)
@@ -155,6 +157,12 @@ def _lay_out(seg: Segmentation, mask: Mask, sources: list[Dataset]) -> None:
     seg.SegmentsOverlap = "NO"
     if moving:
         _add_time_dimension(seg)
+
+
+def _shown(item: Dataset) -> tuple[int, str]:
+    """Segment number and source image of a frame."""
+    source = item.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
+    return int(item.SegmentIdentificationSequence[0].ReferencedSegmentNumber), str(source)
 
 
 def _frame(template: Dataset, uid: str, time: int | None) -> Dataset:
@@ -195,6 +203,8 @@ def _date(seg: Segmentation, provenance: Provenance) -> None:
     for moment in ("Content", "InstanceCreation", "Series"):
         setattr(seg, f"{moment}Date", at.strftime("%Y%m%d"))
         setattr(seg, f"{moment}Time", at.strftime("%H%M%S"))
+    for equipment in seg.get("ContributingEquipmentSequence", ()):
+        equipment.ContributionDateTime = at.strftime("%Y%m%d%H%M%S+0000")
     seg.DimensionOrganizationSequence[0].DimensionOrganizationUID = organisation = derived_uid(seg.SOPInstanceUID, "d")
     for dimension in seg.DimensionIndexSequence:
         dimension.DimensionOrganizationUID = organisation
