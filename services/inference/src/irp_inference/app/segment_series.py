@@ -48,7 +48,8 @@ class SegmentSeries:
 
         Raises:
             SeriesUnknown, ModelUnknown: no such thing.
-            ImageNotUsable: indices outside, or pixels not finite.
+            NoSuchSlice: a frame or slice that the image does not have.
+            ImageNotFinite: the image holds NaN or infinity.
             InferenceQueueFull, DeadlineExceeded: too much to do.
         """
         name, version = split_model(wish.model)
