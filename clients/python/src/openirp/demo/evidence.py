@@ -12,8 +12,8 @@ from typing import Any
 from openirp.demo.clinical import fhir_bundle, group_of, invented_nt_probnp, table
 from openirp.demo.hearts import examples_folder, references
 from openirp.demo.learning import legend
-from openirp.demo.septum import take_over_right_ventricle
 from openirp.demo.story import MODEL, STEPS, Story, search_for_secrets
+from openirp.demo.wall import take_over_wall
 from openirp.house.trouble import HouseTrouble
 from openirp.report.page import write_report
 from openirp.report.pictures import data_uri
@@ -25,11 +25,9 @@ HEATMAP_FEATURES = 40
 def radiomics(story: Story, output: Path) -> None:
     """Step 7."""
     project = story.project
-    drawn = [case for case in story.cases if case.heart.epicardium]
-    septa = [case.label for case in drawn if take_over_right_ventricle(project, case)]
+    taken = [case.label for case in story.cases if not case.heart.epicardium and take_over_wall(project, case)]
     story.tell.say(
-        f"The reader takes over the proposal's right ventricle for {len(septa)} patients: AHA segments "
-        "count from its insertion."
+        f"The reader accepts the model's wall around the expert's cavity for {len(taken)} patients without one."
     )
     values = [(case.planted.patient_id, invented_nt_probnp(case.label)) for case in story.cases]
     groups = [(case.planted.patient_id, group_of(case.label)) for case in story.cases]
@@ -49,12 +47,13 @@ def radiomics(story: Story, output: Path) -> None:
     story.pictures["heatmap"] = data_uri(heatmap, "image/png")
     note = (
         f"{len(rows)} rows of features (PyRadiomics) of the pieces of the myocardium: {_pieces(rows)}. Clustered both "
-        f"ways, with {recorded} clinical values beside them. NT-proBNP is invented; the groups are the data set's own."
+        f"ways, with {recorded} clinical values beside them. NT-proBNP is invented; the groups are the data set's own. "
+        f"The wall of {', '.join(taken)} is the model's: their experts drew the cavity only."
     )
     story.figures["radiomics"] = {
         "rows": len(rows),
         "clinical_values": recorded,
-        "septum_from_model": septa,
+        "wall_from_model": taken,
         "note": note,
     }
     story.tell.say(f"features.csv: {len(rows)} rows ({_pieces(rows)}). heatmap.png and heatmap.json lie beside it.")
@@ -63,7 +62,7 @@ def radiomics(story: Story, output: Path) -> None:
 
 def _pieces(rows: list[dict[str, str]]) -> str:
     """What the rows are about, in words."""
-    found = {(row["patient"], row["kind"], row["roi"]) for row in rows}
+    found = {(row["patient"], row["roi_kind"], row["roi"]) for row in rows}
     words = {"aha": "AHA segments", "sector": "sectors (no right ventricle: not AHA)"}
     counts = {words.get(kind, kind): sum(one[1] == kind for one in found) for kind in {one[1] for one in found}}
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
