@@ -67,8 +67,9 @@ def resident_mib(pid: int) -> int:
 def main() -> None:
     """Run and print."""
     print(__doc__, file=sys.stderr)
-    raw = build_engine(read_bundle((ROOT / "models" / "cine.zip").read_bytes()), "auto", 0)
-    image = np.random.default_rng(0).normal(size=(1, 1, 128, 128)).astype(np.float32)
+    bundle = read_bundle((ROOT / "models" / "cine.zip").read_bytes())
+    raw, size = build_engine(bundle, "auto", 0), bundle.spec.segment.size
+    image = np.random.default_rng(0).normal(size=(1, 1, size, size)).astype(np.float32)
     with tempfile.TemporaryDirectory() as folder:
         house = House(Path(folder) / "irp", ports="auto")
         house.start()
