@@ -1,7 +1,7 @@
 """Trains the models that come with OpenIRP, as any user would: through the gateway, on masks that were accepted.
 
-First `cine` from scratch on ACDC, then `lge` fine-tuned from it on EMIDEC. Every step may run twice: a second call goes
-on where the first was interrupted. Results: models/NAME.zip and models/NAME.md, the card.
+First `cine` from scratch on ACDC, then its first stage for longer, then `lge` fine-tuned from it on EMIDEC. Every step
+may run twice: a second call goes on where the first was interrupted. Results: models/NAME.zip and NAME.md, the card.
 
     make models                                       # all, in about an hour on two cores
     python scripts/make_models.py --data FOLDER --only lge --home out/models
@@ -17,7 +17,7 @@ import os
 import sys
 import zipfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +45,9 @@ EMIDEC_SOURCE = "EMIDEC (Lalande et al., Data 5(4):89, 2020; University Hospital
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What one model learns from, and how."""
+    """What one model learns from, and how; `base` is what an earlier course made in the same house."""
 
+    title: str
     model: str
     folder: str
     patients: Callable[[Path], Iterable[Patient]]
@@ -56,25 +57,29 @@ class Course:
     recipe: dict[str, Any]
 
 
+CINE = Course(
+    title="cine",
+    model="cine",
+    folder="acdc_cine",
+    patients=acdc,
+    data=ACDC_SOURCE,
+    description="Short-axis cine SSFP at end-diastole and end-systole of 50 patients in five groups (dilated, "
+    f"hypertrophic, infarcted, normal, right ventricular) of {ACDC_SOURCE}. Spacing lost: nominal.",
+    base="",
+    recipe={"segment_epochs": 64},
+)
 COURSES = (
+    CINE,
+    replace(CINE, title="cine-locate", base="cine@1", recipe={"stages": ["locate"], "locate_epochs": 32}),
     Course(
-        model="cine",
-        folder="acdc_cine",
-        patients=acdc,
-        data=ACDC_SOURCE,
-        description="Short-axis cine SSFP at end-diastole and end-systole of 50 patients in five groups (dilated, "
-        f"hypertrophic, infarcted, normal, right ventricular) of {ACDC_SOURCE}. Spacing lost: nominal.",
-        base="",
-        recipe={"segment_epochs": 64},
-    ),
-    Course(
+        title="lge",
         model="lge",
         folder="emidec_lge",
         patients=emidec,
         data=f"{ACDC_SOURCE} and {EMIDEC_SOURCE}",
         description="Short-axis late gadolinium enhancement of 51 patients (17 normal, 34 with infarction) of "
         f"{EMIDEC_SOURCE}. Pixel aspect lost: nominal spacing. Scar and no-reflow count as myocardium.",
-        base="cine",
+        base="cine@2",
         recipe={
             "stages": ["locate", "segment"],
             "structures": ["lv_blood_pool", "lv_myocardium"],
@@ -94,10 +99,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("IRP_DATA", "data")), help="holds the folders")
     parser.add_argument("--home", type=Path, default=ROOT / "out" / "models", help="the house; kept, to go on from")
     parser.add_argument("--out", type=Path, default=ROOT / "models")
-    parser.add_argument("--only", choices=[course.model for course in COURSES])
-    parser.add_argument("--recipe", default="{}", help="JSON over the course's recipe")
+    parser.add_argument("--only", choices=[course.title for course in COURSES])
+    parser.add_argument("--recipe", default="{}", help="JSON over the courses' recipes, to try things")
     asked = parser.parse_args()
-    courses = [course for course in COURSES if asked.only in (None, course.model)]
+    courses = [course for course in COURSES if asked.only in (None, course.title)]
     missing = [course.folder for course in courses if not (asked.data / course.folder / "index.csv").is_file()]
     if missing:
         sys.exit(f"{asked.data} holds no {', '.join(missing)}: name the folder by --data; see models/README.md")
@@ -110,8 +115,9 @@ def main() -> None:
     try:
         house.wait_ready()
         for course in courses:
-            with tell.step(course.model):
-                learn(house.client(), course, asked.data, asked.out, tell)
+            with tell.step(course.title):
+                changed = replace(course, recipe=course.recipe | json.loads(asked.recipe))
+                learn(house.client(), changed, asked.data, asked.out, tell)
     finally:
         house.stop()
 
@@ -128,7 +134,7 @@ def learn(client: Irp, course: Course, data: Path, out: Path, tell: Narrator) ->
             accept(project, uid, patient)
             bar.advance(task)
     recipe = {**course.recipe, "description": course.description, "licence": LICENCE.format(data=course.data)}
-    key = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([course.base, recipe], sort_keys=True).encode()).hexdigest()
     started = project.start_run(course.model, base=course.base, recipe=recipe, key=key)
     run: dict[str, Any] = started
     with flowing() as bar:

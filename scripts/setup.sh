@@ -12,7 +12,7 @@ if [ "$(cat .venv/.setup 2>/dev/null)" = "$want" ] && [ -x .tools/bin/nats-serve
 say() { printf '\033[1m%s\033[0m\n' "$*"; }
 [ -x .venv/bin/python ] || { say "Making .venv"; "$python" -m venv .venv; }
 pip() { .venv/bin/python -m pip --disable-pip-version-check --quiet "$@" 2> >(grep -v '^WARNING: Location' >&2); }
-say "Installing torch (the largest part; CPU build unless you chose otherwise)"
+say "Installing torch (the largest part; TORCH_INDEX chooses another build, see README.md)"
 pip install ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "$(grep '^torch==' constraints.txt)"
 say "Building pyradiomics (needs a C compiler and numpy first)"
 pip install -c constraints.txt numpy "setuptools<81" wheel versioneer cython hatchling editables

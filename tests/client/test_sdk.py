@@ -96,6 +96,25 @@ def test_a_watched_run_ends_with_its_last_state_and_a_broken_line_is_taken_up_ag
     assert states == ["running", "succeeded"]
 
 
+def test_watching_a_run_outlasts_a_room_that_restarts() -> None:
+    done = httpx.Response(200, text='event: run\ndata: {"state": "succeeded"}\n\n')
+    answers = [*(httpx.Response(503) for _ in range(12)), done]
+    client = gateway(lambda _: answers.pop(0))
+    assert [run["state"] for run in client.project("p").watch_run("r")] == ["succeeded"]
+
+
+def test_watching_a_run_that_is_not_there_is_refused_at_once() -> None:
+    calls: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        calls.append(request.method)
+        return httpx.Response(404, json={"reason": "RUN_UNKNOWN"})
+
+    with pytest.raises(Problem):
+        list(gateway(answer).project("p").watch_run("r"))
+    assert calls == ["GET"]
+
+
 def test_a_problem_keeps_what_the_gateway_said() -> None:
     body = {"title": "No such model", "detail": "nope@3", "reason": "MODEL_UNKNOWN", "advice": "See /api/v1/models"}
     client = gateway(lambda _: httpx.Response(404, json=body))

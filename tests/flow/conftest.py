@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,14 +61,18 @@ class Frontend:
         answer = self.http.post("/api/v1/projects", json=PROJECT | {"name": name} | more)
         assert answer.status_code == 201, answer.text
 
-    def stow(self, project: str, files: list[bytes]) -> Stow:
+    def stow(self, project: str, files: Iterable[bytes]) -> Stow:
+        """Send files as they come; an iterator may do something between two of them."""
         boundary = "irp-test-boundary"
-        body = b"".join(
-            f"\r\n--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode() + file for file in files
-        )
+
+        def body() -> Iterator[bytes]:
+            for file in files:
+                yield f"\r\n--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode() + file
+            yield f"\r\n--{boundary}--".encode()
+
         answer = self.http.post(
             f"/api/v1/projects/{project}/dicom-web/studies",
-            content=body + f"\r\n--{boundary}--".encode(),
+            content=body(),
             headers={"Content-Type": f'multipart/related; type="application/dicom"; boundary="{boundary}"'},
         )
         kind = answer.headers["content-type"]
@@ -146,7 +150,10 @@ def _one_file(image: np.ndarray, s: int, t: int, study: str, series: str, frame:
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A running house; stories share it and use projects of their own."""
-    house = House(tmp_path_factory.mktemp("house") / "irp", ports="auto")
+    home = tmp_path_factory.mktemp("house") / "irp"
+    temporary = home / "tmp"  # whatever the rooms write to a temporary folder is looked through too
+    temporary.mkdir(parents=True)
+    house = House(home, ports="auto", environment={"TMPDIR": str(temporary)})
     house.start()
     house.wait_ready()
     yield house
@@ -158,6 +165,17 @@ def frontend(house: House) -> Frontend:
     """An administrator's frontend at the house's gateway."""
     environment = house.exports()
     return Frontend(environment["IRP_URL"], environment["IRP_TOKEN"])
+
+
+def planted(home: Path) -> list[tuple[str, str]]:
+    """(file, secret) for every planted identifier in objects, tables, logs, traces and temporary files."""
+    return [
+        (path.relative_to(home).as_posix(), secret)
+        for path in home.rglob("*")
+        if path.is_file() and not path.is_symlink()
+        for secret in SECRETS
+        if secret.encode() in path.read_bytes()
+    ]
 
 
 @pytest.fixture

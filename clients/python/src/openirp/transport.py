@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,8 +13,9 @@ import httpx
 from openirp.problem import Problem
 
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
-ATTEMPTS = 5  # of a request that may be repeated
-PAUSE_S = 0.5  # before the second attempt; doubled each time
+SILENCES = 6  # attempts in a row that nobody answers: a gateway restarts in a quarter of a minute
+REFUSALS = 16  # answers in a row that say "later": a room that loads models takes up to a minute
+PAUSE_S, LONGEST_PAUSE_S = 0.5, 4.0  # before the second attempt; doubled each time
 AGAIN = frozenset({429, 502, 503, 504})
 
 
@@ -51,21 +53,20 @@ class Transport:
         Raises:
             Problem: any error status, or no answer.
         """
-        attempts = ATTEMPTS if (repeat if repeat is not None else method in {"GET", "PUT", "DELETE"}) else 1
-        for attempt in range(attempts):
-            last = attempt == attempts - 1
+        may_repeat = repeat if repeat is not None else method in {"GET", "PUT", "DELETE"}
+        for attempt in itertools.count():
             try:
                 answer = self._http.request(method, path, **arguments)
             except httpx.TransportError as error:
-                if last:
+                if not may_repeat or attempt >= SILENCES:
                     raise Problem.silence(self.url, error) from None
             else:
                 if answer.status_code < httpx.codes.BAD_REQUEST:
                     return answer
-                if last or answer.status_code not in AGAIN:
+                if not may_repeat or answer.status_code not in AGAIN or attempt >= REFUSALS:
                     raise Problem.of(answer)
-            time.sleep(PAUSE_S * 2**attempt)
-        raise AssertionError  # the last attempt returns or raises
+            time.sleep(_pause_s(attempt))
+        raise AssertionError  # an attempt returns or raises
 
     def json(self, method: str, path: str, body: Any = None, **arguments: Any) -> Any:
         """Send JSON, read JSON."""
@@ -85,24 +86,27 @@ class Transport:
                 return
 
     def events(self, path: str, *, ended: Callable[[dict[str, Any]], bool]) -> Iterator[dict[str, Any]]:
-        """Server-sent events as JSON objects until `ended` says so; reconnects when the line breaks.
+        """Server-sent events as JSON objects until `ended` says so; reconnects when the line breaks or a room restarts.
 
         Raises:
             Problem: the gateway refuses, or stays away.
         """
-        silent = 0
+        failures = 0
         while True:
             try:
                 for event in self._listen(path):
-                    silent = 0
+                    failures = 0
                     yield event
                     if ended(event):
                         return
             except httpx.TransportError as error:
-                if silent == ATTEMPTS:
+                if failures >= SILENCES:
                     raise Problem.silence(self.url, error) from None
-            silent += 1
-            time.sleep(PAUSE_S * 2 ** min(silent, ATTEMPTS))
+            except Problem as problem:
+                if problem.status not in AGAIN or failures >= REFUSALS:
+                    raise
+            time.sleep(_pause_s(failures))
+            failures += 1
 
     def _listen(self, path: str) -> Iterator[dict[str, Any]]:
         timeout = httpx.Timeout(60.0, connect=5.0)
@@ -118,6 +122,10 @@ class Transport:
                 elif not line and data:
                     yield json.loads("\n".join(data))
                     data = []
+
+
+def _pause_s(failures: int) -> float:
+    return min(PAUSE_S * 2.0**failures, LONGEST_PAUSE_S)
 
 
 def _told(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ Outcome = Literal["located", "neighbour", "centre", "whole"]
 # What stage 1 calls "left ventricle".
 LEFT_VENTRICLE = ("lv_blood_pool", "lv_myocardium", "scar", "no_reflow")
 
-FAR_OFF = 0.5  # box sizes between a slice's own centre and the line through all: beyond, the line is believed
+FAR_OFF = 0.25  # box sizes between a slice's own centre and the line through all: beyond, the line is believed
 SIZE_PERCENTILE = 75.0  # of the slices' box sizes: the size of the ventricle's middle, untouched by base and apex
 CENTRE_SIDE = 0.75  # of the shorter image side: the window where nothing was found anywhere
 BEYOND = 1.0  # slices by which the line is continued past the outermost box

@@ -115,11 +115,17 @@ class Pipeline:
         spec = self.spec.locate
         keys = key_frames(frames, spec.frames)
         images = as_images(volume.array[list(keys)].reshape(-1, rows, columns))
-        boxes = self._look(images, whole_windows(images))
-        if spec.look_again:
-            boxes = self._look_again(images, boxes)
+        found = self._agree(self._look(images, whole_windows(images)), slices, (rows, columns))
+        if not spec.look_again or not found.box:
+            return found
+        # The second look is at where the series as a whole says that the heart is, and at one size for all slices.
+        closer = np.column_stack([found.windows[:, :2], np.full(slices, found.box * spec.look_again)])
+        again = self._look(images, torch.from_numpy(np.tile(closer, (len(keys), 1))).float())
+        return self._agree(again, slices, (rows, columns))
+
+    def _agree(self, boxes: list[Box | None], slices: int, shape: tuple[int, int]) -> Located:
         found = [(number % slices, box) for number, box in enumerate(boxes) if box is not None]
-        return agree(found, slices, (rows, columns), margin=spec.margin, fallback=spec.fallback)
+        return agree(found, slices, shape, margin=self.spec.locate.margin, fallback=self.spec.locate.fallback)
 
     def _look(self, images: Tensor, windows: Tensor) -> list[Box | None]:
         """One look at windows of the images: boxes in the images' pixels."""
@@ -129,18 +135,6 @@ class Pipeline:
         regions = logits[:, 1] - logits[:, 0] > needed
         found = [box_of(region, spec.min_pixels) for region in regions]
         return [b and box_to_image(b, w, spec.size) for b, w in zip(found, windows.double().numpy(), strict=True)]
-
-    def _look_again(self, images: Tensor, boxes: list[Box | None]) -> list[Box | None]:
-        """Look closer: all windows of one size, set by the series, so that the field of view plays no part."""
-        sizes = [box.size for box in boxes if box is not None]
-        if not sizes:
-            return boxes
-        side = float(np.percentile(sizes, 75)) * self.spec.locate.look_again
-        seen = [number for number, box in enumerate(boxes) if box is not None]
-        windows = torch.tensor([[b.row, b.column, side] for b in boxes if b is not None])
-        closer = self._look(images[seen], windows)
-        again = dict(zip(seen, closer, strict=True))
-        return [again.get(number) for number in range(len(boxes))]
 
     def _segment(
         self, volume: Volume, located: Located, frames: tuple[int, ...], slices: tuple[int, ...]

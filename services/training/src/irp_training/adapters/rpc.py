@@ -72,7 +72,7 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
         return pb.GetRunResponse(run=await self._shown(await self._store.run(project.id, request.run_id)))
 
     async def ListRuns(self, request: pb.ListRunsRequest, context: Any) -> pb.ListRunsResponse:  # noqa: N802
-        """Runs of a project, newest first, without their curves."""
+        """Runs of a project, newest last, without their curves."""
         project = _admit(request.project)
         return pb.ListRunsResponse(runs=[run_to_proto(run, []) for run in await self._store.runs(project.id)])
 

@@ -70,8 +70,8 @@ class SqlStore:
         return run_from_document(document)
 
     async def runs(self, project: str) -> list[Run]:
-        """All of a project, newest first."""
-        query = select(db.RUN.c.document).where(db.RUN.c.project == project).order_by(desc(db.RUN.c.created_at))
+        """All of a project, newest last."""
+        query = select(db.RUN.c.document).where(db.RUN.c.project == project).order_by(db.RUN.c.created_at)
         async with self._database.read() as connection:
             return [run_from_document(row) for row in (await connection.execute(query)).scalars()]
 
