@@ -26,6 +26,9 @@ from irp_bundle.post import post_process
 from irp_bundle.prepare import as_images, prepare_locate, prepare_segment
 from irp_bundle.sampling import paste, whole_windows
 
+CLOSER_LOOKS = 3  # at most; a box that was first seen too small or too large is found out by the next look
+SAME_SIZE = 0.05  # relative difference of two looks from which they agree
+
 Engine = Callable[[Stage, NDArray[np.float32]], NDArray[np.float32]]
 """(stage, batch (N, 1, size, size)) -> logits (N, channels, size, size), both float32."""
 
@@ -116,12 +119,16 @@ class Pipeline:
         keys = key_frames(frames, spec.frames)
         images = as_images(volume.array[list(keys)].reshape(-1, rows, columns))
         found = self._agree(self._look(images, whole_windows(images)), slices, (rows, columns))
-        if not spec.look_again or not found.box:
-            return found
-        # The second look is at where the series as a whole says that the heart is, and at one size for all slices.
-        closer = np.column_stack([found.windows[:, :2], np.full(slices, found.box * spec.look_again)])
-        again = self._look(images, torch.from_numpy(np.tile(closer, (len(keys), 1))).float())
-        return self._agree(again, slices, (rows, columns))
+        for _ in range(CLOSER_LOOKS if spec.look_again else 0):
+            if not found.box:
+                break
+            # Where the series as a whole says that the heart is, at one size for all slices.
+            closer = np.column_stack([found.windows[:, :2], np.full(slices, found.box * spec.look_again)])
+            windows = torch.from_numpy(np.tile(closer, (len(keys), 1))).float()
+            size, found = found.box, self._agree(self._look(images, windows), slices, (rows, columns))
+            if abs(found.box / size - 1) < SAME_SIZE:
+                break
+        return found
 
     def _agree(self, boxes: list[Box | None], slices: int, shape: tuple[int, int]) -> Located:
         found = [(number % slices, box) for number, box in enumerate(boxes) if box is not None]
