@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
@@ -83,10 +83,10 @@ async def get_bundle(name: ModelInPath, version: int, identity: Visitor, desk: D
 
 async def _version(desk: Desk, name: str, version: int) -> pb.Model:
     answer = await desk.rooms["training"].ask("ListModels", pb.ListModelsRequest(name=name))
-    found = next((m for m in answer.models if m.ref.name == name and m.ref.version == version), None)
-    if found is None:
-        raise ModelUnknown(f"{name}@{version}")
-    return found
+    for found in answer.models:
+        if (found.ref.name, found.ref.version) == (name, version):
+            return cast(pb.Model, found)
+    raise ModelUnknown(f"{name}@{version}")
 
 
 @router.post("/{name}/versions", status_code=201, summary="Push a model (MONAI bundle as ZIP)", openapi_extra=BUNDLE)
