@@ -50,8 +50,6 @@ def _shared(room: str, layout: Layout, keys: Keys, ports: Ports) -> dict[str, st
         "IRP_TRACE_FILE": str(layout.logs / f"{room}.traces.jsonl"),
         # One thread per library call: seven rooms share the cores; rooms that compute say how many they take.
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or _threads(room),
-        # Threads that wait must not burn the core that another room needs.
-        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY") or "PASSIVE",
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": os.environ.get("PYTHONDONTWRITEBYTECODE", ""),
     }
