@@ -14,6 +14,7 @@ import hashlib
 import io
 import json
 import os
+import signal
 import sys
 import zipfile
 from collections.abc import Callable, Iterable
@@ -109,6 +110,8 @@ def main() -> None:
     nothing_shipped = asked.home / "nothing-shipped"
     nothing_shipped.mkdir(parents=True, exist_ok=True)
     shipped = {"training": {"IRP_SHIPPED_MODELS_DIR": str(nothing_shipped)}}
+    # An interrupted call closes the house; the run goes on from its checkpoint the next time.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     house = House(asked.home, ports="auto", room_environment=shipped)
     house.start()
     tell = Narrator(len(courses))
