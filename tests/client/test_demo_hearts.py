@@ -11,10 +11,10 @@ import numpy as np
 import pydicom
 import pytest
 from openirp.demo.clinical import fhir_bundle, table
-from openirp.demo.hearts import dicom_heart, examples_folder, references
+from openirp.demo.hearts import DICOM_PATIENTS, PNG_PATIENTS, dicom_heart, examples_folder, references
 from openirp.demo.pictures_as_dicom import picture_heart
 from openirp.demo.placing import places
-from openirp.demo.plan import SHORT_SPLIT, SPLIT, Case, cast
+from openirp.demo.plan import SPLIT, Case, cast
 from openirp.demo.planting import identity, plant, search
 from openirp.demo.truth import contours
 
@@ -96,9 +96,10 @@ def test_a_search_finds_a_secret_as_it_is_and_inside_gzip(tmp_path: Path) -> Non
 
 
 def test_the_split_covers_everyone_once_and_keeps_all_kinds_apart() -> None:
-    for split in (SPLIT, SHORT_SPLIT):
-        assert set(split.values()) == {"training", "validation", "test"}
-    assert len(list(cast(examples_folder(), short=True))) == 5
+    assert set(SPLIT) == {*DICOM_PATIENTS, *PNG_PATIENTS}
+    few = list(cast(examples_folder(), short=True))
+    assert len(few) == 5
+    assert {case.split for case in few} == {"training", "validation", "test"}
 
 
 def test_the_clinical_table_names_patients_as_the_headers_do() -> None:

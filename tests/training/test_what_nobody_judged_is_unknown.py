@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from irp_training.domain.loss import merged_log_probabilities, partial_loss
+from irp_training.domain.loss import merged_log_probabilities, partial_loss, remembering_loss
 from torch.nn import functional
 
 
@@ -57,3 +57,21 @@ def test_labels_of_a_structure_that_was_not_judged_are_not_believed() -> None:
 def test_merged_probabilities_add_up_to_one() -> None:
     logits, _, judged = a_batch([False, True, False])
     torch.testing.assert_close(merged_log_probabilities(logits, judged).exp().sum(1), torch.ones(1, 8, 8))
+
+
+def test_what_was_not_judged_stays_as_the_base_saw_it() -> None:
+    logits, labels, judged = a_batch([True, False, False])
+    base = torch.randn(1, 4, 8, 8)
+    same = remembering_loss(base.clone(), base, labels, judged)
+    moved = remembering_loss(logits, base, labels, judged)
+    assert float(same.abs()) < 1e-6 < float(moved.detach())
+    moved.backward()
+    assert logits.grad is not None
+    assert float(logits.grad[:, 1].abs().max()) < 1e-7, "the judged structure is learnt freely"
+    cavity = (labels == 1)[:, None].expand_as(logits)
+    assert float(logits.grad[cavity].abs().max()) == 0.0, "inside it nothing is remembered"
+
+
+def test_with_everything_judged_nothing_is_remembered() -> None:
+    logits, labels, judged = a_batch([True, True, True])
+    assert float(remembering_loss(logits, torch.randn(1, 4, 8, 8), labels, judged)) == 0.0

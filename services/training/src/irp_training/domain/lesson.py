@@ -152,7 +152,9 @@ class Lesson:
         for stage in self._stages():
             if stage.name in saved.done:
                 continue
-            trainer = Trainer(self._net(stage), stage, pupils.training, self._recipe, self._device)
+            trainer = Trainer(
+                self._net(stage), stage, pupils.training, self._recipe, self._device, self._remembered(stage)
+            )
             if saved.state is not None:
                 trainer.load(saved.state)
             self._run_stage(trainer, stage, pupils.validation, saved)
@@ -204,6 +206,12 @@ class Lesson:
         if self._base is not None:
             return adopt(self._base, self._config["network_def"], self._structures, seed)
         return fresh(self._config["network_def"], seed)
+
+    def _remembered(self, stage: Stage) -> nn.Module | None:
+        """The base's second net, if it knows every structure that is learnt."""
+        if stage.name != "segment" or self._base is None or not set(self._structures) <= set(self._base.structures):
+            return None
+        return adopt(self._base, self._config["network_def"], self._structures, self._recipe.seed)
 
     def _epochs_before(self, stage: Stage) -> int:
         return self._recipe.locate_epochs if stage.name == "segment" and "locate" in self._recipe.stages else 0

@@ -34,6 +34,32 @@ def partial_loss(logits: Tensor, labels: Tensor, judged: Tensor) -> Tensor:
     return _cross_entropy(log_p, known, judged) + _dice_loss(log_p[:, 1:].exp(), known, judged)
 
 
+def remembering_loss(logits: Tensor, base_logits: Tensor, labels: Tensor, judged: Tensor) -> Tensor:
+    """How far the net has moved from the base in dividing "the rest", where the expert said nothing about it.
+
+    Divergence (Kullback-Leibler) of the base's shares of background and unknown structures from the net's, mean over
+    the pixels that are known to be none of the judged structures. Source: learning without forgetting, Li and Hoiem,
+    IEEE TPAMI 40(12):2935-2947, 2018; for partial labels, Cermelli et al., CVPR 2020.
+
+    Args:
+        logits: (batch, 1 + structures, row, column).
+        base_logits: the base's for the same images.
+        labels: (batch, row, column).
+        judged: bool (batch, structures).
+
+    Returns:
+        Scalar; zero if every structure was judged on every slice.
+    """
+    some = judged.any(dim=1) & ~judged.all(dim=1)
+    where = (known_labels(labels, judged) == 0) & some[:, None, None]
+    if not bool(where.any()):
+        return logits.sum() * 0.0
+    outside = torch.cat([torch.zeros_like(judged[:, :1]), judged], dim=1)[:, :, None, None]
+    mine = functional.log_softmax(logits.masked_fill(outside, LOWEST), dim=1)
+    base = functional.log_softmax(base_logits.masked_fill(outside, LOWEST), dim=1)
+    return (base.exp() * (base - mine)).sum(dim=1)[where].mean()
+
+
 def merged_log_probabilities(logits: Tensor, judged: Tensor) -> Tensor:
     """Log p of (rest, structure 1, ...): channels not judged are added to the rest and get probability 0.
 

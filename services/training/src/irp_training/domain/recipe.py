@@ -29,6 +29,7 @@ class Recipe:
         segment_rate: highest learning rate of stage 2 (one cycle).
         weight_decay: of AdamW.
         ema: decay of the moving average of the weights, which is what is kept; 0 = none.
+        remember: weight of staying with the base on structures that an expert did not judge; 0 = forget freely.
         augment: strength of augmentation, 1 = as designed, 0 = none.
         checkpoint_epochs: passes between two checkpoints.
         threads: CPU threads of the worker; part of the recipe, for sums depend on it. 0 = the room's setting.
@@ -51,6 +52,7 @@ class Recipe:
     segment_rate: float = 2.5e-3
     weight_decay: float = 1e-2
     ema: float = 0.995
+    remember: float = 1.0
     augment: float = 1.0
     checkpoint_epochs: int = 2
     threads: int = 0
@@ -76,7 +78,14 @@ class Recipe:
 
 FROM_SCRATCH = Recipe()
 FINE_TUNING = Recipe(
-    stages=("segment",), segment_epochs=8, segment_rate=3e-4, ema=0.98, augment=0.7, min_steps=12, checkpoint_epochs=1
+    stages=("segment",),
+    segment_epochs=8,
+    segment_rate=1.5e-4,
+    ema=0.98,
+    remember=3.0,
+    augment=0.7,
+    min_steps=12,
+    checkpoint_epochs=1,
 )
 
 _LIMITS: dict[str, tuple[float, float]] = {
@@ -89,6 +98,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "segment_rate": (1e-8, 1.0),
     "weight_decay": (0.0, 1.0),
     "ema": (0.0, 0.99999),
+    "remember": (0.0, 100.0),
     "augment": (0.0, 2.0),
     "checkpoint_epochs": (1, 1000),
     "threads": (0, 256),

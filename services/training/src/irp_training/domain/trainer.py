@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from irp_training.domain.errors import NothingJudged, RunDiverged
 from irp_training.domain.examples import Example
-from irp_training.domain.loss import partial_loss
+from irp_training.domain.loss import partial_loss, remembering_loss
 from irp_training.domain.recipe import STAGES, Recipe
 from irp_training.domain.stages import Sample, Stage
 
@@ -29,13 +29,20 @@ class Trainer:
     """Trains one net."""
 
     def __init__(
-        self, net: nn.Module, stage: Stage, examples: Sequence[Example], recipe: Recipe, device: torch.device
+        self,
+        net: nn.Module,
+        stage: Stage,
+        examples: Sequence[Example],
+        recipe: Recipe,
+        device: torch.device,
+        base: nn.Module | None = None,
     ) -> None:
         self._stage, self._recipe, self._device = stage, recipe, device
         self._examples = stage.usable(examples)
         if not self._examples:
             raise NothingJudged(stage=stage.name)
         self._net = net.to(device)
+        self._base = base.to(device).eval() if base is not None and recipe.remember > 0 else None
         self._average = copy.deepcopy(self._net)
         self._optimizer = torch.optim.AdamW(
             self._net.parameters(), lr=recipe.rate_of(stage.name), weight_decay=recipe.weight_decay
@@ -108,7 +115,7 @@ class Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = self._recipe.rate_of(self._stage.name) * one_cycle(done, self.epochs * self.steps_per_epoch)
         self._optimizer.zero_grad()
-        loss = partial_loss(self._net(image), labels, judged)
+        loss = self._loss(image, labels, judged)
         if not math.isfinite(value := loss.item()):
             raise RunDiverged(step=done)
         loss.backward()
@@ -116,6 +123,15 @@ class Trainer:
         self._optimizer.step()
         self._follow(done)
         return value
+
+    def _loss(self, image: Tensor, labels: Tensor, judged: Tensor) -> Tensor:
+        logits: Tensor = self._net(image)
+        loss = partial_loss(logits, labels, judged)
+        if self._base is None or bool(judged.all()):
+            return loss
+        with torch.no_grad():
+            base_logits = self._base(image)
+        return loss + self._recipe.remember * remembering_loss(logits, base_logits, labels, judged)
 
     def _follow(self, done: int) -> None:
         decay = min(self._recipe.ema, (done + 1) / (done + 10))
