@@ -56,6 +56,7 @@ def test_every_template_that_the_command_offers_is_valid(template: str) -> None:
         ({"deidentification": {"options": ["999"]}}, "deidentification.options.0"),
         ({"automation": {"segment": {"cine-sax": "cine"}}}, "no sequence gives: cine-sax"),
         ({"automation": {"train": {"after_masks": 0}}}, "automation.train.after_masks"),
+        ({"automation": {"train": {"after_masks": 5, "recipe": {"margin": {}}}}}, "automation.train.recipe.margin"),
         ({"splits": {"training": ["p"], "test": ["p"]}}, "a patient stands in one split only"),
         ({"series_quiet_s": -1}, "series_quiet_s"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from irp_kernel.mask import VALUE_OF
+from irp_training.domain.automation import TrainByItself
 from irp_training.domain.errors import BadRecipe, NoEarlierChampion
 from irp_training.domain.recipe import FINE_TUNING, FROM_SCRATCH, read_frozen, read_recipe
 from irp_training.domain.registry import Promotion, champion, earlier_champion
@@ -64,3 +65,11 @@ def test_the_first_champion_cannot_be_rolled_back() -> None:
     with pytest.raises(NoEarlierChampion):
         earlier_champion([Promotion(1, 1, "promote")])
     assert champion([]) is None
+
+
+def test_a_project_may_change_the_recipe_of_runs_that_begin_by_themselves() -> None:
+    train = {"after_masks": 5, "base": "cine", "model": "cine", "recipe": {"margin": 0.02, "segment_epochs": 4.0}}
+    declared = TrainByItself.from_configuration({"automation": {"train": train}})
+    assert declared is not None
+    recipe = read_recipe(declared.recipe, fine_tuning=True, structures=VALUE_OF)
+    assert (recipe.margin, recipe.segment_epochs, recipe.remember) == (0.02, 4, FINE_TUNING.remember)

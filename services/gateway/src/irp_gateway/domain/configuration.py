@@ -130,6 +130,7 @@ class AutoTrain(_Strict):
     after_masks: Annotated[int, Field(ge=1)]
     base: str = ""
     model: str = ""
+    recipe: dict[Name, float | str | list[str]] = {}
 
 
 class AutoExtract(_Strict):

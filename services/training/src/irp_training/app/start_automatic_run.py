@@ -24,5 +24,12 @@ class StartAutomaticRun:
         declared = TrainByItself.from_configuration(await self._configurations.of(project))
         if declared is None:
             return
-        wish = Wish(model=declared.model, base=declared.base, actor=ACTOR, request_id=f"auto-{key}", promote=True)
+        wish = Wish(
+            model=declared.model,
+            base=declared.base,
+            recipe=declared.recipe,
+            actor=ACTOR,
+            request_id=f"auto-{key}",
+            promote=True,
+        )
         await self._start_run(project, wish)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ class TrainByItself:
     after_masks: int
     base: str
     model: str
+    recipe: str = ""  # JSON: keys of a recipe that differ from the defaults
 
     @classmethod
     def from_configuration(cls, document: Mapping[str, Any]) -> TrainByItself | None:
@@ -21,7 +23,12 @@ class TrainByItself:
         wish = (document.get("automation") or {}).get("train")
         if not wish or not wish.get("model") or int(wish.get("after_masks", 0)) < 1:
             return None
-        return cls(after_masks=int(wish["after_masks"]), base=str(wish.get("base") or ""), model=str(wish["model"]))
+        return cls(
+            after_masks=int(wish["after_masks"]),
+            base=str(wish.get("base") or ""),
+            model=str(wish["model"]),
+            recipe=json.dumps(wish.get("recipe") or {}, sort_keys=True),
+        )
 
     def due(self, masks_since: int) -> bool:
         """True when enough masks were accepted since the last run that began by itself."""
