@@ -102,6 +102,13 @@ def test_the_split_covers_everyone_once_and_keeps_all_kinds_apart() -> None:
     assert {case.split for case in few} == {"training", "validation", "test"}
 
 
+@pytest.mark.parametrize("name", ["SCD0000201", "SC-N-02"])
+def test_pictures_are_stacked_in_the_direction_of_the_scanners_own_files(name: str) -> None:
+    heart = dicom_heart(examples_folder(), name) if name in DICOM_PATIENTS else picture_heart(examples_folder(), name)
+    slices = [slice_ for _, (_, slice_) in sorted(places(heart.files).items())]
+    assert slices == sorted(slices, reverse=True)
+
+
 def test_the_clinical_table_names_patients_as_the_headers_do() -> None:
     bundle = json.loads(fhir_bundle([("QH1", 85.0)]))
     assert [entry["resource"]["resourceType"] for entry in bundle["entry"]] == ["Patient", "Observation"]

@@ -63,7 +63,7 @@ def radiomics(story: Story, output: Path) -> None:
 def _pieces(rows: list[dict[str, str]]) -> str:
     """What the rows are about, in words."""
     found = {(row["patient"], row["roi_kind"], row["roi"]) for row in rows}
-    words = {"aha": "AHA segments", "sector": "sectors (no right ventricle: not AHA)"}
+    words = {"structure": "whole structures", "aha": "AHA segments", "sector": "sectors (no right ventricle: not AHA)"}
     counts = {words.get(kind, kind): sum(one[1] == kind for one in found) for kind in {one[1] for one in found}}
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
 

@@ -129,7 +129,7 @@ def _training(run: dict[str, Any], gate: dict[str, Any], said: str, seconds: flo
     summary = (
         f"Fine-tuned from {base['name']}@{base['version']} in {seconds:.0f} s on {counts['training']} series, "
         f"judged by the gate on {counts['validation']} and kept away from {counts['test']}. "
-        f"The new version was {said}."
+        f"The gate allows a structure to lose {run['recipe']['margin']:g} Dice. The new version was {said}."
     )
     return {
         "summary": summary,

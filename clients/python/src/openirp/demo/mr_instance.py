@@ -19,7 +19,7 @@ class Sheet:
     Attributes:
         patient: PatientID and PatientName; also what the UIDs are made from.
         number: InstanceNumber.
-        slice: place along the stack, from 0.
+        slice: place along row x column direction, in pitches; may be negative.
         pitch_mm: from slice to slice.
         pixel_mm: between pixel centres.
         trigger_ms: TriggerTime; None = not gated.

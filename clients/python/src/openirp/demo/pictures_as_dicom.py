@@ -1,6 +1,8 @@
 """Six CC0 patients that exist as pictures only, made into MR DICOM files with a nominal geometry.
 
 Pixel values are the pictures'; positions, spacing and trigger times are nominal and say so: never measure in mm here.
+Slices are numbered against the direction of row x column, as in the collection's DICOM files: otherwise the heart would
+be mirrored.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ def picture_heart(folder: Path, name: str) -> Heart:
         for number in numbers:
             trigger_ms = (number - 1) % PHASES * PHASE_MS
             at = Sheet(
-                patient=name, number=number, slice=place, pitch_mm=PITCH_MM, pixel_mm=PIXEL_MM, trigger_ms=trigger_ms
+                patient=name, number=number, slice=-place, pitch_mm=PITCH_MM, pixel_mm=PIXEL_MM, trigger_ms=trigger_ms
             )
             heart.files.append(mr_instance(_read(images[number]), at, bits=8))
             label = folder / "png" / "labels" / images[number].name
