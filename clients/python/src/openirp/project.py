@@ -173,8 +173,8 @@ class Project:
         return dict(answer.json())
 
     def start_extraction(self) -> dict[str, Any]:
-        """Extract features of every accepted mask that has none yet."""
-        return dict(self.http.json("POST", f"{self.path}/radiomics/extractions", {}))
+        """Extract features of every accepted mask that has none yet; asking twice extracts nothing twice."""
+        return dict(self.http.json("POST", f"{self.path}/radiomics/extractions", {}, repeat=True))
 
     def extraction(self, extraction_id: str) -> dict[str, Any]:
         """State of an extraction."""
