@@ -19,9 +19,9 @@ import numpy as np
 from irp_bundle import read_bundle
 from irp_inference.adapters.engines import build_engine
 from openirp.demo.hearts import dicom_heart, examples_folder
+from openirp.documents import template
 from openirp.house import House
 from openirp.project import Project
-from openirp.templates import template
 from openirp.upload import upload
 
 ROOT = Path(__file__).resolve().parents[1]
