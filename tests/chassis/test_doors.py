@@ -14,13 +14,14 @@ from irp.common.v1 import operations_service_pb2 as pb
 from irp.common.v1 import operations_service_pb2_grpc as pb_grpc
 from irp.ingest.v1 import ingest_service_pb2 as ingest_pb
 from irp.ingest.v1 import ingest_service_pb2_grpc as ingest_pb_grpc
+from irp_chassis import rpc_client
 from irp_chassis.auth import LIFETIME_S, Caller, TokenMinter, TokenVerifier, act_as
 from irp_chassis.http import Readiness, create_app
 from irp_chassis.rpc_client import RpcClient, service_config
 from irp_chassis.rpc_server import RpcServer, deadline
 from irp_chassis.settings import ServiceSettings
 from irp_chassis.verdicts import TABLE, RemoteError
-from irp_kernel.errors import Code, GeometryMismatch, ResourceExhausted, TooLarge, Unauthenticated
+from irp_kernel.errors import Code, GeometryMismatch, ResourceExhausted, TooLarge, Unauthenticated, Unavailable
 from pydantic import BaseModel
 
 
@@ -194,6 +195,25 @@ async def test_a_dead_room_is_unavailable_with_advice(minter: TokenMinter) -> No
     with pytest.raises(RemoteError) as refused:
         await client.call(pb_grpc.OperationsServiceStub(client.channel).ListParked, pb.ListParkedRequest(), timeout_s=5)
     assert refused.value.code in {Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED}
+    await client.close()
+
+
+async def test_a_stream_does_not_begin_before_its_room_is_there(
+    minter: TokenMinter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+
+    async def pieces() -> AsyncIterator[ingest_pb.StoreInstancesRequest]:
+        begun.append("begun")
+        yield ingest_pb.StoreInstancesRequest(begin=True)
+
+    monkeypatch.setattr(rpc_client, "CONNECT_S", 0.3)
+    client = RpcClient("127.0.0.1:1", minter)
+    stub = ingest_pb_grpc.IngestServiceStub(client.channel)
+    act_as(Caller(subject="test"))
+    with pytest.raises(Unavailable):
+        await client.call(stub.StoreInstances, pieces())
+    assert begun == [], "what was not begun may be sent again"
     await client.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,15 +12,28 @@ from irp.ingest.v1 import ingest_service_pb2 as pb
 from irp_ingest.adapters import memory
 from irp_ingest.adapters.memory import MemoryBudget
 from irp_ingest.adapters.upload import TakeUpload
+from irp_ingest.app import open_series
+from irp_ingest.app.open_series import OpenSeries
 from irp_ingest.app.store_instance import Outcome
 
 LIMIT = 1000
+
+
+class Series:
+    """An index that remembers until when a series was kept open."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+
+    async def wait_until(self, _project: str, _series_uids: list[str], quiet_until: float) -> None:
+        self.waits.append(round(quiet_until - time.time()))
 
 
 class Store:
     """Stores by counting; may be told to wait or to fail."""
 
     def __init__(self) -> None:
+        self.index = Series()
         self.taken: list[bytes] = []
         self.open = asyncio.Event()
         self.open.set()
@@ -30,7 +44,10 @@ class Store:
         if self.fails:
             raise ConnectionError
         self.taken.append(data)
-        return Outcome(sop_uid=str(len(data)))
+        return Outcome(sop_uid=str(len(data)), series_uid="1.2")
+
+    def series(self, _project: Any, quiet_s: float) -> OpenSeries:
+        return OpenSeries(self.index, "hearts", quiet_s)  # type: ignore[arg-type]
 
     async def refuse(self, _project: Any, refused: Any) -> Outcome:
         return Outcome(failure=1, reason=refused.reason)
@@ -116,3 +133,30 @@ async def test_a_file_waits_for_memory_that_another_upload_gives_back() -> None:
     await asyncio.sleep(0.05)
     await budget.give(900)
     assert [o.reason for o in await task] == [""]
+
+
+async def test_a_series_closes_after_its_upload_ended_and_stays_open_after_one_that_was_cut() -> None:
+    store = Store()
+    await a_taker(store, MemoryBudget(LIMIT))(pieces(b"a", b"b"), None, None, 2.0)  # type: ignore[arg-type]
+    assert store.index.waits == [2]
+    store.fails = True
+    with pytest.raises(ConnectionError):
+        await take(store, MemoryBudget(LIMIT), pieces(b"c"))
+    assert store.index.waits == [2], "the rest may follow: nothing said that the series is complete"
+
+
+async def test_a_series_is_kept_open_while_a_large_file_is_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(open_series, "OPEN_S", 0.03)
+
+    async def slow() -> AsyncIterator[pb.StoreInstancesRequest]:
+        async for piece in pieces(b"a"):
+            yield piece
+        while len(store.index.waits) < 3:
+            await asyncio.sleep(0.01)
+        async for piece in pieces(b"b"):
+            yield piece
+
+    store = Store()
+    async with asyncio.timeout(10):
+        await take(store, MemoryBudget(LIMIT), slow())
+    assert store.taken == [b"a", b"b"]

@@ -12,7 +12,7 @@ import grpc
 import grpc.aio
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
-from irp_kernel.errors import DeadlineExceeded
+from irp_kernel.errors import DeadlineExceeded, Unavailable
 from opentelemetry import propagate
 
 from irp_chassis.auth import TokenMinter, caller
@@ -20,6 +20,7 @@ from irp_chassis.rpc_server import deadline
 from irp_chassis.status import from_rpc_error
 
 DEFAULT_TIMEOUT_S = 30.0
+CONNECT_S = 10.0  # a room that restarts is back by then
 MAX_MESSAGE_BYTES = 512 << 20
 RETRY = {
     "maxAttempts": 4,
@@ -56,6 +57,8 @@ class RpcClient:
             Exception: whatever the iterator raised; the room sees a cancelled call.
         """
         source = _Remembering(request) if isinstance(request, AsyncIterable) else None
+        if source:
+            await self._connected()
         try:
             return await method(source or request, metadata=self._metadata(), timeout=_left(timeout_s))
         except grpc.aio.AioRpcError as error:
@@ -81,6 +84,17 @@ class RpcClient:
             raise from_rpc_error(error) from None
         finally:
             call.cancel()
+
+    async def _connected(self) -> None:
+        """A stream is sent once and never again: it does not begin before the room is there.
+
+        Raises:
+            Unavailable: the room was not there in time.
+        """
+        try:
+            await asyncio.wait_for(self.channel.channel_ready(), _left(CONNECT_S))
+        except TimeoutError:
+            raise Unavailable from None
 
     async def close(self) -> None:
         """Close the channel."""

@@ -16,7 +16,7 @@ from irp.training.v1 import training_service_pb2, training_service_pb2_grpc
 from irp_chassis.auth import TokenMinter
 from irp_chassis.rpc import RpcClient
 from irp_chassis.verdicts import RemoteError
-from irp_kernel.errors import Code
+from irp_kernel.errors import Code, Unavailable
 
 from irp_gateway.domain.errors import RoomAway
 
@@ -48,7 +48,7 @@ class Line:
         """
         try:
             return await self.client.call(self._method(method), request, timeout_s=timeout_s)
-        except RemoteError as error:
+        except (RemoteError, Unavailable) as error:
             raise self._told(error) from None
 
     async def stream(self, method: str, request: Any, *, timeout_s: float) -> AsyncIterator[Any]:
@@ -62,7 +62,7 @@ class Line:
     def _method(self, name: str) -> Any:
         return getattr(self.stub, name, None) or getattr(self.operations, name)
 
-    def _told(self, error: RemoteError) -> RemoteError | RoomAway:
+    def _told(self, error: RemoteError | Unavailable) -> RemoteError | Unavailable:
         """GRPC's own "unavailable" names no room; ours does."""
         away = error.code is Code.UNAVAILABLE and error.reason == Code.UNAVAILABLE.value
         return RoomAway(f"{self.room} does not answer", room=self.room) if away else error

@@ -34,7 +34,7 @@ class SqlIndex:
         return await self._secrets.site_key(project, site)
 
     @again_if_aborted
-    async def add(self, project: ProjectAt, intake: Intake, object: ObjectRef, quiet_s: float) -> bool:
+    async def add(self, project: ProjectAt, intake: Intake, object: ObjectRef, open_s: float) -> bool:
         """See Index.add."""
         row = {
             "project": project.id,
@@ -53,7 +53,7 @@ class SqlIndex:
             if not await tx.insert_once(INSTANCE, row, keys=("project", "sop_uid")):
                 await self._require_same(tx, project.id, intake, object)
                 return False
-            await self._touch_series(tx, project, intake, quiet_s)
+            await self._touch_series(tx, project, intake, open_s)
         return True
 
     async def _require_same(self, tx: Transaction, project: str, intake: Intake, object: ObjectRef) -> None:
@@ -64,7 +64,7 @@ class SqlIndex:
         if row.fingerprint != intake.fingerprint and row.object["sha256"] != object.sha256:
             raise ContentDiffers
 
-    async def _touch_series(self, tx: Transaction, project: ProjectAt, intake: Intake, quiet_s: float) -> None:
+    async def _touch_series(self, tx: Transaction, project: ProjectAt, intake: Intake, open_s: float) -> None:
         now = time.time()
         new = {
             "project": project.id,
@@ -77,7 +77,7 @@ class SqlIndex:
             "reason": "",
             "message": "",
             "count": 0,
-            "quiet_until": now + quiet_s,
+            "quiet_until": now + open_s,
             "queued": False,
             "version": 0,
             "result": None,
@@ -89,12 +89,20 @@ class SqlIndex:
             .where(SERIES.c.project == project.id, SERIES.c.uid == intake.series_uid)
             .values(
                 count=SERIES.c.count + 1,
-                quiet_until=now + quiet_s,
+                quiet_until=now + open_s,
                 queued=False,
                 state="receiving",
                 project_ref=new["project_ref"],
             )
         )
+
+    @again_if_aborted
+    async def wait_until(self, project: str, series_uids: Sequence[str], quiet_until: float) -> None:
+        """See Index.wait_until."""
+        here = (SERIES.c.project == project) & SERIES.c.uid.in_(series_uids)
+        receiving = (SERIES.c.state == "receiving") & SERIES.c.queued.is_(False)
+        async with self._database.transaction() as tx:
+            await tx.execute(SERIES.update().where(here, receiving).values(quiet_until=quiet_until))
 
     async def instances(self, project: str, series_uid: str) -> Sequence[Kept]:
         """See Index.instances."""

@@ -9,6 +9,7 @@ from irp.ingest.v1 import ingest_service_pb2 as pb
 from irp_kernel.errors import IrpError
 
 from irp_ingest.adapters.memory import MemoryBudget
+from irp_ingest.app.open_series import OpenSeries
 from irp_ingest.app.ports import ProjectAt
 from irp_ingest.app.store_instance import Outcome, StoreInstance
 from irp_ingest.domain.errors import InstanceTooLarge, MemoryFull, UploadCutOff
@@ -61,6 +62,10 @@ class TakeUpload:
 
     async def __call__(self, pieces: Pieces, project: ProjectAt, order: Order, quiet_s: float) -> list[Outcome]:
         """One outcome per file, in order. What a cut stream had not ended leaves nothing."""
+        async with self._store.series(project, quiet_s) as series:
+            return await self._take(pieces, project, order, series)
+
+    async def _take(self, pieces: Pieces, project: ProjectAt, order: Order, series: OpenSeries) -> list[Outcome]:
         work: list[asyncio.Task[Outcome]] = []
         files: list[File] = []
         gate = asyncio.Semaphore(self._in_flight)
@@ -69,7 +74,9 @@ class TakeUpload:
             try:
                 if file.refused is not None:
                     return await self._store.refuse(project, file.refused)
-                return await self._store(bytes(file.data), project, order, quiet_s)
+                outcome = await self._store(bytes(file.data), project, order, series.open_s)
+                series.touch(outcome.series_uid)
+                return outcome
             finally:
                 await file.close()
                 gate.release()

@@ -85,8 +85,12 @@ class Index(Protocol):
         """K_site; makes the project's secret on first use."""
         ...
 
-    async def add(self, project: ProjectAt, intake: Intake, object: ObjectRef, quiet_s: float) -> bool:
-        """Add an instance; False if the same came before, ContentDiffers if another has its UID."""
+    async def add(self, project: ProjectAt, intake: Intake, object: ObjectRef, open_s: float) -> bool:
+        """Add an instance and keep its series open; False if the same came before, ContentDiffers if another did."""
+        ...
+
+    async def wait_until(self, project: str, series_uids: Sequence[str], quiet_until: float) -> None:
+        """Set when series that are being received count as complete, in seconds since 1970."""
         ...
 
     async def instances(self, project: str, series_uid: str) -> Sequence[Kept]:

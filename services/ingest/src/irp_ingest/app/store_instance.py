@@ -8,6 +8,7 @@ from irp_deid import Profile
 from irp_deid.errors import InstanceRefused
 from irp_kernel.errors import IrpError, TooLarge
 
+from irp_ingest.app.open_series import OpenSeries
 from irp_ingest.app.ports import Configurations, Index, Intakes, Objects, ProjectAt
 from irp_ingest.domain.errors import ContentDiffers, failure_reason
 from irp_ingest.domain.intake import Order
@@ -46,7 +47,7 @@ class StoreInstance:
         )
         return order, float(document["series_quiet_s"])
 
-    async def __call__(self, original: bytes, project: ProjectAt, order: Order, quiet_s: float) -> Outcome:
+    async def __call__(self, original: bytes, project: ProjectAt, order: Order, open_s: float) -> Outcome:
         """Stored durably, or refused with nothing stored, when this returns."""
         try:
             intake = await self._intakes.take_in(original, order)
@@ -68,11 +69,15 @@ class StoreInstance:
             sop_class=intake.sop_class,
         )
         try:
-            new = await self._index.add(project, intake, ref, quiet_s)
+            new = await self._index.add(project, intake, ref, open_s)
         except ContentDiffers as differs:
             await self._index.reject(project.id, differs.reason, differs.message)
             return replace(known, failure=failure_reason(differs), reason=differs.reason)
         return replace(known, repeated=not new)
+
+    def series(self, project: ProjectAt, quiet_s: float) -> OpenSeries:
+        """The series of one upload, open while it goes on."""
+        return OpenSeries(self._index, project.id, quiet_s)
 
     async def refuse(self, project: ProjectAt, refused: IrpError) -> Outcome:
         """Count a refusal; nothing of the file is kept."""
