@@ -44,11 +44,15 @@ def test_several_files_travel_in_one_request_and_others_stay_at_home() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         bodies.append(request.read())
         assert request.headers["authorization"] == "Bearer token"
+        if request.url.path.endswith("/series/2.25.1/complete"):
+            return httpx.Response(202, json={})
+        assert request.headers["x-irp-more"] == "true"
         return httpx.Response(200, json=stored("2.25.1", "2.25.1"))
 
     report = upload(gateway(answer).project("p"), [DICOM_FILE, b"a text file named .dcm", DICOM_FILE])
     assert (report.stored, report.skipped, dict(report.series)) == (2, 1, {"2.25.1": 2})
     assert bodies[0].count(b"Content-Type: application/dicom\r\n\r\n") == 2
+    assert len(bodies) == 2, "the series is said to be complete once everything was sent"
 
 
 def test_refused_instances_are_counted_by_reason_even_when_all_are_refused() -> None:

@@ -46,8 +46,8 @@ class Store:
         self.taken.append(data)
         return Outcome(sop_uid=str(len(data)), series_uid="1.2")
 
-    def series(self, _project: Any, quiet_s: float) -> OpenSeries:
-        return OpenSeries(self.index, "hearts", quiet_s)  # type: ignore[arg-type]
+    def series(self, _project: Any, quiet_s: float, *, more: bool) -> OpenSeries:
+        return OpenSeries(self.index, "hearts", quiet_s, more=more)  # type: ignore[arg-type]
 
     async def refuse(self, _project: Any, refused: Any) -> Outcome:
         return Outcome(failure=1, reason=refused.reason)
@@ -139,6 +139,8 @@ async def test_a_series_closes_after_its_upload_ended_and_stays_open_after_one_t
     store = Store()
     await a_taker(store, MemoryBudget(LIMIT))(pieces(b"a", b"b"), None, None, 2.0)  # type: ignore[arg-type]
     assert store.index.waits == [2]
+    await a_taker(store, MemoryBudget(LIMIT))(pieces(b"a"), None, None, 2.0, more=True)  # type: ignore[arg-type]
+    assert store.index.waits == [2], "more uploads follow"
     store.fails = True
     with pytest.raises(ConnectionError):
         await take(store, MemoryBudget(LIMIT), pieces(b"c"))

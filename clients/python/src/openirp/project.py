@@ -36,13 +36,15 @@ class Project:
 
     # Images
 
-    def stow(self, files: Iterable[bytes]) -> dict[str, Any]:
+    def stow(self, files: Iterable[bytes], *, more: bool = False) -> dict[str, Any]:
         """Store DICOM files (STOW-RS); PS3.18's answer as DICOM JSON, refused instances in 00081198.
 
-        Safe to repeat: an instance that is there already is a success.
+        Safe to repeat: an instance that is there already is a success. With `more`, series stay open for
+        further requests until `complete` is said, or for half a minute.
         """
         body, media_type = multipart(files)
         headers = {"Content-Type": media_type, "Accept": "application/dicom+json"}
+        headers |= {"X-IRP-More": "true"} if more else {}
         path = f"{self.path}/dicom-web/studies"
         answer = self.http.send("POST", path, content=body, headers=headers, timeout=STOW_S, repeat=True)
         return dict(answer.json())

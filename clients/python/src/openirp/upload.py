@@ -79,6 +79,8 @@ def upload(
             _stow(project, images, report)
         if on_files:
             on_files(len(batch), report)
+    for series_uid in report.series:
+        project.complete(series_uid)
     return report
 
 
@@ -98,7 +100,7 @@ def batches(files: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 def _stow(project: Project, batch: list[bytes], report: UploadReport) -> None:
     try:
-        answer = project.stow(batch)
+        answer = project.stow(batch, more=True)
     except Problem as problem:
         # Every instance refused is 409 with the same body (PS3.18 10.5.3.2).
         if "00081198" not in problem.body:

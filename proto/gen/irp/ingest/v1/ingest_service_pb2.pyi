@@ -62,10 +62,13 @@ class Upload(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     SITE_FIELD_NUMBER: _builtins.int
     STUDY_UID_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
     site: _builtins.str
     """Site of the sender: separates "patient 0001" of two hospitals."""
     study_uid: _builtins.str
     """The StudyInstanceUID in the request's path, empty if none (original, not de-identified)."""
+    more: _builtins.bool
+    """True: further uploads follow; the series stay open until CompleteSeries, or for half a minute."""
     @_builtins.property
     def project(self) -> _types_pb2.ProjectRef: ...
     def __init__(
@@ -74,10 +77,11 @@ class Upload(_message.Message):
         project: _types_pb2.ProjectRef | None = ...,
         site: _builtins.str = ...,
         study_uid: _builtins.str = ...,
+        more: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "site", b"site", "study_uid", b"study_uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["more", b"more", "project", b"project", "site", b"site", "study_uid", b"study_uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

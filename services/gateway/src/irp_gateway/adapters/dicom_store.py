@@ -42,15 +42,19 @@ STORED: dict[int | str, dict[str, Any]] = {
 AGAIN = {Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED, Code.DEADLINE_EXCEEDED}
 
 Site = Annotated[str, Header(description="whose patients these are; only for owners, else the token says it")]
+More = Annotated[bool, Header(description="true: more uploads follow; series stay open until /complete, or for 30 s")]
 Accept = Annotated[str, Header()]
 
 
 @router.post(
     "/studies", summary="STOW-RS: store instances", openapi_extra=BODY, responses=STORED, response_class=Response
 )
-async def store(request: Request, here: Uploader, x_irp_site: Site = "", accept: Accept = "*/*") -> Response:
+async def store(
+    request: Request, here: Uploader, x_irp_site: Site = "", x_irp_more: More = False, accept: Accept = "*/*"
+) -> Response:
     """De-identified before anything is stored; the same instance again is a success. PS3.18 section 10.5."""
-    return await _store(request, here, "", x_irp_site, accept)
+    upload = pb.Upload(project=here.ref, site=here.site(x_irp_site), more=x_irp_more)
+    return await _store(request, here, upload, accept)
 
 
 @router.post(
@@ -61,16 +65,21 @@ async def store(request: Request, here: Uploader, x_irp_site: Site = "", accept:
     response_class=Response,
 )
 async def store_study(
-    study: UidInPath, request: Request, here: Uploader, x_irp_site: Site = "", accept: Accept = "*/*"
+    study: UidInPath,
+    request: Request,
+    here: Uploader,
+    x_irp_site: Site = "",
+    x_irp_more: More = False,
+    accept: Accept = "*/*",
 ) -> Response:
     """`study` is the original StudyInstanceUID; instances of another study are refused one by one."""
-    return await _store(request, here, study, x_irp_site, accept)
+    upload = pb.Upload(project=here.ref, site=here.site(x_irp_site), study_uid=study, more=x_irp_more)
+    return await _store(request, here, upload, accept)
 
 
-async def _store(request: Request, here: Inside, study: str, site: str, accept: str) -> Response:
+async def _store(request: Request, here: Inside, upload: pb.Upload, accept: str) -> Response:
     media_type = choose(accept, ANSWERS)
     pieces = _pieces(request, here.desk.limits.instance)
-    upload = pb.Upload(project=here.ref, site=here.site(site), study_uid=study)
     try:
         answer = await here.ask("ingest", "StoreInstances", _messages(upload, pieces), timeout_s=STOW_TIMEOUT_S)
     except IrpError as error:

@@ -54,7 +54,7 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
             project = _enter(first.upload.project)
             caller().require_role("uploader", "owner")
             order, quiet_s = await self._store.order(project, first.upload.site, first.upload.study_uid)
-            outcomes = await self._take(request_iterator, project, order, quiet_s)
+            outcomes = await self._take(request_iterator, project, order, quiet_s, more=first.upload.more)
         return pb.StoreInstancesResponse(outcomes=[outcome_to_proto(outcome) for outcome in outcomes])
 
     async def CompleteSeries(self, request: pb.CompleteSeriesRequest, context: Any) -> pb.CompleteSeriesResponse:  # noqa: N802

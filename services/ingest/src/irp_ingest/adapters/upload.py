@@ -60,9 +60,11 @@ class TakeUpload:
         self._store, self._budget = store, budget
         self._limit, self._in_flight = limit_bytes, in_flight
 
-    async def __call__(self, pieces: Pieces, project: ProjectAt, order: Order, quiet_s: float) -> list[Outcome]:
+    async def __call__(
+        self, pieces: Pieces, project: ProjectAt, order: Order, quiet_s: float, *, more: bool = False
+    ) -> list[Outcome]:
         """One outcome per file, in order. What a cut stream had not ended leaves nothing."""
-        async with self._store.series(project, quiet_s) as series:
+        async with self._store.series(project, quiet_s, more=more) as series:
             return await self._take(pieces, project, order, series)
 
     async def _take(self, pieces: Pieces, project: ProjectAt, order: Order, series: OpenSeries) -> list[Outcome]:

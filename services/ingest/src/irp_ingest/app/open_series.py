@@ -13,10 +13,10 @@ RENEWALS = 3  # per OPEN_S, while one large file is on its way
 
 
 class OpenSeries:
-    """The series of one upload; complete `quiet_s` after it ended, `open_s` after it was cut."""
+    """The series of one upload; complete `quiet_s` after it ended, `open_s` after it was cut or if more is to come."""
 
-    def __init__(self, index: Index, project: str, quiet_s: float) -> None:
-        self._index, self._project, self._quiet_s = index, project, quiet_s
+    def __init__(self, index: Index, project: str, quiet_s: float, *, more: bool = False) -> None:
+        self._index, self._project, self._quiet_s, self._more = index, project, quiet_s, more
         self._touched: set[str] = set()
         self.open_s = max(OPEN_S, quiet_s)
 
@@ -35,7 +35,7 @@ class OpenSeries:
         """Let close."""
         self._renewing.cancel()
         await asyncio.gather(self._renewing, return_exceptions=True)
-        if error is None:
+        if error is None and not self._more:
             await self._wait(self._quiet_s)
 
     async def _renew(self) -> None:

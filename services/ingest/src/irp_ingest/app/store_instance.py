@@ -75,9 +75,9 @@ class StoreInstance:
             return replace(known, failure=failure_reason(differs), reason=differs.reason)
         return replace(known, repeated=not new)
 
-    def series(self, project: ProjectAt, quiet_s: float) -> OpenSeries:
+    def series(self, project: ProjectAt, quiet_s: float, *, more: bool) -> OpenSeries:
         """The series of one upload, open while it goes on."""
-        return OpenSeries(self._index, project.id, quiet_s)
+        return OpenSeries(self._index, project.id, quiet_s, more=more)
 
     async def refuse(self, project: ProjectAt, refused: IrpError) -> Outcome:
         """Count a refusal; nothing of the file is kept."""
