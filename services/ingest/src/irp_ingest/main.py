@@ -30,7 +30,9 @@ async def compose(room: Room[Settings]) -> None:
     budget = MemoryBudget(settings.upload_memory_bytes)
     take = TakeUpload(store, budget, limit_bytes=settings.max_instance_bytes, in_flight=settings.cpu_workers + 2)
     record = RecordClinical(index, index, configurations)
-    servicer = IngestServicer(store, record, room.database, take, uploads_at_once=settings.uploads_at_once)
+    servicer = IngestServicer(
+        store, record, room.database, room.objects, take, uploads_at_once=settings.uploads_at_once
+    )
     room.serve(
         ingest_service_pb2_grpc.add_IngestServiceServicer_to_server, servicer, file=ingest_service_pb2.DESCRIPTOR
     )

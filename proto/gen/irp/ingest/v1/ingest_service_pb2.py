@@ -26,7 +26,7 @@ from irp.common.v1 import types_pb2 as irp_dot_common_dot_v1_dot_types__pb2
 from irp.ingest.v1 import events_pb2 as irp_dot_ingest_dot_v1_dot_events__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"irp/ingest/v1/ingest_service.proto\x12\rirp.ingest.v1\x1a\x19irp/common/v1/types.proto\x1a\x1airp/ingest/v1/events.proto\"y\n\x15StoreInstancesRequest\x12\'\n\x06upload\x18\x01 \x01(\x0b\x32\x15.irp.ingest.v1.UploadH\x00\x12\x0f\n\x05\x62\x65gin\x18\x02 \x01(\x08H\x00\x12\x0e\n\x04\x64\x61ta\x18\x03 \x01(\x0cH\x00\x12\r\n\x03\x65nd\x18\x04 \x01(\x08H\x00\x42\x07\n\x05piece\"c\n\x06Upload\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x11\n\tstudy_uid\x18\x03 \x01(\t\x12\x0c\n\x04more\x18\x04 \x01(\x08\"J\n\x16StoreInstancesResponse\x12\x30\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1e.irp.ingest.v1.InstanceOutcome\"\xa9\x01\n\x0fInstanceOutcome\x12\x11\n\tstudy_uid\x18\x01 \x01(\t\x12\x12\n\nseries_uid\x18\x02 \x01(\t\x12\x18\n\x10sop_instance_uid\x18\x03 \x01(\t\x12\x15\n\rsop_class_uid\x18\x04 \x01(\t\x12\x16\n\x0e\x66\x61ilure_reason\x18\x05 \x01(\r\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x16\n\x0e\x61lready_stored\x18\x07 \x01(\x08\"X\n\x15\x43ompleteSeriesRequest\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12\x13\n\x0bseries_uids\x18\x02 \x03(\t\"\x18\n\x16\x43ompleteSeriesResponse\"\xa3\x02\n\rSearchRequest\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12\r\n\x05level\x18\x02 \x01(\t\x12\x11\n\tstudy_uid\x18\x03 \x01(\t\x12\x12\n\nseries_uid\x18\x04 \x01(\t\x12:\n\x07matches\x18\x05 \x03(\x0b\x32).irp.ingest.v1.SearchRequest.MatchesEntry\x12\x16\n\x0einclude_fields\x18\x06 \x03(\t\x12\r\n\x05limit\x18\x07 \x01(\x05\x12\x0e\n\x06offset\x18\x08 \x01(\x05\x12\r\n\x05\x66uzzy\x18\t \x01(\x08\x1a.\n\x0cMatchesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"$\n\x0eSearchResponse\x12\x12\n\ndicom_json\x18\x01 \x03(\t\"\x8e\x01\n\rLocateRequest\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12\x11\n\tstudy_uid\x18\x02 \x01(\t\x12\x12\n\nseries_uid\x18\x03 \x01(\t\x12\x18\n\x10sop_instance_uid\x18\x04 \x01(\t\x12\x10\n\x08metadata\x18\x05 \x01(\x08\"\x9c\x01\n\x0eLocateResponse\x12\x18\n\x10sop_instance_uid\x18\x01 \x01(\t\x12\x15\n\rsop_class_uid\x18\x02 \x01(\t\x12\x1b\n\x13transfer_syntax_uid\x18\x03 \x01(\t\x12(\n\x06object\x18\x04 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12\x12\n\ndicom_json\x18\x05 \x01(\t\"R\n\x10GetSeriesRequest\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12\x12\n\nseries_uid\x18\x02 \x01(\t\"?\n\x11GetSeriesResponse\x12*\n\x06series\x18\x01 \x01(\x0b\x32\x1a.irp.ingest.v1.SeriesState\"\x88\x01\n\x0bSeriesState\x12\r\n\x05state\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12%\n\x06series\x18\x04 \x01(\x0b\x32\x15.irp.ingest.v1.Series\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12\x11\n\tinstances\x18\x06 \x01(\x05\"?\n\x11ListSeriesRequest\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\"@\n\x12ListSeriesResponse\x12*\n\x06series\x18\x01 \x03(\x0b\x32\x1a.irp.ingest.v1.SeriesState\"s\n\x15RecordClinicalRequest\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x12\n\nmedia_type\x18\x03 \x01(\t\x12\x0c\n\x04\x62ody\x18\x04 \x01(\x0c\"K\n\x16RecordClinicalResponse\x12\x10\n\x08patients\x18\x01 \x01(\x05\x12\x0e\n\x06values\x18\x02 \x01(\x05\x12\x0f\n\x07refused\x18\x03 \x03(\t\"C\n\x15ListRejectionsRequest\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\"F\n\x16ListRejectionsResponse\x12,\n\nrejections\x18\x01 \x03(\x0b\x32\x18.irp.ingest.v1.Rejection\"G\n\tRejection\x12\n\n\x02\x61t\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\r\n\x05\x63ount\x18\x04 \x01(\x05\x32\xe8\x05\n\rIngestService\x12\x64\n\x0eStoreInstances\x12$.irp.ingest.v1.StoreInstancesRequest\x1a%.irp.ingest.v1.StoreInstancesResponse\"\x03\x90\x02\x02(\x01\x12\x62\n\x0e\x43ompleteSeries\x12$.irp.ingest.v1.CompleteSeriesRequest\x1a%.irp.ingest.v1.CompleteSeriesResponse\"\x03\x90\x02\x02\x12J\n\x06Search\x12\x1c.irp.ingest.v1.SearchRequest\x1a\x1d.irp.ingest.v1.SearchResponse\"\x03\x90\x02\x01\x12L\n\x06Locate\x12\x1c.irp.ingest.v1.LocateRequest\x1a\x1d.irp.ingest.v1.LocateResponse\"\x03\x90\x02\x01\x30\x01\x12S\n\tGetSeries\x12\x1f.irp.ingest.v1.GetSeriesRequest\x1a .irp.ingest.v1.GetSeriesResponse\"\x03\x90\x02\x01\x12V\n\nListSeries\x12 .irp.ingest.v1.ListSeriesRequest\x1a!.irp.ingest.v1.ListSeriesResponse\"\x03\x90\x02\x01\x12\x62\n\x0eRecordClinical\x12$.irp.ingest.v1.RecordClinicalRequest\x1a%.irp.ingest.v1.RecordClinicalResponse\"\x03\x90\x02\x02\x12\x62\n\x0eListRejections\x12$.irp.ingest.v1.ListRejectionsRequest\x1a%.irp.ingest.v1.ListRejectionsResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"irp/ingest/v1/ingest_service.proto\x12\rirp.ingest.v1\x1a\x19irp/common/v1/types.proto\x1a\x1airp/ingest/v1/events.proto\"y\n\x15StoreInstancesRequest\x12\'\n\x06upload\x18\x01 \x01(\x0b\x32\x15.irp.ingest.v1.UploadH\x00\x12\x0f\n\x05\x62\x65gin\x18\x02 \x01(\x08H\x00\x12\x0e\n\x04\x64\x61ta\x18\x03 \x01(\x0cH\x00\x12\r\n\x03\x65nd\x18\x04 \x01(\x08H\x00\x42\x07\n\x05piece\"c\n\x06Upload\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x11\n\tstudy_uid\x18\x03 \x01(\t\x12\x0c\n\x04more\x18\x04 \x01(\x08\"J\n\x16StoreInstancesResponse\x12\x30\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1e.irp.ingest.v1.InstanceOutcome\"\xa9\x01\n\x0fInstanceOutcome\x12\x11\n\tstudy_uid\x18\x01 \x01(\t\x12\x12\n\nseries_uid\x18\x02 \x01(\t\x12\x18\n\x10sop_instance_uid\x18\x03 \x01(\t\x12\x15\n\rsop_class_uid\x18\x04 \x01(\t\x12\x16\n\x0e\x66\x61ilure_reason\x18\x05 \x01(\r\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x16\n\x0e\x61lready_stored\x18\x07 \x01(\x08\"X\n\x15\x43ompleteSeriesRequest\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12\x13\n\x0bseries_uids\x18\x02 \x03(\t\"\x18\n\x16\x43ompleteSeriesResponse\"\xa3\x02\n\rSearchRequest\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12\r\n\x05level\x18\x02 \x01(\t\x12\x11\n\tstudy_uid\x18\x03 \x01(\t\x12\x12\n\nseries_uid\x18\x04 \x01(\t\x12:\n\x07matches\x18\x05 \x03(\x0b\x32).irp.ingest.v1.SearchRequest.MatchesEntry\x12\x16\n\x0einclude_fields\x18\x06 \x03(\t\x12\r\n\x05limit\x18\x07 \x01(\x05\x12\x0e\n\x06offset\x18\x08 \x01(\x05\x12\r\n\x05\x66uzzy\x18\t \x01(\x08\x1a.\n\x0cMatchesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"$\n\x0eSearchResponse\x12\x12\n\ndicom_json\x18\x01 \x03(\t\"\x8e\x01\n\rLocateRequest\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12\x11\n\tstudy_uid\x18\x02 \x01(\t\x12\x12\n\nseries_uid\x18\x03 \x01(\t\x12\x18\n\x10sop_instance_uid\x18\x04 \x01(\t\x12\x10\n\x08metadata\x18\x05 \x01(\x08\"\x9c\x01\n\x0eLocateResponse\x12\x18\n\x10sop_instance_uid\x18\x01 \x01(\t\x12\x15\n\rsop_class_uid\x18\x02 \x01(\t\x12\x1b\n\x13transfer_syntax_uid\x18\x03 \x01(\t\x12(\n\x06object\x18\x04 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12\x12\n\ndicom_json\x18\x05 \x01(\t\"z\n\x0bInstanceRef\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12\x11\n\tstudy_uid\x18\x02 \x01(\t\x12\x12\n\nseries_uid\x18\x03 \x01(\t\x12\x18\n\x10sop_instance_uid\x18\x04 \x01(\t\"^\n\rFramesRequest\x12,\n\x08instance\x18\x01 \x01(\x0b\x32\x1a.irp.ingest.v1.InstanceRef\x12\x0e\n\x06\x66rames\x18\x02 \x03(\x05\x12\x0f\n\x07\x64\x65\x63oded\x18\x03 \x01(\x08\";\n\x0e\x46ramesResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x1b\n\x13transfer_syntax_uid\x18\x02 \x01(\t\"\xc3\x01\n\rRenderRequest\x12,\n\x08instance\x18\x01 \x01(\x0b\x32\x1a.irp.ingest.v1.InstanceRef\x12\r\n\x05\x66rame\x18\x02 \x01(\x05\x12\x12\n\nmedia_type\x18\x03 \x01(\t\x12%\n\x06window\x18\x04 \x01(\x0b\x32\x15.irp.ingest.v1.Window\x12)\n\x08viewport\x18\x05 \x01(\x0b\x32\x17.irp.ingest.v1.Viewport\x12\x0f\n\x07quality\x18\x06 \x01(\x05\"9\n\x06Window\x12\x0e\n\x06\x63\x65nter\x18\x01 \x01(\x01\x12\r\n\x05width\x18\x02 \x01(\x01\x12\x10\n\x08\x66unction\x18\x03 \x01(\t\"z\n\x08Viewport\x12\r\n\x05width\x18\x01 \x01(\x05\x12\x0e\n\x06height\x18\x02 \x01(\x05\x12\x10\n\x08source_x\x18\x03 \x01(\x05\x12\x10\n\x08source_y\x18\x04 \x01(\x05\x12\x14\n\x0csource_width\x18\x05 \x01(\x05\x12\x15\n\rsource_height\x18\x06 \x01(\x05\"\x1e\n\x0eRenderResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"@\n\x10TranscodeRequest\x12,\n\x08instance\x18\x01 \x01(\x0b\x32\x1a.irp.ingest.v1.InstanceRef\"!\n\x11TranscodeResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"R\n\x10GetSeriesRequest\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12\x12\n\nseries_uid\x18\x02 \x01(\t\"?\n\x11GetSeriesResponse\x12*\n\x06series\x18\x01 \x01(\x0b\x32\x1a.irp.ingest.v1.SeriesState\"\x88\x01\n\x0bSeriesState\x12\r\n\x05state\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12%\n\x06series\x18\x04 \x01(\x0b\x32\x15.irp.ingest.v1.Series\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12\x11\n\tinstances\x18\x06 \x01(\x05\"?\n\x11ListSeriesRequest\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\"@\n\x12ListSeriesResponse\x12*\n\x06series\x18\x01 \x03(\x0b\x32\x1a.irp.ingest.v1.SeriesState\"s\n\x15RecordClinicalRequest\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x12\n\nmedia_type\x18\x03 \x01(\t\x12\x0c\n\x04\x62ody\x18\x04 \x01(\x0c\"K\n\x16RecordClinicalResponse\x12\x10\n\x08patients\x18\x01 \x01(\x05\x12\x0e\n\x06values\x18\x02 \x01(\x05\x12\x0f\n\x07refused\x18\x03 \x03(\t\"C\n\x15ListRejectionsRequest\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\"F\n\x16ListRejectionsResponse\x12,\n\nrejections\x18\x01 \x03(\x0b\x32\x18.irp.ingest.v1.Rejection\"G\n\tRejection\x12\n\n\x02\x61t\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\r\n\x05\x63ount\x18\x04 \x01(\x05\x32\xd9\x07\n\rIngestService\x12\x64\n\x0eStoreInstances\x12$.irp.ingest.v1.StoreInstancesRequest\x1a%.irp.ingest.v1.StoreInstancesResponse\"\x03\x90\x02\x02(\x01\x12\x62\n\x0e\x43ompleteSeries\x12$.irp.ingest.v1.CompleteSeriesRequest\x1a%.irp.ingest.v1.CompleteSeriesResponse\"\x03\x90\x02\x02\x12J\n\x06Search\x12\x1c.irp.ingest.v1.SearchRequest\x1a\x1d.irp.ingest.v1.SearchResponse\"\x03\x90\x02\x01\x12L\n\x06Locate\x12\x1c.irp.ingest.v1.LocateRequest\x1a\x1d.irp.ingest.v1.LocateResponse\"\x03\x90\x02\x01\x30\x01\x12L\n\x06\x46rames\x12\x1c.irp.ingest.v1.FramesRequest\x1a\x1d.irp.ingest.v1.FramesResponse\"\x03\x90\x02\x01\x30\x01\x12J\n\x06Render\x12\x1c.irp.ingest.v1.RenderRequest\x1a\x1d.irp.ingest.v1.RenderResponse\"\x03\x90\x02\x01\x12U\n\tTranscode\x12\x1f.irp.ingest.v1.TranscodeRequest\x1a .irp.ingest.v1.TranscodeResponse\"\x03\x90\x02\x01\x30\x01\x12S\n\tGetSeries\x12\x1f.irp.ingest.v1.GetSeriesRequest\x1a .irp.ingest.v1.GetSeriesResponse\"\x03\x90\x02\x01\x12V\n\nListSeries\x12 .irp.ingest.v1.ListSeriesRequest\x1a!.irp.ingest.v1.ListSeriesResponse\"\x03\x90\x02\x01\x12\x62\n\x0eRecordClinical\x12$.irp.ingest.v1.RecordClinicalRequest\x1a%.irp.ingest.v1.RecordClinicalResponse\"\x03\x90\x02\x02\x12\x62\n\x0eListRejections\x12$.irp.ingest.v1.ListRejectionsRequest\x1a%.irp.ingest.v1.ListRejectionsResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,6 +43,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INGESTSERVICE'].methods_by_name['Search']._serialized_options = b'\220\002\001'
   _globals['_INGESTSERVICE'].methods_by_name['Locate']._loaded_options = None
   _globals['_INGESTSERVICE'].methods_by_name['Locate']._serialized_options = b'\220\002\001'
+  _globals['_INGESTSERVICE'].methods_by_name['Frames']._loaded_options = None
+  _globals['_INGESTSERVICE'].methods_by_name['Frames']._serialized_options = b'\220\002\001'
+  _globals['_INGESTSERVICE'].methods_by_name['Render']._loaded_options = None
+  _globals['_INGESTSERVICE'].methods_by_name['Render']._serialized_options = b'\220\002\001'
+  _globals['_INGESTSERVICE'].methods_by_name['Transcode']._loaded_options = None
+  _globals['_INGESTSERVICE'].methods_by_name['Transcode']._serialized_options = b'\220\002\001'
   _globals['_INGESTSERVICE'].methods_by_name['GetSeries']._loaded_options = None
   _globals['_INGESTSERVICE'].methods_by_name['GetSeries']._serialized_options = b'\220\002\001'
   _globals['_INGESTSERVICE'].methods_by_name['ListSeries']._loaded_options = None
@@ -73,26 +79,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOCATEREQUEST']._serialized_end=1171
   _globals['_LOCATERESPONSE']._serialized_start=1174
   _globals['_LOCATERESPONSE']._serialized_end=1330
-  _globals['_GETSERIESREQUEST']._serialized_start=1332
-  _globals['_GETSERIESREQUEST']._serialized_end=1414
-  _globals['_GETSERIESRESPONSE']._serialized_start=1416
-  _globals['_GETSERIESRESPONSE']._serialized_end=1479
-  _globals['_SERIESSTATE']._serialized_start=1482
-  _globals['_SERIESSTATE']._serialized_end=1618
-  _globals['_LISTSERIESREQUEST']._serialized_start=1620
-  _globals['_LISTSERIESREQUEST']._serialized_end=1683
-  _globals['_LISTSERIESRESPONSE']._serialized_start=1685
-  _globals['_LISTSERIESRESPONSE']._serialized_end=1749
-  _globals['_RECORDCLINICALREQUEST']._serialized_start=1751
-  _globals['_RECORDCLINICALREQUEST']._serialized_end=1866
-  _globals['_RECORDCLINICALRESPONSE']._serialized_start=1868
-  _globals['_RECORDCLINICALRESPONSE']._serialized_end=1943
-  _globals['_LISTREJECTIONSREQUEST']._serialized_start=1945
-  _globals['_LISTREJECTIONSREQUEST']._serialized_end=2012
-  _globals['_LISTREJECTIONSRESPONSE']._serialized_start=2014
-  _globals['_LISTREJECTIONSRESPONSE']._serialized_end=2084
-  _globals['_REJECTION']._serialized_start=2086
-  _globals['_REJECTION']._serialized_end=2157
-  _globals['_INGESTSERVICE']._serialized_start=2160
-  _globals['_INGESTSERVICE']._serialized_end=2904
+  _globals['_INSTANCEREF']._serialized_start=1332
+  _globals['_INSTANCEREF']._serialized_end=1454
+  _globals['_FRAMESREQUEST']._serialized_start=1456
+  _globals['_FRAMESREQUEST']._serialized_end=1550
+  _globals['_FRAMESRESPONSE']._serialized_start=1552
+  _globals['_FRAMESRESPONSE']._serialized_end=1611
+  _globals['_RENDERREQUEST']._serialized_start=1614
+  _globals['_RENDERREQUEST']._serialized_end=1809
+  _globals['_WINDOW']._serialized_start=1811
+  _globals['_WINDOW']._serialized_end=1868
+  _globals['_VIEWPORT']._serialized_start=1870
+  _globals['_VIEWPORT']._serialized_end=1992
+  _globals['_RENDERRESPONSE']._serialized_start=1994
+  _globals['_RENDERRESPONSE']._serialized_end=2024
+  _globals['_TRANSCODEREQUEST']._serialized_start=2026
+  _globals['_TRANSCODEREQUEST']._serialized_end=2090
+  _globals['_TRANSCODERESPONSE']._serialized_start=2092
+  _globals['_TRANSCODERESPONSE']._serialized_end=2125
+  _globals['_GETSERIESREQUEST']._serialized_start=2127
+  _globals['_GETSERIESREQUEST']._serialized_end=2209
+  _globals['_GETSERIESRESPONSE']._serialized_start=2211
+  _globals['_GETSERIESRESPONSE']._serialized_end=2274
+  _globals['_SERIESSTATE']._serialized_start=2277
+  _globals['_SERIESSTATE']._serialized_end=2413
+  _globals['_LISTSERIESREQUEST']._serialized_start=2415
+  _globals['_LISTSERIESREQUEST']._serialized_end=2478
+  _globals['_LISTSERIESRESPONSE']._serialized_start=2480
+  _globals['_LISTSERIESRESPONSE']._serialized_end=2544
+  _globals['_RECORDCLINICALREQUEST']._serialized_start=2546
+  _globals['_RECORDCLINICALREQUEST']._serialized_end=2661
+  _globals['_RECORDCLINICALRESPONSE']._serialized_start=2663
+  _globals['_RECORDCLINICALRESPONSE']._serialized_end=2738
+  _globals['_LISTREJECTIONSREQUEST']._serialized_start=2740
+  _globals['_LISTREJECTIONSREQUEST']._serialized_end=2807
+  _globals['_LISTREJECTIONSRESPONSE']._serialized_start=2809
+  _globals['_LISTREJECTIONSRESPONSE']._serialized_end=2879
+  _globals['_REJECTION']._serialized_start=2881
+  _globals['_REJECTION']._serialized_end=2952
+  _globals['_INGESTSERVICE']._serialized_start=2955
+  _globals['_INGESTSERVICE']._serialized_end=3940
 # @@protoc_insertion_point(module_scope)

@@ -354,6 +354,256 @@ class LocateResponse(_message.Message):
 Global___LocateResponse: _TypeAlias = LocateResponse  # noqa: Y015
 
 @_typing.final
+class InstanceRef(_message.Message):
+    """InstanceRef names an instance; for Render, empty UIDs leave the choice to ingest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    STUDY_UID_FIELD_NUMBER: _builtins.int
+    SERIES_UID_FIELD_NUMBER: _builtins.int
+    SOP_INSTANCE_UID_FIELD_NUMBER: _builtins.int
+    study_uid: _builtins.str
+    series_uid: _builtins.str
+    sop_instance_uid: _builtins.str
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef: ...
+    def __init__(
+        self,
+        *,
+        project: _types_pb2.ProjectRef | None = ...,
+        study_uid: _builtins.str = ...,
+        series_uid: _builtins.str = ...,
+        sop_instance_uid: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "series_uid", b"series_uid", "sop_instance_uid", b"sop_instance_uid", "study_uid", b"study_uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InstanceRef: _TypeAlias = InstanceRef  # noqa: Y015
+
+@_typing.final
+class FramesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTANCE_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    DECODED_FIELD_NUMBER: _builtins.int
+    decoded: _builtins.bool
+    """True: decoded, little endian, each pixel's samples as the metadata says; false: as stored."""
+    @_builtins.property
+    def instance(self) -> Global___InstanceRef: ...
+    @_builtins.property
+    def frames(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Counted from 1; empty = all."""
+
+    def __init__(
+        self,
+        *,
+        instance: Global___InstanceRef | None = ...,
+        frames: _abc.Iterable[_builtins.int] | None = ...,
+        decoded: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["instance", b"instance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decoded", b"decoded", "frames", b"frames", "instance", b"instance"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FramesRequest: _TypeAlias = FramesRequest  # noqa: Y015
+
+@_typing.final
+class FramesResponse(_message.Message):
+    """FramesResponse: one frame, in the order asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    TRANSFER_SYNTAX_UID_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    transfer_syntax_uid: _builtins.str
+    def __init__(
+        self,
+        *,
+        data: _builtins.bytes = ...,
+        transfer_syntax_uid: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "transfer_syntax_uid", b"transfer_syntax_uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FramesResponse: _TypeAlias = FramesResponse  # noqa: Y015
+
+@_typing.final
+class RenderRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTANCE_FIELD_NUMBER: _builtins.int
+    FRAME_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    VIEWPORT_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
+    frame: _builtins.int
+    """Counted from 1; 0 = the middle one."""
+    media_type: _builtins.str
+    """"image/png" or "image/jpeg"."""
+    quality: _builtins.int
+    """Of image/jpeg, 1 to 100; 0 = 90."""
+    @_builtins.property
+    def instance(self) -> Global___InstanceRef: ...
+    @_builtins.property
+    def window(self) -> Global___Window: ...
+    @_builtins.property
+    def viewport(self) -> Global___Viewport: ...
+    def __init__(
+        self,
+        *,
+        instance: Global___InstanceRef | None = ...,
+        frame: _builtins.int = ...,
+        media_type: _builtins.str = ...,
+        window: Global___Window | None = ...,
+        viewport: Global___Viewport | None = ...,
+        quality: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["instance", b"instance", "viewport", b"viewport", "window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frame", b"frame", "instance", b"instance", "media_type", b"media_type", "quality", b"quality", "viewport", b"viewport", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenderRequest: _TypeAlias = RenderRequest  # noqa: Y015
+
+@_typing.final
+class Window(_message.Message):
+    """Window: PS3.3 C.11.2.1.2."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CENTER_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    FUNCTION_FIELD_NUMBER: _builtins.int
+    center: _builtins.float
+    width: _builtins.float
+    function: _builtins.str
+    """"linear", "linear-exact" or "sigmoid"."""
+    def __init__(
+        self,
+        *,
+        center: _builtins.float = ...,
+        width: _builtins.float = ...,
+        function: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["center", b"center", "function", b"function", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Window: _TypeAlias = Window  # noqa: Y015
+
+@_typing.final
+class Viewport(_message.Message):
+    """Viewport: the picture's largest size in pixels, and the region of the image; PS3.18 8.3.5.1.3."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WIDTH_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    SOURCE_X_FIELD_NUMBER: _builtins.int
+    SOURCE_Y_FIELD_NUMBER: _builtins.int
+    SOURCE_WIDTH_FIELD_NUMBER: _builtins.int
+    SOURCE_HEIGHT_FIELD_NUMBER: _builtins.int
+    width: _builtins.int
+    height: _builtins.int
+    source_x: _builtins.int
+    """Region of the image; width and height 0 = up to the edge."""
+    source_y: _builtins.int
+    source_width: _builtins.int
+    source_height: _builtins.int
+    def __init__(
+        self,
+        *,
+        width: _builtins.int = ...,
+        height: _builtins.int = ...,
+        source_x: _builtins.int = ...,
+        source_y: _builtins.int = ...,
+        source_width: _builtins.int = ...,
+        source_height: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["height", b"height", "source_height", b"source_height", "source_width", b"source_width", "source_x", b"source_x", "source_y", b"source_y", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Viewport: _TypeAlias = Viewport  # noqa: Y015
+
+@_typing.final
+class RenderResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenderResponse: _TypeAlias = RenderResponse  # noqa: Y015
+
+@_typing.final
+class TranscodeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTANCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def instance(self) -> Global___InstanceRef: ...
+    def __init__(
+        self,
+        *,
+        instance: Global___InstanceRef | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["instance", b"instance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance", b"instance"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TranscodeRequest: _TypeAlias = TranscodeRequest  # noqa: Y015
+
+@_typing.final
+class TranscodeResponse(_message.Message):
+    """TranscodeResponse: a piece of the file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TranscodeResponse: _TypeAlias = TranscodeResponse  # noqa: Y015
+
+@_typing.final
 class GetSeriesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -55,6 +55,21 @@ class IngestServiceStub:
                 request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.LocateRequest.SerializeToString,
                 response_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.LocateResponse.FromString,
                 _registered_method=True)
+        self.Frames = channel.unary_stream(
+                '/irp.ingest.v1.IngestService/Frames',
+                request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.FramesRequest.SerializeToString,
+                response_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.FramesResponse.FromString,
+                _registered_method=True)
+        self.Render = channel.unary_unary(
+                '/irp.ingest.v1.IngestService/Render',
+                request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.RenderRequest.SerializeToString,
+                response_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.RenderResponse.FromString,
+                _registered_method=True)
+        self.Transcode = channel.unary_stream(
+                '/irp.ingest.v1.IngestService/Transcode',
+                request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.TranscodeRequest.SerializeToString,
+                response_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.TranscodeResponse.FromString,
+                _registered_method=True)
         self.GetSeries = channel.unary_unary(
                 '/irp.ingest.v1.IngestService/GetSeries',
                 request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.GetSeriesRequest.SerializeToString,
@@ -104,6 +119,27 @@ class IngestServiceServicer:
 
     def Locate(self, request, context):
         """Locate finds the stored objects of a study, series or instance (WADO-RS).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Frames(self, request, context):
+        """Frames answers frames of one instance, as stored or decoded (WADO-RS frames and bulk data).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Render(self, request, context):
+        """Render answers one frame as a picture (WADO-RS rendered and thumbnail).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Transcode(self, request, context):
+        """Transcode answers one instance as DICOM Part 10 in Explicit VR Little Endian.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -159,6 +195,21 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     servicer.Locate,
                     request_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.LocateRequest.FromString,
                     response_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.LocateResponse.SerializeToString,
+            ),
+            'Frames': grpc.unary_stream_rpc_method_handler(
+                    servicer.Frames,
+                    request_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.FramesRequest.FromString,
+                    response_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.FramesResponse.SerializeToString,
+            ),
+            'Render': grpc.unary_unary_rpc_method_handler(
+                    servicer.Render,
+                    request_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.RenderRequest.FromString,
+                    response_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.RenderResponse.SerializeToString,
+            ),
+            'Transcode': grpc.unary_stream_rpc_method_handler(
+                    servicer.Transcode,
+                    request_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.TranscodeRequest.FromString,
+                    response_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.TranscodeResponse.SerializeToString,
             ),
             'GetSeries': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSeries,
@@ -290,6 +341,87 @@ class IngestService:
             '/irp.ingest.v1.IngestService/Locate',
             irp_dot_ingest_dot_v1_dot_ingest__service__pb2.LocateRequest.SerializeToString,
             irp_dot_ingest_dot_v1_dot_ingest__service__pb2.LocateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Frames(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/irp.ingest.v1.IngestService/Frames',
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.FramesRequest.SerializeToString,
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.FramesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Render(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.ingest.v1.IngestService/Render',
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.RenderRequest.SerializeToString,
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.RenderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Transcode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/irp.ingest.v1.IngestService/Transcode',
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.TranscodeRequest.SerializeToString,
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.TranscodeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,12 @@ class IngestServiceStub:
     """Search answers QIDO-RS at one level."""
     Locate: _grpc.UnaryStreamMultiCallable[_ingest_service_pb2.LocateRequest, _ingest_service_pb2.LocateResponse]
     """Locate finds the stored objects of a study, series or instance (WADO-RS)."""
+    Frames: _grpc.UnaryStreamMultiCallable[_ingest_service_pb2.FramesRequest, _ingest_service_pb2.FramesResponse]
+    """Frames answers frames of one instance, as stored or decoded (WADO-RS frames and bulk data)."""
+    Render: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.RenderRequest, _ingest_service_pb2.RenderResponse]
+    """Render answers one frame as a picture (WADO-RS rendered and thumbnail)."""
+    Transcode: _grpc.UnaryStreamMultiCallable[_ingest_service_pb2.TranscodeRequest, _ingest_service_pb2.TranscodeResponse]
+    """Transcode answers one instance as DICOM Part 10 in Explicit VR Little Endian."""
     GetSeries: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.GetSeriesRequest, _ingest_service_pb2.GetSeriesResponse]
     """GetSeries answers the state and volume of one series."""
     ListSeries: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ListSeriesRequest, _ingest_service_pb2.ListSeriesResponse]
@@ -63,6 +69,12 @@ class IngestServiceAsyncStub(IngestServiceStub):
     """Search answers QIDO-RS at one level."""
     Locate: _aio.UnaryStreamMultiCallable[_ingest_service_pb2.LocateRequest, _ingest_service_pb2.LocateResponse]  # type: ignore[assignment]
     """Locate finds the stored objects of a study, series or instance (WADO-RS)."""
+    Frames: _aio.UnaryStreamMultiCallable[_ingest_service_pb2.FramesRequest, _ingest_service_pb2.FramesResponse]  # type: ignore[assignment]
+    """Frames answers frames of one instance, as stored or decoded (WADO-RS frames and bulk data)."""
+    Render: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.RenderRequest, _ingest_service_pb2.RenderResponse]  # type: ignore[assignment]
+    """Render answers one frame as a picture (WADO-RS rendered and thumbnail)."""
+    Transcode: _aio.UnaryStreamMultiCallable[_ingest_service_pb2.TranscodeRequest, _ingest_service_pb2.TranscodeResponse]  # type: ignore[assignment]
+    """Transcode answers one instance as DICOM Part 10 in Explicit VR Little Endian."""
     GetSeries: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.GetSeriesRequest, _ingest_service_pb2.GetSeriesResponse]  # type: ignore[assignment]
     """GetSeries answers the state and volume of one series."""
     ListSeries: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ListSeriesRequest, _ingest_service_pb2.ListSeriesResponse]  # type: ignore[assignment]
@@ -106,6 +118,30 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_ingest_service_pb2.LocateResponse], _abc.AsyncIterator[_ingest_service_pb2.LocateResponse]]:
         """Locate finds the stored objects of a study, series or instance (WADO-RS)."""
+
+    @_abc_1.abstractmethod
+    def Frames(
+        self,
+        request: _ingest_service_pb2.FramesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_ingest_service_pb2.FramesResponse], _abc.AsyncIterator[_ingest_service_pb2.FramesResponse]]:
+        """Frames answers frames of one instance, as stored or decoded (WADO-RS frames and bulk data)."""
+
+    @_abc_1.abstractmethod
+    def Render(
+        self,
+        request: _ingest_service_pb2.RenderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.RenderResponse, _abc.Awaitable[_ingest_service_pb2.RenderResponse]]:
+        """Render answers one frame as a picture (WADO-RS rendered and thumbnail)."""
+
+    @_abc_1.abstractmethod
+    def Transcode(
+        self,
+        request: _ingest_service_pb2.TranscodeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_ingest_service_pb2.TranscodeResponse], _abc.AsyncIterator[_ingest_service_pb2.TranscodeResponse]]:
+        """Transcode answers one instance as DICOM Part 10 in Explicit VR Little Endian."""
 
     @_abc_1.abstractmethod
     def GetSeries(

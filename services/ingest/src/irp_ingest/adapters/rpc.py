@@ -9,36 +9,38 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from irp.ingest.v1 import ingest_service_pb2 as pb
-from irp.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
 from irp_chassis.db import Database
+from irp_chassis.objects import Objects
 from irp_chassis.rpc import caller
 from irp_chassis.wire import object_ref_to_proto
 from irp_kernel import ObjectRef
 from irp_kernel.errors import InvalidArgument, SeriesUnknown
 from sqlalchemy import select
 
-from irp_ingest.adapters.convert import outcome_to_proto, project_from_proto, state_to_proto
+from irp_ingest.adapters.convert import outcome_to_proto, state_to_proto
 from irp_ingest.adapters.db import INSTANCE, REJECTION, SERIES
+from irp_ingest.adapters.rpc_pixels import PixelsServicer, enter
 from irp_ingest.adapters.search import Query, SqlSearch
 from irp_ingest.adapters.upload import TakeUpload
-from irp_ingest.app.ports import ProjectAt
 from irp_ingest.app.record_clinical import RecordClinical
 from irp_ingest.app.store_instance import StoreInstance
 
 
-class IngestServicer(pb_grpc.IngestServiceServicer):
-    """Wire <-> verbs."""
+class IngestServicer(PixelsServicer):
+    """Wire <-> verbs; what needs pixels is answered by `PixelsServicer`."""
 
     def __init__(
         self,
         store: StoreInstance,
         record: RecordClinical,
         database: Database,
+        objects: Objects,
         take: TakeUpload,
         *,
         uploads_at_once: int,
     ) -> None:
-        self._store, self._record, self._database = store, record, database
+        super().__init__(database, objects)
+        self._store, self._record = store, record
         self._search = SqlSearch(database)
         self._take = take
         self._uploads = asyncio.Semaphore(uploads_at_once)
@@ -51,7 +53,7 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
             first = await anext(request_iterator, None)
             if first is None or first.WhichOneof("piece") != "upload":
                 raise InvalidArgument("the first message must be the upload")
-            project = _enter(first.upload.project)
+            project = enter(first.upload.project)
             caller().require_role("uploader", "owner")
             order, quiet_s = await self._store.order(project, first.upload.site, first.upload.study_uid)
             outcomes = await self._take(request_iterator, project, order, quiet_s, more=first.upload.more)
@@ -59,7 +61,7 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
 
     async def CompleteSeries(self, request: pb.CompleteSeriesRequest, context: Any) -> pb.CompleteSeriesResponse:  # noqa: N802
         """Assemble now."""
-        project = _enter(request.project)
+        project = enter(request.project)
         caller().require_role("uploader", "owner")
         async with self._database.transaction() as tx:
             await tx.execute(
@@ -71,7 +73,7 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
 
     async def Search(self, request: pb.SearchRequest, context: Any) -> pb.SearchResponse:  # noqa: N802
         """QIDO-RS."""
-        project = _enter(request.project)
+        project = enter(request.project)
         if request.level not in {"study", "series", "instance"}:
             raise InvalidArgument("the level is study, series or instance")
         query = Query(
@@ -89,7 +91,7 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
 
     async def Locate(self, request: pb.LocateRequest, context: Any) -> AsyncIterator[pb.LocateResponse]:  # noqa: N802
         """Stored objects or metadata of a study, series or instance."""
-        project = _enter(request.project)
+        project = enter(request.project)
         wanted = {"study_uid": request.study_uid, "series_uid": request.series_uid, "sop_uid": request.sop_instance_uid}
         columns = [INSTANCE.c.sop_uid, INSTANCE.c.sop_class, INSTANCE.c.transfer_syntax, INSTANCE.c.object]
         columns += [INSTANCE.c.header] if request.metadata else []
@@ -109,7 +111,7 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
 
     async def GetSeries(self, request: pb.GetSeriesRequest, context: Any) -> pb.GetSeriesResponse:  # noqa: N802
         """State and volume of a series."""
-        project = _enter(request.project)
+        project = enter(request.project)
         query = select(SERIES).where(SERIES.c.project == project.id, SERIES.c.uid == request.series_uid)
         async with self._database.read() as connection:
             row = (await connection.execute(query)).first()
@@ -119,7 +121,7 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
 
     async def ListSeries(self, request: pb.ListSeriesRequest, context: Any) -> pb.ListSeriesResponse:  # noqa: N802
         """Every series, newest last."""
-        project = _enter(request.project)
+        project = enter(request.project)
         query = select(SERIES).where(SERIES.c.project == project.id).order_by(SERIES.c.arrived_at)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
@@ -127,23 +129,16 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
 
     async def RecordClinical(self, request: pb.RecordClinicalRequest, context: Any) -> pb.RecordClinicalResponse:  # noqa: N802
         """FHIR bundle or table."""
-        project = _enter(request.project)
+        project = enter(request.project)
         caller().require_role("uploader", "owner")
         done = await self._record(project, request.site, request.media_type, request.body)
         return pb.RecordClinicalResponse(patients=done.patients, values=done.values, refused=done.refused)
 
     async def ListRejections(self, request: pb.ListRejectionsRequest, context: Any) -> pb.ListRejectionsResponse:  # noqa: N802
         """Reasons and counts."""
-        project = _enter(request.project)
+        project = enter(request.project)
         query = select(REJECTION).where(REJECTION.c.project == project.id).order_by(REJECTION.c.reason)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).mappings().all()
         found = [{name: row[name] for name in ("at", "reason", "message", "count")} for row in rows]
         return pb.ListRejectionsResponse(rejections=[pb.Rejection(**row) for row in found])
-
-
-def _enter(message: Any) -> ProjectAt:
-    """The project of a request, if the caller's token was minted for it."""
-    project = project_from_proto(message)
-    caller().require_project(project.id)
-    return project

@@ -10,7 +10,7 @@ from irp_deid.errors import (
     SopClassUnknown,
     StructuredReport,
 )
-from irp_kernel.errors import AlreadyExists, FailedPrecondition, InvalidArgument, IrpError, TooLarge
+from irp_kernel.errors import AlreadyExists, FailedPrecondition, InvalidArgument, IrpError, NotFound, TooLarge
 
 
 class InstanceTooLarge(InstanceRefused):
@@ -101,6 +101,20 @@ class PixelsNotReadable(NotAssembled):
     """The pixels of an image cannot be decoded.
 
     Its compression may be broken or not offered here; send the series uncompressed.
+    """
+
+
+class FrameUnknown(NotFound):
+    """The instance has no such frame.
+
+    Frames are counted from 1; NumberOfFrames in the metadata says how many there are.
+    """
+
+
+class RegionOutside(InvalidArgument):
+    """The region lies outside the image.
+
+    `viewport` takes width, height and the region's x, y, width and height in the image's own pixels.
     """
 
 
