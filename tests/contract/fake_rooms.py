@@ -28,9 +28,12 @@ from irp.training.v1 import training_service_pb2 as training_pb
 from irp.training.v1 import training_service_pb2_grpc as training_grpc
 from irp_chassis.auth import caller
 from irp_chassis.objects import Objects
-from irp_chassis.wire import object_ref_to_proto
+from irp_chassis.wire import object_ref_from_proto, object_ref_to_proto
+from irp_ingest.adapters.rpc_pixels import picture_of
+from irp_ingest.domain.frames import frames_of, transcoded
+from irp_ingest.domain.render import render
 from irp_kernel import CANONICAL, Geometry, Label, LabelTable, Mask, Volume, encode_mask, encode_volume
-from irp_kernel.errors import FailedPrecondition, IrpError, ModelUnknown, ResourceExhausted, SeriesUnknown
+from irp_kernel.errors import FailedPrecondition, IrpError, ModelUnknown, NotFound, ResourceExhausted, SeriesUnknown
 from pydicom import dcmread
 
 
@@ -129,12 +132,31 @@ class Ingest(ingest_grpc.IngestServiceServicer):
     async def Locate(self, request: Any, context: Any) -> AsyncIterator[ingest_pb.LocateResponse]:
         for ds, ref in self._matching(request):
             yield ingest_pb.LocateResponse(
+                study_uid=str(ds.StudyInstanceUID),
+                series_uid=str(ds.SeriesInstanceUID),
                 sop_instance_uid=str(ds.SOPInstanceUID),
                 sop_class_uid=str(ds.SOPClassUID),
                 transfer_syntax_uid=str(ds.file_meta.TransferSyntaxUID),
                 object=ref,
                 dicom_json=json.dumps(_header(ds)) if request.metadata else "",
             )
+
+    async def _file(self, asked: ingest_pb.InstanceRef) -> bytes:
+        found = self._matching(asked)
+        if not found:
+            raise NotFound
+        return await self.objects.get(object_ref_from_proto(found[len(found) // 2][1]))
+
+    async def Frames(self, request: Any, context: Any) -> AsyncIterator[ingest_pb.FramesResponse]:
+        frames, syntax = frames_of(await self._file(request.instance), request.frames, decoded=request.decoded)
+        for frame in frames:
+            yield ingest_pb.FramesResponse(data=frame, transfer_syntax_uid=syntax)
+
+    async def Render(self, request: Any, context: Any) -> ingest_pb.RenderResponse:
+        return ingest_pb.RenderResponse(data=render(await self._file(request.instance), picture_of(request)))
+
+    async def Transcode(self, request: Any, context: Any) -> AsyncIterator[ingest_pb.TranscodeResponse]:
+        yield ingest_pb.TranscodeResponse(data=transcoded(await self._file(request.instance)))
 
     async def GetSeries(self, request: Any, context: Any) -> ingest_pb.GetSeriesResponse:
         if request.series_uid == "1.2.3.4":

@@ -329,11 +329,15 @@ class LocateResponse(_message.Message):
     TRANSFER_SYNTAX_UID_FIELD_NUMBER: _builtins.int
     OBJECT_FIELD_NUMBER: _builtins.int
     DICOM_JSON_FIELD_NUMBER: _builtins.int
+    STUDY_UID_FIELD_NUMBER: _builtins.int
+    SERIES_UID_FIELD_NUMBER: _builtins.int
     sop_instance_uid: _builtins.str
     sop_class_uid: _builtins.str
     transfer_syntax_uid: _builtins.str
     dicom_json: _builtins.str
     """DICOM JSON without bulk data, if asked for."""
+    study_uid: _builtins.str
+    series_uid: _builtins.str
     @_builtins.property
     def object(self) -> _types_pb2.ObjectRef: ...
     def __init__(
@@ -344,10 +348,12 @@ class LocateResponse(_message.Message):
         transfer_syntax_uid: _builtins.str = ...,
         object: _types_pb2.ObjectRef | None = ...,
         dicom_json: _builtins.str = ...,
+        study_uid: _builtins.str = ...,
+        series_uid: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["object", b"object"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dicom_json", b"dicom_json", "object", b"object", "sop_class_uid", b"sop_class_uid", "sop_instance_uid", b"sop_instance_uid", "transfer_syntax_uid", b"transfer_syntax_uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dicom_json", b"dicom_json", "object", b"object", "series_uid", b"series_uid", "sop_class_uid", b"sop_class_uid", "sop_instance_uid", b"sop_instance_uid", "study_uid", b"study_uid", "transfer_syntax_uid", b"transfer_syntax_uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -10,22 +10,24 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import StreamingResponse
 from irp.ingest.v1 import ingest_service_pb2 as pb
 from irp_chassis.wire import object_ref_from_proto
-from irp_kernel.errors import NotAcceptable, NotFound
+from irp_kernel.errors import NotFound
 from starlette.exceptions import HTTPException
 
 from irp_gateway.adapters.dicom_store import ANSWERS, DICOM, DICOM_JSON, MULTIPART
 from irp_gateway.adapters.door import AUDITED, Door
 from irp_gateway.adapters.visitor import AnyMember, Inside, UidInPath
+from irp_gateway.domain.dicom_media import Wish, file_syntax, wishes_of
 from irp_gateway.domain.errors import NotOffered
-from irp_gateway.domain.multipart import parameters_of
 from irp_gateway.domain.negotiation import choose
+from irp_gateway.domain.ranges import is_known, wanted_range
 
 router = APIRouter(prefix="/api/v1/projects/{project}/dicom-web", tags=["dicomweb"], route_class=Door)
 
 RETRIEVE_TIMEOUT_S = 3600.0
 STUDY, SERIES = "/studies/{study}", "/studies/{study}/series/{series}"
 INSTANCE = "/studies/{study}/series/{series}/instances/{instance}"
-NOT_HERE = {"frames", "rendered", "thumbnail", "bulkdata", "pixeldata"}
+NOT_HERE = {"rendered", "pixeldata"}  # a whole series or study as pictures; pixels by another name
+PIXELS, ROWS = "7FE00010", '"00280010"'
 
 Accept = Annotated[str, Header()]
 METADATA: dict[str, Any] = {
@@ -42,13 +44,13 @@ OBJECTS: dict[str, Any] = {
 
 @router.get(f"{STUDY}/metadata", summary="WADO-RS: metadata of a study", **METADATA)
 async def study_metadata(study: UidInPath, here: AnyMember, accept: Accept = "*/*") -> Response:
-    """DICOM JSON without bulk data."""
+    """DICOM JSON; Pixel Data by BulkDataURI."""
     return await _metadata(here, accept, study)
 
 
 @router.get(f"{SERIES}/metadata", summary="WADO-RS: metadata of a series", **METADATA)
 async def series_metadata(study: UidInPath, series: UidInPath, here: AnyMember, accept: Accept = "*/*") -> Response:
-    """DICOM JSON without bulk data."""
+    """DICOM JSON; Pixel Data by BulkDataURI."""
     return await _metadata(here, accept, study, series)
 
 
@@ -56,27 +58,35 @@ async def series_metadata(study: UidInPath, series: UidInPath, here: AnyMember, 
 async def instance_metadata(
     study: UidInPath, series: UidInPath, instance: UidInPath, here: AnyMember, accept: Accept = "*/*"
 ) -> Response:
-    """DICOM JSON without bulk data."""
+    """DICOM JSON; Pixel Data by BulkDataURI."""
     return await _metadata(here, accept, study, series, instance)
 
 
 @router.get(STUDY, summary="WADO-RS: a study", **OBJECTS)
 async def retrieve_study(study: UidInPath, here: AnyMember, accept: Accept = "*/*") -> Response:
-    """multipart/related of application/dicom, in the stored transfer syntax."""
+    """Explicit VR Little Endian; as stored with `transfer-syntax=*`."""
     return await _retrieve(here, accept, study)
 
 
 @router.get(SERIES, summary="WADO-RS: a series", **OBJECTS)
 async def retrieve_series(study: UidInPath, series: UidInPath, here: AnyMember, accept: Accept = "*/*") -> Response:
-    """multipart/related of application/dicom, in the stored transfer syntax."""
+    """Explicit VR Little Endian; as stored with `transfer-syntax=*`."""
     return await _retrieve(here, accept, study, series)
 
 
 @router.get(INSTANCE, summary="WADO-RS: an instance", **OBJECTS)
 async def retrieve_instance(
-    study: UidInPath, series: UidInPath, instance: UidInPath, here: AnyMember, accept: Accept = "*/*"
+    study: UidInPath,
+    series: UidInPath,
+    instance: UidInPath,
+    here: AnyMember,
+    accept: Accept = "*/*",
+    range_: Annotated[str, Header(alias="range")] = "",
+    if_none_match: Annotated[str, Header()] = "",
 ) -> Response:
-    """multipart/related, or with `Accept: application/dicom` the file alone; in the stored transfer syntax."""
+    """multipart/related, or with `Accept: application/dicom` the file alone (as stored: with ETag and Range)."""
+    if choose(accept, (MULTIPART, DICOM)) == DICOM:
+        return await _single(here, accept, (study, series, instance), range_, if_none_match)
     return await _retrieve(here, accept, study, series, instance)
 
 
@@ -98,60 +108,78 @@ async def not_offered(path: str, request: Request, here: AnyMember) -> Response:
     raise NotFound("no such address of DICOMweb")
 
 
-def _located(
-    here: Inside, study: str, series: str, instance: str, *, metadata: bool
-) -> AsyncIterator[pb.LocateResponse]:
+async def located_first(
+    here: Inside, study: str, series: str = "", instance: str = "", *, metadata: bool = False
+) -> tuple[pb.LocateResponse, AsyncIterator[pb.LocateResponse]]:
+    """The first instance, before any byte of the answer is sent: what is not there is a problem, not an empty 200."""
     asked = pb.LocateRequest(
         project=here.ref, study_uid=study, series_uid=series, sop_instance_uid=instance, metadata=metadata
     )
-    return here.stream("ingest", "Locate", asked, timeout_s=RETRIEVE_TIMEOUT_S)
-
-
-async def _first(located: AsyncIterator[pb.LocateResponse]) -> pb.LocateResponse:
-    """The first instance, before any byte of the answer is sent: what is not there is a problem, not an empty 200."""
+    located = here.stream("ingest", "Locate", asked, timeout_s=RETRIEVE_TIMEOUT_S)
     try:
-        return await anext(located)
+        return await anext(located), located
     except StopAsyncIteration:
         raise NotFound("no such study, series or instance in this project") from None
 
 
 async def _metadata(here: Inside, accept: str, study: str, series: str = "", instance: str = "") -> Response:
     media_type = choose(accept, ANSWERS)
-    located = _located(here, study, series, instance, metadata=True)
-    first = await _first(located)
+    first, others = await located_first(here, study, series, instance, metadata=True)
 
     async def array() -> AsyncIterator[str]:
-        yield f"[{first.dicom_json}"
-        async for found in located:
-            yield f",{found.dicom_json}"
+        yield f"[{_with_bulk_data(here, first)}"
+        async for found in others:
+            yield f",{_with_bulk_data(here, found)}"
         yield "]"
 
     return StreamingResponse(array(), headers={"Content-Type": media_type})
 
 
+def _with_bulk_data(here: Inside, found: pb.LocateResponse) -> str:
+    """The metadata, with an address for Pixel Data where there are pixels. Source: PS3.18 F.2.6."""
+    if ROWS not in found.dicom_json:
+        return str(found.dicom_json)
+    path = ("studies", found.study_uid, "series", found.series_uid, "instances", found.sop_instance_uid)
+    address = here.address("dicom-web", *path, "bulkdata", PIXELS)
+    # Tags ascend, and none of a stored instance comes after Pixel Data: no need to parse it all again.
+    return f'{found.dicom_json[:-1]},"{PIXELS}":{{"vr":"OW","BulkDataURI":"{address}"}}}}'
+
+
+async def _single(
+    here: Inside, accept: str, uids: tuple[str, str, str], range_header: str, if_none_match: str
+) -> Response:
+    """One file, without multipart."""
+    located, _ = await located_first(here, *uids)
+    if file_syntax(wishes_of(accept), located.transfer_syntax_uid) != located.transfer_syntax_uid:
+        return StreamingResponse(_transcoded(here, located), headers={"Content-Type": DICOM})
+    ref = object_ref_from_proto(located.object)
+    head = {"Content-Type": DICOM, "ETag": f'"{ref.sha256}"', "Accept-Ranges": "bytes"}
+    if is_known(if_none_match, head["ETag"]):
+        return Response(status_code=304, headers=head)
+    part = wanted_range(range_header, ref.size)
+    if part is None:
+        return StreamingResponse(here.desk.objects.stream(ref), headers=head | {"Content-Length": str(ref.size)})
+    start, length = part
+    head |= {"Content-Length": str(length), "Content-Range": f"bytes {start}-{start + length - 1}/{ref.size}"}
+    return StreamingResponse(here.desk.objects.stream(ref, start=start, length=length), 206, head)
+
+
 async def _retrieve(here: Inside, accept: str, study: str, series: str = "", instance: str = "") -> Response:
-    offered = (MULTIPART, DICOM) if instance else (MULTIPART,)
-    media_type = choose(accept, offered)
-    located = _located(here, study, series, instance, metadata=False)
-    first = await _first(located)
-    _check_syntax(accept, first.transfer_syntax_uid)
-    if media_type == DICOM:
-        pieces, size = _bytes_of(here, first), str(first.object.size)
-        return StreamingResponse(pieces, headers={"Content-Type": DICOM, "Content-Length": size})
+    choose(accept, (MULTIPART,))
+    first, others = await located_first(here, study, series, instance)
+    wishes = wishes_of(accept)
+    file_syntax(wishes, first.transfer_syntax_uid)
     boundary = secrets.token_hex(16)
     head = {"Content-Type": f'{MULTIPART}; type="{DICOM}"; boundary="{boundary}"'}
-    return StreamingResponse(_parts(here, first, located, boundary), headers=head)
-
-
-def _check_syntax(accept: str, stored: str) -> None:
-    """Refuse if every wish names another transfer syntax: images are handed out as they are stored."""
-    wishes = [parameters_of(wish).get("transfer-syntax", "*") for wish in accept.split(",")]
-    if wishes and not {"*", stored} & set(wishes):
-        raise NotAcceptable(f"stored is the transfer syntax {stored}")
+    return StreamingResponse(_parts(here, wishes, first, others, boundary), headers=head)
 
 
 async def _parts(
-    here: Inside, first: pb.LocateResponse, others: AsyncIterator[pb.LocateResponse], boundary: str
+    here: Inside,
+    wishes: list[Wish],
+    first: pb.LocateResponse,
+    others: AsyncIterator[pb.LocateResponse],
+    boundary: str,
 ) -> AsyncIterator[bytes]:
     async def every() -> AsyncIterator[pb.LocateResponse]:
         yield first
@@ -159,12 +187,21 @@ async def _parts(
             yield other
 
     async for located in every():
-        head = f"{DICOM}; transfer-syntax={located.transfer_syntax_uid}"
-        yield f"\r\n--{boundary}\r\nContent-Type: {head}\r\n\r\n".encode()
-        async for piece in _bytes_of(here, located):
+        syntax = file_syntax(wishes, located.transfer_syntax_uid)
+        yield f"\r\n--{boundary}\r\nContent-Type: {DICOM}; transfer-syntax={syntax}\r\n\r\n".encode()
+        stored = syntax == located.transfer_syntax_uid
+        async for piece in _stored(here, located) if stored else _transcoded(here, located):
             yield piece
     yield f"\r\n--{boundary}--\r\n".encode()
 
 
-def _bytes_of(here: Inside, located: pb.LocateResponse) -> AsyncIterator[bytes]:
+def _stored(here: Inside, located: pb.LocateResponse) -> AsyncIterator[bytes]:
     return here.desk.objects.stream(object_ref_from_proto(located.object))
+
+
+async def _transcoded(here: Inside, located: pb.LocateResponse) -> AsyncIterator[bytes]:
+    """In Explicit VR Little Endian."""
+    uids = {name: getattr(located, name) for name in ("study_uid", "series_uid", "sop_instance_uid")}
+    asked = pb.TranscodeRequest(instance=pb.InstanceRef(project=here.ref, **uids))
+    async for piece in here.stream("ingest", "Transcode", asked, timeout_s=RETRIEVE_TIMEOUT_S):
+        yield piece.data

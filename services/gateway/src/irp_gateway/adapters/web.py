@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from irp_gateway.adapters import (
     clinical,
+    dicom_pixels,
     dicom_retrieve,
     dicom_search,
     dicom_store,
@@ -23,12 +24,13 @@ from irp_gateway.adapters import (
 )
 from irp_gateway.adapters.desk import Desk
 
-# dicom_retrieve last of its three: its catch-all answers what the others do not offer
+# dicom_retrieve last of its four: its catch-all answers what the others do not offer
 DOORS = (
     projects,
     members,
     dicom_store,
     dicom_search,
+    dicom_pixels,
     dicom_retrieve,
     series,
     quality,

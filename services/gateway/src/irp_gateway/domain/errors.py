@@ -76,10 +76,20 @@ class RoomAway(Unavailable):
     """
 
 
+class RangeNotSatisfiable(InvalidArgument):
+    """The range lies behind the end of the file.
+
+    HEAD or GET without Range tells its length.
+    """
+
+    http_status = 416
+
+
 class NotOffered(Unimplemented):
     """The transaction of DICOMweb is not offered here.
 
-    Offered are STOW-RS, QIDO-RS, and WADO-RS of studies, series, instances and their metadata.
+    Offered are STOW-RS, QIDO-RS, and WADO-RS of studies, series and instances, their metadata, frames, pictures,
+    thumbnails and bulk data; a whole study or series as pictures is not.
     """
 
 

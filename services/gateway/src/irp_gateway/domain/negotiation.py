@@ -29,6 +29,13 @@ def choose(accept: str, offered: Sequence[str]) -> str:
     return best
 
 
+def media_ranges(accept: str) -> list[str]:
+    """The alternatives of an Accept header with their parameters, best first; refused ones (q=0) are left out."""
+    parts = [part.strip() for part in _PART.findall(accept) if part.strip()]
+    qualities = {part: _wish(part)[1] for part in parts}
+    return sorted((part for part in parts if qualities[part] > 0), key=lambda part: -qualities[part])
+
+
 def _quality(wishes: Sequence[tuple[str, float]], media_type: str) -> float:
     for pattern in (media_type, media_type.split("/")[0] + "/*", "*/*"):
         found = [quality for wish, quality in wishes if wish == pattern]

@@ -93,7 +93,8 @@ class IngestServicer(PixelsServicer):
         """Stored objects or metadata of a study, series or instance."""
         project = enter(request.project)
         wanted = {"study_uid": request.study_uid, "series_uid": request.series_uid, "sop_uid": request.sop_instance_uid}
-        columns = [INSTANCE.c.sop_uid, INSTANCE.c.sop_class, INSTANCE.c.transfer_syntax, INSTANCE.c.object]
+        columns = [INSTANCE.c.study_uid, INSTANCE.c.series_uid, INSTANCE.c.sop_uid]
+        columns += [INSTANCE.c.sop_class, INSTANCE.c.transfer_syntax, INSTANCE.c.object]
         columns += [INSTANCE.c.header] if request.metadata else []
         query = select(*columns).where(INSTANCE.c.project == project.id)
         for name, uid in wanted.items():
@@ -102,6 +103,8 @@ class IngestServicer(PixelsServicer):
             rows = (await connection.execute(query.order_by(INSTANCE.c.series_uid, INSTANCE.c.sop_uid))).all()
         for row in rows:
             yield pb.LocateResponse(
+                study_uid=row.study_uid,
+                series_uid=row.series_uid,
                 sop_instance_uid=row.sop_uid,
                 sop_class_uid=row.sop_class,
                 transfer_syntax_uid=row.transfer_syntax,
