@@ -6,8 +6,10 @@ import json
 from importlib.resources import files
 from typing import Any
 
+import irp_deid
 import pytest
 from irp_gateway.adapters.documents import read_document
+from irp_gateway.domain import configuration
 from irp_gateway.domain.configuration import read_configuration
 from irp_gateway.domain.errors import BodyNotReadable, ConfigurationNotValid
 
@@ -27,6 +29,16 @@ def test_what_is_not_said_has_defaults_and_nothing_happens_by_itself() -> None:
     assert document["deidentification"] == {"profile": "basic", "options": ["113105", "113107", "113111"]}
     assert document["automation"] == {"segment": {}, "train": None, "extract": None}
     assert document["series_quiet_s"] == 2.0
+
+
+def test_the_options_are_those_that_the_engine_offers() -> None:
+    offered = sorted(irp_deid.OPTIONS)
+    for option in offered:
+        assert read_configuration(SMALL | {"deidentification": {"options": [option]}})
+    for wrong in (["113101"], ["113106", "113107"]):
+        with pytest.raises(ConfigurationNotValid, match="options" if len(wrong) == 1 else "not both"):
+            read_configuration(SMALL | {"deidentification": {"options": wrong}})
+    assert sorted(configuration.OPTIONS) == offered
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
 from irp_deid.errors import CannotDeidentify
+from irp_deid.graphics import is_graphics, marks_region
 from irp_deid.keys import SiteKey, normal_id
 from irp_deid.profile import EDITION, Action, Profile
 from irp_deid.quiet import quietly
@@ -58,9 +59,10 @@ def deidentify(original: Dataset, key: SiteKey, profile: Profile) -> Deidentifie
 
 
 def _deidentify(original: Dataset, key: SiteKey, profile: Profile) -> Deidentified:
-    refuse_unsafe(original)
+    refuse_unsafe(original, profile)
     patient = patient_of(original)
-    subject = Subject(key, _offset(key, patient, profile), _identifiers(original, profile))
+    offset, identifiers = _offset(key, patient, profile), _identifiers(original, profile)
+    subject = Subject(key, offset, identifiers, retains_uids=profile.has("113110"))
     walk = _Walk(subject, profile, key.pseudonym(patient), Tally())
     dataset = walk.dataset(original, "", strict=False)
     _stamp(dataset, walk.pseudonym, profile)
@@ -129,10 +131,12 @@ class _Walk:
         if tag == PATIENT_ID:
             own = normal_id(str(element.value or ""))
             return self._with(element, self.subject.key.pseudonym(own) if own else None, "replaced", path)
+        if is_graphics(tag):
+            return self._graphics(element, parent, path)
         if not dictionary_has_tag(tag) or element.VR == "UN":
             return None
         action = self.profile.action(int(tag), element.VR)
-        if action is Action.KEEP:
+        if action is Action.KEEP and element.VR != "SQ":
             return self._with(element, element.value, "kept", path)
         if action is Action.REMOVE:
             return None
@@ -165,6 +169,14 @@ class _Walk:
         ]
         self.tally.count("cleaned", path)
         return DataElement(element.tag, "SQ", Sequence(items))
+
+    def _graphics(self, element: DataElement, parent: Dataset, path: str) -> DataElement | None:
+        """Of overlays that mark a region, all but words; of others nothing, for no program can read what they draw."""
+        if not (self.profile.has("113104") and marks_region(element.tag, parent)):
+            return None
+        if element.VR in TEXT:
+            return self._with(element, cleaned(element, self.subject), "cleaned", path)
+        return self._with(element, element.value, "kept", path)
 
     def _private(self, element: DataElement, parent: Dataset, path: str) -> DataElement | None:
         if not self.profile.has("113111") or element.tag.is_private_creator:

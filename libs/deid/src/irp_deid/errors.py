@@ -48,9 +48,9 @@ class BurnedInAnnotation(InstanceRefused):
 
 
 class StructuredReport(InstanceRefused):
-    """Structured reports hold free text about the patient and are not taken.
+    """Structured reports are taken only by projects that clean structured content.
 
-    Values from reports belong into the clinical table.
+    Ask the project's owner for the option 113103, or bring values from reports by the clinical table.
     """
 
 
@@ -64,5 +64,5 @@ class CannotDeidentify(InstanceRefused):
 class UnsupportedProfile(FailedPrecondition):
     """The project's de-identification profile asks for something this engine does not do.
 
-    Use the profile `basic` with options among 113105, 113106, 113107, 113108, 113109, 113111 and 113112.
+    Use the profile `basic` with options among 113103 to 113112; 113106 and 113107 exclude each other.
     """

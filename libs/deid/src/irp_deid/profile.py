@@ -48,11 +48,14 @@ BASIC = Option("113100", "Basic Application Confidentiality Profile", "basic")
 OPTIONS = {
     option.code: option
     for option in (
+        Option("113103", "Clean Structured Content Option", "structured"),
+        Option("113104", "Clean Graphics Option", "graphics"),
         Option("113105", "Clean Descriptors Option", "descriptors"),
         Option("113106", "Retain Longitudinal Temporal Information Full Dates Option", "full_dates"),
         Option("113107", "Retain Longitudinal Temporal Information Modified Dates Option", "modified_dates"),
         Option("113108", "Retain Patient Characteristics Option", "patient"),
         Option("113109", "Retain Device Identity Option", "device"),
+        Option("113110", "Retain UIDs Option", "uids"),
         Option("113111", "Retain Safe Private Option", "safe_private"),
         Option("113112", "Retain Institution Identity Option", "institution"),
     )

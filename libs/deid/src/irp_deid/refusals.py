@@ -13,6 +13,7 @@ from irp_deid.errors import (
     SopClassUnknown,
     StructuredReport,
 )
+from irp_deid.profile import Profile
 
 _CAPTURES = "Secondary Capture"
 _DOCUMENTS = ("Encapsulated", "Raw Data", "Media Storage Directory", "Waveform", "Video", "Audio")
@@ -21,13 +22,13 @@ _REPORTS = (" SR ", "Structured", "Key Object Selection", "Radiopharmaceutical R
 _DRAWING = ("Ultrasound", "VL Endoscopic", "VL Photographic", "Ophthalmic Photography")
 
 
-def refuse_unsafe(dataset: Dataset) -> None:
+def refuse_unsafe(dataset: Dataset, profile: Profile) -> None:
     """Raise if the instance must not enter.
 
     Raises:
         SopClassUnknown: private, or no storage class.
         SecondaryCapture: screen shots.
-        StructuredReport: reports of any kind.
+        StructuredReport: reports of any kind, unless structured content is cleaned.
         EncapsulatedDocument: documents, raw data, recordings, directories.
         BurnedInAnnotation: said to be there, or likely and not denied.
     """
@@ -39,7 +40,7 @@ def refuse_unsafe(dataset: Dataset) -> None:
         raise SecondaryCapture
     if any(word in name for word in _DOCUMENTS):
         raise EncapsulatedDocument
-    if any(word in name for word in _REPORTS):
+    if any(word in name for word in _REPORTS) and not profile.has("113103"):
         raise StructuredReport
     said = str(dataset.get("BurnedInAnnotation", "") or "").strip().upper()
     if said == "YES" or (said != "NO" and any(word in name for word in _DRAWING)):

@@ -22,7 +22,8 @@ TEXT = FREE_TEXT | SHORT_TEXT
 NUMBERS = frozenset({"DS", "IS", "FL", "FD", "SL", "SS", "UL", "US", "SV", "UV", "AT"})
 BULK = frozenset({"OB", "OW", "OF", "OD", "OL", "OV"})
 DUMMY_TEXT = "REMOVED"
-_DUMMY = {"DA": "19000101", "DT": "19000101", "TM": "000000", "AS": "000Y", "DS": "0", "IS": "0", "UR": ""}
+DUMMY_BYTES = bytes(8)  # a whole number of words of any size
+_DUMMY = {"DA": "19000101", "DT": "19000101", "TM": "000000", "AS": "000Y", "DS": "0", "IS": "0", "UR": "urn:removed"}
 _CODE_STRING = re.compile(r"[A-Za-z0-9 _+./-]{0,16}")
 _NUMBER_RUN = re.compile(r"\d{6,}")
 # Defined terms that readers need; a patient may be called like one of them.
@@ -37,11 +38,13 @@ class Subject:
         key: K_site.
         offset_days: days that dates move; 0 keeps them; None empties them.
         identifiers: what in this file identifies the patient.
+        retains_uids: UIDs that the table does not name stay as they are.
     """
 
     key: SiteKey
     offset_days: int | None
     identifiers: Identifiers
+    retains_uids: bool = False
 
 
 def each(element: DataElement, change: Callable[[str], str]) -> Any:
@@ -66,7 +69,7 @@ def dummy_of(element: DataElement, subject: Subject) -> Any:
     if element.VR == "UI":
         return mapped(element, subject)
     if element.VR in BULK | {"UN"}:
-        return b""
+        return DUMMY_BYTES
     if element.VR in NUMBERS - {"DS", "IS"}:
         return 0
     return _DUMMY.get(element.VR, DUMMY_TEXT)
@@ -98,6 +101,8 @@ def cleaned(element: DataElement, subject: Subject) -> Any:
         return mapped(element, subject)
     if element.VR in TEXT:
         return each(element, lambda text: clean_descriptor(text, subject.identifiers))
+    if element.VR in BULK:
+        return None  # nobody knows what the bytes say
     return by_default(element, subject)
 
 
@@ -105,6 +110,8 @@ def by_default(element: DataElement, subject: Subject) -> Any:
     """The value of a public attribute that the table does not name; None where nothing is safe."""
     vr = element.VR
     if vr in NUMBERS or vr in BULK:
+        return element.value
+    if vr == "UI" and subject.retains_uids:
         return element.value
     if vr == "UI" or vr in TEMPORAL:
         return cleaned(element, subject)

@@ -13,7 +13,7 @@ from irp_gateway.domain.errors import ConfigurationNotValid
 
 SLUG = r"^[a-z][a-z0-9-]{0,46}[a-z0-9]$"
 MAX_PLACES = 10  # that a refusal names
-OPTIONS = ("113101", "113102", "113103", "113104", "113105", "113106", "113107", "113108", "113109", "113110", "113111")
+OPTIONS = ("113103", "113104", "113105", "113106", "113107", "113108", "113109", "113110", "113111", "113112")
 
 
 def _a_pattern(text: str) -> str:
@@ -122,6 +122,12 @@ class Deidentification(_Strict):
 
     profile: Literal["basic"] = "basic"
     options: list[Literal[OPTIONS]] = ["113105", "113107", "113111"]  # type: ignore[valid-type]
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Deidentification:
+        if {"113106", "113107"} <= set(self.options):
+            raise ValueError("dates are kept (113106) or moved (113107), not both")
+        return self
 
 
 class AutoTrain(_Strict):
