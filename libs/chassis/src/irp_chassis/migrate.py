@@ -24,11 +24,11 @@ def create_chassis_tables(op: Operations) -> None:
     new_metadata().create_all(op.get_bind())
 
 
-async def migrate(database: Database, package: str) -> None:
-    """Bring a room's database to the newest version in `package`.versions."""
+async def migrate(database: Database, package: str, version: str = "head") -> None:
+    """Bring a room's database to the newest version in `package`.versions, or to the one that is named."""
     scripts = script_directory(package)
     async with database.engine.begin() as connection:
-        await connection.run_sync(_upgrade, scripts, database.metadata)
+        await connection.run_sync(_upgrade, scripts, database.metadata, version)
 
 
 def script_directory(package: str) -> ScriptDirectory:
@@ -41,12 +41,12 @@ def script_directory(package: str) -> ScriptDirectory:
     return ScriptDirectory.from_config(config)
 
 
-def _upgrade(connection: Connection, scripts: ScriptDirectory, metadata: MetaData) -> None:
+def _upgrade(connection: Connection, scripts: ScriptDirectory, metadata: MetaData, version: str) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
 
     def steps(revision: Any, _context: MigrationContext) -> Any:
-        return scripts._upgrade_revs("head", revision)
+        return scripts._upgrade_revs(version, revision)
 
     config = Config()
     with EnvironmentContext(config, scripts, fn=steps) as environment:

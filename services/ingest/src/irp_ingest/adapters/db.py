@@ -27,7 +27,27 @@ INSTANCE = Table(
     Column("header", JSON, nullable=False),
     Column("plane", JSON, nullable=True),
     Column("candidates", JSON, nullable=False),
-    Index("ix_instance_series", "project", "study_uid", "series_uid"),
+    # with the SOP UID last, a page comes in order without sorting
+    Index("ix_instance_study", "project", "study_uid", "series_uid", "sop_uid"),
+    Index("ix_instance_series", "project", "series_uid", "sop_uid"),
+)
+STUDY = Table(
+    "study",
+    METADATA,
+    Column("project", String(48), primary_key=True),
+    Column("uid", String(64), primary_key=True),
+    # what searches ask for most; everything else stands in the header
+    Column("patient_id", String, nullable=False),
+    Column("patient_name", String, nullable=False),
+    Column("study_date", String, nullable=False),
+    Column("study_time", String, nullable=False),
+    Column("accession_number", String, nullable=False),
+    Column("study_id", String, nullable=False),
+    Column("study_description", String, nullable=False),
+    # of the instance that came first
+    Column("header", JSON, nullable=False),
+    Index("ix_study_patient", "project", "patient_id"),
+    Index("ix_study_date", "project", "study_date"),
 )
 SERIES = Table(
     "series",
@@ -48,6 +68,10 @@ SERIES = Table(
     Column("version", Integer, nullable=False),
     Column("result", JSON, nullable=True),
     Column("arrived_at", Float, nullable=False),
+    Column("modality", String, nullable=False, server_default=""),
+    # of the instance that came first
+    Column("header", JSON, nullable=False, server_default="{}"),
+    Index("ix_series_study", "project", "study_uid"),
     Index("ix_series_quiet", "queued", "quiet_until"),
 )
 REJECTION = Table(

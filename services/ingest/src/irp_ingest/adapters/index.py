@@ -15,7 +15,8 @@ from sqlalchemy import select
 
 from irp_ingest.adapters.again import again_if_aborted
 from irp_ingest.adapters.convert import project_to_proto, result_to_json, series_to_proto
-from irp_ingest.adapters.db import CLINICAL, INSTANCE, REJECTION, SERIES
+from irp_ingest.adapters.criteria import MODALITY, first_text, study_columns
+from irp_ingest.adapters.db import CLINICAL, INSTANCE, REJECTION, SERIES, STUDY
 from irp_ingest.adapters.secrets import ProjectSecrets
 from irp_ingest.app.ports import Assembled, Kept, ProjectAt
 from irp_ingest.domain.errors import ContentDiffers
@@ -82,8 +83,12 @@ class SqlIndex:
             "version": 0,
             "result": None,
             "arrived_at": now,
+            "modality": first_text(intake.header, MODALITY),
+            "header": intake.header,
         }
-        await tx.insert_once(SERIES, new, keys=("project", "uid"))
+        if await tx.insert_once(SERIES, new, keys=("project", "uid")):
+            study = {"project": project.id, "uid": intake.study_uid, "header": intake.header}
+            await tx.insert_once(STUDY, study | study_columns(intake.header), keys=("project", "uid"))
         await tx.execute(
             SERIES.update()
             .where(SERIES.c.project == project.id, SERIES.c.uid == intake.series_uid)

@@ -30,7 +30,7 @@ def uids_of(wanted: str) -> list[str]:
 
 
 def matches(header: Mapping[str, Any], tag: str, wanted: str, *, fuzzy: bool = False) -> bool:
-    """True if a DICOM JSON object matches one key; an empty key matches everything."""
+    """True if a DICOM JSON object matches one key; an empty key matches everything, `fuzzy` matches parts of names."""
     if wanted in {"", "*"}:
         return True
     element = header.get(tag) or {}
@@ -41,10 +41,9 @@ def matches(header: Mapping[str, Any], tag: str, wanted: str, *, fuzzy: bool = F
         return any((not low or value >= low) and (not high or value[: len(high)] <= high) for value in values)
     if vr == "UI" or tag in {"0020000D", "0020000E", "00080018"}:
         return any(value in uids_of(wanted) for value in values)
-    if vr == "PN" or fuzzy:
+    if vr == "PN":
         values, wanted = [value.lower() for value in values], wanted.lower()
-    if fuzzy:
-        wanted = f"*{wanted}*"
+        wanted = f"*{wanted}*" if fuzzy else wanted
     if "*" in wanted or "?" in wanted:
         pattern = wanted.replace("[", "[[]")
         return any(fnmatch.fnmatchcase(value, pattern) for value in values)
