@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydicom.datadict import dictionary_has_tag
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
@@ -21,6 +21,7 @@ from irp_deid.graphics import is_graphics, marks_region
 from irp_deid.keys import SiteKey, normal_id
 from irp_deid.profile import EDITION, Action, Profile
 from irp_deid.quiet import quietly
+from irp_deid.raw import is_plain_number_or_bytes, vr_of
 from irp_deid.refusals import refuse_unsafe
 from irp_deid.report import Report, Tally
 from irp_deid.safe_private import is_safe_private
@@ -29,6 +30,7 @@ from irp_deid.values import TEXT, Subject, by_default, cleaned, dummy_of, empty_
 
 PATIENT_ID, PATIENT_NAME = 0x00100020, 0x00100010
 FIRST_DATA_GROUP = 0x0008
+SAYING_WHO = frozenset({"SQ", "UN", "PN", "LO", "SH", "AE"})  # may hold an identifier, or what holds one
 METHOD = "OpenIRP rule engine"
 
 
@@ -66,6 +68,8 @@ def _deidentify(original: Dataset, key: SiteKey, profile: Profile) -> Deidentifi
     walk = _Walk(subject, profile, key.pseudonym(patient), Tally())
     dataset = walk.dataset(original, "", strict=False)
     _stamp(dataset, walk.pseudonym, profile)
+    if original.original_encoding[0] is False:  # explicit VR: numbers and pixels are written as they were read
+        dataset.set_original_encoding(*original.original_encoding, dataset._character_set)
     report = Report(
         edition=EDITION,
         options=tuple(option.code for option in profile.codes),
@@ -106,6 +110,10 @@ class _Walk:
         result = Dataset()
         for tag in sorted(original.keys()):
             here = f"{path}{int(tag):08X}"
+            if self._stays_as_it_is(original.get_item(tag)):
+                self.tally.count("kept", here)
+                result[tag] = original.get_item(tag)
+                continue
             try:
                 element = original[tag]
                 kept = self.element(element, original, here, strict=strict)
@@ -120,6 +128,17 @@ class _Walk:
                 result.add(kept)
         self._private_creators(original, result)
         return result
+
+    def _stays_as_it_is(self, element: DataElement | RawDataElement | None) -> bool:
+        """True for undecoded numbers and pixels that no rule wants changed; `element` would keep them too."""
+        if element is None or element.tag.is_private or is_graphics(element.tag):
+            return False
+        vr = vr_of(element)
+        if element.tag.element == 0 or element.tag.group < FIRST_DATA_GROUP or not dictionary_has_tag(element.tag):
+            return False
+        if not is_plain_number_or_bytes(element, vr):
+            return False
+        return self.profile.action(int(element.tag), vr) in {None, Action.KEEP}
 
     def element(self, element: DataElement, parent: Dataset, path: str, *, strict: bool) -> DataElement | None:
         """The element that stays in the place of this one; None removes it."""
@@ -203,6 +222,9 @@ def _identifiers(original: Dataset, profile: Profile) -> Identifiers:
 
 def _every(dataset: Dataset) -> Iterator[DataElement]:
     for tag in list(dataset.keys()):
+        vr = vr_of(dataset.get_item(tag))
+        if vr and vr not in SAYING_WHO:
+            continue
         try:
             element = dataset[tag]
         except Exception:  # noqa: S112 - unreadable elements are removed by the walk

@@ -71,7 +71,8 @@ SERIES = Table(
     Column("modality", String, nullable=False, server_default=""),
     # of the instance that came first
     Column("header", JSON, nullable=False, server_default="{}"),
-    Index("ix_series_study", "project", "study_uid"),
+    Index("ix_series_study", "project", "study_uid", "uid"),
+    Index("ix_series_modality", "project", "modality", "study_uid"),
     Index("ix_series_quiet", "queued", "quiet_until"),
 )
 REJECTION = Table(
