@@ -79,6 +79,28 @@ def test_a_restarting_gateway_is_waited_for() -> None:
     assert gateway(lambda _: answers.pop(0)).projects() == [{"name": "a"}]
 
 
+def test_a_gateway_that_answered_before_is_waited_for_longer_than_a_strange_address() -> None:
+    heard: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        heard.append(request.url.path)
+        if len(heard) in {1, 16}:
+            return httpx.Response(200, json={"items": []})
+        raise httpx.ConnectError("restarting")
+
+    client = gateway(answer)
+    assert client.projects() == client.projects() == []
+    calls: list[str] = []
+
+    def silent(request: httpx.Request) -> httpx.Response:
+        calls.append(request.url.path)
+        raise httpx.ConnectError("nobody")
+
+    with pytest.raises(Problem):
+        gateway(silent).projects()
+    assert len(calls) == openirp.transport.STRANGER + 1
+
+
 def test_a_run_is_not_started_twice_when_the_first_answer_is_lost() -> None:
     calls: list[str] = []
 

@@ -13,8 +13,8 @@ import httpx
 from openirp.problem import Problem
 
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
-SILENCES = 6  # attempts in a row that nobody answers: a gateway restarts in a quarter of a minute
-REFUSALS = 16  # answers in a row that say "later": a room that loads models takes up to a minute
+STRANGER = 6  # repetitions, a quarter of a minute, at an address that never answered: it may be the wrong one
+FRIEND = 16  # repetitions, a minute, at one that did: it restarts, or a room of it loads models
 PAUSE_S, LONGEST_PAUSE_S = 0.5, 4.0  # before the second attempt; doubled each time
 AGAIN = frozenset({429, 502, 503, 504})
 
@@ -31,6 +31,7 @@ class Transport:
     def __init__(self, url: str, token: str, app: httpx.BaseTransport | None = None) -> None:
         self.url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._heard = False
         self._http = httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT, transport=app, trust_env=False)
 
     def close(self) -> None:
@@ -58,15 +59,20 @@ class Transport:
             try:
                 answer = self._http.request(method, path, **arguments)
             except httpx.TransportError as error:
-                if not may_repeat or attempt >= SILENCES:
+                if not may_repeat or attempt >= self._patience:
                     raise Problem.silence(self.url, error) from None
             else:
+                self._heard = True
                 if answer.status_code < httpx.codes.BAD_REQUEST:
                     return answer
-                if not may_repeat or answer.status_code not in AGAIN or attempt >= REFUSALS:
+                if not may_repeat or answer.status_code not in AGAIN or attempt >= FRIEND:
                     raise Problem.of(answer)
             time.sleep(_pause_s(attempt))
         raise AssertionError  # an attempt returns or raises
+
+    @property
+    def _patience(self) -> int:
+        return FRIEND if self._heard else STRANGER
 
     def json(self, method: str, path: str, body: Any = None, **arguments: Any) -> Any:
         """Send JSON, read JSON."""
@@ -100,10 +106,10 @@ class Transport:
                     if ended(event):
                         return
             except httpx.TransportError as error:
-                if failures >= SILENCES:
+                if failures >= self._patience:
                     raise Problem.silence(self.url, error) from None
             except Problem as problem:
-                if problem.status not in AGAIN or failures >= REFUSALS:
+                if problem.status not in AGAIN or failures >= FRIEND:
                     raise
             time.sleep(_pause_s(failures))
             failures += 1
