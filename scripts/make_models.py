@@ -3,7 +3,7 @@
 First `cine` from scratch on ACDC, then its first stage for longer, then `lge` fine-tuned from it on EMIDEC. Every step
 may run twice: a second call goes on where the first was interrupted. Results: models/NAME.zip and NAME.md, the card.
 
-    make models                                       # all, in about an hour on two cores
+    make models                                       # all, in an hour and a half on two cores
     python scripts/make_models.py --data FOLDER --only lge --home out/models
 """
 
