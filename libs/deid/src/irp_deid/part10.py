@@ -33,8 +33,8 @@ IMPLEMENTATION_UID = "2.25.224209871345861790402165293818574910352"
 IMPLEMENTATION = "OPENIRP"
 
 
-def deidentify_file(data: bytes, key: SiteKey, profile: Profile) -> tuple[bytes, Report]:
-    """Part 10 bytes -> Part 10 bytes without the patient, and what was done.
+def deidentify_file(data: bytes, key: SiteKey, profile: Profile, *, detailed: bool = False) -> tuple[bytes, Report]:
+    """Part 10 bytes -> Part 10 bytes without the patient, and what was done (to every element if `detailed`).
 
     Raises:
         InstanceRefused: its subclasses in `irp_deid.errors` say why it must not enter.
@@ -42,7 +42,7 @@ def deidentify_file(data: bytes, key: SiteKey, profile: Profile) -> tuple[bytes,
     """
     with quietly():
         original = read_part10(data)
-        result = deidentify(original, key, profile)
+        result = deidentify(original, key, profile, detailed=detailed)
         return write_part10(result.dataset, original), result.report
 
 

@@ -39,12 +39,14 @@ class Subject:
         offset_days: days that dates move; 0 keeps them; None empties them.
         identifiers: what in this file identifies the patient.
         retains_uids: UIDs that the table does not name stay as they are.
+        vocabulary: the project's words that descriptors may keep.
     """
 
     key: SiteKey
     offset_days: int | None
     identifiers: Identifiers
     retains_uids: bool = False
+    vocabulary: frozenset[str] = frozenset()
 
 
 def each(element: DataElement, change: Callable[[str], str]) -> Any:
@@ -100,7 +102,7 @@ def cleaned(element: DataElement, subject: Subject) -> Any:
     if element.VR == "UI":
         return mapped(element, subject)
     if element.VR in TEXT:
-        return each(element, lambda text: clean_descriptor(text, subject.identifiers))
+        return each(element, lambda text: clean_descriptor(text, subject.identifiers, subject.vocabulary))
     if element.VR in BULK:
         return None  # nobody knows what the bytes say
     return by_default(element, subject)
@@ -116,12 +118,28 @@ def by_default(element: DataElement, subject: Subject) -> Any:
     if vr == "UI" or vr in TEMPORAL:
         return cleaned(element, subject)
     if vr in FREE_TEXT:
-        return each(element, lambda text: clean_descriptor(text, subject.identifiers))
+        return each(element, lambda text: clean_descriptor(text, subject.identifiers, subject.vocabulary))
     if vr in SHORT_TEXT:
         return each(element, subject.identifiers.without)
     if vr == "CS":
         return each(element, lambda text: _code_string(text, structural(element), subject.identifiers))
     return None
+
+
+_REASONS = {
+    **dict.fromkeys(NUMBERS, "numbers stay"),
+    **dict.fromkeys(BULK, "binary data of a known attribute stay"),
+    **dict.fromkeys(TEMPORAL, "dates move with the patient's, times stay"),
+    **dict.fromkeys(FREE_TEXT, "free text keeps words of imaging"),
+    **dict.fromkeys(SHORT_TEXT, "short text loses what identifies"),
+    "UI": "UIDs are replaced unless the standard registers them",
+    "CS": "defined terms stay",
+}
+
+
+def reason_of(vr: str) -> str:
+    """What `by_default` does to a value representation, in words."""
+    return _REASONS.get(vr, "nothing is known to be safe")
 
 
 def structural(element: DataElement) -> bool:
