@@ -6,6 +6,7 @@ from irp_deid.part10 import after_meta, deidentify_file, read_part10, transfer_s
 from irp_deid.positive import PositiveList
 from irp_deid.profile import EDITION, OPTIONS, Action, Profile
 from irp_deid.quiet import quietly
+from irp_deid.recheck import recheck
 from irp_deid.report import Change, Report
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "patient_of",
     "quietly",
     "read_part10",
+    "recheck",
     "transfer_syntax_of",
     "write_part10",
 ]

@@ -73,7 +73,7 @@ def subject_of(original: Dataset, key: SiteKey, profile: Profile) -> Subject:
     return Subject(
         key,
         _offset(key, patient_of(original), profile),
-        _identifiers(original, profile),
+        identifiers_in(original, profile),
         retains_uids=profile.has("113110"),
         vocabulary=profile.vocabulary,
     )
@@ -112,20 +112,38 @@ def _offset(key: SiteKey, patient: str, profile: Profile) -> int | None:
     return key.offset_days(patient) if profile.has("113107") else None
 
 
+def why_it_stays(element: DataElement | RawDataElement | None, profile: Profile) -> str:
+    """Why undecoded numbers and pixels stay (the judge would keep them too); empty where the judge must be asked."""
+    if element is None or element.tag.is_private or is_graphics(element.tag):
+        return ""
+    vr = vr_of(element)
+    if element.tag.element == 0 or element.tag.group < FIRST_DATA_GROUP or not dictionary_has_tag(element.tag):
+        return ""
+    if not is_plain_number_or_bytes(element, vr):
+        return ""
+    rule = profile.rule(int(element.tag), vr)
+    if rule.action not in {None, Action.KEEP}:
+        return ""
+    return rule.why if rule.action else f"{rule.why}: {reason_of(vr)}"
+
+
 @dataclass(frozen=True, slots=True)
-class _Siblings:
+class DatasetSiblings:
     """`judge.Siblings` of a dataset."""
 
     dataset: Dataset
 
     def creator(self, tag: int) -> str:
+        """See `judge.Siblings`."""
         place = BaseTag((tag >> 16 << 16) | (tag >> 8 & 0xFF))
         return str(self.dataset[place].value).strip() if place in self.dataset else ""
 
     def marks_region(self, tag: int) -> bool:
+        """See `judge.Siblings`."""
         return marks_region(BaseTag(tag), self.dataset)
 
     def scheme(self) -> str:
+        """See `judge.Siblings`."""
         return str(self.dataset.get("CodingSchemeDesignator", "") or "")
 
 
@@ -138,11 +156,13 @@ class Walk:
 
     def dataset(self, original: Dataset, path: str, *, strict: bool) -> Dataset:
         """A new dataset of what stays; `path` ends in a dot inside items."""
-        result, siblings = Dataset(), _Siblings(original)
+        result, siblings = Dataset(), DatasetSiblings(original)
         for tag in sorted(original.keys()):
             here = f"{path}{int(tag):08X}"
             raw = original.get_item(tag)
-            if self._stays_as_it_is(raw, here):
+            plain = why_it_stays(raw, self.judge.profile)
+            if plain:
+                self.tally.count("kept", here, plain)
                 result[tag] = raw
                 continue
             try:
@@ -156,21 +176,6 @@ class Walk:
                 result.add(kept)
         self._private_creators(result, siblings)
         return result
-
-    def _stays_as_it_is(self, element: DataElement | RawDataElement | None, path: str) -> bool:
-        """True for undecoded numbers and pixels that no rule wants changed; the judge would keep them too."""
-        if element is None or element.tag.is_private or is_graphics(element.tag):
-            return False
-        vr = vr_of(element)
-        if element.tag.element == 0 or element.tag.group < FIRST_DATA_GROUP or not dictionary_has_tag(element.tag):
-            return False
-        if not is_plain_number_or_bytes(element, vr):
-            return False
-        rule = self.judge.profile.rule(int(element.tag), vr)
-        if rule.action not in {None, Action.KEEP}:
-            return False
-        self.tally.count("kept", path, rule.why if rule.action else f"{rule.why}: {reason_of(vr)}")
-        return True
 
     def element(self, element: DataElement, siblings: Siblings, path: str, *, strict: bool) -> DataElement | None:
         """The element that stays in the place of this one; None removes it."""
@@ -195,7 +200,8 @@ class Walk:
                 result.add(DataElement(place, "LO", siblings.creator(tag)))
 
 
-def _identifiers(original: Dataset, profile: Profile) -> Identifiers:
+def identifiers_in(original: Dataset, profile: Profile, *, known: frozenset[str] = frozenset()) -> Identifiers:
+    """Names, and short texts that the profile takes away, at any depth; but for the `known`."""
     texts: list[str] = []
     names: list[str] = []
     for element in _every(original):
@@ -203,7 +209,7 @@ def _identifiers(original: Dataset, profile: Profile) -> Identifiers:
             names += _texts(element)
         elif element.VR in {"LO", "SH", "AE"} and _identifies(int(element.tag), element.VR, profile):
             texts += _texts(element)
-    return identifiers_of(texts, names)
+    return identifiers_of(set(texts) - known, set(names) - known)
 
 
 def _every(dataset: Dataset) -> Iterator[DataElement]:

@@ -72,8 +72,9 @@ class PositiveList:
 
     @classmethod
     def of(cls, document: Any) -> PositiveList:
-        """From `{name, version, attributes}`; an attribute is a keyword, a tag ("0018,0081"), "60xx", or a mapping
-        of `creator` and `element` ("0019,xx0C").
+        """From `{name, version, attributes}`.
+
+        An attribute is a keyword, a tag ("0018,0081"), "60xx", or a mapping of `creator` and `element` ("0019,xx0C").
 
         Raises:
             PositiveListNotValid: says the place that is wrong, never what stands there.

@@ -23,3 +23,8 @@ def is_safe_private(creator: str, element: DataElement) -> bool:
     """True if the list names this element of this creator and its value representation is the listed, numeric one."""
     allowed = _safe().get((creator.strip(), element.tag.group, element.tag.element & 0xFF))
     return allowed is not None and element.VR in allowed
+
+
+def is_safe_creator(creator: str) -> bool:
+    """True if the list names elements of this creator."""
+    return any(listed == creator.strip() for listed, _, _ in _safe())
