@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from importlib import resources
+from typing import Any
 
 from irp_deid.errors import UnsupportedProfile
 from irp_deid.positive import PositiveList
@@ -111,6 +112,21 @@ class Profile:
         if name != "basic" or not set(wanted) <= OPTIONS.keys() or {"113106", "113107"} <= set(wanted):
             raise UnsupportedProfile
         return _made(tuple(wanted), positive_list, vocabulary_of(vocabulary))
+
+    @classmethod
+    def from_configuration(cls, section: Mapping[str, Any]) -> Profile:
+        """From `deidentification` of a project's configuration; what it does not say is the default.
+
+        Raises:
+            UnsupportedProfile, PositiveListNotValid, VocabularyNotValid: the section cannot be followed.
+        """
+        listed = section.get("positive_list")
+        return cls.of(
+            section.get("profile", "basic"),
+            section.get("options", DEFAULT_OPTIONS),
+            None if listed is None else PositiveList.of(listed),
+            section.get("vocabulary", ()),
+        )
 
     def has(self, code: str) -> bool:
         """True if the option was chosen."""

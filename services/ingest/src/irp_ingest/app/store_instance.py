@@ -37,11 +37,13 @@ class StoreInstance:
     async def order(self, project: ProjectAt, site: str, study_uid: str) -> tuple[Order, float]:
         """What the whole upload has in common: the order for the workers, and how long a series stays open."""
         document = await self._configurations.read(project.configuration)
-        profile = document["deidentification"]
-        Profile.of(profile["profile"], profile["options"])  # a profile that is not offered refuses the whole upload
+        # a profile that is not offered refuses the whole upload
+        profile = Profile.from_configuration(document["deidentification"])
         order = Order(
             site_key=await self._index.site_key(project.id, site),
-            options=frozenset(profile["options"]),
+            options=frozenset(option.code for option in profile.options),
+            positive_list=profile.positive_list,
+            vocabulary=profile.vocabulary,
             sequences=document["sequences"],
             study_uid=study_uid,
         )

@@ -9,7 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from irp_deid import Profile, SiteKey, after_meta, deidentify, quietly, read_part10, transfer_syntax_of, write_part10
+from irp_deid import (
+    PositiveList,
+    Profile,
+    SiteKey,
+    after_meta,
+    deidentify,
+    quietly,
+    read_part10,
+    transfer_syntax_of,
+    write_part10,
+)
 from irp_deid.errors import CannotDeidentify, InstanceRefused
 from pydicom.datadict import keyword_dict
 from pydicom.dataset import Dataset, FileDataset
@@ -33,12 +43,21 @@ class Order:
         options: Options of the de-identification profile (codes of CID 7050).
         sequences: `sequences` of the configuration.
         study_uid: study that the address named, original or de-identified; or empty.
+        positive_list: the only attributes that the project wants; None wants all that the profile keeps.
+        vocabulary: words that descriptors may keep.
     """
 
     site_key: bytes
     options: frozenset[str]
     sequences: Sequence[Mapping[str, Any]]
     study_uid: str
+    positive_list: PositiveList | None = None
+    vocabulary: frozenset[str] = frozenset()
+
+    @property
+    def profile(self) -> Profile:
+        """What the engine is to follow."""
+        return Profile.of(codes=self.options, positive_list=self.positive_list, vocabulary=self.vocabulary)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +109,7 @@ def _take_in(dataset: FileDataset, original: bytes, order: Order) -> Intake:
     _judge(dataset, order, key)
     keywords = {keyword for rule in order.sequences for keyword in rule["when"]}
     matched = candidates(order.sequences, _plain_header(dataset, keywords))
-    result = deidentify(dataset, key, Profile.of(codes=order.options))
+    result = deidentify(dataset, key, order.profile)
     clean = result.dataset
     return Intake(
         data=write_part10(clean, dataset),
