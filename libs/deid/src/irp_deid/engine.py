@@ -62,7 +62,7 @@ def _deidentify(original: Dataset, key: SiteKey, profile: Profile, tally: Tally)
     patient = patient_of(original)
     walk = Walk(Judge(subject_of(original, key, profile), profile), tally)
     dataset, pseudonym = walk.dataset(original, "", strict=False), key.pseudonym(patient)
-    stamp(dataset, pseudonym, profile)
+    tally.stamped(stamp(dataset, pseudonym, profile))
     if original.original_encoding[0] is False:  # explicit VR: numbers and pixels are written as they were read
         dataset.set_original_encoding(*original.original_encoding, dataset._character_set)
     return Deidentified(dataset, pseudonym, report_of(tally, profile))
@@ -88,7 +88,7 @@ def report_of(tally: Tally, profile: Profile) -> Report:
         vocabulary=len(profile.vocabulary),
         actions=dict(tally.actions),
         removed=tuple(tally.removed),
-        changes=tuple(tally.changes or ()),
+        changes=tuple(sorted(tally.changes or (), key=lambda change: change.path)),
     )
 
 
@@ -240,15 +240,24 @@ def _identifies(tag: int, vr: str, profile: Profile) -> bool:
     return profile.table_action(tag, vr) in {Action.REMOVE, Action.EMPTY, Action.DUMMY}
 
 
-def stamp(dataset: Dataset, pseudonym: str, profile: Profile) -> None:
-    """Say in the object what was done to it. Source: PS3.15 E.1.1; PS3.3 C.12.1.1 and C.7.1.1."""
-    dataset.SpecificCharacterSet = "ISO_IR 192"
-    dataset.PatientID = dataset.PatientName = pseudonym
-    dataset.PatientIdentityRemoved = "YES"
-    dataset.DeidentificationMethod = [METHOD, EDITION]
-    dataset.DeidentificationMethodCodeSequence = [_code(option.code, option.meaning) for option in profile.codes]
+def stamp(dataset: Dataset, pseudonym: str, profile: Profile) -> tuple[int, ...]:
+    """Say in the object what was done to it, and whose it is now; returns the tags that were written.
+
+    Source: PS3.15 E.1.1; PS3.3 C.12.1.1 and C.7.1.1.
+    """
     dated = "UNMODIFIED" if profile.has("113106") else "MODIFIED" if profile.has("113107") else "REMOVED"
-    dataset.LongitudinalTemporalInformationModified = dated
+    written = {
+        "SpecificCharacterSet": "ISO_IR 192",
+        "PatientName": pseudonym,
+        "PatientID": pseudonym,
+        "PatientIdentityRemoved": "YES",
+        "DeidentificationMethod": [METHOD, EDITION],
+        "DeidentificationMethodCodeSequence": [_code(option.code, option.meaning) for option in profile.codes],
+        "LongitudinalTemporalInformationModified": dated,
+    }
+    for keyword, value in written.items():
+        setattr(dataset, keyword, value)
+    return tuple(int(dataset.data_element(keyword).tag) for keyword in written)  # type: ignore[union-attr]
 
 
 def _code(value: str, meaning: str) -> Dataset:

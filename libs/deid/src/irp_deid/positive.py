@@ -32,7 +32,7 @@ NEEDED = frozenset(
             (
                 # which object it is, whose, and that it was de-identified
                 *("SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"),
-                *("Modality", "PatientID", "PatientName", "InstanceNumber"),
+                *("Modality", "ImageType", "PatientID", "PatientName", "InstanceNumber"),
                 *("PatientIdentityRemoved", "DeidentificationMethod", "DeidentificationMethodCodeSequence"),
                 *("LongitudinalTemporalInformationModified", "BurnedInAnnotation"),
                 # how to read the pixels: PS3.3 C.7.6.3 and C.7.6.6

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from pydicom.datadict import keyword_for_tag
 ENGINE = 2  # raised whenever the same file under the same profile may come out differently
 SCHEMA = 1  # of `Report.to_dict`
 ACTIONS = ("kept", "cleaned", "replaced", "emptied", "removed", "unreadable")
+STAMPED = "written by the engine: whose it is now, and what was done"
 _GONE = frozenset({"removed", "unreadable"})
 
 
@@ -44,7 +45,7 @@ class Report:
         vocabulary: how many words the project allows beyond the engine's own.
         actions: how many elements were kept, cleaned, replaced, emptied, removed, or removed for they were unreadable.
         removed: paths of removed elements, e.g. "00081140[0].00100010".
-        changes: every element in the order of the file; empty unless the caller asked for it.
+        changes: every element in the order of paths; empty unless the caller asked for it.
     """
 
     edition: str
@@ -90,7 +91,7 @@ class Report:
                 removed=tuple(map(str, document["removed"])),
                 changes=tuple(Change(*map(str, one)) for one in document["changes"]),
             )
-        except (KeyError, TypeError, AttributeError):
+        except (KeyError, TypeError, AttributeError, ValueError):
             raise ValueError("the document is no report of the engine") from None
 
 
@@ -113,3 +114,12 @@ class Tally:
             self.removed.append(path)
         if self.changes is not None:
             self.changes.append(Change(path, keyword_for_tag(int(path[-8:], 16)), action, why))
+
+    def stamped(self, tags: Iterable[int]) -> None:
+        """Whatever became of these at the top: the engine wrote them anew."""
+        if self.changes is not None:
+            paths = {f"{tag:08X}" for tag in tags}
+            self.changes = [change for change in self.changes if change.path not in paths]
+            self.changes += [
+                Change(path, keyword_for_tag(int(path, 16)), "replaced", STAMPED) for path in sorted(paths)
+            ]

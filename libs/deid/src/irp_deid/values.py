@@ -110,7 +110,7 @@ def cleaned(element: DataElement, subject: Subject) -> Any:
 
 def by_default(element: DataElement, subject: Subject) -> Any:
     """The value of a public attribute that the table does not name; None where nothing is safe."""
-    vr = element.VR
+    vr = element.VR.split(" or ")[0]  # "OB or OW", "US or SS": not yet written, but both are alike
     if vr in NUMBERS or vr in BULK:
         return element.value
     if vr == "UI" and subject.retains_uids:
