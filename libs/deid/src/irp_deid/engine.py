@@ -72,7 +72,7 @@ def subject_of(original: Dataset, key: SiteKey, profile: Profile) -> Subject:
     """Whose file it is, and what in it says so."""
     return Subject(
         key,
-        _offset(key, patient_of(original), profile),
+        offset_of(key, patient_of(original), profile),
         identifiers_in(original, profile),
         retains_uids=profile.has("113110"),
         vocabulary=profile.vocabulary,
@@ -106,7 +106,8 @@ def patient_of(original: Dataset) -> str:
     return patient_id or f"study {uids[0]}"
 
 
-def _offset(key: SiteKey, patient: str, profile: Profile) -> int | None:
+def offset_of(key: SiteKey, patient: str, profile: Profile) -> int | None:
+    """Days that the patient's dates move; 0 keeps them; None empties them."""
     if profile.has("113106"):
         return 0
     return key.offset_days(patient) if profile.has("113107") else None
@@ -207,7 +208,7 @@ def identifiers_in(original: Dataset, profile: Profile, *, known: frozenset[str]
     for element in _every(original):
         if element.VR == "PN":
             names += _texts(element)
-        elif element.VR in {"LO", "SH", "AE"} and _identifies(int(element.tag), element.VR, profile):
+        elif element.VR in {"LO", "SH", "AE"} and says_who(int(element.tag), element.VR, profile):
             texts += _texts(element)
     return identifiers_of(set(texts) - known, set(names) - known)
 
@@ -233,8 +234,8 @@ def _texts(element: DataElement) -> list[str]:
     return [str(value) for value in values or [] if value]
 
 
-def _identifies(tag: int, vr: str, profile: Profile) -> bool:
-    """Short texts that the table takes away must not survive inside other texts."""
+def says_who(tag: int, vr: str, profile: Profile) -> bool:
+    """True for short texts that the table takes away: they must not survive inside other texts."""
     if tag >> 16 & 1:
         return False
     return profile.table_action(tag, vr) in {Action.REMOVE, Action.EMPTY, Action.DUMMY}

@@ -22,6 +22,9 @@ from irp_deid.values import TEXT, Subject, by_default, cleaned, dummy_of, empty_
 PATIENT_ID, CODE_VALUE = 0x00100020, 0x00080100
 FIRST_DATA_GROUP = 0x0008
 UNNAMED = "not in Table E.1-1"
+CREATOR = "private creator, written anew for what stays"
+NOT_CHOSEN = "private, option 113111 was not chosen"
+NOT_SAFE = "private, not on the safe list"
 
 
 class Siblings(Protocol):
@@ -128,12 +131,12 @@ class Judge:
     def _private(self, element: DataElement, siblings: Siblings) -> Verdict:
         tag = int(element.tag)
         if element.tag.is_private_creator:
-            return Verdict("removed", "private creator, written anew for what stays")
+            return Verdict("removed", CREATOR)
         if not self.profile.has("113111"):
-            return Verdict("removed", "private, option 113111 was not chosen")
+            return Verdict("removed", NOT_CHOSEN)
         creator = siblings.creator(tag)
         if not is_safe_private(creator, element):
-            return Verdict("removed", "private, not on the safe list")
+            return Verdict("removed", NOT_SAFE)
         wanted = self.profile.positive_list
         if wanted is not None and not wanted.allows_private(creator, tag):
             return Verdict("removed", self.profile.not_listed)

@@ -13,7 +13,7 @@ _NUMBER = {
     "DS": rb" *[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[ \x00]*",
     "IS": rb" *[+-]?\d+[ \x00]*",
 }
-_NUMBERS = {vr: re.compile(rb"%b(\\%b)*" % (one, one)) for vr, one in _NUMBER.items()}
+NUMBER_TEXT = {vr: re.compile(rb"%b(\\%b)*" % (one, one)) for vr, one in _NUMBER.items()}
 
 
 def vr_of(element: DataElement | RawDataElement) -> str:
@@ -32,6 +32,6 @@ def is_plain_number_or_bytes(element: DataElement | RawDataElement, vr: str) -> 
         return False
     if vr in WIDTHS:
         return len(element.value) % WIDTHS[vr] == 0
-    if vr in _NUMBERS:
-        return _NUMBERS[vr].fullmatch(element.value) is not None
+    if vr in NUMBER_TEXT:
+        return NUMBER_TEXT[vr].fullmatch(element.value) is not None
     return vr in BYTES
