@@ -14,11 +14,10 @@ from irp_deid import (
     Profile,
     SiteKey,
     after_meta,
-    deidentify,
+    deidentify_file,
     quietly,
     read_part10,
     transfer_syntax_of,
-    write_part10,
 )
 from irp_deid.errors import CannotDeidentify, InstanceRefused
 from pydicom.datadict import keyword_dict
@@ -109,17 +108,17 @@ def _take_in(dataset: FileDataset, original: bytes, order: Order) -> Intake:
     _judge(dataset, order, key)
     keywords = {keyword for rule in order.sequences for keyword in rule["when"]}
     matched = candidates(order.sequences, _plain_header(dataset, keywords))
-    result = deidentify(dataset, key, order.profile)
-    clean = result.dataset
+    data, _ = deidentify_file(original, key, order.profile)
+    clean = read_part10(data)
     return Intake(
-        data=write_part10(clean, dataset),
+        data=data,
         fingerprint=key.fingerprint(after_meta(original)),
         study_uid=str(clean.StudyInstanceUID),
         series_uid=str(clean.SeriesInstanceUID),
         sop_uid=str(clean.SOPInstanceUID),
         sop_class=str(clean.SOPClassUID),
         transfer_syntax=str(transfer_syntax_of(dataset)),
-        patient=result.patient,
+        patient=str(clean.PatientID),
         site=key.site_name(),
         header=_header(clean),
         plane=plane_of(clean),
