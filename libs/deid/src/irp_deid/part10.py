@@ -51,17 +51,27 @@ def deidentify_file(data: bytes, key: SiteKey, profile: Profile, *, detailed: bo
     """
     with quietly():
         try:
-            return _swiftly(data, key, profile, Tally(changes=[] if detailed else None))
+            return over_bytes(data, key, profile, detailed=detailed)
         except IrpError:
             raise
         except Exception:  # laid out oddly: the tolerant reader says whether it can be read at all
-            original = read_part10(data)
-            result = deidentify(original, key, profile, detailed=detailed)
-            return write_part10(result.dataset, original), result.report
+            return over_dataset(data, key, profile, detailed=detailed)
 
 
-def _swiftly(data: bytes, key: SiteKey, profile: Profile, tally: Tally) -> tuple[bytes, Report]:
-    """The usual way: over the bytes. Raises Odd where only the other way can say."""
+def over_dataset(data: bytes, key: SiteKey, profile: Profile, *, detailed: bool = False) -> tuple[bytes, Report]:
+    """The way for whatever pydicom can read; see `deidentify_file`."""
+    original = read_part10(data)
+    result = deidentify(original, key, profile, detailed=detailed)
+    return write_part10(result.dataset, original), result.report
+
+
+def over_bytes(data: bytes, key: SiteKey, profile: Profile, *, detailed: bool = False) -> tuple[bytes, Report]:
+    """The usual way, several times as fast; see `deidentify_file`.
+
+    Raises:
+        Odd: the other way must look at it.
+    """
+    tally = Tally(changes=[] if detailed else None)
     if data[PREAMBLE_BYTES : PREAMBLE_BYTES + 4] != b"DICM":
         raise NotDicom
     meta, begin = file_meta(data, PREAMBLE_BYTES + 4)
