@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 _TOKEN = re.compile(r"[^\W_]+", re.UNICODE)
@@ -27,6 +27,8 @@ _DATE = re.compile(
 # Telephone, insurance and account numbers; versions ("4.0.452.3") and decimals are none.
 _NUMBER = re.compile(r"\d{6,}|(?<!\d)\(?\d(?:[-/() ]{0,3}\d){6,}|(?<![\d.])\d{3}\.\d{3,4}\.\d{4}(?!\d)")
 _ADDRESS = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")
+_SYMBOL = re.compile(r"[^\x00-\x7f\w°±×·–]")
+_UNITS = frozenset("µμ²³")
 MIN_IDENTIFIER = 3  # characters; shorter tokens ("MR", "CT") would empty half the header
 MIN_NAME = 2  # characters of a part of a name that is written in Latin letters; others may have one
 MIN_ANYWHERE = 5  # characters; shorter values are looked for as whole words ("Ann" is no part of "scanner")
@@ -59,11 +61,13 @@ class Identifiers:
         return lowered in self.values or lowered in self.tokens
 
     def without(self, text: str) -> str:
-        """The text less every identifier, date, mail address and number of six or more digits."""
+        """The text less every identifier, date, mail address, number of six or more digits and word not in Latin."""
         if self.pattern is not None:
             text = self.pattern.sub(" ", text)
         text = _NUMBER.sub(" ", _DATE.sub(" ", _ADDRESS.sub(" ", text)))
         text = _TOKEN.sub(lambda match: "" if match[0].lower() in self.tokens else match[0], text)
+        if not text.isascii():  # in other scripts nobody here can tell a name from a word
+            text = _SYMBOL.sub(" ", _TOKEN.sub(lambda match: match[0] if _is_latin(match[0]) else "", text))
         return " ".join(text.split())
 
 
@@ -106,6 +110,15 @@ def _is_long_enough(token: str) -> bool:
 
 def _may_be_searched(value: str) -> bool:
     return len(value) >= MIN_IDENTIFIER or (value != "" and not value.isascii())
+
+
+@lru_cache(maxsize=4096)
+def _is_latin_letter(letter: str) -> bool:
+    return letter.isascii() or letter in _UNITS or unicodedata.name(letter, "").startswith("LATIN ")
+
+
+def _is_latin(token: str) -> bool:
+    return token.isascii() or all(map(_is_latin_letter, token))
 
 
 def _pattern(values: set[str]) -> re.Pattern[str] | None:
