@@ -25,7 +25,10 @@ _DATE = re.compile(
     re.IGNORECASE,
 )
 # Telephone, insurance and account numbers; versions ("4.0.452.3") and decimals are none.
-_NUMBER = re.compile(r"\d{6,}|(?<!\d)\(?\d(?:[-/() ]{0,3}\d){6,}|(?<![\d.])\d{3}\.\d{3,4}\.\d{4}(?!\d)")
+_NUMBER = re.compile(
+    r"\d{6,}|(?<!\d)\(?\d(?:[-/()]{0,2}\d){6,}|(?<![^\W_])\+?\(?\d(?:[-/() ]{0,3}\d){6,}"
+    r"|(?<![\d.])\d{3}\.\d{3,4}\.\d{4}(?!\d)"
+)
 _ADDRESS = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")
 _SYMBOL = re.compile(r"[^\x00-\x7f\w°±×·–]")
 _UNITS = frozenset("µμ²³")
@@ -92,7 +95,8 @@ def _forms(value: str, parts: list[str]) -> set[str]:
     words = [token for part in parts for token in _TOKEN.findall(part.lower())]
     found |= {" ".join(words), "".join(words)}
     if len(parts) > 1:
-        found |= {sep.join([*words[1:], words[0]]) for sep in ("", " ", ", ")} if words else set()
+        found |= {form for part in parts for form in _spellings(part)}
+        found.add("".join("".join(_TOKEN.findall(part.lower())) for part in [*parts[1:], parts[0]]))
     return found
 
 
