@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from collections import defaultdict
@@ -29,12 +30,17 @@ from irp.training.v1 import training_service_pb2_grpc as training_grpc
 from irp_chassis.auth import caller
 from irp_chassis.objects import Objects
 from irp_chassis.wire import object_ref_from_proto, object_ref_to_proto
+from irp_deid import ProjectSecret
+from irp_deid.signed import public_jwk, verify
+from irp_deid.uploads import report_id
 from irp_ingest.adapters.rpc_pixels import picture_of
 from irp_ingest.domain.frames import frames_of, transcoded
 from irp_ingest.domain.render import render
 from irp_kernel import CANONICAL, Geometry, Label, LabelTable, Mask, Volume, encode_mask, encode_volume
 from irp_kernel.errors import FailedPrecondition, IrpError, ModelUnknown, NotFound, ResourceExhausted, SeriesUnknown
 from pydicom import dcmread
+
+SECRET = ProjectSecret(bytes(range(32)))
 
 
 def a_volume() -> Volume:
@@ -69,6 +75,10 @@ class Ingest(ingest_grpc.IngestServiceServicer):
     largest_piece: int = 0
     refuse: IrpError | None = None
     clinical: list[ingest_pb.RecordClinicalRequest] = field(default_factory=list)
+    reports: dict[str, ingest_pb.UploadReport] = field(default_factory=dict)
+    held_after: int = -1  # files; then uploads wait for `go`, and nobody who is killed meanwhile hears an answer
+    held: asyncio.Event = field(default_factory=asyncio.Event)
+    go: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def StoreInstances(self, requests: Any, context: Any) -> ingest_pb.StoreInstancesResponse:
         outcomes: list[ingest_pb.InstanceOutcome] = []
@@ -88,12 +98,16 @@ class Ingest(ingest_grpc.IngestServiceServicer):
                     data += request.data
                 case "end":
                     outcomes.append(await self._keep(project, data))
-        return ingest_pb.StoreInstancesResponse(outcomes=outcomes)
+        if 0 <= self.held_after <= len(self.files[project]):
+            self.held.set()
+            await self.go.wait()
+        return ingest_pb.StoreInstancesResponse(outcomes=outcomes, report="0" * 32)
 
     async def _keep(self, project: str, data: bytes) -> ingest_pb.InstanceOutcome:
         if data[128:132] != b"DICM":
             return ingest_pb.InstanceOutcome(failure_reason=0xC000, reason="NOT_DICOM")
         ds = dcmread(io.BytesIO(data))
+        again = str(ds.SOPInstanceUID) in self.files[project]
         ref = await self.objects.put(
             data,
             project=project,
@@ -109,6 +123,7 @@ class Ingest(ingest_grpc.IngestServiceServicer):
             series_uid=str(ds.SeriesInstanceUID),
             sop_instance_uid=str(ds.SOPInstanceUID),
             sop_class_uid=str(ds.SOPClassUID),
+            already_stored=again,
         )
 
     def _matching(self, request: Any) -> list[tuple[Any, types_pb2.ObjectRef]]:
@@ -196,6 +211,50 @@ class Ingest(ingest_grpc.IngestServiceServicer):
     async def CompleteSeries(self, request: Any, context: Any) -> ingest_pb.CompleteSeriesResponse:
         caller().require_role("uploader", "owner")
         return ingest_pb.CompleteSeriesResponse()
+
+    async def IssueSiteKey(self, request: Any, context: Any) -> ingest_pb.IssueSiteKeyResponse:
+        caller().require_role("uploader", "owner")
+        key = SECRET.site_key(request.site)
+        return ingest_pb.IssueSiteKeyResponse(key=key.key, site_name=key.site_name())
+
+    async def StoreReport(self, request: Any, context: Any) -> ingest_pb.StoreReportResponse:
+        document = verify(request.jws, public_jwk(SECRET.site_key(request.site).signing_key()))
+        ref = await self.objects.put(
+            request.jws.encode(),
+            project=request.project.id,
+            entity="upload",
+            id="u",
+            kind="report",
+            media_type="application/jose",
+            extension="jws",
+        )
+        line = ingest_pb.UploadReport(
+            id=report_id(document),
+            by=document["by"],
+            at=document["at"],
+            site=document["site"],
+            subject=caller().subject,
+            instances=len(document["instances"]),
+            complete=True,
+            revision=document["revision"],
+            object=object_ref_to_proto(ref),
+        )
+        self.reports[line.id] = line
+        return ingest_pb.StoreReportResponse(id=line.id)
+
+    async def ListReports(self, request: Any, context: Any) -> ingest_pb.ListReportsResponse:
+        found = list(self.reports.values())
+        start = int(request.after or 0)
+        end = start + request.limit
+        return ingest_pb.ListReportsResponse(reports=found[start:end], next=str(end) if end < len(found) else "")
+
+    async def GetReport(self, request: Any, context: Any) -> ingest_pb.GetReportResponse:
+        if request.id not in self.reports:
+            raise NotFound
+        return ingest_pb.GetReportResponse(report=self.reports[request.id])
+
+    async def GetReportKey(self, request: Any, context: Any) -> ingest_pb.GetReportKeyResponse:
+        return ingest_pb.GetReportKeyResponse(jwk=json.dumps(public_jwk(bytes(32))))
 
     async def RecordClinical(self, request: Any, context: Any) -> ingest_pb.RecordClinicalResponse:
         self.clinical.append(request)

@@ -32,6 +32,7 @@ def test_what_is_not_said_has_defaults_and_nothing_happens_by_itself() -> None:
         "options": ["113105", "113107", "113111"],
         "positive_list": None,
         "vocabulary": [],
+        "before_arrival": "optional",
     }
     assert document["automation"] == {"segment": {}, "train": None, "extract": None}
     assert document["series_quiet_s"] == 2.0

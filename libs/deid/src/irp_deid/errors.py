@@ -82,3 +82,17 @@ class VocabularyNotValid(InvalidArgument):
     At most 500 words of 3 to 32 letters and digits with at least one letter; no names, no numbers. The detail names the
     place to correct.
     """
+
+
+class SignatureNotValid(InvalidArgument):
+    """The report's signature is not valid.
+
+    It was changed, or signed by another key than that of this project and site. Fetch the key again, and sign anew.
+    """
+
+
+class ReportNotReadable(InvalidArgument):
+    """The document is not a report of an upload.
+
+    It is a compact JWS of the schema in docs/reference/upload-report.md, with at most 4096 instances.
+    """

@@ -155,6 +155,8 @@ class Deidentification(_Strict):
     options: list[Literal[OPTIONS]] = ["113105", "113107", "113111"]  # type: ignore[valid-type]
     positive_list: PositiveList | None = None
     vocabulary: Annotated[list[Word], Field(max_length=500)] = []
+    before_arrival: Literal["optional", "required"] = "optional"
+    """Whether uploads must come de-identified, with their uploader's signed report."""
 
     @model_validator(mode="after")
     def _agrees(self) -> Deidentification:

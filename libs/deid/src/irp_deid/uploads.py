@@ -1,0 +1,201 @@
+"""The report of an upload: what was done to which instance under which rules. One schema, whoever made it.
+
+In: engine reports of single files. Out: a JSON document that holds pseudonyms, hashes, tags and counts, and never a
+value of an original. Instances that were treated alike share one entry of `treatments`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from irp_deid.errors import ReportNotReadable
+from irp_deid.profile import EDITION, Profile
+from irp_deid.report import ENGINE, Report
+
+SCHEMA = 1
+MAX_PATHS = 1000  # removed paths that a treatment names; `actions` counts all of them
+MAX_INSTANCES = 4096  # of an uploader's report
+INGEST, UPLOADER = "ingest", "uploader"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What every instance of an upload has in common.
+
+    Attributes:
+        project: its id.
+        revision, configuration: number and SHA-256 of the configuration document.
+        profile: what the engine followed.
+        site: the site's name in the project's data.
+    """
+
+    project: str
+    revision: int
+    configuration: str
+    profile: Profile
+    site: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the document."""
+        return {
+            "project": self.project,
+            "revision": self.revision,
+            "configuration": self.configuration,
+            "site": self.site,
+            "profile": profile_to_dict(self.profile),
+            "engine": {"edition": EDITION, "version": ENGINE},
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Treated:
+    """One instance after de-identification.
+
+    Attributes:
+        study_uid, series_uid, sop_uid, sop_class: identifiers after de-identification.
+        sha256: of the de-identified file.
+        original: keyed hash of the original dataset's bytes (`SiteKey.fingerprint`).
+        sequences: numbers of the project's sequence rules that the original header matched.
+        report: what was done.
+        again: the instance had been stored before.
+    """
+
+    study_uid: str
+    series_uid: str
+    sop_uid: str
+    sop_class: str
+    sha256: str
+    original: str
+    report: Report
+    sequences: tuple[int, ...] = ()
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """What an uploader says of a file.
+
+    Attributes:
+        original: keyed hash of the original dataset's bytes.
+        sequences: numbers of the sequence rules that the original header matched.
+    """
+
+    original: str
+    sequences: tuple[int, ...]
+
+
+def upload_report(
+    by: str,
+    rules: Rules,
+    treated: Iterable[Treated],
+    refused: Mapping[str, int],
+    *,
+    at: str,
+    complete: bool = True,
+    declared: str = "",
+) -> dict[str, Any]:
+    """The document.
+
+    Args:
+        by: `INGEST` or `UPLOADER`.
+        rules: project, profile, site.
+        treated: the instances.
+        refused: files that were refused, by reason.
+        at: time, ISO 8601.
+        complete: False for an upload that was cut.
+        declared: id of the uploader's report that came with the upload.
+    """
+    treatments: dict[str, int] = {}
+    instances = [_instance(one, treatments) for one in treated]
+    return {
+        "schema": SCHEMA,
+        "by": by,
+        "at": at,
+        "complete": complete,
+        "declared": declared,
+        **rules.to_dict(),
+        "instances": instances,
+        "treatments": [json.loads(treatment) for treatment in treatments],
+        "refused": dict(sorted(refused.items())),
+    }
+
+
+def report_id(document: Mapping[str, Any]) -> str:
+    """Names what was done, not when and how often: the same upload again has the same report."""
+    told = {name: value for name, value in document.items() if name != "at"}
+    told["instances"] = sorted(
+        ({k: v for k, v in one.items() if k != "again"} for one in document["instances"]),
+        key=lambda one: one["sop_uid"],
+    )
+    text = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def read_declared(document: Mapping[str, Any]) -> dict[str, Declared]:
+    """Instances of an uploader's report by SHA-256 of the de-identified file.
+
+    Raises:
+        ReportNotReadable: another schema, or not what an uploader writes.
+    """
+    try:
+        if (document["schema"], document["by"]) != (SCHEMA, UPLOADER) or len(document["instances"]) > MAX_INSTANCES:
+            raise ReportNotReadable
+        return {_digest(one["sha256"]): _declared(one) for one in document["instances"]}
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise ReportNotReadable from None
+
+
+def follows(document: Mapping[str, Any], rules: Rules) -> bool:
+    """True if the report was made under exactly these rules, for this site, by an engine of this version."""
+    return all(document.get(name) == value for name, value in rules.to_dict().items() if name != "revision")
+
+
+def profile_to_dict(profile: Profile) -> dict[str, Any]:
+    """A profile in a report."""
+    return {
+        "name": "basic",
+        "options": [option.code for option in profile.options],
+        "positive_list": str(profile.positive_list or ""),
+        "vocabulary": len(profile.vocabulary),
+    }
+
+
+def count_actions(document: Mapping[str, Any]) -> Counter[str]:
+    """How many elements got which action, over all instances."""
+    total: Counter[str] = Counter()
+    for one in document["instances"]:
+        total.update(document["treatments"][one["treatment"]]["actions"])
+    return total
+
+
+def _instance(one: Treated, treatments: dict[str, int]) -> dict[str, Any]:
+    actions = {action: one.report.actions[action] for action in sorted(one.report.actions)}
+    treatment = json.dumps({"actions": actions, "removed": list(one.report.removed[:MAX_PATHS])})
+    return {
+        "study_uid": one.study_uid,
+        "series_uid": one.series_uid,
+        "sop_uid": one.sop_uid,
+        "sop_class": one.sop_class,
+        "sha256": one.sha256,
+        "original": one.original,
+        "sequences": list(one.sequences),
+        "treatment": treatments.setdefault(treatment, len(treatments)),
+        "again": one.again,
+    }
+
+
+def _digest(text: Any) -> str:
+    if not _SHA256.fullmatch(text):
+        raise ReportNotReadable
+    return str(text)
+
+
+def _declared(one: Mapping[str, Any]) -> Declared:
+    return Declared(original=_digest(one["original"]), sequences=tuple(int(number) for number in one["sequences"]))
