@@ -47,7 +47,7 @@ def deid(
     if json:
         print_json(run.to_dict())
     else:
-        _show(run, only)
+        show(run, only)
     if not run.files:
         raise typer.Exit(1)
 
@@ -63,7 +63,8 @@ def _section(config: Path | None, project: str) -> Mapping[str, Any]:
     return section
 
 
-def _show(run: DryRun, only: str) -> None:
+def show(run: DryRun, only: str) -> None:
+    """Tables of a dry run; `only` one fate if it is not empty."""
     fates = [(one, files) for one, files in run.rows() if not only or one.action == only]
     for action in dict.fromkeys(one.action for one, _ in fates):
         rows = [(one.path, one.keyword or "-", one.why, files) for one, files in fates if one.action == action]
