@@ -107,6 +107,8 @@ class Ingest(ingest_grpc.IngestServiceServicer):
         if data[128:132] != b"DICM":
             return ingest_pb.InstanceOutcome(failure_reason=0xC000, reason="NOT_DICOM")
         ds = dcmread(io.BytesIO(data))
+        if "SOPInstanceUID" not in ds:
+            return ingest_pb.InstanceOutcome(failure_reason=0xA900, reason="IDENTIFIERS_MISSING")
         again = str(ds.SOPInstanceUID) in self.files[project]
         ref = await self.objects.put(
             data,
