@@ -1,4 +1,4 @@
-"""What you learn here: half of a series de-identified by its uploader, half on arrival: one series, and signed reports."""
+"""What you learn here: half of a series de-identified by its uploader, half on arrival: one series, signed reports."""
 
 from __future__ import annotations
 

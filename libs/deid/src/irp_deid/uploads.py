@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from irp_deid.errors import ReportNotReadable
 from irp_deid.profile import EDITION, Profile
 from irp_deid.report import ENGINE, Report
 
 SCHEMA = 1
 MAX_PATHS = 1000  # removed paths that a treatment names; `actions` counts all of them
-MAX_INSTANCES = 4096  # of an uploader's report
 INGEST, UPLOADER = "ingest", "uploader"
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,19 +74,6 @@ class Treated:
     again: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Declared:
-    """What an uploader says of a file.
-
-    Attributes:
-        original: keyed hash of the original dataset's bytes.
-        sequences: numbers of the sequence rules that the original header matched.
-    """
-
-    original: str
-    sequences: tuple[int, ...]
-
-
 def upload_report(
     by: str,
     rules: Rules,
@@ -138,25 +121,6 @@ def report_id(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def read_declared(document: Mapping[str, Any]) -> dict[str, Declared]:
-    """Instances of an uploader's report by SHA-256 of the de-identified file.
-
-    Raises:
-        ReportNotReadable: another schema, or not what an uploader writes.
-    """
-    try:
-        if (document["schema"], document["by"]) != (SCHEMA, UPLOADER) or len(document["instances"]) > MAX_INSTANCES:
-            raise ReportNotReadable
-        return {_digest(one["sha256"]): _declared(one) for one in document["instances"]}
-    except (KeyError, TypeError, AttributeError, ValueError):
-        raise ReportNotReadable from None
-
-
-def follows(document: Mapping[str, Any], rules: Rules) -> bool:
-    """True if the report was made under exactly these rules, for this site, by an engine of this version."""
-    return all(document.get(name) == value for name, value in rules.to_dict().items() if name != "revision")
-
-
 def profile_to_dict(profile: Profile) -> dict[str, Any]:
     """A profile in a report."""
     return {
@@ -189,13 +153,3 @@ def _instance(one: Treated, treatments: dict[str, int]) -> dict[str, Any]:
         "treatment": treatments.setdefault(treatment, len(treatments)),
         "again": one.again,
     }
-
-
-def _digest(text: Any) -> str:
-    if not _SHA256.fullmatch(text):
-        raise ReportNotReadable
-    return str(text)
-
-
-def _declared(one: Mapping[str, Any]) -> Declared:
-    return Declared(original=_digest(one["original"]), sequences=tuple(int(number) for number in one["sequences"]))

@@ -116,7 +116,7 @@ async def _store(request: Request, here: Inside, upload: pb.Upload, accept: str)
         raise
     outcomes = [{field.name: getattr(o, field.name) for field in o.DESCRIPTOR.fields} for o in answer.outcomes]
     status, body = stow_answer(outcomes, here.address("dicom-web"))
-    made(request, **_counts(outcomes))
+    made(request, **_counts(outcomes), report=answer.report)
     # The exact media type: with a charset, clients answer an empty dataset.
     headers = {"Content-Type": media_type} | _told(outcomes, answer.report, here)
     return Response(json.dumps(body), status, headers)

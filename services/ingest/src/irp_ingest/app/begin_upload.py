@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from irp_deid import SiteKey
-from irp_deid.uploads import UPLOADER, Declared, Rules
+from irp_deid.declared import Declared
+from irp_deid.uploads import UPLOADER, Rules
 
 from irp_ingest.app.ports import Configurations, Objects, ProjectAt
 from irp_ingest.app.store_instance import StoreInstance

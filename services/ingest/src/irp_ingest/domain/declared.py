@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from irp_deid import SiteKey
+from irp_deid.declared import Declared, follows, read_declared
 from irp_deid.errors import ReportNotReadable
 from irp_deid.signed import public_jwk, verify
-from irp_deid.uploads import Declared, Rules, follows, read_declared
+from irp_deid.uploads import Rules
 
 from irp_ingest.domain.errors import ReportOutdated
 

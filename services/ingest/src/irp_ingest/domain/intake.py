@@ -19,10 +19,10 @@ from irp_deid import (
     read_part10,
     transfer_syntax_of,
 )
+from irp_deid.declared import Declared
 from irp_deid.errors import CannotDeidentify, InstanceRefused
 from irp_deid.report import Report
 from irp_deid.sequences import matching_sequences
-from irp_deid.uploads import Declared
 from irp_kernel import sha256_of
 from pydicom.dataset import Dataset, FileDataset
 
