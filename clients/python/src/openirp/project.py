@@ -82,9 +82,8 @@ class Project:
             return StowAnswer.of(problem.body, problem.headers)
 
     def _stow(self, files: Iterable[bytes], *, more: bool, report: str) -> StowAnswer:
-        body, media_type = multipart(files)
-        headers = {"Content-Type": media_type, "Accept": "application/dicom+json"}
-        headers |= {"X-IRP-More": "true"} if more else {}
+        body, headers = multipart(files)
+        headers |= {"Accept": "application/dicom+json"} | ({"X-IRP-More": "true"} if more else {})
         headers |= {"X-IRP-Report": report} if report else {}
         path = f"{self.path}/dicom-web/studies"
         answer = self.http.send("POST", path, content=body, headers=headers, timeout=STOW_S, repeat=True)

@@ -19,12 +19,13 @@ _REASONS = {
 }
 
 
-def multipart(files: Iterable[bytes]) -> tuple[bytes, str]:
-    """(body, media type) of one request."""
+def multipart(files: Iterable[bytes]) -> tuple[list[bytes], dict[str, str]]:
+    """(pieces of the body, headers) of one request; the files themselves are not copied."""
     boundary = secrets.token_hex(16)
-    parts = [b"--%s\r\nContent-Type: application/dicom\r\n\r\n%s\r\n" % (boundary.encode(), file) for file in files]
-    body = b"".join(parts) + b"--%s--\r\n" % boundary.encode()
-    return body, f'multipart/related; type="{DICOM}"; boundary={boundary}'
+    begin = f"--{boundary}\r\nContent-Type: {DICOM}\r\n\r\n".encode()
+    pieces = [piece for file in files for piece in (begin, file, b"\r\n")] + [f"--{boundary}--\r\n".encode()]
+    media_type = f'multipart/related; type="{DICOM}"; boundary={boundary}'
+    return pieces, {"Content-Type": media_type, "Content-Length": str(sum(map(len, pieces)))}
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,9 +74,12 @@ class FileItem:
         """See Item.read."""
         try:
             with self.path.open("rb") as file:
-                return file.read(limit)
+                data = file.read(min(limit, self.size + 1))
         except OSError as error:
             raise SourceNotReadable(f"a file cannot be read: {error.strerror}") from None
+        if len(data) > self.size:
+            raise SourceNotReadable("a file grew meanwhile")
+        return data
 
 
 @dataclass(frozen=True, slots=True)
