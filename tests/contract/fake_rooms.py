@@ -75,7 +75,7 @@ class Ingest(ingest_grpc.IngestServiceServicer):
     largest_piece: int = 0
     refuse: IrpError | None = None
     clinical: list[ingest_pb.RecordClinicalRequest] = field(default_factory=list)
-    reports: dict[str, ingest_pb.UploadReport] = field(default_factory=dict)
+    reports: dict[tuple[str, str], ingest_pb.UploadReport] = field(default_factory=dict)
     held_after: int = -1  # files; then uploads wait for `go`, and nobody who is killed meanwhile hears an answer
     held: asyncio.Event = field(default_factory=asyncio.Event)
     go: asyncio.Event = field(default_factory=asyncio.Event)
@@ -241,19 +241,20 @@ class Ingest(ingest_grpc.IngestServiceServicer):
             revision=document["revision"],
             object=object_ref_to_proto(ref),
         )
-        self.reports[line.id] = line
+        self.reports[request.project.id, line.id] = line
         return ingest_pb.StoreReportResponse(id=line.id)
 
     async def ListReports(self, request: Any, context: Any) -> ingest_pb.ListReportsResponse:
-        found = list(self.reports.values())
+        found = [line for (project, _), line in self.reports.items() if project == request.project.id]
         start = int(request.after or 0)
         end = start + request.limit
         return ingest_pb.ListReportsResponse(reports=found[start:end], next=str(end) if end < len(found) else "")
 
     async def GetReport(self, request: Any, context: Any) -> ingest_pb.GetReportResponse:
-        if request.id not in self.reports:
+        line = self.reports.get((request.project.id, request.id))
+        if line is None:
             raise NotFound
-        return ingest_pb.GetReportResponse(report=self.reports[request.id])
+        return ingest_pb.GetReportResponse(report=line)
 
     async def GetReportKey(self, request: Any, context: Any) -> ingest_pb.GetReportKeyResponse:
         return ingest_pb.GetReportKeyResponse(jwk=json.dumps(public_jwk(bytes(32))))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 
 import httpx
 from irp_deid import Profile, SiteKey
 from irp_deid.signed import public_jwk, sign, verify
-from irp_deid.uploads import UPLOADER, Rules, upload_report
+from irp_deid.uploads import UPLOADER, Draft, Rules
 
 from .conftest import House, is_problem
 from .fake_rooms import SECRET
@@ -22,7 +23,7 @@ def a_report(key: SiteKey, answer: dict[str, object], at: str = "2026-01-01T00:0
         profile=Profile.from_configuration(dict(answer["deidentification"])),  # type: ignore[call-overload]
         site=key.site_name(),
     )
-    return sign(upload_report(UPLOADER, rules, [], {"NOT_DICOM": len(at)}, at=at), key.signing_key())
+    return sign(Draft(rules, refused=Counter({"NOT_DICOM": len(at)})).document(UPLOADER, at=at), key.signing_key())
 
 
 def test_an_uploader_gets_the_key_of_the_tokens_site_and_of_no_other(house: House, project: str) -> None:
@@ -60,10 +61,12 @@ def test_reports_are_taken_listed_and_come_back_with_their_signature(house: Hous
     jose = {"Content-Type": "application/jose"}
     taken = [uploader.post(doors, content=a_report(key, answer, "t" * n), headers=jose) for n in (1, 2, 3)]
     assert [one.status_code for one in taken] == [201, 201, 201]
-    first = uploader.get(doors, params={"limit": 2}).json()
-    second = uploader.get(doors, params={"limit": 2, "cursor": first["next_cursor"]}).json()
-    ids = [line["id"] for line in first["items"] + second["items"]]
+    ids, cursor, pages = [], "", 0
+    while cursor is not None:
+        page = uploader.get(doors, params={"limit": 2, "cursor": cursor}).json()
+        ids, cursor, pages = ids + [line["id"] for line in page["items"]], page["next_cursor"], pages + 1
     assert {one.json()["id"] for one in taken} <= set(ids)
+    assert pages >= 2
     document = uploader.get(taken[0].headers["location"]).json()
     assert verify(document["jws"], public_jwk(key.signing_key())) == document["report"]
     assert uploader.get(f"{project}/deidentification/public-key").json() == public_jwk(bytes(32))

@@ -87,6 +87,30 @@ def test_a_killed_upload_goes_on_sends_only_the_rest_and_leaves_no_process(
     assert not list((tmp_path / "state" / "uploads").iterdir()), "a finished upload leaves no state"
 
 
+def test_an_interrupted_upload_says_how_to_go_on(house: House, scans: Path, tmp_path: Path) -> None:
+    project, ingest = a_project(house, "interrupted-client"), house.ingest
+    ingest.held.clear()
+    ingest.go.clear()
+    ingest.held_after = FILES
+    command = ["upload", str(scans), "-p", project.name, "--streams", "1", "--json"]
+    process = subprocess.Popen(
+        [str(Path(sys.executable).with_name("irp")), *command],
+        env=os.environ | environment(house, tmp_path),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        house.run(ingest.held.wait())
+        process.send_signal(signal.SIGINT)
+    finally:
+        ingest.held_after = -1
+        house.loop.call_soon_threadsafe(ingest.go.set)
+        words = process.communicate(timeout=30)[1]
+    assert (process.returncode, "The same command goes on" in words) == (130, True)
+    assert irp(house, tmp_path, *command)["stored"] == FILES
+
+
 def _alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

@@ -9,7 +9,7 @@ import pydicom
 from irp_deid import Profile, SiteKey, after_meta, deidentify_file
 from irp_deid.sequences import matching_sequences
 from irp_deid.signed import sign
-from irp_deid.uploads import UPLOADER, Rules, Treated, upload_report
+from irp_deid.uploads import UPLOADER, Draft, Rules, Treated
 from irp_kernel import sha256_of
 
 from .conftest import CONFIGURATION
@@ -41,7 +41,10 @@ class Uploader:
 
     def report(self, treated: list[Treated], **changes: Any) -> dict[str, Any]:
         """The report, with something else in some places."""
-        return upload_report(UPLOADER, self.rules, treated, {}, at="2026-01-01T00:00:00+00:00") | changes
+        draft = Draft(self.rules)
+        for one in treated:
+            draft.add(one)
+        return draft.document(UPLOADER, at="2026-01-01T00:00:00+00:00") | changes
 
     def signed(self, document: dict[str, Any]) -> str:
         """Signed with the site's key."""

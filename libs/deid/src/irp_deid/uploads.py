@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from irp_deid.profile import EDITION, Profile
@@ -74,40 +74,58 @@ class Treated:
     again: bool = False
 
 
-def upload_report(
-    by: str,
-    rules: Rules,
-    treated: Iterable[Treated],
-    refused: Mapping[str, int],
-    *,
-    at: str,
-    complete: bool = True,
-    declared: str = "",
-) -> dict[str, Any]:
-    """The document.
+@dataclass(slots=True)
+class Draft:
+    """A report that grows with its upload; of what was done alike one copy is held.
 
-    Args:
-        by: `INGEST` or `UPLOADER`.
+    Attributes:
         rules: project, profile, site.
-        treated: the instances.
-        refused: files that were refused, by reason.
-        at: time, ISO 8601.
-        complete: False for an upload that was cut.
-        declared: id of the uploader's report that came with the upload.
+        instances: entries of the document.
+        refused: files by reason.
     """
-    treatments: dict[str, int] = {}
-    instances = [_instance(one, treatments) for one in treated]
-    return {
-        "schema": SCHEMA,
-        "by": by,
-        "at": at,
-        "complete": complete,
-        "declared": declared,
-        **rules.to_dict(),
-        "instances": instances,
-        "treatments": [json.loads(treatment) for treatment in treatments],
-        "refused": dict(sorted(refused.items())),
-    }
+
+    rules: Rules
+    instances: list[dict[str, Any]] = field(default_factory=list)
+    refused: Counter[str] = field(default_factory=Counter)
+    _treatments: dict[str, int] = field(default_factory=dict)
+
+    def add(self, one: Treated) -> None:
+        """An instance was de-identified."""
+        actions = {action: one.report.actions[action] for action in sorted(one.report.actions)}
+        treatment = json.dumps({"actions": actions, "removed": list(one.report.removed[:MAX_PATHS])})
+        entry = {
+            "study_uid": one.study_uid,
+            "series_uid": one.series_uid,
+            "sop_uid": one.sop_uid,
+            "sop_class": one.sop_class,
+            "sha256": one.sha256,
+            "original": one.original,
+            "sequences": list(one.sequences),
+            "treatment": self._treatments.setdefault(treatment, len(self._treatments)),
+            "again": one.again,
+        }
+        self.instances.append(entry)
+
+    def document(self, by: str, *, at: str, complete: bool = True, declared: str = "") -> dict[str, Any]:
+        """The document.
+
+        Args:
+            by: `INGEST` or `UPLOADER`.
+            at: time, ISO 8601.
+            complete: False for an upload that was cut.
+            declared: id of the uploader's report that came with the upload.
+        """
+        return {
+            "schema": SCHEMA,
+            "by": by,
+            "at": at,
+            "complete": complete,
+            "declared": declared,
+            **self.rules.to_dict(),
+            "instances": self.instances,
+            "treatments": [json.loads(treatment) for treatment in self._treatments],
+            "refused": dict(sorted(self.refused.items())),
+        }
 
 
 def report_id(document: Mapping[str, Any]) -> str:
@@ -137,19 +155,3 @@ def count_actions(document: Mapping[str, Any]) -> Counter[str]:
     for one in document["instances"]:
         total.update(document["treatments"][one["treatment"]]["actions"])
     return total
-
-
-def _instance(one: Treated, treatments: dict[str, int]) -> dict[str, Any]:
-    actions = {action: one.report.actions[action] for action in sorted(one.report.actions)}
-    treatment = json.dumps({"actions": actions, "removed": list(one.report.removed[:MAX_PATHS])})
-    return {
-        "study_uid": one.study_uid,
-        "series_uid": one.series_uid,
-        "sop_uid": one.sop_uid,
-        "sop_class": one.sop_class,
-        "sha256": one.sha256,
-        "original": one.original,
-        "sequences": list(one.sequences),
-        "treatment": treatments.setdefault(treatment, len(treatments)),
-        "again": one.again,
-    }

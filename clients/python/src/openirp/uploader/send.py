@@ -10,11 +10,12 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC, datetime
 
 from irp_deid import SiteKey
 from irp_deid.signed import sign
-from irp_deid.uploads import UPLOADER, upload_report
+from irp_deid.uploads import UPLOADER, Draft
 
 from openirp.problem import Problem
 from openirp.project import Project
@@ -106,15 +107,20 @@ class Sender:
         orders = self._orders
         if orders is None:
             raise ValueError("there are no orders to de-identify by")
-        treated = list(pool.map(treat, files, [orders] * len(files)))
-        refused = Counter(one.reason for one in treated if isinstance(one, Refused))
+        try:
+            treated = list(pool.map(treat, files, [orders] * len(files)))
+        except BrokenProcessPool:
+            raise SourceNotReadable("a worker died, perhaps for want of memory: try fewer --workers") from None
+        draft = Draft(orders.rules, refused=Counter(one.reason for one in treated if isinstance(one, Refused)))
         clean = [(one, found) for one, found in zip(treated, batch, strict=True) if isinstance(one, Clean)]
         if clean:
-            document = upload_report(UPLOADER, orders.rules, [one.treated for one, _ in clean], refused, at=_now())
-            report = self._project.put_report(sign(document, SiteKey(orders.key).signing_key()))
+            for one, _ in clean:
+                draft.add(one.treated)
+            jws = sign(draft.document(UPLOADER, at=_now()), SiteKey(orders.key).signing_key())
+            report = self._project.put_report(jws)
             answer = self._project.store([one.data for one, _ in clean], more=True, report=report)
             _count(answer, [found for _, found in clean], tally)
-        tally.refused.update(refused)
+        tally.refused.update(draft.refused)
 
 
 def orders_of(project: Project) -> Orders:
@@ -139,9 +145,9 @@ def _count(answer: StowAnswer, batch: list[Found], tally: Tally) -> None:
     series, reasons = iter(answer.series), iter(answer.refusals)
     for found, fate in zip(batch, answer.fates, strict=False):
         if fate == "r":
-            tally.refused[next(reasons)] += 1
+            tally.refused[next(reasons, "")] += 1
         else:
-            tally.note(next(series), found.modality, already=fate == "a")
+            tally.note(next(series, ""), found.modality, already=fate == "a")
 
 
 def _bounded(threads: ThreadPoolExecutor, limit: int, work: Iterator[Callable[[], Tally]]) -> Iterator[Tally]:

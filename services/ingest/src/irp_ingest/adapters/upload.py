@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 from irp.ingest.v1 import ingest_service_pb2 as pb
 from irp_kernel.errors import IrpError
@@ -98,7 +99,7 @@ class TakeUpload:
                     outcome = await self._store(bytes(file.data), project, order, series.open_s)
                     series.touch(outcome.series_uid)
                 note(outcome)
-                return outcome
+                return replace(outcome, treated=None)  # thousands may wait here for the last one
             finally:
                 await file.close()
                 gate.release()

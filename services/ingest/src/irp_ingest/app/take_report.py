@@ -11,7 +11,7 @@ from irp_deid.uploads import UPLOADER, report_id
 from irp_ingest.app.begin_upload import rules_of
 from irp_ingest.app.ports import Objects, ProjectAt
 from irp_ingest.app.store_instance import StoreInstance
-from irp_ingest.app.write_report import KeptReport, Reports, put_report
+from irp_ingest.app.write_report import KeptReport, Reports, is_kept, put_report
 from irp_ingest.domain.declared import opened
 
 
@@ -31,6 +31,8 @@ class TakeReport:
         rules = rules_of(project, order)
         document, declared = opened(jws, rules, SiteKey(order.site_key))
         name = report_id(document)
+        if await is_kept(self._reports, project.id, name):
+            return name
         report = KeptReport(
             project=project.id,
             id=name,

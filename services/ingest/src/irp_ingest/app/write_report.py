@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,12 +11,13 @@ from types import TracebackType
 from typing import Protocol
 
 from irp_deid.signed import sign
-from irp_deid.uploads import INGEST, Rules, Treated, report_id, upload_report
+from irp_deid.uploads import INGEST, Draft, Rules, report_id
 from irp_kernel import ObjectRef
 from irp_kernel.errors import IrpError
 
 from irp_ingest.app.ports import Objects
 from irp_ingest.app.store_instance import Outcome
+from irp_ingest.domain.errors import ReportUnknown
 
 JOSE = "application/jose"
 
@@ -74,23 +75,24 @@ class WriteReport:
 
     async def __call__(self, log: UploadLog, *, complete: bool) -> str:
         """Object, then row; answers the report's id."""
-        at = self._now().isoformat(timespec="microseconds")
-        document = upload_report(
-            INGEST, log.rules, log.treated, log.refused, at=at, complete=complete, declared=log.declared
-        )
-        name = report_id(document)
+        at, draft = self._now().isoformat(timespec="microseconds"), log.draft
+        document = draft.document(INGEST, at=at, complete=complete, declared=log.declared)
+        name = await asyncio.to_thread(report_id, document)
+        if await is_kept(self._reports, draft.rules.project, name):
+            return name
+        jws = await asyncio.to_thread(sign, document, self._seed)
         report = KeptReport(
-            project=log.rules.project,
+            project=draft.rules.project,
             id=name,
             by=INGEST,
             at=at,
-            site=log.rules.site,
+            site=draft.rules.site,
             subject=log.subject,
-            instances=len(log.treated),
-            refused=log.refused.total(),
+            instances=len(draft.instances),
+            refused=draft.refused.total(),
             complete=complete,
-            revision=log.rules.revision,
-            object=await put_report(self._objects, sign(document, self._seed), log.rules.project, name),
+            revision=draft.rules.revision,
+            object=await put_report(self._objects, jws, draft.rules.project, name),
         )
         await self._reports.keep(report)
         return name
@@ -101,17 +103,15 @@ class UploadLog:
 
     def __init__(self, write: WriteReport, rules: Rules, subject: str, declared: str) -> None:
         self._write = write
-        self.rules, self.subject, self.declared = rules, subject, declared
-        self.treated: list[Treated] = []
-        self.refused: Counter[str] = Counter()
+        self.draft, self.subject, self.declared = Draft(rules), subject, declared
         self.id = ""
 
     def note(self, outcome: Outcome) -> None:
         """A file was stored or refused."""
-        if outcome.failure or outcome.treated is None:
-            self.refused[outcome.reason] += 1
+        if outcome.treated is None:
+            self.draft.refused[outcome.reason] += 1
         else:
-            self.treated.append(outcome.treated)
+            self.draft.add(outcome.treated)
 
     async def __aenter__(self) -> UploadLog:
         """Begin."""
@@ -121,13 +121,22 @@ class UploadLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Write what was noted, also of a cut upload; `id` names it afterwards."""
-        if not (self.treated or self.refused):
+        if not (self.draft.instances or self.draft.refused):
             return
         if error is None:
             self.id = await self._write(self, complete=True)
             return
         with suppress(IrpError):  # the upload's own error is the one to tell
             await self._write(self, complete=False)
+
+
+async def is_kept(reports: Reports, project: str, name: str) -> bool:
+    """True if there is such a report already: another copy, with another time, would only lie about."""
+    try:
+        await reports.find(project, name)
+    except ReportUnknown:
+        return False
+    return True
 
 
 async def put_report(objects: Objects, jws: str, project: str, name: str) -> ObjectRef:
