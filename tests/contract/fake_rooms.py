@@ -20,7 +20,6 @@ from irp.inference.v1 import inference_service_pb2 as inference_pb
 from irp.inference.v1 import inference_service_pb2_grpc as inference_grpc
 from irp.ingest.v1 import events_pb2 as ingest_events
 from irp.ingest.v1 import ingest_service_pb2 as ingest_pb
-from irp.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
 from irp.quality.v1 import quality_service_pb2 as quality_pb
 from irp.quality.v1 import quality_service_pb2_grpc as quality_grpc
 from irp.radiomics.v1 import radiomics_service_pb2 as radiomics_pb
@@ -30,9 +29,6 @@ from irp.training.v1 import training_service_pb2_grpc as training_grpc
 from irp_chassis.auth import caller
 from irp_chassis.objects import Objects
 from irp_chassis.wire import object_ref_from_proto, object_ref_to_proto
-from irp_deid import ProjectSecret
-from irp_deid.signed import public_jwk, verify
-from irp_deid.uploads import report_id
 from irp_ingest.adapters.rpc_pixels import picture_of
 from irp_ingest.domain.frames import frames_of, transcoded
 from irp_ingest.domain.render import render
@@ -40,7 +36,7 @@ from irp_kernel import CANONICAL, Geometry, Label, LabelTable, Mask, Volume, enc
 from irp_kernel.errors import FailedPrecondition, IrpError, ModelUnknown, NotFound, ResourceExhausted, SeriesUnknown
 from pydicom import dcmread
 
-SECRET = ProjectSecret(bytes(range(32)))
+from .fake_reports import Reports
 
 
 def a_volume() -> Volume:
@@ -66,7 +62,7 @@ PROVENANCE = types_pb2.Provenance(
 
 
 @dataclass
-class Ingest(ingest_grpc.IngestServiceServicer):
+class Ingest(Reports):
     """Keeps DICOM files as they come; says what it is told to say."""
 
     objects: Objects
@@ -75,7 +71,6 @@ class Ingest(ingest_grpc.IngestServiceServicer):
     largest_piece: int = 0
     refuse: IrpError | None = None
     clinical: list[ingest_pb.RecordClinicalRequest] = field(default_factory=list)
-    reports: dict[tuple[str, str], ingest_pb.UploadReport] = field(default_factory=dict)
     held_after: int = -1  # files; then uploads wait for `go`, and nobody who is killed meanwhile hears an answer
     held: asyncio.Event = field(default_factory=asyncio.Event)
     go: asyncio.Event = field(default_factory=asyncio.Event)
@@ -213,51 +208,6 @@ class Ingest(ingest_grpc.IngestServiceServicer):
     async def CompleteSeries(self, request: Any, context: Any) -> ingest_pb.CompleteSeriesResponse:
         caller().require_role("uploader", "owner")
         return ingest_pb.CompleteSeriesResponse()
-
-    async def IssueSiteKey(self, request: Any, context: Any) -> ingest_pb.IssueSiteKeyResponse:
-        caller().require_role("uploader", "owner")
-        key = SECRET.site_key(request.site)
-        return ingest_pb.IssueSiteKeyResponse(key=key.key, site_name=key.site_name())
-
-    async def StoreReport(self, request: Any, context: Any) -> ingest_pb.StoreReportResponse:
-        document = verify(request.jws, public_jwk(SECRET.site_key(request.site).signing_key()))
-        ref = await self.objects.put(
-            request.jws.encode(),
-            project=request.project.id,
-            entity="upload",
-            id="u",
-            kind="report",
-            media_type="application/jose",
-            extension="jws",
-        )
-        line = ingest_pb.UploadReport(
-            id=report_id(document),
-            by=document["by"],
-            at=document["at"],
-            site=document["site"],
-            subject=caller().subject,
-            instances=len(document["instances"]),
-            complete=True,
-            revision=document["revision"],
-            object=object_ref_to_proto(ref),
-        )
-        self.reports[request.project.id, line.id] = line
-        return ingest_pb.StoreReportResponse(id=line.id)
-
-    async def ListReports(self, request: Any, context: Any) -> ingest_pb.ListReportsResponse:
-        found = [line for (project, _), line in self.reports.items() if project == request.project.id]
-        start = int(request.after or 0)
-        end = start + request.limit
-        return ingest_pb.ListReportsResponse(reports=found[start:end], next=str(end) if end < len(found) else "")
-
-    async def GetReport(self, request: Any, context: Any) -> ingest_pb.GetReportResponse:
-        line = self.reports.get((request.project.id, request.id))
-        if line is None:
-            raise NotFound
-        return ingest_pb.GetReportResponse(report=line)
-
-    async def GetReportKey(self, request: Any, context: Any) -> ingest_pb.GetReportKeyResponse:
-        return ingest_pb.GetReportKeyResponse(jwk=json.dumps(public_jwk(bytes(32))))
 
     async def RecordClinical(self, request: Any, context: Any) -> ingest_pb.RecordClinicalResponse:
         self.clinical.append(request)

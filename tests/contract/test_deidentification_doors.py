@@ -11,7 +11,7 @@ from irp_deid.signed import public_jwk, sign, verify
 from irp_deid.uploads import UPLOADER, Draft, Rules
 
 from .conftest import House, is_problem
-from .fake_rooms import SECRET
+from .fake_reports import SECRET
 from .test_dicomweb import a_file
 
 

@@ -15,10 +15,14 @@ import pytest
 from irp_deid.signed import sign
 from openirp import Irp
 from openirp.command.app import app
+from openirp.uploader.plan import make_plan
+from openirp.uploader.send import Sender, orders_of
+from openirp.uploader.sources import find
+from openirp.uploader.state import UploadState
 from typer.testing import CliRunner
 
 from .conftest import PROJECT, TOKEN, House
-from .fake_rooms import SECRET
+from .fake_reports import SECRET
 from .test_dicomweb import a_file
 
 FILES = 40  # more than one request takes
@@ -131,6 +135,17 @@ def test_what_is_deidentified_here_arrives_without_the_patient_and_with_a_report
     lines = [line for line in project.reports() if line["site"] == site]
     assert sum(line["instances"] for line in lines) >= FILES
     assert {upload.report for upload in house.ingest.uploads[-2:]} <= {line["id"] for line in lines}
+
+
+def test_a_project_that_is_revised_while_an_upload_runs_is_followed(house: House, scans: Path, tmp_path: Path) -> None:
+    project = a_project(house, "revised")
+    state = UploadState(tmp_path / "state", house.url, project.name, scans)
+    send = Sender(project, state, orders_of(project))
+    options = {"options": ["113105"]}
+    project.configure(PROJECT | {"name": "revised", "deidentification": options})
+    assert send(make_plan(find(scans / "001"))).stored == 1
+    (line,) = project.reports()
+    assert (line["revision"], project.report(line["id"])["report"]["profile"]["options"]) == (2, ["113105"])
 
 
 def test_a_dry_run_sends_nothing_and_tells_what_would_change(house: House, scans: Path, tmp_path: Path) -> None:
