@@ -181,3 +181,13 @@ def test_short_names_are_names_too() -> None:
     ds = an_instance(PatientName="Li^Wu", ReceiveCoilName="Li coil", SeriesDescription="cine wu")
     _, result = made(ds)
     assert (result.ReceiveCoilName, result.SeriesDescription) == ("coil", "cine")
+
+
+def test_binary_values_that_are_no_image_are_emptied() -> None:
+    encrypted = Dataset()
+    encrypted.EncryptedContentTransferSyntaxUID, encrypted.EncryptedContent = "1.2.840.10008.1.2.1", b"Quixote!"
+    ds = an_instance(EncryptedAttributesSequence=Sequence([encrypted]), RecordKey=b"LM-1605 ")
+    ds.RedPaletteColorLookupTableData = b"\x01\x02"
+    data, result = made(ds)
+    assert leaks(data, result) == []
+    assert result.RedPaletteColorLookupTableData == b"\x01\x02"

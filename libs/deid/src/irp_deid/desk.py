@@ -23,7 +23,7 @@ from irp_deid.graphics import is_graphics
 from irp_deid.judge import CODE_VALUE, Judge, Siblings
 from irp_deid.keys import SiteKey
 from irp_deid.profile import Action, Profile
-from irp_deid.raw import BYTES, NUMBER_TEXT, WIDTHS
+from irp_deid.raw import BYTES, NUMBER_TEXT, OPAQUE_GROUPS, WIDTHS
 from irp_deid.text import identifiers_of
 from irp_deid.tokens import Odd
 from irp_deid.values import Subject, reason_of
@@ -110,7 +110,9 @@ class Plans:
             return Plan("walked", f"{verdict.why}: its items one by one", strict=verdict.strict)
         rule = self.profile.rule(tag, vr)
         why = rule.why if rule.action else f"{rule.why}: {reason_of(first)}"
-        if rule.action in {None, Action.KEEP} and (first in WIDTHS or first in BYTES):
+        if rule.action in {None, Action.KEEP} and (
+            first in WIDTHS or (first in BYTES and tag >> 16 not in OPAQUE_GROUPS)
+        ):
             return Plan("kept", why, width=WIDTHS.get(first, 1) if first == vr else 1)
         if rule.action in {None, Action.KEEP} and first in NUMBER_TEXT:
             return Plan("kept", why, pattern=NUMBER_TEXT[first])

@@ -13,6 +13,7 @@ from pydicom.multival import MultiValue
 
 from irp_deid.dates import shifted_date, shifted_datetime, valid_time
 from irp_deid.keys import SiteKey
+from irp_deid.raw import OPAQUE_GROUPS
 from irp_deid.text import Identifiers, clean_descriptor
 
 TEMPORAL = frozenset({"DA", "DT", "TM"})
@@ -111,7 +112,9 @@ def cleaned(element: DataElement, subject: Subject) -> Any:
 def by_default(element: DataElement, subject: Subject) -> Any:
     """The value of a public attribute that the table does not name; None where nothing is safe."""
     vr = element.VR.split(" or ")[0]  # "OB or OW", "US or SS": not yet written, but both are alike
-    if vr in NUMBERS or vr in BULK:
+    if vr in BULK:
+        return None if element.tag.group in OPAQUE_GROUPS else element.value
+    if vr in NUMBERS:
         return element.value
     if vr == "UI" and subject.retains_uids:
         return element.value
@@ -128,7 +131,7 @@ def by_default(element: DataElement, subject: Subject) -> Any:
 
 _REASONS = {
     **dict.fromkeys(NUMBERS, "numbers stay"),
-    **dict.fromkeys(BULK, "binary data of a known attribute stay"),
+    **dict.fromkeys(BULK, "binary data of images stay"),
     **dict.fromkeys(TEMPORAL, "dates move with the patient's, times stay"),
     **dict.fromkeys(FREE_TEXT, "free text keeps words of imaging"),
     **dict.fromkeys(SHORT_TEXT, "short text loses what identifies"),
