@@ -177,6 +177,12 @@ def test_codes_of_public_schemes_stay_and_numbers_that_name_the_patient_go() -> 
     assert [item.CodeValue or "" for item in result.AnatomicRegionSequence] == ["80891009", "121401", "T-32000", "", ""]
 
 
+def test_words_in_other_scripts_stay_in_descriptors_if_the_vocabulary_names_them() -> None:
+    identifiers = identifiers_of([], ["山田^太郎"])
+    assert clean_descriptor("心尖部 cine 山田太郎", identifiers) == "cine"
+    assert clean_descriptor("心尖部 cine 山田太郎", identifiers, frozenset({"心尖部", "太郎"})) == "心尖部 cine"
+
+
 def test_short_names_are_names_too() -> None:
     ds = an_instance(PatientName="Li^Wu", ReceiveCoilName="Li coil", SeriesDescription="cine wu")
     _, result = made(ds)

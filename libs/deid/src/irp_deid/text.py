@@ -63,14 +63,18 @@ class Identifiers:
         lowered = text.strip().lower()
         return lowered in self.values or lowered in self.tokens
 
-    def without(self, text: str) -> str:
-        """The text less every identifier, date, mail address, number of six or more digits and word not in Latin."""
+    def without(self, text: str, spared: frozenset[str] = frozenset()) -> str:
+        """The text less every identifier, date, mail address, number of six or more digits and word not in Latin.
+
+        Words not in Latin that are spared (lower-case) stay, unless they are identifiers.
+        """
         if self.pattern is not None:
             text = self.pattern.sub(" ", text)
         text = _NUMBER.sub(" ", _DATE.sub(" ", _ADDRESS.sub(" ", text)))
         text = _TOKEN.sub(lambda match: "" if match[0].lower() in self.tokens else match[0], text)
         if not text.isascii():  # in other scripts nobody here can tell a name from a word
-            text = _SYMBOL.sub(" ", _TOKEN.sub(lambda match: match[0] if _is_latin(match[0]) else "", text))
+            text = _TOKEN.sub(lambda m: m[0] if _is_latin(m[0]) or m[0].lower() in spared else "", text)
+            text = _SYMBOL.sub(" ", text)
         return " ".join(text.split())
 
 
@@ -140,7 +144,7 @@ def clean_descriptor(text: str, identifiers: Identifiers, vocabulary: frozenset[
 
     What identifies the patient went before: a name wins over the vocabulary.
     """
-    kept = [t for t in _TOKEN.findall(identifiers.without(text)) if _is_imaging(t.lower(), vocabulary)]
+    kept = [t for t in _TOKEN.findall(identifiers.without(text, vocabulary)) if _is_imaging(t.lower(), vocabulary)]
     return " ".join(kept)
 
 
