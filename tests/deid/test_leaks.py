@@ -197,3 +197,15 @@ def test_binary_values_that_are_no_image_are_emptied() -> None:
     data, result = made(ds)
     assert leaks(data, result) == []
     assert result.RedPaletteColorLookupTableData == b"\x01\x02"
+
+
+def test_a_patient_called_like_a_defined_term_hides_no_other_name_in_code_strings() -> None:
+    ds = an_instance(PatientName="Secondary^Original", ImageType=["ORIGINAL", "SECONDARY", "M", "LM-1605"])
+    _, result = made(ds)
+    assert list(result.ImageType) == ["ORIGINAL", "SECONDARY", "M", ""]
+    ds = an_instance(
+        ImageType=["DERIVED", "SECONDARY", "QUIXOTE"], PatientPosition="ALONSO", BodyPartExamined="QUIXOTE"
+    )
+    data, result = made(ds)
+    assert list(result.ImageType) == ["DERIVED", "SECONDARY", ""]
+    assert leaks(data, result) == []

@@ -14,6 +14,7 @@ from pydicom.multival import MultiValue
 from irp_deid.dates import shifted_date, shifted_datetime, valid_time
 from irp_deid.keys import SiteKey
 from irp_deid.raw import OPAQUE_GROUPS
+from irp_deid.terms import is_defined_term
 from irp_deid.text import Identifiers, clean_descriptor
 
 TEMPORAL = frozenset({"DA", "DT", "TM"})
@@ -146,14 +147,16 @@ def reason_of(vr: str) -> str:
 
 
 def structural(element: DataElement) -> bool:
-    """True for defined terms without which the object could not be read."""
+    """True for attributes without whose defined terms the object could not be read."""
     return int(element.tag) in STRUCTURAL
 
 
 def _code_string(text: str, is_structural: bool, identifiers: Identifiers) -> str:
+    if is_structural and is_defined_term(text):
+        return text
     if not _CODE_STRING.fullmatch(text) or _NUMBER_RUN.search(text):
         return ""
-    return text if is_structural or identifiers.without(text) == " ".join(text.split()) else ""
+    return text if identifiers.without(text) == " ".join(text.split()) else ""
 
 
 def is_empty(value: Any) -> bool:
