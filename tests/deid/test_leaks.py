@@ -209,3 +209,26 @@ def test_a_patient_called_like_a_defined_term_hides_no_other_name_in_code_string
     data, result = made(ds)
     assert list(result.ImageType) == ["DERIVED", "SECONDARY", ""]
     assert leaks(data, result) == []
+
+
+def test_retained_dates_ages_and_uids_must_be_what_they_claim() -> None:
+    odd = {"StudyDate": "Quixote", "StudyTime": "Alonso", "PatientAge": "LM-1", "FrameOfReferenceUID": "Quixote"}
+    with quietly():
+        ds = an_instance(**odd, SeriesDate="20230203", SeriesTime="1011", AcquisitionDateTime="20230203101112+0100")
+    ds.PatientAge = "071Y"
+    data, result = made(ds, Profile.of(codes=["113106", "113108", "113110"]))
+    assert leaks(data, result) == []
+    assert (result.SeriesDate, result.SeriesTime, result.PatientAge) == ("20230203", "1011", "071Y")
+    assert result.AcquisitionDateTime == "20230203101112+0100"
+    assert result.StudyInstanceUID == ds.StudyInstanceUID
+
+
+def test_words_that_point_at_nobody_are_not_taken_out_of_makers_names() -> None:
+    ds = an_instance(
+        InstitutionName="Toboso Medical Center", Manufacturer="GE MEDICAL SYSTEMS", ReceiveCoilName="Toboso"
+    )
+    ds.ManufacturerModelName = "Toboso Medical Center 3"
+    _, result = made(ds)
+    assert result.Manufacturer == "GE MEDICAL SYSTEMS"
+    assert not result.ReceiveCoilName
+    assert result.ManufacturerModelName == "3"

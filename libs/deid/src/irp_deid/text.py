@@ -44,6 +44,12 @@ def imaging_words() -> frozenset[str]:
     return frozenset(resources.files("irp_deid").joinpath("data/words.txt").read_text("utf-8").split())
 
 
+@cache
+def generic_words() -> frozenset[str]:
+    """Lower-case words of institutions' and makers' names that point at nobody; the whole name goes nevertheless."""
+    return frozenset(resources.files("irp_deid").joinpath("data/generic.txt").read_text("utf-8").split())
+
+
 @dataclass(frozen=True, slots=True)
 class Identifiers:
     """Lower-case tokens and whole values that identify the patient of one file.
@@ -81,14 +87,16 @@ class Identifiers:
 def identifiers_of(values: Iterable[str], names: Iterable[str] = ()) -> Identifiers:
     """From the values of identifying attributes, and from person names; imaging words are no identifiers."""
     whole = {form for value in values for form in _forms(value, [value])}
-    tokens = {token for value in whole for token in _TOKEN.findall(value) if len(token) >= MIN_IDENTIFIER}
+    tokens = {
+        token for value in whole for token in _TOKEN.findall(value) if len(token) >= MIN_IDENTIFIER
+    } - generic_words()
     for name in names:
         for group in name.split("="):
             parts = group.replace("^", " ").split()
             whole |= _forms(group.replace("^", " "), parts)
             tokens |= {form for part in parts for form in _spellings(part) if _is_long_enough(form)}
             tokens |= {token for part in parts for token in _TOKEN.findall(part.lower()) if _is_long_enough(token)}
-    whole = {value for value in whole if value not in imaging_words() and _may_be_searched(value)}
+    whole = {value for value in whole if value not in imaging_words() | generic_words() and _may_be_searched(value)}
     tokens -= imaging_words()
     return Identifiers(frozenset(tokens), frozenset(whole), _pattern(whole))
 

@@ -27,6 +27,8 @@ DUMMY_TEXT = "REMOVED"
 DUMMY_BYTES = bytes(8)  # a whole number of words of any size
 _DUMMY = {"DA": "19000101", "DT": "19000101", "TM": "000000", "AS": "000Y", "DS": "0", "IS": "0", "UR": "urn:removed"}
 _CODE_STRING = re.compile(r"[A-Za-z0-9 _+./-]{0,16}")
+_UID = re.compile(r"[0-9.]{0,64}")
+_AGE = re.compile(r"(\d{3}[DWMY])?")
 _NUMBER_RUN = re.compile(r"\d{6,}")
 # Defined terms that readers need; a patient may be called like one of them.
 STRUCTURAL = frozenset({0x00080005, 0x00080008, 0x00080060, 0x00280004, 0x00185100, 0x00280301})
@@ -57,6 +59,21 @@ def each(element: DataElement, change: Callable[[str], str]) -> Any:
     if isinstance(value, MultiValue | list | tuple):
         return [change(str(one)) for one in value]
     return change(str(value)) if value not in (None, "") else value
+
+
+def well_formed(element: DataElement, subject: Subject) -> Any:
+    """A value that an option retains; dates, times, ages and UIDs only if they are what they claim."""
+    vr = element.VR
+    if vr == "UI":
+        return each(element, lambda uid: uid if _UID.fullmatch(uid) else subject.key.uid(uid))
+    if vr == "AS":
+        return each(element, lambda text: text if _AGE.fullmatch(text.strip()) else "")
+    rules: dict[str, Callable[[str], str]] = {
+        "DA": lambda text: text if shifted_date(text, 0) else "",
+        "DT": lambda text: text if shifted_datetime(text, 0) else "",
+        "TM": lambda text: text if valid_time(text) else "",
+    }
+    return each(element, rules[vr]) if vr in rules else element.value
 
 
 def empty_of(element: DataElement) -> Any:
