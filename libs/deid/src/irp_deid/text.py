@@ -32,6 +32,9 @@ _NUMBER = re.compile(
 _ADDRESS = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")
 _SYMBOL = re.compile(r"[^\x00-\x7f\w°±×·–]")
 _UNITS = frozenset("µμ²³")
+_SIGN = re.compile(r" ?[-_/.,:;+*&=<>%()] ?")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+MAX_PASSES = 4  # of cleaning; what removals bring together may have to go, too
 MIN_IDENTIFIER = 3  # characters; shorter tokens ("MR", "CT") would empty half the header
 MIN_NAME = 2  # characters of a part of a name that is written in Latin letters; others may have one
 MIN_ANYWHERE = 5  # characters; shorter values are looked for as whole words ("Ann" is no part of "scanner")
@@ -74,14 +77,17 @@ class Identifiers:
 
         Words not in Latin that are spared (lower-case) stay, unless they are identifiers.
         """
-        if self.pattern is not None:
-            text = self.pattern.sub(" ", text)
-        text = _NUMBER.sub(" ", _DATE.sub(" ", _ADDRESS.sub(" ", text)))
-        text = _TOKEN.sub(lambda match: "" if match[0].lower() in self.tokens else match[0], text)
-        if not text.isascii():  # in other scripts nobody here can tell a name from a word
-            text = _TOKEN.sub(lambda m: m[0] if _is_latin(m[0]) or m[0].lower() in spared else "", text)
-            text = _SYMBOL.sub(" ", text)
-        return " ".join(text.split())
+        left = _CONTROL.sub("", text if text.isascii() else _settled(text))
+        left = self.pattern.sub(" ", left) if self.pattern is not None else left
+        left = _NUMBER.sub(" ", _DATE.sub(" ", _ADDRESS.sub(" ", left)))
+        left = _TOKEN.sub(lambda match: "" if self._is_part(match[0]) else match[0], left)
+        if not left.isascii():  # in other scripts nobody here can tell a name from a word
+            left = _TOKEN.sub(lambda m: m[0] if _is_latin(m[0]) or m[0].lower() in spared else "", left)
+            left = _SYMBOL.sub(" ", left)
+        return text if left == text else " ".join(left.split())
+
+    def _is_part(self, token: str) -> bool:
+        return any(spelling in self.tokens for spelling in _spellings(token))
 
 
 def identifiers_of(values: Iterable[str], names: Iterable[str] = ()) -> Identifiers:
@@ -120,6 +126,12 @@ def _spellings(text: str) -> tuple[str, ...]:
     return lowered, bare, lowered.translate(_SPELT_OUT)
 
 
+def _settled(text: str) -> str:
+    """Letters with their accents as one, and nothing that cannot be seen: both would hide a name in two halves."""
+    composed = unicodedata.normalize("NFC", text)
+    return "".join(c for c in composed if c.isascii() or unicodedata.category(c) not in {"Cf", "Mn", "Me", "Cc"})
+
+
 def _is_long_enough(token: str) -> bool:
     return len(token) >= MIN_NAME or not token.isascii()
 
@@ -148,12 +160,29 @@ def _pattern(values: set[str]) -> re.Pattern[str] | None:
 
 
 def clean_descriptor(text: str, identifiers: Identifiers, vocabulary: frozenset[str] = frozenset()) -> str:
-    """Only words of imaging or of the vocabulary and short technical tokens ("T1", "b1000", "4ch"), single-spaced.
+    """Only words of imaging or of the vocabulary and short technical tokens ("T1", "b1000", "4ch").
 
-    What identifies the patient went before: a name wins over the vocabulary.
+    What identifies the patient went before: a name wins over the vocabulary. Words that were neighbours keep the sign
+    between them ("W/O"), others are joined by a space. Cleaning again changes nothing.
     """
-    kept = [t for t in _TOKEN.findall(identifiers.without(text, vocabulary)) if _is_imaging(t.lower(), vocabulary)]
-    return " ".join(kept)
+    for _ in range(MAX_PASSES):
+        before, text = text, _cleaned_once(text, identifiers, vocabulary)
+        if text == before:
+            return text
+    return ""
+
+
+def _cleaned_once(text: str, identifiers: Identifiers, vocabulary: frozenset[str]) -> str:
+    text = identifiers.without(text, vocabulary)
+    kept, end, neighbours = "", 0, False
+    for match in _TOKEN.finditer(text):
+        wanted = _is_imaging(match[0].lower(), vocabulary)
+        if wanted:
+            between = text[end : match.start()]
+            sign = between if neighbours and _SIGN.fullmatch(between) else " "
+            kept += (sign if kept else "") + match[0]
+        end, neighbours = match.end(), wanted
+    return kept
 
 
 def _is_imaging(token: str, vocabulary: frozenset[str]) -> bool:

@@ -173,7 +173,7 @@ def _code_string(text: str, is_structural: bool, identifiers: Identifiers) -> st
         return text
     if not _CODE_STRING.fullmatch(text) or _NUMBER_RUN.search(text):
         return ""
-    return text if identifiers.without(text) == " ".join(text.split()) else ""
+    return text if identifiers.without(text) == text else ""
 
 
 def is_empty(value: Any) -> bool:
