@@ -164,10 +164,10 @@ def test_a_dicomdir_that_leaves_its_folder_is_refused(tmp_path: Path, parts: lis
     directory = a_file_set(tmp_path / "cd")
     (tmp_path / "cd" / "OUT").symlink_to(tmp_path / "1.dcm")
     ds = dcmread(directory)
-    for record in ds.DirectoryRecordSequence:
-        if "ReferencedFileID" in record:
-            record.ReferencedFileID = parts
     with quietly():
+        for record in ds.DirectoryRecordSequence:
+            if "ReferencedFileID" in record:
+                record.ReferencedFileID = parts
         ds.save_as(directory)
     with pytest.raises(SourceNotReadable, match="outside its folder"):
         list(find(directory))

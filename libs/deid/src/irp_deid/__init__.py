@@ -1,6 +1,7 @@
 """The de-identification engine: DICOM in, DICOM without the patient out; rules are data, mappings are keyed."""
 
-from irp_deid.engine import Deidentified, deidentify, patient_of
+from irp_deid.engine import Deidentified, deidentify
+from irp_deid.identity import patient_of
 from irp_deid.keys import ProjectSecret, SiteKey
 from irp_deid.part10 import after_meta, deidentify_file, read_part10, transfer_syntax_of, write_part10
 from irp_deid.positive import PositiveList

@@ -6,7 +6,6 @@ changed. Source: PS3.15 Annex E.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pydicom.datadict import dictionary_has_tag
@@ -17,18 +16,16 @@ from pydicom.tag import BaseTag
 
 from irp_deid.errors import CannotDeidentify
 from irp_deid.graphics import is_graphics, marks_region
+from irp_deid.identity import identifiers_in, patient_of, subject_of
 from irp_deid.judge import FIRST_DATA_GROUP, Judge, Siblings
-from irp_deid.keys import SiteKey, normal_id
+from irp_deid.keys import SiteKey
 from irp_deid.profile import EDITION, Action, Profile
 from irp_deid.quiet import quietly
 from irp_deid.raw import is_plain_number_or_bytes, vr_of
 from irp_deid.refusals import refuse_unsafe
 from irp_deid.report import Report, Tally
-from irp_deid.text import Identifiers, identifiers_of
-from irp_deid.values import Subject, reason_of
-
-SAYING_WHO = frozenset({"SQ", "UN", "PN", "LO", "SH", "AE"})  # may hold an identifier, or what holds one
-METHOD = "OpenIRP rule engine"
+from irp_deid.stamp import stamp
+from irp_deid.values import reason_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +57,13 @@ def deidentify(original: Dataset, key: SiteKey, profile: Profile, *, detailed: b
 def _deidentify(original: Dataset, key: SiteKey, profile: Profile, tally: Tally) -> Deidentified:
     refuse_unsafe(original, profile)
     patient = patient_of(original)
-    walk = Walk(Judge(subject_of(original, key, profile), profile), tally)
+    subject = subject_of(key, profile, patient, identifiers_in(original, profile))
+    walk = Walk(Judge(subject, profile), tally)
     dataset, pseudonym = walk.dataset(original, "", strict=False), key.pseudonym(patient)
     tally.stamped(stamp(dataset, pseudonym, profile))
     if original.original_encoding[0] is False:  # explicit VR: numbers and pixels are written as they were read
         dataset.set_original_encoding(*original.original_encoding, dataset._character_set)
     return Deidentified(dataset, pseudonym, report_of(tally, profile))
-
-
-def subject_of(original: Dataset, key: SiteKey, profile: Profile) -> Subject:
-    """Whose file it is, and what in it says so."""
-    return Subject(
-        key,
-        offset_of(key, patient_of(original), profile),
-        identifiers_in(original, profile),
-        retains_uids=profile.has("113110"),
-        vocabulary=profile.vocabulary,
-    )
 
 
 def report_of(tally: Tally, profile: Profile) -> Report:
@@ -90,27 +77,6 @@ def report_of(tally: Tally, profile: Profile) -> Report:
         removed=tuple(tally.removed),
         changes=tuple(sorted(tally.changes or (), key=lambda change: change.path)),
     )
-
-
-def patient_of(original: Dataset) -> str:
-    """What tells the patient from others of the site: PatientID; without one, every study is a patient of its own.
-
-    Raises:
-        CannotDeidentify: no StudyInstanceUID, SeriesInstanceUID or SOPInstanceUID.
-    """
-    uids = [str(original.get(keyword, "") or "") for keyword in ("StudyInstanceUID", "SeriesInstanceUID")]
-    uids.append(str(original.get("SOPInstanceUID", "") or ""))
-    if not all(uid.strip(" \x00") for uid in uids):
-        raise CannotDeidentify("the file lacks its study, series or instance UID")
-    patient_id = normal_id(str(original.get("PatientID", "") or ""))
-    return patient_id or f"study {uids[0]}"
-
-
-def offset_of(key: SiteKey, patient: str, profile: Profile) -> int | None:
-    """Days that the patient's dates move; 0 keeps them; None empties them."""
-    if profile.has("113106"):
-        return 0
-    return key.offset_days(patient) if profile.has("113107") else None
 
 
 def why_it_stays(element: DataElement | RawDataElement | None, profile: Profile) -> str:
@@ -199,69 +165,3 @@ class Walk:
             place = BaseTag((tag.group << 16) | (tag.element >> 8))
             if place not in result:
                 result.add(DataElement(place, "LO", siblings.creator(tag)))
-
-
-def identifiers_in(original: Dataset, profile: Profile, *, known: frozenset[str] = frozenset()) -> Identifiers:
-    """Names, and short texts that the profile takes away, at any depth; but for the `known`."""
-    texts: list[str] = []
-    names: list[str] = []
-    for element in _every(original):
-        if element.VR == "PN":
-            names += _texts(element)
-        elif element.VR in {"LO", "SH", "AE"} and says_who(int(element.tag), element.VR, profile):
-            texts += _texts(element)
-    return identifiers_of(set(texts) - known, set(names) - known)
-
-
-def _every(dataset: Dataset) -> Iterator[DataElement]:
-    for tag in list(dataset.keys()):
-        vr = vr_of(dataset.get_item(tag))
-        if vr and vr not in SAYING_WHO:
-            continue
-        try:
-            element = dataset[tag]
-        except Exception:  # noqa: S112 - unreadable elements are removed by the walk
-            continue
-        if element.VR == "SQ":
-            for item in element.value or []:
-                yield from _every(item)
-        else:
-            yield element
-
-
-def _texts(element: DataElement) -> list[str]:
-    values = element.value if isinstance(element.value, list) or element.VM > 1 else [element.value]
-    return [str(value) for value in values or [] if value]
-
-
-def says_who(tag: int, vr: str, profile: Profile) -> bool:
-    """True for short texts that the table takes away: they must not survive inside other texts."""
-    if tag >> 16 & 1:
-        return False
-    return profile.table_action(tag, vr) in {Action.REMOVE, Action.EMPTY, Action.DUMMY}
-
-
-def stamp(dataset: Dataset, pseudonym: str, profile: Profile) -> tuple[int, ...]:
-    """Say in the object what was done to it, and whose it is now; returns the tags that were written.
-
-    Source: PS3.15 E.1.1; PS3.3 C.12.1.1 and C.7.1.1.
-    """
-    dated = "UNMODIFIED" if profile.has("113106") else "MODIFIED" if profile.has("113107") else "REMOVED"
-    written = {
-        "SpecificCharacterSet": "ISO_IR 192",
-        "PatientName": pseudonym,
-        "PatientID": pseudonym,
-        "PatientIdentityRemoved": "YES",
-        "DeidentificationMethod": [METHOD, EDITION],
-        "DeidentificationMethodCodeSequence": [_code(option.code, option.meaning) for option in profile.codes],
-        "LongitudinalTemporalInformationModified": dated,
-    }
-    for keyword, value in written.items():
-        setattr(dataset, keyword, value)
-    return tuple(int(dataset.data_element(keyword).tag) for keyword in written)  # type: ignore[union-attr]
-
-
-def _code(value: str, meaning: str) -> Dataset:
-    item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "DCM", meaning
-    return item

@@ -17,7 +17,18 @@ from irp_deid.graphics import is_graphics
 from irp_deid.keys import normal_id
 from irp_deid.profile import Action, Profile
 from irp_deid.safe_private import is_safe_private
-from irp_deid.values import TEXT, Subject, by_default, cleaned, dummy_of, empty_of, is_empty, mapped, reason_of
+from irp_deid.values import (
+    TEXT,
+    Subject,
+    by_default,
+    cleaned,
+    dummy_of,
+    empty_of,
+    is_empty,
+    mapped,
+    reason_of,
+    well_formed,
+)
 
 PATIENT_ID, CODE_VALUE = 0x00100020, 0x00080100
 FIRST_DATA_GROUP = 0x0008
@@ -92,7 +103,7 @@ class Judge:
     def _public(self, element: DataElement, *, strict: bool) -> Verdict:
         rule = self.profile.rule(int(element.tag), element.VR)
         if rule.action is Action.KEEP and element.VR != "SQ":
-            return Verdict("kept", rule.why, element.value)
+            return self._cleaned(element, rule.why, well_formed)
         if rule.action is Action.REMOVE:
             return Verdict("removed", rule.why)
         if rule.action is Action.EMPTY:

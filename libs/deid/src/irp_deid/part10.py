@@ -31,7 +31,7 @@ from irp_deid.quiet import quietly
 from irp_deid.refusals import refuse_unsafe
 from irp_deid.report import Report, Tally
 from irp_deid.swift import clean
-from irp_deid.tokens import Odd, Token, Tokens, file_meta
+from irp_deid.tokens import PIXEL_DATA, Odd, Token, Tokens, file_meta
 
 PREAMBLE_BYTES = 128
 MAX_BYTES = 512 << 20  # of a dataset once inflated; beyond: TooLarge
@@ -81,7 +81,9 @@ def over_bytes(data: bytes, key: SiteKey, profile: Profile, *, detailed: bool = 
     explicit = syntax != ImplicitVRLittleEndian
     tokens = Tokens(data, explicit).dataset(begin)
     original = _dataset_of(tokens, data, explicit=explicit)
-    _refuse_truncated(original, syntax)
+    for token in tokens:
+        if token.tag == PIXEL_DATA:
+            _refuse_truncated(original, syntax, token.end - token.value)
     refuse_unsafe(original, profile)
     kept = clean(original, tokens, data, key, profile, tally, explicit=explicit)
     head = _head(syntax, bytes(kept[SOP_CLASS][SHORT_HEADER:]), bytes(kept[SOP_INSTANCE][SHORT_HEADER:]))
@@ -89,15 +91,14 @@ def over_bytes(data: bytes, key: SiteKey, profile: Profile, *, detailed: bool = 
 
 
 def _dataset_of(tokens: list[Token], data: bytes, *, explicit: bool) -> Dataset:
-    """For those who look at a few attributes; nothing is decoded before it is asked for."""
-    return Dataset(
-        {
-            BaseTag(tag): RawDataElement(
-                BaseTag(tag), vr if explicit else None, end - value, data[value:end], value, not explicit, True
-            )
-            for tag, vr, _, value, end, _ in tokens
-        }
-    )
+    """For those who look at a few attributes: nothing is decoded before it is asked for, and pixels are not copied."""
+    return Dataset({BaseTag(token.tag): _raw(token, data, explicit=explicit) for token in tokens})
+
+
+def _raw(token: Token, data: bytes, *, explicit: bool) -> RawDataElement:
+    tag, vr, _, value, end, _ = token
+    content = b"" if tag == PIXEL_DATA else data[value:end]
+    return RawDataElement(BaseTag(tag), vr if explicit else None, end - value, content, value, not explicit, True)
 
 
 def _head(syntax: str, sop_class: bytes, sop_instance: bytes) -> bytes:
@@ -129,7 +130,8 @@ def read_part10(data: bytes) -> FileDataset:
         with quietly():
             _refuse_bomb(data)
             dataset = pydicom.dcmread(io.BytesIO(data))
-            _refuse_truncated(dataset, transfer_syntax_of(dataset))
+            if "PixelData" in dataset:
+                _refuse_truncated(dataset, transfer_syntax_of(dataset), len(dataset.PixelData))
             return dataset
     except IrpError:
         raise
@@ -202,8 +204,6 @@ def _refuse_bomb(data: bytes) -> None:
             raise TooLarge(limit_bytes=MAX_BYTES)
 
 
-def _refuse_truncated(dataset: Dataset, syntax: pydicom.uid.UID) -> None:
-    if "PixelData" not in dataset or syntax.is_compressed:
-        return
-    if len(dataset.get_item("PixelData").value) < get_expected_length(dataset):
+def _refuse_truncated(dataset: Dataset, syntax: pydicom.uid.UID, pixel_bytes: int) -> None:
+    if not syntax.is_compressed and pixel_bytes < get_expected_length(dataset):
         raise NotDicom("the file ends before its pixel data")

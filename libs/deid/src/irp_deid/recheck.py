@@ -18,7 +18,8 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from irp_deid.engine import DatasetSiblings, identifiers_in, stamp, why_it_stays
+from irp_deid.engine import DatasetSiblings, why_it_stays
+from irp_deid.identity import identifiers_in
 from irp_deid.judge import PATIENT_ID, Judge, Verdict
 from irp_deid.keys import SiteKey
 from irp_deid.part10 import IMPLEMENTATION, IMPLEMENTATION_UID, PREAMBLE_BYTES, after_meta, read_part10
@@ -27,6 +28,7 @@ from irp_deid.quiet import quietly
 from irp_deid.refusals import refuse_unsafe
 from irp_deid.report import Change
 from irp_deid.safe_private import is_safe_creator
+from irp_deid.stamp import stamp
 from irp_deid.values import DUMMY_TEXT, Subject, is_empty
 
 PATIENT_NAME = 0x00100010

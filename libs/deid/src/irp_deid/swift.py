@@ -13,12 +13,13 @@ from pydicom.datadict import private_dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from irp_deid.desk import Desk, Fate, Plan, Plans, desk_of, plans_of
+from irp_deid.desk import Desk, Fate, desk_of
 from irp_deid.encode import encode, encode_sequence
-from irp_deid.engine import patient_of
 from irp_deid.graphics import OVERLAY_TYPE, OVERLAYS, REGION
+from irp_deid.identity import patient_of
 from irp_deid.judge import CREATOR, NOT_CHOSEN, NOT_SAFE
 from irp_deid.keys import SiteKey
+from irp_deid.plans import Plan, Plans, plans_of
 from irp_deid.profile import Profile
 from irp_deid.report import Tally
 from irp_deid.safe_private import is_safe_place

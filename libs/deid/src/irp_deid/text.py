@@ -32,6 +32,9 @@ _NUMBER = re.compile(
 _ADDRESS = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")
 _SYMBOL = re.compile(r"[^\x00-\x7f\w°±×·–]")
 _UNITS = frozenset("µμ²³")
+_SIGN = re.compile(r" ?[-_/.,:;+*&=<>%()] ?")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+MAX_PASSES = 4  # of cleaning; what removals bring together may have to go, too
 MIN_IDENTIFIER = 3  # characters; shorter tokens ("MR", "CT") would empty half the header
 MIN_NAME = 2  # characters of a part of a name that is written in Latin letters; others may have one
 MIN_ANYWHERE = 5  # characters; shorter values are looked for as whole words ("Ann" is no part of "scanner")
@@ -42,6 +45,12 @@ _SPELT_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "å"
 def imaging_words() -> frozenset[str]:
     """Lower-case words that cannot identify anybody."""
     return frozenset(resources.files("irp_deid").joinpath("data/words.txt").read_text("utf-8").split())
+
+
+@cache
+def generic_words() -> frozenset[str]:
+    """Lower-case words of institutions' and makers' names that point at nobody; the whole name goes nevertheless."""
+    return frozenset(resources.files("irp_deid").joinpath("data/generic.txt").read_text("utf-8").split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +72,37 @@ class Identifiers:
         lowered = text.strip().lower()
         return lowered in self.values or lowered in self.tokens
 
-    def without(self, text: str) -> str:
-        """The text less every identifier, date, mail address, number of six or more digits and word not in Latin."""
-        if self.pattern is not None:
-            text = self.pattern.sub(" ", text)
-        text = _NUMBER.sub(" ", _DATE.sub(" ", _ADDRESS.sub(" ", text)))
-        text = _TOKEN.sub(lambda match: "" if match[0].lower() in self.tokens else match[0], text)
-        if not text.isascii():  # in other scripts nobody here can tell a name from a word
-            text = _SYMBOL.sub(" ", _TOKEN.sub(lambda match: match[0] if _is_latin(match[0]) else "", text))
-        return " ".join(text.split())
+    def without(self, text: str, spared: frozenset[str] = frozenset()) -> str:
+        """The text less every identifier, date, mail address, number of six or more digits and word not in Latin.
+
+        Words not in Latin that are spared (lower-case) stay, unless they are identifiers.
+        """
+        left = _CONTROL.sub("", text if text.isascii() else _settled(text))
+        left = self.pattern.sub(" ", left) if self.pattern is not None else left
+        left = _NUMBER.sub(" ", _DATE.sub(" ", _ADDRESS.sub(" ", left)))
+        left = _TOKEN.sub(lambda match: "" if self._is_part(match[0]) else match[0], left)
+        if not left.isascii():  # in other scripts nobody here can tell a name from a word
+            left = _TOKEN.sub(lambda m: m[0] if _is_latin(m[0]) or m[0].lower() in spared else "", left)
+            left = _SYMBOL.sub(" ", left)
+        return text if left == text else " ".join(left.split())
+
+    def _is_part(self, token: str) -> bool:
+        return any(spelling in self.tokens for spelling in _spellings(token))
 
 
 def identifiers_of(values: Iterable[str], names: Iterable[str] = ()) -> Identifiers:
     """From the values of identifying attributes, and from person names; imaging words are no identifiers."""
     whole = {form for value in values for form in _forms(value, [value])}
-    tokens = {token for value in whole for token in _TOKEN.findall(value) if len(token) >= MIN_IDENTIFIER}
+    tokens = {
+        token for value in whole for token in _TOKEN.findall(value) if len(token) >= MIN_IDENTIFIER
+    } - generic_words()
     for name in names:
         for group in name.split("="):
             parts = group.replace("^", " ").split()
             whole |= _forms(group.replace("^", " "), parts)
             tokens |= {form for part in parts for form in _spellings(part) if _is_long_enough(form)}
             tokens |= {token for part in parts for token in _TOKEN.findall(part.lower()) if _is_long_enough(token)}
-    whole = {value for value in whole if value not in imaging_words() and _may_be_searched(value)}
+    whole = {value for value in whole if value not in imaging_words() | generic_words() and _may_be_searched(value)}
     tokens -= imaging_words()
     return Identifiers(frozenset(tokens), frozenset(whole), _pattern(whole))
 
@@ -106,6 +124,12 @@ def _spellings(text: str) -> tuple[str, ...]:
         return (lowered,)
     bare = "".join(c for c in unicodedata.normalize("NFKD", lowered) if not unicodedata.combining(c))
     return lowered, bare, lowered.translate(_SPELT_OUT)
+
+
+def _settled(text: str) -> str:
+    """Letters with their accents as one, and nothing that cannot be seen: both would hide a name in two halves."""
+    composed = unicodedata.normalize("NFC", text)
+    return "".join(c for c in composed if c.isascii() or unicodedata.category(c) not in {"Cf", "Mn", "Me", "Cc"})
 
 
 def _is_long_enough(token: str) -> bool:
@@ -136,12 +160,29 @@ def _pattern(values: set[str]) -> re.Pattern[str] | None:
 
 
 def clean_descriptor(text: str, identifiers: Identifiers, vocabulary: frozenset[str] = frozenset()) -> str:
-    """Only words of imaging or of the vocabulary and short technical tokens ("T1", "b1000", "4ch"), single-spaced.
+    """Only words of imaging or of the vocabulary and short technical tokens ("T1", "b1000", "4ch").
 
-    What identifies the patient went before: a name wins over the vocabulary.
+    What identifies the patient went before: a name wins over the vocabulary. Words that were neighbours keep the sign
+    between them ("W/O"), others are joined by a space. Cleaning again changes nothing.
     """
-    kept = [t for t in _TOKEN.findall(identifiers.without(text)) if _is_imaging(t.lower(), vocabulary)]
-    return " ".join(kept)
+    for _ in range(MAX_PASSES):
+        before, text = text, _cleaned_once(text, identifiers, vocabulary)
+        if text == before:
+            return text
+    return ""
+
+
+def _cleaned_once(text: str, identifiers: Identifiers, vocabulary: frozenset[str]) -> str:
+    text = identifiers.without(text, vocabulary)
+    kept, end, neighbours = "", 0, False
+    for match in _TOKEN.finditer(text):
+        wanted = _is_imaging(match[0].lower(), vocabulary)
+        if wanted:
+            between = text[end : match.start()]
+            sign = between if neighbours and _SIGN.fullmatch(between) else " "
+            kept += (sign if kept else "") + match[0]
+        end, neighbours = match.end(), wanted
+    return kept
 
 
 def _is_imaging(token: str, vocabulary: frozenset[str]) -> bool:

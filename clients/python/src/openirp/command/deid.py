@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from irp_kernel.errors import IrpError
 
 from openirp.client import Irp
 from openirp.command.console import print_json, say, table
@@ -38,7 +37,10 @@ def deid(
 
     Nothing is sent or stored and no value is shown. Without --config and --project the default profile is followed.
     """
-    from openirp.dry_run import dry_run, read_all  # pydicom takes its time; other commands need not wait for it
+    # pydicom and numpy take their time; other commands need not wait for them
+    from irp_kernel.errors import IrpError
+
+    from openirp.dry_run import dry_run, read_all
 
     try:
         run = dry_run(read_all(sources), _section(config, project))
