@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 import json
 import os
+import threading
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from irp_deid import ProjectSecret, SiteKey, quietly
 from irp_deid.signed import public_jwk, sign, verify
+from openirp.stow import StowAnswer
 from openirp.uploader import plan as planning
 from openirp.uploader import sources
-from openirp.uploader.plan import make_plan
+from openirp.uploader.plan import Found, Plan, make_plan
+from openirp.uploader.send import Sender
 from openirp.uploader.sources import FileItem, SourceNotReadable, find
 from openirp.uploader.state import UploadState
 from openirp.uploader.tally import Tally
@@ -213,6 +217,51 @@ def test_the_state_names_no_patient_and_a_cut_line_is_not_believed(tmp_path: Pat
     text = line.read_text()
     line.write_text(text + text[: len(text) // 2] + "\n" + json.dumps({"files": 5}))
     assert len(a_state(tmp_path / "state", source).answered) == 1
+
+
+@dataclass(frozen=True)
+class CountedItem:
+    """A file that tells when it is read."""
+
+    name: str
+    reading: list[str]
+    size: int = 1 << 20
+    changed: int = 0
+
+    def read(self, limit: int = 0) -> bytes:
+        self.reading.append(self.name)
+        return an_image(1)
+
+
+class SlowGateway:
+    """Answers a request when another one came, and looks how many files lie in memory meanwhile."""
+
+    name, path = "p", ""
+
+    def __init__(self, reading: list[str]) -> None:
+        self.reading, self.most, self.completed = reading, 0, 0
+        self.pair = threading.Barrier(2)
+
+    def store(self, files: list[bytes], *, more: bool, report: str = "") -> StowAnswer:
+        self.pair.wait(10)
+        self.most = max(self.most, len(self.reading))
+        self.pair.wait(10)
+        del self.reading[: len(files)]
+        self.pair.wait(10)
+        return StowAnswer({}, "", "r" * len(files))
+
+    def complete(self, uid: str) -> None:
+        self.completed += 1
+
+
+def test_no_more_files_lie_in_memory_than_the_streams_hold(tmp_path: Path) -> None:
+    reading: list[str] = []
+    found = [Found(CountedItem(str(number), reading), "", "", "", "MR") for number in range(16 * 8)]
+    gateway = SlowGateway(reading)
+    state = UploadState(tmp_path, "http://gateway", "p", tmp_path)
+    tally = Sender(gateway, state, streams=2)(Plan(found))  # type: ignore[arg-type]
+    assert gateway.most == 2 * 16, "two streams with 16 MiB each"
+    assert tally.refused.total() == 16 * 8
 
 
 def test_a_file_is_deidentified_as_ingest_would_and_its_report_names_the_matched_rules() -> None:

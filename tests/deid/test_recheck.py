@@ -34,6 +34,7 @@ def a_rich_instance() -> dict[str, object]:
     return {
         "SeriesDescription": "cine of Quixote",
         "InstitutionName": "Toboso",
+        "CreatorVersionUID": "1.2.3.9",  # no row of the table: replaced by default
         "ReferencedImageSequence": Sequence([reference]),
         "RequestAttributesSequence": Sequence([request]),
         "AcquisitionDateTime": "20230203101112",

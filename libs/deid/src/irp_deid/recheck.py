@@ -109,7 +109,7 @@ def _is_fine(element: DataElement, verdict: Verdict) -> bool:
         return element.is_empty
     if int(element.tag) == PATIENT_ID:
         return element.is_empty or bool(_PSEUDONYM.fullmatch(str(element.value)))
-    if element.VR == "UI" and verdict.action == "replaced":
+    if element.VR == "UI" and verdict.action in {"replaced", "cleaned"}:  # by the table, or by default
         return all(_is_replaced_uid(uid) for uid in _values(element.value))
     return _same(verdict.value, element.value)
 
