@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from irp_deid import ProjectSecret, SiteKey, quietly
-from irp_deid.signed import public_jwk, sign, verify
+from irp_deid import ProjectSecret, quietly
 from openirp.stow import StowAnswer
 from openirp.uploader import plan as planning
 from openirp.uploader import sources
@@ -274,24 +273,3 @@ def test_a_file_is_deidentified_as_ingest_would_and_its_report_names_the_matched
     assert treat(b"no image", ORDERS) == Refused("NOT_DICOM")
     assert KEY.key.hex() not in repr(ORDERS)
     assert str(KEY.key) not in repr(ORDERS)
-
-
-def test_a_signature_holds_for_one_document_one_key_and_one_algorithm() -> None:
-    seed, other = KEY.signing_key(), SiteKey(bytes(32)).signing_key()
-    token = sign({"schema": 1}, seed)
-    assert verify(token, public_jwk(seed)) == {"schema": 1}
-    header, payload, signature = token.split(".")
-    none = "eyJhbGciOiJub25lIn0"  # {"alg":"none"}
-    for wrong in (
-        f"{header}.{payload[:-2]}.{signature}",
-        f"{none}.{payload}.",
-        f"{none}.{payload}.{signature}",
-        "a.b",
-        "",
-    ):
-        with pytest.raises(Exception, match="signature"):
-            verify(wrong, public_jwk(seed))
-    with pytest.raises(Exception, match="signature"):
-        verify(token, public_jwk(other))
-    with pytest.raises(Exception, match="signature"):
-        verify(token, {"kty": "RSA"})
