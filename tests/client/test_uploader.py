@@ -60,8 +60,8 @@ def an_image(number: int, *, series: int = 1, patient: str = "LM-1605", **more: 
     return file.getvalue()
 
 
-def an_archive(path: Path, *entries: tuple[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+def an_archive(path: Path, *entries: tuple[str, bytes], packing: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", packing) as packed:
         for name, data in entries:
             packed.writestr(name, data)
     return path
@@ -114,6 +114,10 @@ def test_a_bomb_is_not_inflated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (item,) = find(an_archive(tmp_path / "bomb.zip", ("1", bomb)))
     with pytest.raises(SourceNotReadable, match="beyond every measure"):
         item.read()
+    for packing in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        (item,) = find(an_archive(tmp_path / "other.zip", ("1", bomb), packing=packing))
+        with pytest.raises(SourceNotReadable, match="within bounds"):
+            item.read(1 << 10)
     (item,) = find(an_archive(tmp_path / "nested.zip", ("2.zip", (tmp_path / "bomb.zip").read_bytes())))
     assert make_plan([item]).left == {"not DICOM": 1}, "archives inside are not opened"
 
