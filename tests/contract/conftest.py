@@ -102,7 +102,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Part, key_files
     house = House(
         url=settings.public_url,
         settings=settings,
-        ingest=fake_rooms.Ingest(objects),
+        ingest=fake_rooms.Ingest(objects=objects),
         annotation=fake_rooms.Annotation(),
         training=fake_rooms.Training(),
     )

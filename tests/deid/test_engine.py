@@ -95,7 +95,7 @@ def test_descriptors_keep_words_of_imaging_and_nothing_that_identifies() -> None
         )
     )
     assert ds.SeriesDescription == "Cine SAX b1000 of on"
-    assert ds.ProtocolName == "cardiac t1 map"
+    assert ds.ProtocolName == "cardiac t1_map"
     assert "Toboso" not in str(ds)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import irp_deid
 import pytest
+from irp_deid.errors import PositiveListNotValid
 from irp_gateway.adapters.documents import read_document
 from irp_gateway.domain import configuration
 from irp_gateway.domain.configuration import read_configuration
@@ -26,7 +27,13 @@ def test_the_same_document_gives_the_same_bytes_in_whatever_order() -> None:
 
 def test_what_is_not_said_has_defaults_and_nothing_happens_by_itself() -> None:
     document = json.loads(read_configuration(SMALL).canonical_json())
-    assert document["deidentification"] == {"profile": "basic", "options": ["113105", "113107", "113111"]}
+    assert document["deidentification"] == {
+        "profile": "basic",
+        "options": ["113105", "113107", "113111"],
+        "positive_list": None,
+        "vocabulary": [],
+        "before_arrival": "optional",
+    }
     assert document["automation"] == {"segment": {}, "train": None, "extract": None}
     assert document["series_quiet_s"] == 2.0
 
@@ -39,6 +46,39 @@ def test_the_options_are_those_that_the_engine_offers() -> None:
         with pytest.raises(ConfigurationNotValid, match="options" if len(wrong) == 1 else "not both"):
             read_configuration(SMALL | {"deidentification": {"options": wrong}})
     assert sorted(configuration.OPTIONS) == offered
+
+
+GOOD_ENTRIES = [
+    *("SeriesDescription", "0018,0081", "(0018,0081)", "00180081", "60xx", "50XX"),
+    *({"creator": "SIEMENS MR HEADER", "element": e} for e in ("0019,xx0C", "0019xx0c", "(0019,XX0C)")),
+]
+BAD_ENTRIES = [
+    *("seriesDescription", "0018", "001800811", "Quixote was here", "0019,0010", "61xx", "", 7, None, ["Rows"]),
+    *({"creator": c, "element": "0019,xx0C"} for c in ("", "a\\b", "x" * 65)),
+    *({"creator": "A", "element": e} for e in ("0019,100C", "0018,xx0C", "")),
+    *({"creator": "A"}, {"creator": "A", "element": "0019,xx0C", "vr": "IS"}),
+]
+
+
+def with_list(entry: object) -> dict[str, Any]:
+    listed = {"name": "ours", "version": 3, "attributes": ["Rows", entry]}
+    return {"positive_list": listed, "vocabulary": ["Tako", "T1map", "größe"]}
+
+
+@pytest.mark.parametrize("entry", GOOD_ENTRIES)
+def test_a_positive_list_that_the_gateway_takes_is_one_for_the_engine(entry: object) -> None:
+    document = json.loads(read_configuration(SMALL | {"deidentification": with_list(entry)}).canonical_json())
+    profile = irp_deid.Profile.from_configuration(document["deidentification"])
+    assert profile is irp_deid.Profile.from_configuration(with_list(entry))
+
+
+@pytest.mark.parametrize("entry", BAD_ENTRIES)
+def test_what_cannot_stand_in_a_positive_list_is_refused_by_gateway_and_engine(entry: object) -> None:
+    with pytest.raises(ConfigurationNotValid, match=r"positive_list\.attributes\.1"):
+        read_configuration(SMALL | {"deidentification": with_list(entry)})
+    with pytest.raises(PositiveListNotValid, match=r"attributes\.1") as refused:
+        irp_deid.Profile.from_configuration(with_list(entry))
+    assert "Quixote" not in refused.value.message
 
 
 @pytest.mark.parametrize(
@@ -66,6 +106,9 @@ def test_every_template_that_the_command_offers_is_valid(template: str) -> None:
         ({"quality_form": [{"name": "motion", "type": "integer", "min": 5, "max": 1}]}, "min is not above max"),
         ({"deidentification": {"profile": "none"}}, "deidentification.profile"),
         ({"deidentification": {"options": ["999"]}}, "deidentification.options.0"),
+        ({"deidentification": {"vocabulary": ["ok", "fine"]}}, "deidentification.vocabulary.0"),
+        ({"deidentification": {"positive_list": {"name": "a", "version": 0, "attributes": ["Rows"]}}}, "list.version"),
+        ({"deidentification": {"positive_list": {"name": "a", "version": 1, "attributes": [524384]}}}, "attributes.0"),
         ({"automation": {"segment": {"cine-sax": "cine"}}}, "no sequence gives: cine-sax"),
         ({"automation": {"train": {"after_masks": 0}}}, "automation.train.after_masks"),
         ({"automation": {"train": {"after_masks": 5, "recipe": {"margin": {}}}}}, "automation.train.recipe.margin"),

@@ -126,16 +126,38 @@ class Door:
     room: Room[Settings]
     outcomes: list[pb.InstanceOutcome] = field(default_factory=list)
 
-    async def upload(self, files: list[bytes], *, site: str = "north", study_uid: str = "") -> list[pb.InstanceOutcome]:
+    async def upload(
+        self, files: list[bytes], *, site: str = "north", study_uid: str = "", report: str = ""
+    ) -> list[pb.InstanceOutcome]:
+        return list((await self.sent(files, site=site, study_uid=study_uid, report=report)).outcomes)
+
+    async def sent(
+        self, files: list[bytes], *, site: str = "north", study_uid: str = "", report: str = ""
+    ) -> pb.StoreInstancesResponse:
+        said = pb.Upload(project=self.project, site=site, study_uid=study_uid, report=report)
+
         async def pieces() -> AsyncIterator[pb.StoreInstancesRequest]:
-            yield pb.StoreInstancesRequest(upload=pb.Upload(project=self.project, site=site, study_uid=study_uid))
+            yield pb.StoreInstancesRequest(upload=said)
             for file in files:
                 yield pb.StoreInstancesRequest(begin=True)
                 for at in range(0, len(file), 1 << 16):
                     yield pb.StoreInstancesRequest(data=file[at : at + (1 << 16)])
                 yield pb.StoreInstancesRequest(end=True)
 
-        return list((await self.client.call(self.stub.StoreInstances, pieces(), timeout_s=120)).outcomes)
+        answer: pb.StoreInstancesResponse = await self.client.call(self.stub.StoreInstances, pieces(), timeout_s=120)
+        return answer
+
+    async def configure(self, **deidentification: Any) -> None:
+        """A new revision of the project's configuration."""
+        section = CONFIGURATION["deidentification"] | deidentification
+        data = json.dumps(CONFIGURATION | {"deidentification": section}).encode()
+        ref = await self.objects.put(
+            data, project=self.project.id, entity="project", id="1", kind="configuration",
+            media_type="application/json", extension="json",
+        )  # fmt: skip
+        self.project = types_pb2.ProjectRef(
+            id=self.project.id, revision=self.project.revision + 1, configuration=object_ref_to_proto(ref)
+        )
 
     async def series(self, uid: str) -> pb.SeriesState:
         request = pb.GetSeriesRequest(project=self.project, series_uid=uid)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from irp_chassis.db import Database
 from irp_chassis.migrate import migrate
+from irp_deid import Report
 from irp_ingest.adapters.db import INSTANCE, METADATA, SERIES
 from irp_ingest.adapters.index import SqlIndex
 from irp_ingest.adapters.secrets import BadInstallationKey, ProjectSecrets, read_key
@@ -36,7 +37,8 @@ def index(either_database: Database) -> SqlIndex:
 def an_intake(number: int, *, fingerprint: str = "f") -> Intake:
     return Intake(
         data=b"", fingerprint=fingerprint, study_uid="1.1", series_uid="1.2", sop_uid=f"1.3.{number}", sop_class="1.4",
-        transfer_syntax="1.5", patient="P", site="S", header={}, plane=None, candidates=[],
+        transfer_syntax="1.5", patient="P", site="S", header={}, plane=None, candidates=[], sequences=(),
+        report=Report(edition="", options=(), actions={}, removed=()), sha256="0" * 64,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -18,10 +19,11 @@ class Problem(Exception):
         advice: what to do about it.
         trace_id: to find the request in the logs.
         body: the whole answer.
+        headers: of the answer, names in lower case.
     """
 
-    def __init__(self, status: int, body: dict[str, Any]) -> None:
-        self.status, self.body = status, body
+    def __init__(self, status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> None:
+        self.status, self.body, self.headers = status, body, headers or {}
         self.reason = str(body.get("reason") or status)
         self.title = str(body.get("title") or f"HTTP {status}")
         self.detail = str(body.get("detail") or "")
@@ -36,7 +38,8 @@ class Problem(Exception):
             body = answer.json()
         except ValueError:
             body = {}
-        return cls(answer.status_code, body if isinstance(body, dict) else {})
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        return cls(answer.status_code, body if isinstance(body, dict) else {}, headers)
 
     @classmethod
     def silence(cls, url: str, error: httpx.TransportError) -> Problem:

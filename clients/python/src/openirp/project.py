@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
-from openirp.stow import multipart
+from openirp.problem import Problem
+from openirp.stow import StowAnswer, multipart
 from openirp.transport import Transport
 
 NIFTI, NRRD, SEG, JSON = "application/x-nifti", "application/x-nrrd", "application/dicom", "application/json"
 SEGMENT_S = 120.0  # seconds that a live answer may take
 STOW_S = 300.0
 RUN_ENDED = frozenset({"succeeded", "failed", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeidentificationKey:
+    """What the gateway hands out to an uploader.
+
+    Attributes:
+        key: K_site, 32 bytes; secret.
+        project, revision, configuration: which rules these are (SHA-256 of the document).
+        deidentification, sequences: sections of the configuration.
+    """
+
+    key: bytes = field(repr=False)
+    project: str
+    revision: int
+    configuration: str
+    deidentification: dict[str, Any]
+    sequences: list[dict[str, Any]]
 
 
 class Project:
@@ -40,14 +61,65 @@ class Project:
         """Store DICOM files (STOW-RS); PS3.18's answer as DICOM JSON, refused instances in 00081198.
 
         Safe to repeat: an instance that is there already is a success. With `more`, series stay open for
-        further requests until `complete` is said, or for half a minute.
+        further requests until `complete` is said, or for half a minute. All refused is a `Problem` (409).
         """
-        body, media_type = multipart(files)
-        headers = {"Content-Type": media_type, "Accept": "application/dicom+json"}
-        headers |= {"X-IRP-More": "true"} if more else {}
+        return self._stow(files, more=more, report="").body
+
+    def store(self, files: Iterable[bytes], *, more: bool = False, report: str = "") -> StowAnswer:
+        """As `stow`, with the fate of each file and the id of the signed report; all refused is an answer, too.
+
+        Args:
+            files: DICOM Part 10 contents.
+            more: as for `stow`.
+            report: id of the uploader's report (`put_report`): the files come de-identified.
+        """
+        try:
+            return self._stow(files, more=more, report=report)
+        except Problem as problem:
+            # Every instance refused is 409 with the same body (PS3.18 10.5.3.2).
+            if "00081198" not in problem.body:
+                raise
+            return StowAnswer.of(problem.body, problem.headers)
+
+    def _stow(self, files: Iterable[bytes], *, more: bool, report: str) -> StowAnswer:
+        body, headers = multipart(files)
+        headers |= {"Accept": "application/dicom+json"} | ({"X-IRP-More": "true"} if more else {})
+        headers |= {"X-IRP-Report": report} if report else {}
         path = f"{self.path}/dicom-web/studies"
         answer = self.http.send("POST", path, content=body, headers=headers, timeout=STOW_S, repeat=True)
-        return dict(answer.json())
+        return StowAnswer.of(dict(answer.json()), answer.headers)
+
+    # De-identification on this side, and reports
+
+    def deidentification_key(self) -> DeidentificationKey:
+        """What one needs to de-identify for this project before sending; the key is secret. Audited."""
+        said = self.http.json("POST", f"{self.path}/deidentification/key", repeat=True)
+        return DeidentificationKey(
+            key=base64.b64decode(said["key"]),
+            project=said["project"],
+            revision=said["revision"],
+            configuration=said["configuration"],
+            deidentification=said["deidentification"],
+            sequences=said["sequences"],
+        )
+
+    def put_report(self, jws: str) -> str:
+        """Send an uploader's signed report; its id goes with the files that it lists."""
+        path, headers = f"{self.path}/deidentification/reports", {"Content-Type": "application/jose"}
+        answer = self.http.send("POST", path, content=jws, headers=headers, repeat=True)
+        return str(answer.json()["id"])
+
+    def reports(self) -> Iterator[dict[str, Any]]:
+        """Reports of uploads, oldest first, without single instances."""
+        return self.http.items(f"{self.path}/deidentification/reports")
+
+    def report(self, id: str) -> dict[str, Any]:
+        """One report: `report` to be read, `jws` to be verified."""
+        return dict(self.http.json("GET", f"{self.path}/deidentification/reports/{id}"))
+
+    def report_key(self) -> dict[str, str]:
+        """The public key (JWK) that checks reports made by this installation."""
+        return dict(self.http.json("GET", f"{self.path}/deidentification/public-key"))
 
     def series(self) -> list[dict[str, Any]]:
         """Every series with its state."""

@@ -1,20 +1,20 @@
-"""Uploads folders and ZIP archives of DICOM files: several per request, in memory, with a callback for progress."""
+"""The short way for programs: contents of DICOM files go up, several per request, with a callback for progress.
+
+`openirp.uploader` is the long way: plans, de-identification on this side, several streams, and going on after a break.
+"""
 
 from __future__ import annotations
 
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from openirp.problem import Problem
 from openirp.project import Project
-from openirp.stow import refusals, stored_series
+from openirp.uploader.sources import MAX_FILE_BYTES, find
 
 BATCH_FILES = 32
 BATCH_BYTES = 16 << 20
-ENTRY_LIMIT_BYTES = 2 << 30  # of one file inside an archive
 DICM = slice(128, 132)
 
 
@@ -27,12 +27,14 @@ class UploadReport:
         refused: refused instances by reason.
         skipped: files that are not DICOM and were not sent.
         sent_bytes: bytes of the files that were sent.
+        reports: ids of the signed reports of what was done (`Project.report`).
     """
 
     series: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     skipped: int = 0
     sent_bytes: int = 0
+    reports: list[str] = field(default_factory=list)
 
     @property
     def stored(self) -> int:
@@ -40,25 +42,15 @@ class UploadReport:
         return self.series.total()
 
 
-def count_files(source: Path) -> int:
-    """Files in a folder or archive, DICOM or not."""
-    if source.is_dir():
-        return sum(1 for path in source.rglob("*") if path.is_file())
-    with zipfile.ZipFile(source) as archive:
-        return sum(1 for entry in archive.infolist() if not entry.is_dir())
-
-
 def read_files(source: Path) -> Iterator[bytes]:
-    """Contents of the files of a folder (sorted) or archive; archives are never unpacked to disk."""
-    if source.is_dir():
-        for path in sorted(source.rglob("*")):
-            if path.is_file():
-                yield path.read_bytes()
-        return
-    with zipfile.ZipFile(source) as archive:
-        for entry in archive.infolist():
-            if not entry.is_dir() and entry.file_size <= ENTRY_LIMIT_BYTES:
-                yield archive.read(entry)
+    """Contents of the files of a folder, archive, DICOMDIR or of one file; archives are never unpacked to disk.
+
+    Raises:
+        SourceNotReadable: the source, or one of its files, is broken or beyond every measure.
+    """
+    for item in find(source):
+        if item.size <= MAX_FILE_BYTES:
+            yield item.read()
 
 
 def upload(
@@ -99,13 +91,8 @@ def batches(files: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 
 def _stow(project: Project, batch: list[bytes], report: UploadReport) -> None:
-    try:
-        answer = project.stow(batch, more=True)
-    except Problem as problem:
-        # Every instance refused is 409 with the same body (PS3.18 10.5.3.2).
-        if "00081198" not in problem.body:
-            raise
-        answer = problem.body
-    report.series.update(stored_series(answer))
-    report.refused.update(refusals(answer))
+    answer = project.store(batch, more=True)
+    report.series.update(answer.series)
+    report.refused.update(answer.refusals)
     report.sent_bytes += sum(map(len, batch))
+    report.reports += [answer.report] if answer.report else []

@@ -6,9 +6,7 @@ changed. Source: PS3.15 Annex E.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from pydicom.datadict import dictionary_has_tag
 from pydicom.dataelem import DataElement, RawDataElement
@@ -18,20 +16,16 @@ from pydicom.tag import BaseTag
 
 from irp_deid.errors import CannotDeidentify
 from irp_deid.graphics import is_graphics, marks_region
-from irp_deid.keys import SiteKey, normal_id
+from irp_deid.identity import identifiers_in, patient_of, subject_of
+from irp_deid.judge import FIRST_DATA_GROUP, Judge, Siblings
+from irp_deid.keys import SiteKey
 from irp_deid.profile import EDITION, Action, Profile
 from irp_deid.quiet import quietly
 from irp_deid.raw import is_plain_number_or_bytes, vr_of
 from irp_deid.refusals import refuse_unsafe
 from irp_deid.report import Report, Tally
-from irp_deid.safe_private import is_safe_private
-from irp_deid.text import Identifiers, identifiers_of
-from irp_deid.values import TEXT, Subject, by_default, cleaned, dummy_of, empty_of, is_empty, mapped
-
-PATIENT_ID, PATIENT_NAME = 0x00100020, 0x00100010
-FIRST_DATA_GROUP = 0x0008
-SAYING_WHO = frozenset({"SQ", "UN", "PN", "LO", "SH", "AE"})  # may hold an identifier, or what holds one
-METHOD = "OpenIRP rule engine"
+from irp_deid.stamp import stamp
+from irp_deid.values import reason_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,217 +43,125 @@ class Deidentified:
     report: Report
 
 
-def deidentify(original: Dataset, key: SiteKey, profile: Profile) -> Deidentified:
-    """De-identify one instance.
+def deidentify(original: Dataset, key: SiteKey, profile: Profile, *, detailed: bool = False) -> Deidentified:
+    """De-identify one instance; the report tells every element and why if `detailed`.
 
     Raises:
         InstanceRefused: its subclasses in `irp_deid.errors` say why it must not enter.
         CannotDeidentify: without the identifiers that every instance has.
     """
     with quietly():
-        return _deidentify(original, key, profile)
+        return _deidentify(original, key, profile, Tally(changes=[] if detailed else None))
 
 
-def _deidentify(original: Dataset, key: SiteKey, profile: Profile) -> Deidentified:
+def _deidentify(original: Dataset, key: SiteKey, profile: Profile, tally: Tally) -> Deidentified:
     refuse_unsafe(original, profile)
     patient = patient_of(original)
-    offset, identifiers = _offset(key, patient, profile), _identifiers(original, profile)
-    subject = Subject(key, offset, identifiers, retains_uids=profile.has("113110"))
-    walk = _Walk(subject, profile, key.pseudonym(patient), Tally())
-    dataset = walk.dataset(original, "", strict=False)
-    _stamp(dataset, walk.pseudonym, profile)
+    subject = subject_of(key, profile, patient, identifiers_in(original, profile))
+    walk = Walk(Judge(subject, profile), tally)
+    dataset, pseudonym = walk.dataset(original, "", strict=False), key.pseudonym(patient)
+    tally.stamped(stamp(dataset, pseudonym, profile))
     if original.original_encoding[0] is False:  # explicit VR: numbers and pixels are written as they were read
         dataset.set_original_encoding(*original.original_encoding, dataset._character_set)
-    report = Report(
+    return Deidentified(dataset, pseudonym, report_of(tally, profile))
+
+
+def report_of(tally: Tally, profile: Profile) -> Report:
+    """What was counted, and by which rules."""
+    return Report(
         edition=EDITION,
-        options=tuple(option.code for option in profile.codes),
-        actions=dict(walk.tally.actions),
-        removed=tuple(walk.tally.removed),
+        options=tuple(option.code for option in profile.options),
+        positive_list=str(profile.positive_list or ""),
+        vocabulary=len(profile.vocabulary),
+        actions=dict(tally.actions),
+        removed=tuple(tally.removed),
+        changes=tuple(sorted(tally.changes or (), key=lambda change: change.path)),
     )
-    return Deidentified(dataset, walk.pseudonym, report)
 
 
-def patient_of(original: Dataset) -> str:
-    """What tells the patient from others of the site: PatientID; without one, every study is a patient of its own.
-
-    Raises:
-        CannotDeidentify: no StudyInstanceUID, SeriesInstanceUID or SOPInstanceUID.
-    """
-    uids = [str(original.get(keyword, "") or "") for keyword in ("StudyInstanceUID", "SeriesInstanceUID")]
-    uids.append(str(original.get("SOPInstanceUID", "") or ""))
-    if not all(uid.strip(" \x00") for uid in uids):
-        raise CannotDeidentify("the file lacks its study, series or instance UID")
-    patient_id = normal_id(str(original.get("PatientID", "") or ""))
-    return patient_id or f"study {uids[0]}"
-
-
-def _offset(key: SiteKey, patient: str, profile: Profile) -> int | None:
-    if profile.has("113106"):
-        return 0
-    return key.offset_days(patient) if profile.has("113107") else None
+def why_it_stays(element: DataElement | RawDataElement | None, profile: Profile) -> str:
+    """Why undecoded numbers and pixels stay (the judge would keep them too); empty where the judge must be asked."""
+    if element is None or element.tag.is_private or is_graphics(element.tag):
+        return ""
+    vr = vr_of(element)
+    if element.tag.element == 0 or element.tag.group < FIRST_DATA_GROUP or not dictionary_has_tag(element.tag):
+        return ""
+    if not is_plain_number_or_bytes(element, vr):
+        return ""
+    rule = profile.rule(int(element.tag), vr)
+    if rule.action not in {None, Action.KEEP}:
+        return ""
+    return rule.why if rule.action else f"{rule.why}: {reason_of(vr)}"
 
 
 @dataclass(frozen=True, slots=True)
-class _Walk:
-    subject: Subject
-    profile: Profile
-    pseudonym: str
+class DatasetSiblings:
+    """`judge.Siblings` of a dataset."""
+
+    dataset: Dataset
+
+    def creator(self, tag: int) -> str:
+        """See `judge.Siblings`."""
+        place = BaseTag((tag >> 16 << 16) | (tag >> 8 & 0xFF))
+        return str(self.dataset[place].value).strip() if place in self.dataset else ""
+
+    def marks_region(self, tag: int) -> bool:
+        """See `judge.Siblings`."""
+        return marks_region(BaseTag(tag), self.dataset)
+
+    def scheme(self) -> str:
+        """See `judge.Siblings`."""
+        return str(self.dataset.get("CodingSchemeDesignator", "") or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """One file's walk over datasets: asks the judge about each element and copies over what stays."""
+
+    judge: Judge
     tally: Tally
 
     def dataset(self, original: Dataset, path: str, *, strict: bool) -> Dataset:
-        result = Dataset()
+        """A new dataset of what stays; `path` ends in a dot inside items."""
+        result, siblings = Dataset(), DatasetSiblings(original)
         for tag in sorted(original.keys()):
             here = f"{path}{int(tag):08X}"
-            if self._stays_as_it_is(original.get_item(tag)):
-                self.tally.count("kept", here)
-                result[tag] = original.get_item(tag)
+            raw = original.get_item(tag)
+            plain = why_it_stays(raw, self.judge.profile)
+            if plain:
+                self.tally.count("kept", here, plain)
+                result[tag] = raw
                 continue
             try:
-                element = original[tag]
-                kept = self.element(element, original, here, strict=strict)
+                kept = self.element(original[tag], siblings, here, strict=strict)
             except CannotDeidentify:
                 raise
             except Exception:  # the element's bytes do not fit its value representation: nobody knows what they say
-                self.tally.count("unreadable", here)
+                self.tally.count("unreadable", here, "its bytes do not fit its value representation")
                 continue
-            if kept is None:
-                self.tally.count("removed", here)
-            else:
+            if kept is not None:
                 result.add(kept)
-        self._private_creators(original, result)
+        self._private_creators(result, siblings)
         return result
 
-    def _stays_as_it_is(self, element: DataElement | RawDataElement | None) -> bool:
-        """True for undecoded numbers and pixels that no rule wants changed; `element` would keep them too."""
-        if element is None or element.tag.is_private or is_graphics(element.tag):
-            return False
-        vr = vr_of(element)
-        if element.tag.element == 0 or element.tag.group < FIRST_DATA_GROUP or not dictionary_has_tag(element.tag):
-            return False
-        if not is_plain_number_or_bytes(element, vr):
-            return False
-        return self.profile.action(int(element.tag), vr) in {None, Action.KEEP}
-
-    def element(self, element: DataElement, parent: Dataset, path: str, *, strict: bool) -> DataElement | None:
+    def element(self, element: DataElement, siblings: Siblings, path: str, *, strict: bool) -> DataElement | None:
         """The element that stays in the place of this one; None removes it."""
-        tag = element.tag
-        if tag.element == 0 or tag.group < FIRST_DATA_GROUP:
+        verdict = self.judge(element, siblings, strict=strict)
+        if verdict.action == "walked":
+            items = element.value or []
+            kept = [self.dataset(item, f"{path}[{i}].", strict=verdict.strict) for i, item in enumerate(items)]
+            self.tally.count("cleaned", path, f"{verdict.why}: its items one by one")
+            return DataElement(element.tag, "SQ", Sequence(kept))
+        self.tally.count(verdict.action, path, verdict.why)
+        if verdict.action == "removed":
             return None
-        if tag.is_private:
-            return self._private(element, parent, path)
-        if tag == PATIENT_ID:
-            own = normal_id(str(element.value or ""))
-            return self._with(element, self.subject.key.pseudonym(own) if own else None, "replaced", path)
-        if is_graphics(tag):
-            return self._graphics(element, parent, path)
-        if not dictionary_has_tag(tag) or element.VR == "UN":
-            return None
-        action = self.profile.action(int(tag), element.VR)
-        if action is Action.KEEP and element.VR != "SQ":
-            return self._with(element, element.value, "kept", path)
-        if action is Action.REMOVE:
-            return None
-        if action is Action.EMPTY:
-            return self._with(element, empty_of(element), "emptied", path)
-        if element.VR == "SQ":
-            return self._sequence(element, path, strict=strict or action is Action.DUMMY)
-        return self._value(element, action, path, strict=strict)
-
-    def _value(self, element: DataElement, action: Action | None, path: str, *, strict: bool) -> DataElement:
-        if action is Action.UID:
-            return self._with(element, mapped(element, self.subject), "replaced", path)
-        if action is Action.DUMMY or (strict and element.VR in TEXT):
-            return self._with(element, dummy_of(element, self.subject), "replaced", path)
-        rule = cleaned if action is Action.CLEAN else by_default
-        value = rule(element, self.subject)
-        if is_empty(value) and not element.is_empty:
-            return self._with(element, empty_of(element), "emptied", path)
-        return self._with(element, value, "kept" if value == element.value else "cleaned", path)
-
-    def _with(self, element: DataElement, value: Any, action: str, path: str) -> DataElement:
-        self.tally.count(action, path)
-        if value is element.value:
+        if verdict.value is element.value:
             return element
-        return DataElement(element.tag, element.VR, value)
+        return DataElement(element.tag, element.VR, verdict.value)
 
-    def _sequence(self, element: DataElement, path: str, *, strict: bool) -> DataElement:
-        items = [
-            self.dataset(item, f"{path}[{index}].", strict=strict) for index, item in enumerate(element.value or [])
-        ]
-        self.tally.count("cleaned", path)
-        return DataElement(element.tag, "SQ", Sequence(items))
-
-    def _graphics(self, element: DataElement, parent: Dataset, path: str) -> DataElement | None:
-        """Of overlays that mark a region, all but words; of others nothing, for no program can read what they draw."""
-        if not (self.profile.has("113104") and marks_region(element.tag, parent)):
-            return None
-        if element.VR in TEXT:
-            return self._with(element, cleaned(element, self.subject), "cleaned", path)
-        return self._with(element, element.value, "kept", path)
-
-    def _private(self, element: DataElement, parent: Dataset, path: str) -> DataElement | None:
-        if not self.profile.has("113111") or element.tag.is_private_creator:
-            return None
-        creator = _creator_of(element.tag, parent)
-        return self._with(element, element.value, "kept", path) if is_safe_private(creator, element) else None
-
-    def _private_creators(self, original: Dataset, result: Dataset) -> None:
+    def _private_creators(self, result: Dataset, siblings: Siblings) -> None:
         """A kept private element needs its creator, a name from our own list."""
         for tag in filter(lambda tag: tag.is_private, list(result.keys())):
             place = BaseTag((tag.group << 16) | (tag.element >> 8))
             if place not in result:
-                result.add(DataElement(place, "LO", _creator_of(tag, original)))
-
-
-def _creator_of(tag: BaseTag, dataset: Dataset) -> str:
-    place = (tag.group << 16) | (tag.element >> 8)
-    return str(dataset[place].value).strip() if place in dataset else ""
-
-
-def _identifiers(original: Dataset, profile: Profile) -> Identifiers:
-    return identifiers_of([text for element in _every(original) for text in _identifying(element, profile)])
-
-
-def _every(dataset: Dataset) -> Iterator[DataElement]:
-    for tag in list(dataset.keys()):
-        vr = vr_of(dataset.get_item(tag))
-        if vr and vr not in SAYING_WHO:
-            continue
-        try:
-            element = dataset[tag]
-        except Exception:  # noqa: S112 - unreadable elements are removed by the walk
-            continue
-        if element.VR == "SQ":
-            for item in element.value or []:
-                yield from _every(item)
-        else:
-            yield element
-
-
-def _identifying(element: DataElement, profile: Profile) -> list[str]:
-    """Names, and the short texts that the profile removes: they must not survive inside other texts."""
-    values = element.value if isinstance(element.value, list) or element.VM > 1 else [element.value]
-    texts = [str(value) for value in values or [] if value]
-    if element.VR == "PN":
-        return [part for text in texts for part in text.replace("=", "^").split("^")] + texts
-    if element.VR in {"LO", "SH", "AE"} and not element.tag.is_private:
-        action = profile.action(int(element.tag), element.VR)
-        return texts if action in {Action.REMOVE, Action.EMPTY, Action.DUMMY} else []
-    return []
-
-
-def _stamp(dataset: Dataset, pseudonym: str, profile: Profile) -> None:
-    """Say in the object what was done to it. Source: PS3.15 E.1.1; PS3.3 C.12.1.1 and C.7.1.1."""
-    dataset.SpecificCharacterSet = "ISO_IR 192"
-    dataset.PatientID = dataset.PatientName = pseudonym
-    dataset.PatientIdentityRemoved = "YES"
-    dataset.DeidentificationMethod = [METHOD, EDITION]
-    dataset.DeidentificationMethodCodeSequence = [_code(option.code, option.meaning) for option in profile.codes]
-    dated = "UNMODIFIED" if profile.has("113106") else "MODIFIED" if profile.has("113107") else "REMOVED"
-    dataset.LongitudinalTemporalInformationModified = dated
-
-
-def _code(value: str, meaning: str) -> Dataset:
-    item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "DCM", meaning
-    return item
+                result.add(DataElement(place, "LO", siblings.creator(tag)))

@@ -66,3 +66,33 @@ class UnsupportedProfile(FailedPrecondition):
 
     Use the profile `basic` with options among 113103 to 113112; 113106 and 113107 exclude each other.
     """
+
+
+class PositiveListNotValid(InvalidArgument):
+    """The project's positive list is not one that the engine can follow.
+
+    It has a name, a version and attributes: keywords of the DICOM dictionary, tags in quotes ("0018,0081"), "60xx", or
+    private ones by creator and element. The detail names the place to correct.
+    """
+
+
+class VocabularyNotValid(InvalidArgument):
+    """The project's vocabulary holds something that is not a word.
+
+    At most 500 words of 3 to 32 letters and digits with at least one letter; no names, no numbers. The detail names the
+    place to correct.
+    """
+
+
+class SignatureNotValid(InvalidArgument):
+    """The report's signature is not valid.
+
+    It was changed, or signed by another key than that of this project and site. Fetch the key again, and sign anew.
+    """
+
+
+class ReportNotReadable(InvalidArgument):
+    """The document is not a report of an upload.
+
+    It is a compact JWS of the schema in docs/reference/upload-report.md, with at most 4096 instances.
+    """

@@ -59,6 +59,10 @@ class SiteKey:
         """HMAC of an original's hash: recognises the same instance without keeping a hash of patient data."""
         return _mac(self.key, "original", hashlib.sha256(original).hexdigest()).hex()
 
+    def signing_key(self) -> bytes:
+        """Seed of the Ed25519 key that signs reports of this site's uploads. Source: RFC 8032 section 5.1.5."""
+        return _mac(self.key, "report-signing", "")
+
     def offset_days(self, patient_id: str) -> int:
         """Days that every date of the patient moves: always into the past, never zero."""
         number = int.from_bytes(_mac(self.key, "days", normal_id(patient_id))[:8], "big")

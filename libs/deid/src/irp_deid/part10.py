@@ -10,9 +10,11 @@ import zlib
 
 import pydicom
 from irp_kernel.errors import IrpError, TooLarge
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.filereader import _read_file_meta_info
 from pydicom.pixels.utils import get_expected_length
+from pydicom.tag import BaseTag
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -20,30 +22,99 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from irp_deid.engine import deidentify
+from irp_deid.encode import encode, header
+from irp_deid.engine import deidentify, report_of
 from irp_deid.errors import CannotDeidentify, NotDicom
 from irp_deid.keys import SiteKey
 from irp_deid.profile import Profile
 from irp_deid.quiet import quietly
-from irp_deid.report import Report
+from irp_deid.refusals import refuse_unsafe
+from irp_deid.report import Report, Tally
+from irp_deid.swift import clean
+from irp_deid.tokens import PIXEL_DATA, Odd, Token, Tokens, file_meta
 
 PREAMBLE_BYTES = 128
 MAX_BYTES = 512 << 20  # of a dataset once inflated; beyond: TooLarge
+TRANSFER_SYNTAX, SOP_CLASS, SOP_INSTANCE = 0x00020010, 0x00080016, 0x00080018
+SHORT_HEADER = 8  # bytes before the value of a UID, in both encodings
+RARE = frozenset({DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian})
 IMPLEMENTATION_UID = "2.25.224209871345861790402165293818574910352"
 IMPLEMENTATION = "OPENIRP"
 
 
-def deidentify_file(data: bytes, key: SiteKey, profile: Profile) -> tuple[bytes, Report]:
-    """Part 10 bytes -> Part 10 bytes without the patient, and what was done.
+def deidentify_file(data: bytes, key: SiteKey, profile: Profile, *, detailed: bool = False) -> tuple[bytes, Report]:
+    """Part 10 bytes -> Part 10 bytes without the patient, and what was done (to every element if `detailed`).
 
     Raises:
         InstanceRefused: its subclasses in `irp_deid.errors` say why it must not enter.
         TooLarge: it inflates beyond `MAX_BYTES`.
     """
     with quietly():
-        original = read_part10(data)
-        result = deidentify(original, key, profile)
-        return write_part10(result.dataset, original), result.report
+        try:
+            return over_bytes(data, key, profile, detailed=detailed)
+        except IrpError:
+            raise
+        except Exception:  # laid out oddly: the tolerant reader says whether it can be read at all
+            return over_dataset(data, key, profile, detailed=detailed)
+
+
+def over_dataset(data: bytes, key: SiteKey, profile: Profile, *, detailed: bool = False) -> tuple[bytes, Report]:
+    """The way for whatever pydicom can read; see `deidentify_file`."""
+    original = read_part10(data)
+    result = deidentify(original, key, profile, detailed=detailed)
+    return write_part10(result.dataset, original), result.report
+
+
+def over_bytes(data: bytes, key: SiteKey, profile: Profile, *, detailed: bool = False) -> tuple[bytes, Report]:
+    """The usual way, several times as fast; see `deidentify_file`.
+
+    Raises:
+        Odd: the other way must look at it.
+    """
+    tally = Tally(changes=[] if detailed else None)
+    if data[PREAMBLE_BYTES : PREAMBLE_BYTES + 4] != b"DICM":
+        raise NotDicom
+    meta, begin = file_meta(data, PREAMBLE_BYTES + 4)
+    syntax = pydicom.uid.UID(meta.get(TRANSFER_SYNTAX, b"").decode("ascii", "replace").strip(" \x00"))
+    if syntax not in pydicom.uid.AllTransferSyntaxes or syntax in RARE:
+        raise Odd
+    explicit = syntax != ImplicitVRLittleEndian
+    tokens = Tokens(data, explicit).dataset(begin)
+    original = _dataset_of(tokens, data, explicit=explicit)
+    for token in tokens:
+        if token.tag == PIXEL_DATA:
+            _refuse_truncated(original, syntax, token.end - token.value)
+    refuse_unsafe(original, profile)
+    kept = clean(original, tokens, data, key, profile, tally, explicit=explicit)
+    head = _head(syntax, bytes(kept[SOP_CLASS][SHORT_HEADER:]), bytes(kept[SOP_INSTANCE][SHORT_HEADER:]))
+    return b"".join([head, *(kept[tag] for tag in sorted(kept))]), report_of(tally, profile)
+
+
+def _dataset_of(tokens: list[Token], data: bytes, *, explicit: bool) -> Dataset:
+    """For those who look at a few attributes: nothing is decoded before it is asked for, and pixels are not copied."""
+    return Dataset({BaseTag(token.tag): _raw(token, data, explicit=explicit) for token in tokens})
+
+
+def _raw(token: Token, data: bytes, *, explicit: bool) -> RawDataElement:
+    tag, vr, _, value, end, _ = token
+    content = b"" if tag == PIXEL_DATA else data[value:end]
+    return RawDataElement(BaseTag(tag), vr if explicit else None, end - value, content, value, not explicit, True)
+
+
+def _head(syntax: str, sop_class: bytes, sop_instance: bytes) -> bytes:
+    """A preamble of zeros and file meta information of our own; UIDs are padded already."""
+    elements = b"".join(
+        (
+            encode(0x00020001, "OB", b"\x00\x01", explicit=True),
+            header(0x00020002, "UI", len(sop_class), explicit=True) + sop_class,
+            header(0x00020003, "UI", len(sop_instance), explicit=True) + sop_instance,
+            encode(TRANSFER_SYNTAX, "UI", syntax, explicit=True),
+            encode(0x00020012, "UI", IMPLEMENTATION_UID, explicit=True),
+            encode(0x00020013, "SH", IMPLEMENTATION, explicit=True),
+        )
+    )
+    length = header(0x00020000, "UL", 4, explicit=True) + len(elements).to_bytes(4, "little")
+    return bytes(PREAMBLE_BYTES) + b"DICM" + length + elements
 
 
 def read_part10(data: bytes) -> FileDataset:
@@ -59,7 +130,8 @@ def read_part10(data: bytes) -> FileDataset:
         with quietly():
             _refuse_bomb(data)
             dataset = pydicom.dcmread(io.BytesIO(data))
-            _refuse_truncated(dataset)
+            if "PixelData" in dataset:
+                _refuse_truncated(dataset, transfer_syntax_of(dataset), len(dataset.PixelData))
             return dataset
     except IrpError:
         raise
@@ -132,8 +204,6 @@ def _refuse_bomb(data: bytes) -> None:
             raise TooLarge(limit_bytes=MAX_BYTES)
 
 
-def _refuse_truncated(dataset: FileDataset) -> None:
-    if "PixelData" not in dataset or transfer_syntax_of(dataset).is_compressed:
-        return
-    if len(dataset.PixelData) < get_expected_length(dataset):
+def _refuse_truncated(dataset: Dataset, syntax: pydicom.uid.UID, pixel_bytes: int) -> None:
+    if not syntax.is_compressed and pixel_bytes < get_expected_length(dataset):
         raise NotDicom("the file ends before its pixel data")

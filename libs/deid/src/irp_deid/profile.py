@@ -10,10 +10,13 @@ import csv
 import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
+from typing import Any
 
 from irp_deid.errors import UnsupportedProfile
+from irp_deid.positive import PositiveList
+from irp_deid.vocabulary import vocabulary_of
 
 EDITION = "PS3.15 2026c, Table E.1-1"
 
@@ -63,27 +66,67 @@ OPTIONS = {
 DEFAULT_OPTIONS = ("113105", "113107", "113111")
 
 
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a profile says about a public attribute.
+
+    Attributes:
+        action: None if neither the table nor a positive list names it.
+        why: in words for a report.
+    """
+
+    action: Action | None
+    why: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """The Basic Profile with options.
 
     Attributes:
         options: what is retained or cleaned beyond the Basic Profile, in ascending order of code.
+        positive_list: what the project wants at all; None wants all that the profile keeps.
+        vocabulary: lower-case words that descriptors may keep beyond the engine's own.
     """
 
     options: tuple[Option, ...] = field(default_factory=lambda: tuple(OPTIONS[code] for code in DEFAULT_OPTIONS))
+    positive_list: PositiveList | None = None
+    vocabulary: frozenset[str] = frozenset()
+    _rules: dict[tuple[int, str], Rule] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
-    def of(cls, name: str = "basic", codes: Iterable[str] = DEFAULT_OPTIONS) -> Profile:
-        """From a project's configuration.
+    def of(
+        cls,
+        name: str = "basic",
+        codes: Iterable[str] = DEFAULT_OPTIONS,
+        positive_list: PositiveList | None = None,
+        vocabulary: Iterable[str] = (),
+    ) -> Profile:
+        """From a project's configuration; the same configuration gives the same object, which knows its rules.
 
         Raises:
             UnsupportedProfile: another profile, or an option that is not done here.
+            VocabularyNotValid: a word that is none.
         """
         wanted = sorted({str(code) for code in codes})
         if name != "basic" or not set(wanted) <= OPTIONS.keys() or {"113106", "113107"} <= set(wanted):
             raise UnsupportedProfile
-        return cls(options=tuple(OPTIONS[code] for code in wanted))
+        return _made(tuple(wanted), positive_list, vocabulary_of(vocabulary))
+
+    @classmethod
+    def from_configuration(cls, section: Mapping[str, Any]) -> Profile:
+        """From `deidentification` of a project's configuration; what it does not say is the default.
+
+        Raises:
+            UnsupportedProfile, PositiveListNotValid, VocabularyNotValid: the section cannot be followed.
+        """
+        listed = section.get("positive_list")
+        return cls.of(
+            section.get("profile", "basic"),
+            section.get("options", DEFAULT_OPTIONS),
+            None if listed is None else PositiveList.of(listed),
+            section.get("vocabulary", ()),
+        )
 
     def has(self, code: str) -> bool:
         """True if the option was chosen."""
@@ -96,13 +139,45 @@ class Profile:
 
     def action(self, tag: int, vr: str) -> Action | None:
         """The action for a public attribute with its value representation; None if the table does not name it."""
+        return self.rule(tag, vr).action
+
+    def rule(self, tag: int, vr: str) -> Rule:
+        """The action for a public attribute with its value representation, and why."""
+        rule = self._rules.get((tag, vr))
+        if rule is None:
+            rule = self._rules[tag, vr] = self._decide(tag, vr)
+        return rule
+
+    def table_action(self, tag: int, vr: str) -> Action | None:
+        """What table and options say, whatever the positive list takes away."""
+        return self._table(tag, vr).action
+
+    def _decide(self, tag: int, vr: str) -> Rule:
+        said = self._table(tag, vr)
+        wanted = self.positive_list is None or self.positive_list.allows(tag)
+        return said if wanted or said.action is Action.REMOVE else Rule(Action.REMOVE, self.not_listed)
+
+    @property
+    def not_listed(self) -> str:
+        """Why an attribute went that the positive list does not name."""
+        listed = self.positive_list
+        return f"positive list {listed.name} v{listed.version}: not listed" if listed else ""
+
+    def _table(self, tag: int, vr: str) -> Rule:
         row = _row(tag)
         if row is None:
-            return None
-        said = [row[option.column] for option in self.options if row.get(option.column)]
+            return Rule(None, "not in Table E.1-1")
+        said = [(option, row[option.column]) for option in self.options if row.get(option.column)]
         # Keeping (K) wins over cleaning (C): the project said that it wants the value itself.
-        choice = "K" if "K" in said else said[0] if said else row["basic"]
-        return Action((_CHOSEN_SEQUENCE if vr == "SQ" else _CHOSEN).get(choice, choice))
+        option, choice = min(said, key=lambda one: one[1] != "K", default=(None, row["basic"]))
+        action = Action((_CHOSEN_SEQUENCE if vr == "SQ" else _CHOSEN).get(choice, choice))
+        return Rule(action, f"option {option.code}: {choice}" if option else f"Table E.1-1: {choice}")
+
+
+@lru_cache(maxsize=64)  # profiles in use at one time; a forgotten one decides again
+def _made(codes: tuple[str, ...], positive_list: PositiveList | None, vocabulary: frozenset[str]) -> Profile:
+    options = tuple(OPTIONS[code] for code in codes)
+    return Profile(options=options, positive_list=positive_list, vocabulary=vocabulary)
 
 
 @cache

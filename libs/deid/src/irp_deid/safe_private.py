@@ -23,3 +23,13 @@ def is_safe_private(creator: str, element: DataElement) -> bool:
     """True if the list names this element of this creator and its value representation is the listed, numeric one."""
     allowed = _safe().get((creator.strip(), element.tag.group, element.tag.element & 0xFF))
     return allowed is not None and element.VR in allowed
+
+
+def is_safe_place(creator: str, tag: int) -> bool:
+    """True if the list names this element of this creator, whatever its value representation."""
+    return (creator.strip(), tag >> 16, tag & 0xFF) in _safe()
+
+
+def is_safe_creator(creator: str) -> bool:
+    """True if the list names elements of this creator."""
+    return any(listed == creator.strip() for listed, _, _ in _safe())

@@ -13,6 +13,8 @@ from pydicom.multival import MultiValue
 
 from irp_deid.dates import shifted_date, shifted_datetime, valid_time
 from irp_deid.keys import SiteKey
+from irp_deid.raw import OPAQUE_GROUPS
+from irp_deid.terms import is_defined_term
 from irp_deid.text import Identifiers, clean_descriptor
 
 TEMPORAL = frozenset({"DA", "DT", "TM"})
@@ -25,6 +27,8 @@ DUMMY_TEXT = "REMOVED"
 DUMMY_BYTES = bytes(8)  # a whole number of words of any size
 _DUMMY = {"DA": "19000101", "DT": "19000101", "TM": "000000", "AS": "000Y", "DS": "0", "IS": "0", "UR": "urn:removed"}
 _CODE_STRING = re.compile(r"[A-Za-z0-9 _+./-]{0,16}")
+_UID = re.compile(r"[0-9.]{0,64}")
+_AGE = re.compile(r"(\d{3}[DWMY])?")
 _NUMBER_RUN = re.compile(r"\d{6,}")
 # Defined terms that readers need; a patient may be called like one of them.
 STRUCTURAL = frozenset({0x00080005, 0x00080008, 0x00080060, 0x00280004, 0x00185100, 0x00280301})
@@ -39,12 +43,14 @@ class Subject:
         offset_days: days that dates move; 0 keeps them; None empties them.
         identifiers: what in this file identifies the patient.
         retains_uids: UIDs that the table does not name stay as they are.
+        vocabulary: the project's words that descriptors may keep.
     """
 
     key: SiteKey
     offset_days: int | None
     identifiers: Identifiers
     retains_uids: bool = False
+    vocabulary: frozenset[str] = frozenset()
 
 
 def each(element: DataElement, change: Callable[[str], str]) -> Any:
@@ -53,6 +59,21 @@ def each(element: DataElement, change: Callable[[str], str]) -> Any:
     if isinstance(value, MultiValue | list | tuple):
         return [change(str(one)) for one in value]
     return change(str(value)) if value not in (None, "") else value
+
+
+def well_formed(element: DataElement, subject: Subject) -> Any:
+    """A value that an option retains; dates, times, ages and UIDs only if they are what they claim."""
+    vr = element.VR
+    if vr == "UI":
+        return each(element, lambda uid: uid if _UID.fullmatch(uid) else subject.key.uid(uid))
+    if vr == "AS":
+        return each(element, lambda text: text if _AGE.fullmatch(text.strip()) else "")
+    rules: dict[str, Callable[[str], str]] = {
+        "DA": lambda text: text if shifted_date(text, 0) else "",
+        "DT": lambda text: text if shifted_datetime(text, 0) else "",
+        "TM": lambda text: text if valid_time(text) else "",
+    }
+    return each(element, rules[vr]) if vr in rules else element.value
 
 
 def empty_of(element: DataElement) -> Any:
@@ -100,7 +121,7 @@ def cleaned(element: DataElement, subject: Subject) -> Any:
     if element.VR == "UI":
         return mapped(element, subject)
     if element.VR in TEXT:
-        return each(element, lambda text: clean_descriptor(text, subject.identifiers))
+        return each(element, lambda text: clean_descriptor(text, subject.identifiers, subject.vocabulary))
     if element.VR in BULK:
         return None  # nobody knows what the bytes say
     return by_default(element, subject)
@@ -108,15 +129,17 @@ def cleaned(element: DataElement, subject: Subject) -> Any:
 
 def by_default(element: DataElement, subject: Subject) -> Any:
     """The value of a public attribute that the table does not name; None where nothing is safe."""
-    vr = element.VR
-    if vr in NUMBERS or vr in BULK:
+    vr = element.VR.split(" or ")[0]  # "OB or OW", "US or SS": not yet written, but both are alike
+    if vr in BULK:
+        return None if element.tag.group in OPAQUE_GROUPS else element.value
+    if vr in NUMBERS:
         return element.value
     if vr == "UI" and subject.retains_uids:
         return element.value
     if vr == "UI" or vr in TEMPORAL:
         return cleaned(element, subject)
     if vr in FREE_TEXT:
-        return each(element, lambda text: clean_descriptor(text, subject.identifiers))
+        return each(element, lambda text: clean_descriptor(text, subject.identifiers, subject.vocabulary))
     if vr in SHORT_TEXT:
         return each(element, subject.identifiers.without)
     if vr == "CS":
@@ -124,15 +147,33 @@ def by_default(element: DataElement, subject: Subject) -> Any:
     return None
 
 
+_REASONS = {
+    **dict.fromkeys(NUMBERS, "numbers stay"),
+    **dict.fromkeys(BULK, "binary data of images stay"),
+    **dict.fromkeys(TEMPORAL, "dates move with the patient's, times stay"),
+    **dict.fromkeys(FREE_TEXT, "free text keeps words of imaging"),
+    **dict.fromkeys(SHORT_TEXT, "short text loses what identifies"),
+    "UI": "UIDs are replaced unless the standard registers them",
+    "CS": "defined terms stay",
+}
+
+
+def reason_of(vr: str) -> str:
+    """What `by_default` does to a value representation, in words."""
+    return _REASONS.get(vr, "nothing is known to be safe")
+
+
 def structural(element: DataElement) -> bool:
-    """True for defined terms without which the object could not be read."""
+    """True for attributes without whose defined terms the object could not be read."""
     return int(element.tag) in STRUCTURAL
 
 
 def _code_string(text: str, is_structural: bool, identifiers: Identifiers) -> str:
+    if is_structural and is_defined_term(text):
+        return text
     if not _CODE_STRING.fullmatch(text) or _NUMBER_RUN.search(text):
         return ""
-    return text if is_structural or identifiers.without(text) == " ".join(text.split()) else ""
+    return text if identifiers.without(text) == text else ""
 
 
 def is_empty(value: Any) -> bool:

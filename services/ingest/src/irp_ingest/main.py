@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from irp.gateway.v1.events_pb2 import ProjectConfigured
 from irp.ingest.v1 import ingest_service_pb2, ingest_service_pb2_grpc
 from irp_chassis import Room, run_room
+from irp_deid.signed import public_jwk
 
 from irp_ingest.adapters.db import METADATA
 from irp_ingest.adapters.events import OnProjectConfigured
 from irp_ingest.adapters.index import SqlIndex
 from irp_ingest.adapters.memory import MemoryBudget
+from irp_ingest.adapters.reports import SqlReports
 from irp_ingest.adapters.rpc import IngestServicer
-from irp_ingest.adapters.secrets import ProjectSecrets, read_key
+from irp_ingest.adapters.rpc_reports import ReportDesk
+from irp_ingest.adapters.secrets import ProjectSecrets, read_key, report_seed
 from irp_ingest.adapters.sweeper import KIND, Sweeper, assemble_job
 from irp_ingest.adapters.upload import TakeUpload
 from irp_ingest.adapters.workers import CachedConfigurations, WorkerBuilders, WorkerIntakes
 from irp_ingest.app.assemble_series import AssembleSeries
+from irp_ingest.app.begin_upload import BeginUpload
 from irp_ingest.app.record_clinical import RecordClinical
 from irp_ingest.app.store_instance import StoreInstance
+from irp_ingest.app.take_report import TakeReport
+from irp_ingest.app.write_report import WriteReport
 from irp_ingest.settings import Settings
 
 
 async def compose(room: Room[Settings]) -> None:
     """Verbs, door, sweeper, job."""
     settings = room.settings
-    index = SqlIndex(room.database, ProjectSecrets(room.database, installation_key(settings)))
+    key = installation_key(settings)
+    secrets = ProjectSecrets(room.database, key)
+    index = SqlIndex(room.database, secrets)
     configurations = CachedConfigurations(room.objects)
     store = StoreInstance(WorkerIntakes(), room.objects, index, configurations)
     budget = MemoryBudget(settings.upload_memory_bytes)
     take = TakeUpload(store, budget, limit_bytes=settings.max_instance_bytes, in_flight=settings.cpu_workers + 2)
     record = RecordClinical(index, index, configurations)
+    reports = report_desk(room, store, configurations, secrets, report_seed(key))
     servicer = IngestServicer(
-        store, record, room.database, room.objects, take, uploads_at_once=settings.uploads_at_once
+        record, room.database, room.objects, take, reports, uploads_at_once=settings.uploads_at_once
     )
     room.serve(
         ingest_service_pb2_grpc.add_IngestServiceServicer_to_server, servicer, file=ingest_service_pb2.DESCRIPTOR
@@ -41,6 +52,30 @@ async def compose(room: Room[Settings]) -> None:
     room.job(KIND, assemble_job(AssembleSeries(index, room.objects, WorkerBuilders())))
 
     room.refers_to(index.references)
+    room.refers_to(reports.rows.references)
+
+
+def report_desk(
+    room: Room[Settings],
+    store: StoreInstance,
+    configurations: CachedConfigurations,
+    secrets: ProjectSecrets,
+    seed: bytes,
+) -> ReportDesk:
+    """What writes, takes and shows reports of uploads."""
+    rows = SqlReports(room.database)
+    return ReportDesk(
+        begin=BeginUpload(store, configurations, rows, room.objects),
+        write=WriteReport(room.objects, rows, seed, _now),
+        take=TakeReport(store, room.objects, rows, _now),
+        rows=rows,
+        secrets=secrets,
+        jwk=public_jwk(seed),
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def installation_key(settings: Settings) -> bytes:

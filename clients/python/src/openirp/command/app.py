@@ -11,7 +11,20 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from openirp.command import demo, evidence, house, images, masks, models, operations, projects, training
+from openirp.command import (
+    deid,
+    demo,
+    evidence,
+    house,
+    images,
+    masks,
+    models,
+    operations,
+    projects,
+    report,
+    training,
+    upload,
+)
 from openirp.command.console import complain
 from openirp.house.trouble import HouseTrouble
 from openirp.problem import Problem
@@ -56,7 +69,7 @@ def _root(
         raise typer.Exit
 
 
-for group in (house, demo, images, masks, evidence, operations):
+for group in (house, demo, upload, images, deid, masks, evidence, report, operations):
     group.register(app)
 for name, commands in (("project", projects), ("train", training), ("models", models)):
     app.add_typer(commands.app, name=name)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
@@ -19,6 +20,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.table import Table
 from rich.text import Text
@@ -83,6 +85,26 @@ def counting() -> Progress:
         TextColumn("{task.description}"),
         BarColumn(bar_width=18),
         MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=err,
+    )
+
+
+def looking() -> Progress:
+    """A count without an end."""
+    return Progress(SpinnerColumn(), TextColumn("{task.description} {task.completed:.0f} files"), console=err)
+
+
+def sending() -> Progress:
+    """A bar of bytes with files (the field `files`), speed, and the time that is left."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description} {task.fields[files]}"),
+        BarColumn(bar_width=18),
+        DownloadColumn(),
+        TransferSpeedColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),

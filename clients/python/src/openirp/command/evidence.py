@@ -1,4 +1,4 @@
-"""`irp clinical`, `features`, `heatmap`, `function`, `report`: from masks and values to evidence."""
+"""`irp clinical`, `features`, `heatmap`, `function`: from masks and values to evidence."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import typer
 from openirp.client import Irp
 from openirp.command.console import say, table
 from openirp.command.images import InProject
-from openirp.report.collect import collect
-from openirp.report.page import write_report
 
 clinical = typer.Typer(no_args_is_help=True, help="Clinical values, joined by pseudonym.")
 TYPES = {".json": "application/fhir+json", ".csv": "text/csv"}
@@ -23,7 +21,6 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example:  irp features -p study-a -o features.csv")(features)
     app.command(epilog="Example:  irp heatmap -p study-a -o heatmap.png")(heatmap)
     app.command("function")(function)
-    app.command(epilog="Example:  irp report -p study-a -o report.html")(report)
 
 
 @clinical.command(epilog="Example:  irp clinical push values.csv -p study-a")
@@ -55,12 +52,6 @@ def function(project: InProject) -> None:
     columns = ("patient", "edv_ml", "esv_ml", "lvef_percent", "myocardial_mass_g", "source", "note")
     rows = [[f.get(c) for c in columns] for f in Irp.from_environment().project(project).function()]
     table("left ventricle", columns, rows)
-
-
-def report(project: InProject, output: Annotated[Path, typer.Option("-o")] = Path("report.html")) -> None:
-    """One page about a project: images, quality, training, function, heat-map, provenance."""
-    write_report(collect(Irp.from_environment().project(project)), output)
-    say(f"{output} and {output.with_suffix('.json')}")
 
 
 def _save(body: bytes, output: Path) -> None:

@@ -1,4 +1,4 @@
-"""`irp upload`, `series`, `quality`, `segment`: images in, verdicts and masks out."""
+"""`irp series`, `quality`, `segment`: what became of images, verdicts and masks."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from openirp.client import Irp
-from openirp.command.console import counting, print_json, say, table
+from openirp.command.console import print_json, say, table
 from openirp.project import JSON, NIFTI, NRRD, SEG
-from openirp.upload import UploadReport, count_files, read_files
-from openirp.upload import upload as send
 
 InProject = Annotated[str, typer.Option("--project", "-p", envvar="IRP_PROJECT", help="Project id.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
@@ -21,32 +19,9 @@ FORMATS = {".gz": NIFTI, ".nii": NIFTI, ".nrrd": NRRD, ".dcm": SEG, ".json": JSO
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    app.command(epilog="Examples:  irp upload scans/ -p study-a  ·  irp upload scans.zip -p study-a")(upload)
     app.add_typer(series, name="series")
     app.command(epilog="Example:  irp quality 2.25.123 -p study-a")(quality)
     app.command(epilog="Example:  irp segment 2.25.123 -p study-a --model cine --slices 4,5 -o mask.nii.gz")(segment)
-
-
-def upload(
-    source: Annotated[Path, typer.Argument(exists=True, help="Folder or ZIP archive with DICOM files.")],
-    project: InProject,
-) -> None:
-    """Send DICOM files; they are de-identified before anything is stored."""
-    total = count_files(source)
-    with counting() as bar:
-        task = bar.add_task("Uploading", total=total)
-
-        def on_files(count: int, report: UploadReport) -> None:
-            bar.update(task, advance=count, description=f"Uploading, {report.sent_bytes / 1e6:.0f} MB")
-
-        report = send(Irp.from_environment().project(project), read_files(source), on_files)
-    rows = [(uid, count, "stored") for uid, count in sorted(report.series.items())]
-    rows += [("-", count, f"refused: {reason}") for reason, count in report.refused.items()]
-    rows += [("-", report.skipped, "not DICOM, not sent")] if report.skipped else []
-    table(f"{report.stored} of {total} files stored", ("series", "files", "outcome"), rows)
-    if report.refused or not report.stored:
-        raise typer.Exit(1)
-    say(f"Next: irp series list -p {project}")
 
 
 @series.command("list", epilog="Example:  irp series list -p study-a")

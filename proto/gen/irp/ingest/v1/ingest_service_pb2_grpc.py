@@ -85,6 +85,31 @@ class IngestServiceStub:
                 request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.RecordClinicalRequest.SerializeToString,
                 response_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.RecordClinicalResponse.FromString,
                 _registered_method=True)
+        self.IssueSiteKey = channel.unary_unary(
+                '/irp.ingest.v1.IngestService/IssueSiteKey',
+                request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.IssueSiteKeyRequest.SerializeToString,
+                response_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.IssueSiteKeyResponse.FromString,
+                _registered_method=True)
+        self.StoreReport = channel.unary_unary(
+                '/irp.ingest.v1.IngestService/StoreReport',
+                request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.StoreReportRequest.SerializeToString,
+                response_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.StoreReportResponse.FromString,
+                _registered_method=True)
+        self.ListReports = channel.unary_unary(
+                '/irp.ingest.v1.IngestService/ListReports',
+                request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ListReportsRequest.SerializeToString,
+                response_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ListReportsResponse.FromString,
+                _registered_method=True)
+        self.GetReport = channel.unary_unary(
+                '/irp.ingest.v1.IngestService/GetReport',
+                request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.GetReportRequest.SerializeToString,
+                response_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.GetReportResponse.FromString,
+                _registered_method=True)
+        self.GetReportKey = channel.unary_unary(
+                '/irp.ingest.v1.IngestService/GetReportKey',
+                request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.GetReportKeyRequest.SerializeToString,
+                response_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.GetReportKeyResponse.FromString,
+                _registered_method=True)
         self.ListRejections = channel.unary_unary(
                 '/irp.ingest.v1.IngestService/ListRejections',
                 request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ListRejectionsRequest.SerializeToString,
@@ -166,6 +191,41 @@ class IngestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def IssueSiteKey(self, request, context):
+        """IssueSiteKey hands a site its key of pseudonymity, so that an uploader can de-identify before sending.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StoreReport(self, request, context):
+        """StoreReport takes an uploader's signed report of what it de-identified.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListReports(self, request, context):
+        """ListReports answers the reports of a project's uploads, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReport(self, request, context):
+        """GetReport answers one report.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReportKey(self, request, context):
+        """GetReportKey answers the public key of the reports that ingest signs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListRejections(self, request, context):
         """ListRejections answers why instances or series were refused or not assembled.
         """
@@ -225,6 +285,31 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     servicer.RecordClinical,
                     request_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.RecordClinicalRequest.FromString,
                     response_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.RecordClinicalResponse.SerializeToString,
+            ),
+            'IssueSiteKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueSiteKey,
+                    request_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.IssueSiteKeyRequest.FromString,
+                    response_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.IssueSiteKeyResponse.SerializeToString,
+            ),
+            'StoreReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.StoreReport,
+                    request_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.StoreReportRequest.FromString,
+                    response_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.StoreReportResponse.SerializeToString,
+            ),
+            'ListReports': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReports,
+                    request_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ListReportsRequest.FromString,
+                    response_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ListReportsResponse.SerializeToString,
+            ),
+            'GetReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReport,
+                    request_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.GetReportRequest.FromString,
+                    response_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.GetReportResponse.SerializeToString,
+            ),
+            'GetReportKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReportKey,
+                    request_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.GetReportKeyRequest.FromString,
+                    response_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.GetReportKeyResponse.SerializeToString,
             ),
             'ListRejections': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRejections,
@@ -503,6 +588,141 @@ class IngestService:
             '/irp.ingest.v1.IngestService/RecordClinical',
             irp_dot_ingest_dot_v1_dot_ingest__service__pb2.RecordClinicalRequest.SerializeToString,
             irp_dot_ingest_dot_v1_dot_ingest__service__pb2.RecordClinicalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueSiteKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.ingest.v1.IngestService/IssueSiteKey',
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.IssueSiteKeyRequest.SerializeToString,
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.IssueSiteKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StoreReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.ingest.v1.IngestService/StoreReport',
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.StoreReportRequest.SerializeToString,
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.StoreReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReports(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.ingest.v1.IngestService/ListReports',
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ListReportsRequest.SerializeToString,
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ListReportsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.ingest.v1.IngestService/GetReport',
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.GetReportRequest.SerializeToString,
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.GetReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReportKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.ingest.v1.IngestService/GetReportKey',
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.GetReportKeyRequest.SerializeToString,
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.GetReportKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -53,6 +53,16 @@ class IngestServiceStub:
     """ListSeries answers every series of a project, newest last."""
     RecordClinical: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.RecordClinicalRequest, _ingest_service_pb2.RecordClinicalResponse]
     """RecordClinical takes a FHIR R4 Bundle (JSON) or a CSV table."""
+    IssueSiteKey: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.IssueSiteKeyRequest, _ingest_service_pb2.IssueSiteKeyResponse]
+    """IssueSiteKey hands a site its key of pseudonymity, so that an uploader can de-identify before sending."""
+    StoreReport: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.StoreReportRequest, _ingest_service_pb2.StoreReportResponse]
+    """StoreReport takes an uploader's signed report of what it de-identified."""
+    ListReports: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ListReportsRequest, _ingest_service_pb2.ListReportsResponse]
+    """ListReports answers the reports of a project's uploads, oldest first."""
+    GetReport: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.GetReportRequest, _ingest_service_pb2.GetReportResponse]
+    """GetReport answers one report."""
+    GetReportKey: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.GetReportKeyRequest, _ingest_service_pb2.GetReportKeyResponse]
+    """GetReportKey answers the public key of the reports that ingest signs."""
     ListRejections: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ListRejectionsRequest, _ingest_service_pb2.ListRejectionsResponse]
     """ListRejections answers why instances or series were refused or not assembled."""
 
@@ -81,6 +91,16 @@ class IngestServiceAsyncStub(IngestServiceStub):
     """ListSeries answers every series of a project, newest last."""
     RecordClinical: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.RecordClinicalRequest, _ingest_service_pb2.RecordClinicalResponse]  # type: ignore[assignment]
     """RecordClinical takes a FHIR R4 Bundle (JSON) or a CSV table."""
+    IssueSiteKey: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.IssueSiteKeyRequest, _ingest_service_pb2.IssueSiteKeyResponse]  # type: ignore[assignment]
+    """IssueSiteKey hands a site its key of pseudonymity, so that an uploader can de-identify before sending."""
+    StoreReport: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.StoreReportRequest, _ingest_service_pb2.StoreReportResponse]  # type: ignore[assignment]
+    """StoreReport takes an uploader's signed report of what it de-identified."""
+    ListReports: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ListReportsRequest, _ingest_service_pb2.ListReportsResponse]  # type: ignore[assignment]
+    """ListReports answers the reports of a project's uploads, oldest first."""
+    GetReport: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.GetReportRequest, _ingest_service_pb2.GetReportResponse]  # type: ignore[assignment]
+    """GetReport answers one report."""
+    GetReportKey: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.GetReportKeyRequest, _ingest_service_pb2.GetReportKeyResponse]  # type: ignore[assignment]
+    """GetReportKey answers the public key of the reports that ingest signs."""
     ListRejections: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ListRejectionsRequest, _ingest_service_pb2.ListRejectionsResponse]  # type: ignore[assignment]
     """ListRejections answers why instances or series were refused or not assembled."""
 
@@ -166,6 +186,46 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_service_pb2.RecordClinicalResponse, _abc.Awaitable[_ingest_service_pb2.RecordClinicalResponse]]:
         """RecordClinical takes a FHIR R4 Bundle (JSON) or a CSV table."""
+
+    @_abc_1.abstractmethod
+    def IssueSiteKey(
+        self,
+        request: _ingest_service_pb2.IssueSiteKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.IssueSiteKeyResponse, _abc.Awaitable[_ingest_service_pb2.IssueSiteKeyResponse]]:
+        """IssueSiteKey hands a site its key of pseudonymity, so that an uploader can de-identify before sending."""
+
+    @_abc_1.abstractmethod
+    def StoreReport(
+        self,
+        request: _ingest_service_pb2.StoreReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.StoreReportResponse, _abc.Awaitable[_ingest_service_pb2.StoreReportResponse]]:
+        """StoreReport takes an uploader's signed report of what it de-identified."""
+
+    @_abc_1.abstractmethod
+    def ListReports(
+        self,
+        request: _ingest_service_pb2.ListReportsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.ListReportsResponse, _abc.Awaitable[_ingest_service_pb2.ListReportsResponse]]:
+        """ListReports answers the reports of a project's uploads, oldest first."""
+
+    @_abc_1.abstractmethod
+    def GetReport(
+        self,
+        request: _ingest_service_pb2.GetReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.GetReportResponse, _abc.Awaitable[_ingest_service_pb2.GetReportResponse]]:
+        """GetReport answers one report."""
+
+    @_abc_1.abstractmethod
+    def GetReportKey(
+        self,
+        request: _ingest_service_pb2.GetReportKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.GetReportKeyResponse, _abc.Awaitable[_ingest_service_pb2.GetReportKeyResponse]]:
+        """GetReportKey answers the public key of the reports that ingest signs."""
 
     @_abc_1.abstractmethod
     def ListRejections(

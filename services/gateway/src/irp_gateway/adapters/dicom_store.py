@@ -17,11 +17,12 @@ from irp_gateway.adapters.visitor import Inside, UidInPath, Uploader
 from irp_gateway.domain.errors import ClientLeft, MultipartBroken, UploadNotFinished
 from irp_gateway.domain.multipart import PartBegins, PartData, PartEnds, Splitter, boundary_of, parameters_of
 from irp_gateway.domain.negotiation import choose
-from irp_gateway.domain.stow_answer import stow_answer
+from irp_gateway.domain.stow_answer import fates_of, stow_answer
 
 router = APIRouter(prefix="/api/v1/projects/{project}/dicom-web", tags=["dicomweb"], route_class=Door)
 
 DICOM, DICOM_JSON, MULTIPART = "application/dicom", "application/dicom+json", "multipart/related"
+MAX_FATES = 4096  # characters; longer ones are left out
 ANSWERS = (DICOM_JSON, "application/json")
 STOW_TIMEOUT_S = 3600.0
 BODY: dict[str, Any] = {
@@ -33,16 +34,35 @@ BODY: dict[str, Any] = {
         },
     }
 }
+HEADERS: dict[str, Any] = {
+    "X-IRP-Report": {"description": "id of the signed report of this upload", "schema": {"type": "string"}},
+    "Link": {"description": "its address, as `describedby`", "schema": {"type": "string"}},
+    "X-IRP-Outcomes": {
+        "description": "what became of the files in the order sent, as runs: s stored, a already stored, r refused",
+        "schema": {"type": "string", "examples": ["30s 1r 1a"]},
+    },
+}
 STORED: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Every instance was stored", "content": {DICOM_JSON: {}}},
-    202: {"description": "Some were refused: FailedSOPSequence says which and why", "content": {DICOM_JSON: {}}},
-    409: {"description": "None was stored: FailedSOPSequence says why", "content": {DICOM_JSON: {}}},
+    200: {"description": "Every instance was stored", "content": {DICOM_JSON: {}}, "headers": HEADERS},
+    202: {
+        "description": "Some were refused: FailedSOPSequence says which and why",
+        "content": {DICOM_JSON: {}},
+        "headers": HEADERS,
+    },
+    409: {
+        "description": "None was stored: FailedSOPSequence says why",
+        "content": {DICOM_JSON: {}},
+        "headers": HEADERS,
+    },
 }
 # A client that cuts its body into chunks has used it up when we answer; "try again" would make it send nothing.
 AGAIN = {Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED, Code.DEADLINE_EXCEEDED}
 
 Site = Annotated[str, Header(description="whose patients these are; only for owners, else the token says it")]
 More = Annotated[bool, Header(description="true: more uploads follow; series stay open until /complete, or for 30 s")]
+Report = Annotated[
+    str, Header(pattern="^([0-9a-f]{32})?$", description="id of the uploader's report: the files come de-identified")
+]
 Accept = Annotated[str, Header()]
 
 
@@ -50,10 +70,15 @@ Accept = Annotated[str, Header()]
     "/studies", summary="STOW-RS: store instances", openapi_extra=BODY, responses=STORED, response_class=Response
 )
 async def store(
-    request: Request, here: Uploader, x_irp_site: Site = "", x_irp_more: More = False, accept: Accept = "*/*"
+    request: Request,
+    here: Uploader,
+    x_irp_site: Site = "",
+    x_irp_more: More = False,
+    x_irp_report: Report = "",
+    accept: Accept = "*/*",
 ) -> Response:
     """De-identified before anything is stored; the same instance again is a success. PS3.18 section 10.5."""
-    upload = pb.Upload(project=here.ref, site=here.site(x_irp_site), more=x_irp_more)
+    upload = pb.Upload(project=here.ref, site=here.site(x_irp_site), more=x_irp_more, report=x_irp_report)
     return await _store(request, here, upload, accept)
 
 
@@ -70,10 +95,12 @@ async def store_study(
     here: Uploader,
     x_irp_site: Site = "",
     x_irp_more: More = False,
+    x_irp_report: Report = "",
     accept: Accept = "*/*",
 ) -> Response:
     """`study` is the original StudyInstanceUID; instances of another study are refused one by one."""
-    upload = pb.Upload(project=here.ref, site=here.site(x_irp_site), study_uid=study, more=x_irp_more)
+    site = here.site(x_irp_site)
+    upload = pb.Upload(project=here.ref, site=site, study_uid=study, more=x_irp_more, report=x_irp_report)
     return await _store(request, here, upload, accept)
 
 
@@ -89,9 +116,22 @@ async def _store(request: Request, here: Inside, upload: pb.Upload, accept: str)
         raise
     outcomes = [{field.name: getattr(o, field.name) for field in o.DESCRIPTOR.fields} for o in answer.outcomes]
     status, body = stow_answer(outcomes, here.address("dicom-web"))
-    made(request, **_counts(outcomes))
+    made(request, **_counts(outcomes), report=answer.report)
     # The exact media type: with a charset, clients answer an empty dataset.
-    return Response(json.dumps(body), status, {"Content-Type": media_type})
+    headers = {"Content-Type": media_type} | _told(outcomes, answer.report, here)
+    return Response(json.dumps(body), status, headers)
+
+
+def _told(outcomes: list[dict[str, Any]], report: str, here: Inside) -> dict[str, str]:
+    """What PS3.18's answer has no place for: the signed report, and which of the files became what."""
+    told = {}
+    if report:
+        told = {
+            "X-IRP-Report": report,
+            "Link": f'<{here.address("deidentification", "reports", report)}>; rel="describedby"',
+        }
+    fates = fates_of(outcomes)
+    return told | ({"X-IRP-Outcomes": fates} if len(fates) <= MAX_FATES else {})
 
 
 def _counts(outcomes: list[dict[str, Any]]) -> dict[str, object]:

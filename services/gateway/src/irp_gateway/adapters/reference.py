@@ -22,6 +22,7 @@ TAGS = {
     "projects": "Configuration documents, their revisions, and what happens in a project",
     "members": "Who belongs to a project, and tokens",
     "dicomweb": "STOW-RS, QIDO-RS and WADO-RS (DICOM PS3.18)",
+    "deidentification": "Keys for uploaders, and signed reports of what was done",
     "series": "State, geometry and volume of what was uploaded",
     "quality": "What was measured at import, and what readers say",
     "segmentations": "Masks: now, proposed, corrected, reviewed, exported",

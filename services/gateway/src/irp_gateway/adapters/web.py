@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from irp_gateway.adapters import (
     clinical,
+    deidentification,
     dicom_pixels,
     dicom_retrieve,
     dicom_search,
@@ -32,6 +33,7 @@ DOORS = (
     dicom_search,
     dicom_pixels,
     dicom_retrieve,
+    deidentification,
     series,
     quality,
     segment,

@@ -26,10 +26,20 @@ def _a_pattern(text: str) -> str:
     return text
 
 
+def _a_word(text: str) -> str:
+    if not re.fullmatch(r"(?=.*[^\W\d_])[^\W_]{3,32}", text) or re.search(r"\d{5,}", text):
+        raise ValueError("a word has 3 to 32 letters and digits, at least one letter, no long number")
+    return text
+
+
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 Pattern = Annotated[str, AfterValidator(_a_pattern)]
 
 
+Listed = Annotated[
+    str, Field(pattern=r"^([A-Z][A-Za-z0-9]{0,63}|\(?[0-9A-Fa-f]{3}[02468ACEace],?[0-9A-Fa-f]{4}\)?|(50|60)[xX]{2})$")
+]
+Word = Annotated[str, AfterValidator(_a_word)]
 Keyword = Annotated[str, Field(pattern=r"^([A-Z][A-Za-z0-9]{0,63}|phases)$")]
 
 
@@ -117,11 +127,36 @@ class Endpoint(_Strict):
     code: Coding | None = None
 
 
+class PrivateAttribute(_Strict):
+    """A private attribute: its creator, and group and last two digits of its tag ("0019,xx0C")."""
+
+    creator: Annotated[str, Field(pattern=r"^[ -\[\]-~]{1,64}$")]
+    element: Annotated[str, Field(pattern=r"^\(?[0-9A-Fa-f]{3}[13579BDFbdf],?[xX]{2}[0-9A-Fa-f]{2}\)?$")]
+
+
+class PositiveList(_Strict):
+    """The only attributes that the project wants; a list never keeps what the profile takes away.
+
+    An attribute is a keyword of the DICOM dictionary, a tag in quotes ("0018,0081"), "60xx", or a private attribute.
+    """
+
+    name: Name
+    version: Annotated[int, Field(ge=1, lt=1 << 31)]
+    attributes: Annotated[list[Listed | PrivateAttribute], Field(min_length=1, max_length=4096)]
+
+
 class Deidentification(_Strict):
-    """PS3.15 Annex E: the Basic Profile with Options (codes of CID 7050)."""
+    """PS3.15 Annex E: the Basic Profile with Options (codes of CID 7050), and what the project adds to it.
+
+    The vocabulary holds words that descriptors may keep beyond the engine's own words of imaging: never names.
+    """
 
     profile: Literal["basic"] = "basic"
     options: list[Literal[OPTIONS]] = ["113105", "113107", "113111"]  # type: ignore[valid-type]
+    positive_list: PositiveList | None = None
+    vocabulary: Annotated[list[Word], Field(max_length=500)] = []
+    before_arrival: Literal["optional", "required"] = "optional"
+    """Whether uploads must come de-identified, with their uploader's signed report."""
 
     @model_validator(mode="after")
     def _agrees(self) -> Deidentification:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 
@@ -25,6 +26,12 @@ def stow_answer(outcomes: Sequence[dict[str, Any]], base: str) -> tuple[int, dic
     if failed:
         body["00081198"] = {"vr": "SQ", "Value": failed}
     return (200 if not failed else 202) if stored else 409, body
+
+
+def fates_of(outcomes: Sequence[dict[str, Any]]) -> str:
+    """What became of the files, in order, as runs: "30s 1r 1a" = 30 stored, one refused, one already stored."""
+    fates = ("r" if o["failure_reason"] else "a" if o["already_stored"] else "s" for o in outcomes)
+    return " ".join(f"{len(list(run))}{fate}" for fate, run in groupby(fates))
 
 
 def _stored(outcome: dict[str, Any], base: str) -> dict[str, Any]:

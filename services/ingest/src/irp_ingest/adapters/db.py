@@ -93,3 +93,20 @@ CLINICAL = Table(
     Column("categories", JSON, nullable=False),
     Column("version", Integer, nullable=False),
 )
+REPORT = Table(
+    "report",
+    METADATA,
+    Column("project", String(48), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    # ingest, uploader
+    Column("by", String(16), nullable=False),
+    Column("at", String(40), nullable=False),
+    Column("site", String(32), nullable=False),
+    Column("subject", String(128), nullable=False),
+    Column("instances", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Column("complete", Boolean, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("object", JSON, nullable=False),
+    Index("ix_report_at", "project", "at", "id"),
+)

@@ -20,27 +20,27 @@ from sqlalchemy import select
 from irp_ingest.adapters.convert import outcome_to_proto, state_to_proto
 from irp_ingest.adapters.db import INSTANCE, REJECTION, SERIES
 from irp_ingest.adapters.rpc_pixels import PixelsServicer, enter
+from irp_ingest.adapters.rpc_reports import ReportDesk, ReportsServicer
 from irp_ingest.adapters.search import Query, SqlSearch
 from irp_ingest.adapters.upload import TakeUpload
 from irp_ingest.app.record_clinical import RecordClinical
-from irp_ingest.app.store_instance import StoreInstance
 
 
-class IngestServicer(PixelsServicer):
-    """Wire <-> verbs; what needs pixels is answered by `PixelsServicer`."""
+class IngestServicer(ReportsServicer, PixelsServicer):
+    """Wire <-> verbs; what needs pixels is answered by `PixelsServicer`, reports and keys by `ReportsServicer`."""
 
     def __init__(
         self,
-        store: StoreInstance,
         record: RecordClinical,
         database: Database,
         objects: Objects,
         take: TakeUpload,
+        reports: ReportDesk,
         *,
         uploads_at_once: int,
     ) -> None:
         super().__init__(database, objects)
-        self._store, self._record = store, record
+        self._record, self._reports = record, reports
         self._search = SqlSearch(database)
         self._take = take
         self._uploads = asyncio.Semaphore(uploads_at_once)
@@ -55,9 +55,13 @@ class IngestServicer(PixelsServicer):
                 raise InvalidArgument("the first message must be the upload")
             project = enter(first.upload.project)
             caller().require_role("uploader", "owner")
-            order, quiet_s = await self._store.order(project, first.upload.site, first.upload.study_uid)
-            outcomes = await self._take(request_iterator, project, order, quiet_s, more=first.upload.more)
-        return pb.StoreInstancesResponse(outcomes=[outcome_to_proto(outcome) for outcome in outcomes])
+            upload = first.upload
+            begun = await self._reports.begin(project, upload.site, upload.study_uid, upload.report)
+            async with self._reports.write.of(begun.rules, caller().subject, upload.report) as log:
+                outcomes = await self._take(
+                    request_iterator, project, begun.order, begun.quiet_s, more=upload.more, note=log.note
+                )
+        return pb.StoreInstancesResponse(outcomes=[outcome_to_proto(outcome) for outcome in outcomes], report=log.id)
 
     async def CompleteSeries(self, request: pb.CompleteSeriesRequest, context: Any) -> pb.CompleteSeriesResponse:  # noqa: N802
         """Assemble now."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from irp_chassis.db import Database
 from irp_deid import ProjectSecret
 from irp_kernel.errors import DataLoss, FailedPrecondition
@@ -37,6 +39,11 @@ def read_key(text: str) -> bytes:
     if len(key) != SECRET_BYTES:
         raise BadInstallationKey
     return key
+
+
+def report_seed(installation_key: bytes) -> bytes:
+    """Seed of the Ed25519 key that signs this installation's reports. Source: RFC 5869."""
+    return HKDF(hashes.SHA256(), SECRET_BYTES, salt=None, info=b"openirp report-signing v1").derive(installation_key)
 
 
 class ProjectSecrets:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 from irp.ingest.v1 import ingest_service_pb2 as pb
 from irp_kernel.errors import IrpError
@@ -61,13 +62,31 @@ class TakeUpload:
         self._limit, self._in_flight = limit_bytes, in_flight
 
     async def __call__(
-        self, pieces: Pieces, project: ProjectAt, order: Order, quiet_s: float, *, more: bool = False
+        self,
+        pieces: Pieces,
+        project: ProjectAt,
+        order: Order,
+        quiet_s: float,
+        *,
+        more: bool = False,
+        note: Callable[[Outcome], None] = lambda outcome: None,
     ) -> list[Outcome]:
-        """One outcome per file, in order. What a cut stream had not ended leaves nothing."""
-        async with self._store.series(project, quiet_s, more=more) as series:
-            return await self._take(pieces, project, order, series)
+        """One outcome per file, in order. What a cut stream had not ended leaves nothing.
 
-    async def _take(self, pieces: Pieces, project: ProjectAt, order: Order, series: OpenSeries) -> list[Outcome]:
+        Args:
+            pieces: the stream behind its first message.
+            project: where to.
+            order: for the workers.
+            quiet_s: seconds without a new instance until a series is complete.
+            more: further uploads follow.
+            note: hears of every outcome at once, so that it is known however the upload ends.
+        """
+        async with self._store.series(project, quiet_s, more=more) as series:
+            return await self._take(pieces, project, order, series, note)
+
+    async def _take(
+        self, pieces: Pieces, project: ProjectAt, order: Order, series: OpenSeries, note: Callable[[Outcome], None]
+    ) -> list[Outcome]:
         work: list[asyncio.Task[Outcome]] = []
         files: list[File] = []
         gate = asyncio.Semaphore(self._in_flight)
@@ -75,10 +94,12 @@ class TakeUpload:
         async def finish(file: File) -> Outcome:
             try:
                 if file.refused is not None:
-                    return await self._store.refuse(project, file.refused)
-                outcome = await self._store(bytes(file.data), project, order, series.open_s)
-                series.touch(outcome.series_uid)
-                return outcome
+                    outcome = await self._store.refuse(project, file.refused)
+                else:
+                    outcome = await self._store(bytes(file.data), project, order, series.open_s)
+                    series.touch(outcome.series_uid)
+                note(outcome)
+                return replace(outcome, treated=None)  # thousands may wait here for the last one
             finally:
                 await file.close()
                 gate.release()

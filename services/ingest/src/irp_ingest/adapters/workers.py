@@ -9,6 +9,7 @@ from irp_chassis.objects import Objects
 from irp_chassis.workers import in_worker
 from irp_kernel import Geometry, ObjectRef
 
+from irp_ingest.domain.check_in import check_in
 from irp_ingest.domain.intake import Intake, Order, take_in
 from irp_ingest.domain.pixels import build_volume
 
@@ -20,7 +21,7 @@ class WorkerIntakes:
 
     async def take_in(self, original: bytes, order: Order) -> Intake:
         """In a worker process: the original's bytes stay in memory."""
-        return await in_worker(take_in, original, order)
+        return await in_worker(take_in if order.declared is None else check_in, original, order)
 
 
 class WorkerBuilders:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 
 from irp_deid import Profile
 from irp_deid.errors import InstanceRefused
+from irp_deid.uploads import Treated
 from irp_kernel.errors import IrpError, TooLarge
 
 from irp_ingest.app.open_series import OpenSeries
 from irp_ingest.app.ports import Configurations, Index, Intakes, Objects, ProjectAt
 from irp_ingest.domain.errors import ContentDiffers, failure_reason
-from irp_ingest.domain.intake import Order
+from irp_ingest.domain.intake import Intake, Order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of a file: stored (failure 0) or refused with a PS3.18 failure reason."""
+    """What became of a file: stored (failure 0), with what was done to it; or refused with a PS3.18 failure reason."""
 
     study_uid: str = ""
     series_uid: str = ""
@@ -25,6 +27,7 @@ class Outcome:
     failure: int = 0
     reason: str = ""
     repeated: bool = False
+    treated: Treated | None = None
 
 
 class StoreInstance:
@@ -37,11 +40,13 @@ class StoreInstance:
     async def order(self, project: ProjectAt, site: str, study_uid: str) -> tuple[Order, float]:
         """What the whole upload has in common: the order for the workers, and how long a series stays open."""
         document = await self._configurations.read(project.configuration)
-        profile = document["deidentification"]
-        Profile.of(profile["profile"], profile["options"])  # a profile that is not offered refuses the whole upload
+        # a profile that is not offered refuses the whole upload
+        profile = Profile.from_configuration(document["deidentification"])
         order = Order(
             site_key=await self._index.site_key(project.id, site),
-            options=frozenset(profile["options"]),
+            options=frozenset(option.code for option in profile.options),
+            positive_list=profile.positive_list,
+            vocabulary=profile.vocabulary,
             sequences=document["sequences"],
             study_uid=study_uid,
         )
@@ -50,7 +55,8 @@ class StoreInstance:
     async def __call__(self, original: bytes, project: ProjectAt, order: Order, open_s: float) -> Outcome:
         """Stored durably, or refused with nothing stored, when this returns."""
         try:
-            intake = await self._intakes.take_in(original, order)
+            own = order if order.declared is None else await asyncio.to_thread(order.about, original)
+            intake = await self._intakes.take_in(original, own)
         except (InstanceRefused, TooLarge) as refused:
             return await self.refuse(project, refused)
         ref = await self._objects.put(
@@ -73,7 +79,7 @@ class StoreInstance:
         except ContentDiffers as differs:
             await self._index.reject(project.id, differs.reason, differs.message)
             return replace(known, failure=failure_reason(differs), reason=differs.reason)
-        return replace(known, repeated=not new)
+        return replace(known, repeated=not new, treated=treated(intake, again=not new))
 
     def series(self, project: ProjectAt, quiet_s: float, *, more: bool) -> OpenSeries:
         """The series of one upload, open while it goes on."""
@@ -83,3 +89,18 @@ class StoreInstance:
         """Count a refusal; nothing of the file is kept."""
         await self._index.reject(project.id, refused.reason, refused.title())
         return Outcome(failure=failure_reason(refused), reason=refused.reason)
+
+
+def treated(intake: Intake, *, again: bool) -> Treated:
+    """An instance as the upload's report says it."""
+    return Treated(
+        study_uid=intake.study_uid,
+        series_uid=intake.series_uid,
+        sop_uid=intake.sop_uid,
+        sop_class=intake.sop_class,
+        sha256=intake.sha256,
+        original=intake.fingerprint,
+        sequences=intake.sequences,
+        report=intake.report,
+        again=again,
+    )

@@ -48,6 +48,43 @@ class StudyMismatch(InstanceRefused):
     """
 
 
+class NotInReport(InstanceRefused):
+    """The uploader's report does not list this file.
+
+    A file must arrive with exactly the bytes whose SHA-256 its report tells. De-identify it again and send both.
+    """
+
+
+class NotDeidentified(InstanceRefused):
+    """The file that came as de-identified holds what the project's profile takes away.
+
+    PatientIdentityRemoved alone proves nothing. Let `irp upload --local` de-identify it by the project's newest
+    configuration, or send the original without a report where the project allows that.
+    """
+
+
+class DeidentifiedBeforeArrival(FailedPrecondition):
+    """The project takes only what was de-identified before it arrived.
+
+    Send it by `irp upload`, which de-identifies on your side and signs a report; other programs fetch the key, POST
+    their signed report, and name it in X-IRP-Report.
+    """
+
+
+class ReportUnknown(NotFound):
+    """There is no such report of an upload in the project.
+
+    `GET /api/v1/projects/{project}/deidentification/reports` lists them.
+    """
+
+
+class ReportOutdated(FailedPrecondition):
+    """The uploader's report was made under other rules than the project's present ones, or for another site.
+
+    Fetch the key and the configuration again, de-identify the originals again, and send the new report.
+    """
+
+
 class ContentDiffers(AlreadyExists):
     """Another file with the same SOP Instance UID is stored.
 
@@ -146,6 +183,8 @@ _FAILURES: dict[type[IrpError], int] = {
     TooLarge: OUT_OF_RESOURCES,
     MemoryFull: OUT_OF_RESOURCES,
     IdentifiersMissing: NOT_MATCHING,
+    NotInReport: NOT_MATCHING,
+    NotDeidentified: PROCESSING_FAILURE,
     StudyMismatch: NOT_MATCHING,
     SopClassUnknown: CLASS_NOT_SUPPORTED,
     SecondaryCapture: CLASS_NOT_SUPPORTED,

@@ -6,22 +6,33 @@ The original's bytes live in memory only, and nothing of the original header lea
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from irp_deid import Profile, SiteKey, after_meta, deidentify, quietly, read_part10, transfer_syntax_of, write_part10
+from irp_deid import (
+    PositiveList,
+    Profile,
+    SiteKey,
+    after_meta,
+    deidentify_file,
+    quietly,
+    read_part10,
+    transfer_syntax_of,
+)
+from irp_deid.declared import Declared
 from irp_deid.errors import CannotDeidentify, InstanceRefused
-from pydicom.datadict import keyword_dict
+from irp_deid.report import Report
+from irp_deid.sequences import matching_sequences
+from irp_kernel import sha256_of
 from pydicom.dataset import Dataset, FileDataset
 
 from irp_ingest.domain.errors import IdentifiersMissing, StudyMismatch
 from irp_ingest.domain.plane import Plane, plane_of
-from irp_ingest.domain.sequence_class import candidates
+from irp_ingest.domain.sequence_class import numbered
 
 NEEDED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 PIXEL_GROUP = 0x7FE0
 MAX_INLINE_BYTES = 1 << 14  # binary values beyond are left to the object itself
-NO_TEXT = frozenset({"SQ", "OB", "OW", "OF", "OD", "OL", "OV", "UN"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +44,30 @@ class Order:
         options: Options of the de-identification profile (codes of CID 7050).
         sequences: `sequences` of the configuration.
         study_uid: study that the address named, original or de-identified; or empty.
+        positive_list: the only attributes that the project wants; None wants all that the profile keeps.
+        vocabulary: words that descriptors may keep.
+        declared: files of the uploader's report, by the SHA-256 of their bytes; None if they come as they are.
     """
 
     site_key: bytes
     options: frozenset[str]
     sequences: Sequence[Mapping[str, Any]]
     study_uid: str
+    positive_list: PositiveList | None = None
+    vocabulary: frozenset[str] = frozenset()
+    declared: Mapping[str, Declared] | None = None
+
+    @property
+    def profile(self) -> Profile:
+        """What the engine is to follow."""
+        return Profile.of(codes=self.options, positive_list=self.positive_list, vocabulary=self.vocabulary)
+
+    def about(self, data: bytes) -> Order:
+        """The order with what the uploader's report says of this file only: workers need not hear of the others."""
+        if self.declared is None:
+            return self
+        sha256 = sha256_of(data)
+        return replace(self, declared={sha256: self.declared[sha256]} if sha256 in self.declared else {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +82,9 @@ class Intake:
         header: DICOM JSON without pixels.
         plane: where the image lies, or None.
         candidates: sequence rules that the original header matched.
+        sequences: their numbers in the configuration.
+        report: what was done to the file.
+        sha256: of `data`.
     """
 
     data: bytes
@@ -67,6 +99,9 @@ class Intake:
     header: dict[str, Any]
     plane: Plane | None
     candidates: list[dict[str, Any]]
+    sequences: tuple[int, ...]
+    report: Report
+    sha256: str
 
 
 def take_in(original: bytes, order: Order) -> Intake:
@@ -88,47 +123,45 @@ def take_in(original: bytes, order: Order) -> Intake:
 def _take_in(dataset: FileDataset, original: bytes, order: Order) -> Intake:
     key = SiteKey(order.site_key)
     _judge(dataset, order, key)
-    keywords = {keyword for rule in order.sequences for keyword in rule["when"]}
-    matched = candidates(order.sequences, _plain_header(dataset, keywords))
-    result = deidentify(dataset, key, Profile.of(codes=order.options))
-    clean = result.dataset
+    matched = matching_sequences(order.sequences, dataset)
+    data, report = deidentify_file(original, key, order.profile)
+    declared = Declared(original=key.fingerprint(after_meta(original)), sequences=tuple(matched))
+    return intake_of(data, declared, report, order)
+
+
+def intake_of(data: bytes, declared: Declared, report: Report, order: Order) -> Intake:
+    """What the index keeps of a de-identified file."""
+    clean = read_part10(data)
     return Intake(
-        data=write_part10(clean, dataset),
-        fingerprint=key.fingerprint(after_meta(original)),
+        data=data,
+        fingerprint=declared.original,
         study_uid=str(clean.StudyInstanceUID),
         series_uid=str(clean.SeriesInstanceUID),
         sop_uid=str(clean.SOPInstanceUID),
         sop_class=str(clean.SOPClassUID),
-        transfer_syntax=str(transfer_syntax_of(dataset)),
-        patient=result.patient,
-        site=key.site_name(),
+        transfer_syntax=str(transfer_syntax_of(clean)),
+        patient=str(clean.PatientID),
+        site=SiteKey(order.site_key).site_name(),
         header=_header(clean),
         plane=plane_of(clean),
-        candidates=matched,
+        candidates=numbered(order.sequences, declared.sequences),
+        sequences=declared.sequences,
+        report=report,
+        sha256=sha256_of(data),
     )
 
 
 def _judge(dataset: Dataset, order: Order, key: SiteKey) -> None:
-    if any(not str(dataset.get(keyword, "") or "").strip() for keyword in NEEDED):
-        raise IdentifiersMissing
+    require_identifiers(dataset)
     study = str(dataset.StudyInstanceUID).strip()
     if order.study_uid and order.study_uid not in {study, key.uid(study)}:
         raise StudyMismatch
 
 
-def _plain_header(dataset: Dataset, keywords: set[str]) -> dict[str, Any]:
-    """Top-level values by keyword; several values are joined by a backslash, as DICOM writes them."""
-    found = {}
-    for keyword in keywords & set(keyword_dict):
-        try:
-            element = dataset[keyword]
-        except Exception:  # noqa: S112 - an element that is not there or cannot be read matches no rule
-            continue
-        if element.VR not in NO_TEXT:
-            value = element.value
-            several = not isinstance(value, str) and hasattr(value, "__iter__")
-            found[keyword] = "\\".join(map(str, value)) if several else value
-    return found
+def require_identifiers(dataset: Dataset) -> None:
+    """Raise IdentifiersMissing unless the UIDs are there that every instance has."""
+    if any(not str(dataset.get(keyword, "") or "").strip() for keyword in NEEDED):
+        raise IdentifiersMissing
 
 
 def _header(clean: Dataset) -> dict[str, Any]:

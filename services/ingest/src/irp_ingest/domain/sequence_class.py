@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from irp_deid.sequences import PHASES, in_range, matching
+
 OTHER = "other"
-MAX_VALUE = 256  # characters of a header value that a pattern sees
 
 
 def candidates(rules: Sequence[Mapping[str, Any]], header: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -17,34 +17,18 @@ def candidates(rules: Sequence[Mapping[str, Any]], header: Mapping[str, Any]) ->
         rules: `sequences` of the configuration.
         header: keyword -> value (text or number) of the original header.
     """
-    found = []
-    for rule in rules:
-        conditions = dict(rule["when"])
-        phases = conditions.pop("phases", None)
-        if all(_holds(condition, header.get(keyword)) for keyword, condition in conditions.items()):
-            found.append({"class": rule["class"], "phases": phases})
-    return found
+    return numbered(rules, matching(rules, header))
+
+
+def numbered(rules: Sequence[Mapping[str, Any]], numbers: Iterable[int]) -> list[dict[str, Any]]:
+    """Candidates by the numbers of their rules; numbers that no rule has are left out."""
+    known = [rules[number] for number in sorted(set(numbers)) if 0 <= number < len(rules)]
+    return [{"class": rule["class"], "phases": rule["when"].get(PHASES)} for rule in known]
 
 
 def decide(candidate_rules: Sequence[Mapping[str, Any]], phases: int) -> str:
     """The first candidate whose number of phases fits, else "other"."""
     for rule in candidate_rules:
-        if rule["phases"] is None or _in_range(rule["phases"], phases):
+        if rule["phases"] is None or in_range(rule["phases"], phases):
             return str(rule["class"])
     return OTHER
-
-
-def _holds(condition: Any, value: Any) -> bool:
-    if value is None:
-        return False
-    if isinstance(condition, Mapping):
-        try:
-            return _in_range(condition, float(value))
-        except (TypeError, ValueError):
-            return False
-    return re.search(condition, str(value)[:MAX_VALUE]) is not None
-
-
-def _in_range(limits: Mapping[str, Any], value: float) -> bool:
-    low, high = limits.get("min"), limits.get("max")
-    return (low is None or value >= low) and (high is None or value <= high)

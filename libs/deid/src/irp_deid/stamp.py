@@ -1,0 +1,35 @@
+"""What the engine writes into every object: whose it is now, and what was done to it."""
+
+from __future__ import annotations
+
+from pydicom.dataset import Dataset
+
+from irp_deid.profile import EDITION, Profile
+
+METHOD = "OpenIRP rule engine"
+
+
+def stamp(dataset: Dataset, pseudonym: str, profile: Profile) -> tuple[int, ...]:
+    """Say in the object what was done to it, and whose it is now; returns the tags that were written.
+
+    Source: PS3.15 E.1.1; PS3.3 C.12.1.1 and C.7.1.1.
+    """
+    dated = "UNMODIFIED" if profile.has("113106") else "MODIFIED" if profile.has("113107") else "REMOVED"
+    written = {
+        "SpecificCharacterSet": "ISO_IR 192",
+        "PatientName": pseudonym,
+        "PatientID": pseudonym,
+        "PatientIdentityRemoved": "YES",
+        "DeidentificationMethod": [METHOD, EDITION],
+        "DeidentificationMethodCodeSequence": [_code(option.code, option.meaning) for option in profile.codes],
+        "LongitudinalTemporalInformationModified": dated,
+    }
+    for keyword, value in written.items():
+        setattr(dataset, keyword, value)
+    return tuple(int(dataset.data_element(keyword).tag) for keyword in written)  # type: ignore[union-attr]
+
+
+def _code(value: str, meaning: str) -> Dataset:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "DCM", meaning
+    return item
