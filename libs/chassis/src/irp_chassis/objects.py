@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
 import urllib3
-from irp_kernel import ObjectRef, object_key, sha256_of
+from irp_kernel import ObjectRef, object_key, object_prefix, sha256_of
 from irp_kernel.errors import DataLoss, Unavailable
 from minio import Minio
 from minio.error import InvalidResponseError, MinioException, S3Error
@@ -21,6 +22,7 @@ from irp_chassis.settings import ServiceSettings
 CHUNK = 1 << 20  # bytes read from the store at once
 CONNECTIONS = 16
 NOT_FOUND = 404
+REMOVALS = 8  # objects removed at the same time
 ATTEMPTS = 4  # tries of one call while the store restarts; then UNAVAILABLE
 
 T = TypeVar("T")
@@ -49,6 +51,14 @@ class Objects(Protocol):
 
     async def exists(self, ref: ObjectRef) -> bool:
         """True if the store holds the object with its size."""
+        ...
+
+    async def keys(self, *, project: str, entity: str, id: str) -> list[str]:
+        """Keys of every object of one thing in the room's own bucket."""
+        ...
+
+    async def remove(self, keys: Collection[str]) -> None:
+        """Remove objects from the room's own bucket; what is not there is removed already."""
         ...
 
 
@@ -144,6 +154,25 @@ class S3Objects:
         except DataLoss:
             return False
         return bool(found.size == ref.size)
+
+    async def keys(self, *, project: str, entity: str, id: str) -> list[str]:
+        """See Objects.keys."""
+        return await _retried(lambda: self._list(object_prefix(project, entity, id)))
+
+    async def remove(self, keys: Collection[str]) -> None:
+        """See Objects.remove."""
+        gate = asyncio.Semaphore(REMOVALS)
+
+        async def remove(key: str) -> None:
+            async with gate:
+                with contextlib.suppress(DataLoss):
+                    await _retried(lambda: self._client.remove_object(bucket_name=self._bucket, object_name=key))
+
+        await asyncio.gather(*(remove(key) for key in keys))
+
+    def _list(self, prefix: str) -> list[str]:
+        found = self._client.list_objects(bucket_name=self._bucket, prefix=prefix, recursive=True)
+        return [str(item.object_name) for item in found if not item.is_dir]
 
     def _open(self, ref: ObjectRef, start: int, length: int) -> Any:
         return self._client.get_object(bucket_name=ref.bucket, object_name=ref.key, offset=start, length=length)

@@ -13,6 +13,7 @@ from irp_ingest.adapters.db import METADATA
 from irp_ingest.adapters.events import OnProjectConfigured
 from irp_ingest.adapters.index import SqlIndex
 from irp_ingest.adapters.memory import MemoryBudget
+from irp_ingest.adapters.remover import Remover
 from irp_ingest.adapters.reports import SqlReports
 from irp_ingest.adapters.rpc import IngestServicer
 from irp_ingest.adapters.rpc_reports import ReportDesk
@@ -49,6 +50,7 @@ async def compose(room: Room[Settings]) -> None:
     )
     room.on(ProjectConfigured, OnProjectConfigured(configurations))
     room.spawn(Sweeper(room.database).run)
+    room.spawn(Remover(room.database, room.objects).run)
     room.job(KIND, assemble_job(AssembleSeries(index, room.objects, WorkerBuilders())))
 
     room.refers_to(index.references)

@@ -19,11 +19,13 @@ from sqlalchemy import select
 
 from irp_ingest.adapters.convert import outcome_to_proto, state_to_proto
 from irp_ingest.adapters.db import INSTANCE, REJECTION, SERIES
+from irp_ingest.adapters.deletion import SqlDeletion
 from irp_ingest.adapters.rpc_pixels import PixelsServicer, enter
 from irp_ingest.adapters.rpc_reports import ReportDesk, ReportsServicer
 from irp_ingest.adapters.search import Query, SqlSearch
 from irp_ingest.adapters.upload import TakeUpload
 from irp_ingest.app.record_clinical import RecordClinical
+from irp_ingest.domain.deletion import Target
 
 
 class IngestServicer(ReportsServicer, PixelsServicer):
@@ -41,7 +43,7 @@ class IngestServicer(ReportsServicer, PixelsServicer):
     ) -> None:
         super().__init__(database, objects)
         self._record, self._reports = record, reports
-        self._search = SqlSearch(database)
+        self._search, self._delete = SqlSearch(database), SqlDeletion(database)
         self._take = take
         self._uploads = asyncio.Semaphore(uploads_at_once)
 
@@ -125,6 +127,18 @@ class IngestServicer(ReportsServicer, PixelsServicer):
         if row is None:
             raise SeriesUnknown
         return pb.GetSeriesResponse(series=state_to_proto(row))
+
+    async def DeleteInstances(  # noqa: N802
+        self, request: pb.DeleteInstancesRequest, context: Any
+    ) -> pb.DeleteInstancesResponse:
+        """Rows now, objects afterwards."""
+        project = enter(request.project)
+        caller().require_role("owner")
+        if not request.study_uid or (request.sop_instance_uid and not request.series_uid):
+            raise InvalidArgument("a study is named, and an instance with its series")
+        target = Target(study_uid=request.study_uid, series_uid=request.series_uid, sop_uid=request.sop_instance_uid)
+        done = await self._delete(project, target, list(request.asked_series_uids))
+        return pb.DeleteInstancesResponse(instances=done.instances, series=done.series)
 
     async def ListSeries(self, request: pb.ListSeriesRequest, context: Any) -> pb.ListSeriesResponse:  # noqa: N802
         """Every series, newest last."""

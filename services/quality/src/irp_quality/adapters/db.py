@@ -116,9 +116,11 @@ class AssessmentRows:
         async with self._database.transaction() as tx:
             if await _version(tx, ASSESSMENT, project=series.project, uid=series.uid) >= series.version:
                 return
-            await tx.upsert(ASSESSMENT, row, keys=("project", "uid"))
             known = (SERIES.c.project == series.project) & (SERIES.c.uid == series.uid)
-            fact = (await tx.execute(select(SERIES.c.fact).where(known))).scalar_one()
+            fact = (await tx.execute(select(SERIES.c.fact).where(known))).scalar()
+            if fact is None:  # deleted while it was assessed
+                return
+            await tx.upsert(ASSESSMENT, row, keys=("project", "uid"))
             await tx.announce(_assessed(SeriesStored.FromString(fact), assessment, document))
 
     async def find(self, project: Slug, uid: Uid) -> Assessment | None:
