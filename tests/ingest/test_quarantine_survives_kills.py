@@ -7,6 +7,7 @@ hears of it. For each moment the story is told once, ended there, and begun agai
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,12 @@ from irp_ingest.app.keep_apart import KeepApart
 from irp_ingest.app.ports import ProjectAt
 from irp_ingest.app.store_instance import StoreInstance
 from irp_ingest.domain.decision import DONE, Decision
+from irp_ingest.domain.errors import QuarantineDecided, QuarantineUnknown
 from irp_ingest.domain.intake import Intake, Order, take_in
 from irp_ingest.domain.mask import masked
 from irp_kernel import ObjectRef
 from irp_kernel.errors import DataLoss
-from sqlalchemy import select
+from sqlalchemy import MetaData, select
 
 from .conftest import to_bytes
 from .test_quarantine import a_capture
@@ -38,6 +40,11 @@ from .test_quarantine import a_capture
 REF = ObjectRef(bucket="b", key="k", sha256="0" * 64, size=1, media_type="application/json")
 PROJECT = ProjectAt(id="hearts", revision=1, configuration=REF)
 ORIGINAL = to_bytes(a_capture())
+
+
+@pytest.fixture
+def metadata() -> MetaData:
+    return METADATA
 
 
 class Killed(BaseException):
@@ -141,6 +148,48 @@ async def test_killed_at_any_moment_the_end_is_the_same(decision: Decision, stor
         assert len(queued) == 1, moment
         await database.close()
     assert moment > 20
+
+
+async def test_the_rows_wait_page_and_end_alike_on_both_databases(either_database: Database) -> None:
+    rows = SqlQuarantine(either_database, lambda: datetime.now(UTC))
+    order = Order(site_key=bytes(32), options=frozenset({"113107"}), sequences=[], study_uid="")
+    intakes = [take_in(to_bytes(a_capture(seed)), order) for seed in range(3)]
+    for intake in intakes + intakes[:1]:
+        await rows.enter("hearts", intake, REF)
+    uids = [intake.sop_uid for intake in intakes]
+    found, after = await rows.page("hearts", "waiting", "", 2)
+    assert ([one.id for one in found], await rows.waiting("hearts")) == (uids[:2], 3)
+    last, end = await rows.page("hearts", "waiting", after, 2)
+    assert ([one.id for one in last], end) == (uids[2:], "")
+    decision = Decision(action="mask", regions=((1, 2, 3, 4),))
+    for _ in range(2):
+        decided = await rows.decide(PROJECT, found[0], decision, "curator-1")
+    assert (decided.state, decided.regions) == ("masking", [(1, 2, 3, 4)])
+    with pytest.raises(QuarantineDecided):
+        await rows.decide(PROJECT, found[0], Decision(action="discard"), "curator-2")
+    assert len(await rows.references()) == 3
+    await rows.settle(decided)
+    assert (len(await rows.references()), await rows.waiting("hearts")) == (2, 2)
+    with pytest.raises(QuarantineUnknown):
+        await rows.find("lungs", uids[0])
+
+
+async def test_a_release_whose_uid_was_taken_meanwhile_waits_again(either_database: Database) -> None:
+    rows, here = SqlQuarantine(either_database, lambda: datetime.now(UTC)), Here()
+    secrets, objects = ProjectSecrets(either_database, bytes(32)), InMemoryObjects()
+    sealed = SealedInStore(objects, secrets)
+    keep = StoreInstance(here, objects, SqlIndex(either_database, secrets), here, KeepApart(rows, sealed, limit=9))
+    order = Order(site_key=bytes(32), options=frozenset({"113107"}), sequences=[], study_uid="")
+    outcome = await keep(ORIGINAL, PROJECT, order, 1.0)
+    apart = await rows.find("hearts", outcome.sop_uid)
+    other = replace(take_in(ORIGINAL, order), fingerprint="another", data=b"another", doubt=None)
+    await keep.keep(other, PROJECT, 1.0)
+    await rows.decide(PROJECT, apart, Decision(action="release"), "curator-1")
+    await CarryOut(rows, sealed, here, keep, here)(PROJECT, apart.id)
+    again = await rows.find("hearts", apart.id)
+    assert (again.state, again.decided_by, again.times) == ("waiting", "", 2)
+    assert again.object is not None
+    assert await objects.exists(again.object)
 
 
 def test_a_sealed_object_opens_in_its_own_place_only_and_sealing_twice_is_sealing_once() -> None:

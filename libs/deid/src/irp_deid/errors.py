@@ -72,6 +72,13 @@ class RefusedByRule(InstanceRefused):
     """
 
 
+class NotMaskedHere(InstanceRefused):
+    """A rule of the project masks regions of this image, or has a person look at it: where originals arrive.
+
+    Send it without `--local`, or leave it out.
+    """
+
+
 class CannotDeidentify(InstanceRefused):
     """The file cannot be read or written completely, so nobody can say what it holds.
 

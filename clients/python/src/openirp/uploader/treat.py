@@ -14,16 +14,14 @@ from typing import Any
 
 import pydicom
 from irp_deid import Profile, SiteKey, after_meta, deidentify_file, quietly
-from irp_deid.errors import NotDicom
-from irp_deid.pixels import Fate, judge_pixels
+from irp_deid.errors import NotDicom, NotMaskedHere
+from irp_deid.pixels import BY_RULE, Fate, judge_pixels
 from irp_deid.sequences import matching_sequences
 from irp_deid.uploads import Rules, Treated
 from irp_kernel import sha256_of
 from irp_kernel.errors import IrpError
 
 from openirp.upload import DICM
-
-NOT_MASKED_HERE = "NOT_MASKED_HERE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +87,7 @@ def _treat(original: bytes, orders: Orders) -> Clean | Refused:
     before = _header(original)
     verdict = judge_pixels(before, profile, orders.section.get("pixels", ()))
     if verdict.fate is not Fate.TAKE:  # regions are masked, and suspects looked at, only where originals arrive
-        return Refused(verdict.reason or NOT_MASKED_HERE)
+        return Refused(verdict.reason if verdict.reason not in {"", BY_RULE} else NotMaskedHere.reason)
     data, report = deidentify_file(original, key, verdict.profile(profile))
     header = _header(data)
     treated = Treated(
