@@ -36,7 +36,7 @@ def test_both_ways_lead_to_the_same_series(frontend: Frontend, house: House, hom
     assert (first["series"][0]["series_uid"], first["stored"]) == (series["series_uid"], half)
     assert (series["stored"], series["already"]) == (len(files) - half, half), "known again, whoever de-identified"
     state = frontend.wait(
-        f"/api/v1/projects/two-ways/series/{series['series_uid']}",
+        f"/api/v1/projects/both-ways/series/{series['series_uid']}",
         lambda r: r.json().get("shape") == [PHASES, SLICES, 64, 64],
     )
     assert state.json()["sequence_class"] == "cine-sax"
