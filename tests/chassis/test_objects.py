@@ -58,6 +58,14 @@ async def test_bytes_that_differ_from_their_hash_are_never_answered(objects: Obj
             pass
 
 
+async def test_removing_twice_is_removing_once(objects: Objects) -> None:
+    ref, other = await put(objects, b"unwanted"), await put(objects, b"wanted")
+    for _ in range(2):
+        await objects.remove([ref.key])
+    assert not await objects.exists(ref)
+    assert await objects.exists(other)
+
+
 async def test_the_store_may_be_killed_between_two_puts(service_settings: ServiceSettings, s3_server: S3Part) -> None:
     from irp_chassis.objects import S3Objects
 

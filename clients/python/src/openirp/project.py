@@ -150,6 +150,30 @@ class Project:
         body = {"stars": stars, "form": form or {}}
         return dict(self.http.json("POST", f"{self.path}/series/{uid}/ratings", body))
 
+    # Quarantine
+
+    def quarantine(self, state: str = "waiting") -> list[dict[str, Any]]:
+        """Instances that may name somebody, oldest first; of one state, or "all"."""
+        return list(self.http.items(f"{self.path}/quarantine", state=state))
+
+    def quarantined(self, id: str) -> dict[str, Any]:
+        """One of them."""
+        return dict(self.http.json("GET", f"{self.path}/quarantine/{id}"))
+
+    def look(self, id: str, frame: int = 0) -> tuple[bytes, str]:
+        """What the person who decides has to look at, and its media type; it may show who the patient is.
+
+        A frame (0 = the middle one) as PNG, the lines of a report, or a document as it is.
+        """
+        answer = self.http.get(f"{self.path}/quarantine/{id}/preview", accept="*/*", frame=frame)
+        return answer.content, answer.headers.get("content-type", "").partition(";")[0]
+
+    def decide(self, id: str, action: str, regions: list[tuple[int, int, int, int]] | None = None) -> dict[str, Any]:
+        """Decide about one: "release", "mask" (with regions: x, y, width, height) or "discard". Final."""
+        names = ("x", "y", "width", "height")
+        body = {"action": action, "regions": [dict(zip(names, region, strict=True)) for region in regions or []]}
+        return dict(self.http.json("POST", f"{self.path}/quarantine/{id}/decision", body, repeat=True))
+
     # Masks
 
     def segment(

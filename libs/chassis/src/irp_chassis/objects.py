@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -21,6 +22,7 @@ from irp_chassis.settings import ServiceSettings
 CHUNK = 1 << 20  # bytes read from the store at once
 CONNECTIONS = 16
 NOT_FOUND = 404
+REMOVALS = 8  # objects removed at the same time
 ATTEMPTS = 4  # tries of one call while the store restarts; then UNAVAILABLE
 
 T = TypeVar("T")
@@ -49,6 +51,10 @@ class Objects(Protocol):
 
     async def exists(self, ref: ObjectRef) -> bool:
         """True if the store holds the object with its size."""
+        ...
+
+    async def remove(self, keys: Collection[str]) -> None:
+        """Remove objects from the room's own bucket; what is not there is removed already."""
         ...
 
 
@@ -144,6 +150,17 @@ class S3Objects:
         except DataLoss:
             return False
         return bool(found.size == ref.size)
+
+    async def remove(self, keys: Collection[str]) -> None:
+        """See Objects.remove."""
+        gate = asyncio.Semaphore(REMOVALS)
+
+        async def remove(key: str) -> None:
+            async with gate:
+                with contextlib.suppress(DataLoss):
+                    await _retried(lambda: self._client.remove_object(bucket_name=self._bucket, object_name=key))
+
+        await asyncio.gather(*(remove(key) for key in keys))
 
     def _open(self, ref: ObjectRef, start: int, length: int) -> Any:
         return self._client.get_object(bucket_name=ref.bucket, object_name=ref.key, offset=start, length=length)

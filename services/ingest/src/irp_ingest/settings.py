@@ -21,3 +21,5 @@ class Settings(ServiceSettings):
     """Upload streams that are read at the same time; others wait."""
     upload_memory_bytes: int = 512 << 20
     """Bytes of raw files that all uploads may hold together; work on a file takes about three times its size."""
+    quarantine_limit: int = 10_000
+    """Instances of one project that may wait in quarantine; beyond, suspects are refused."""

@@ -21,6 +21,7 @@ from openirp.command import (
     models,
     operations,
     projects,
+    quarantine,
     report,
     training,
     upload,
@@ -69,7 +70,7 @@ def _root(
         raise typer.Exit
 
 
-for group in (house, demo, upload, images, deid, masks, evidence, report, operations):
+for group in (house, demo, upload, images, quarantine, deid, masks, evidence, report, operations):
     group.register(app)
 for name, commands in (("project", projects), ("train", training), ("models", models)):
     app.add_typer(commands.app, name=name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 
 from google.protobuf.message import Message
 from irp_kernel import ObjectRef, object_key, sha256_of
@@ -51,6 +51,11 @@ class InMemoryObjects:
         """See Objects.exists."""
         data = self.stored.get((ref.bucket, ref.key))
         return data is not None and len(data) == ref.size
+
+    async def remove(self, keys: Collection[str]) -> None:
+        """See Objects.remove."""
+        for key in keys:
+            self.stored.pop((self._bucket, key), None)
 
     def _find(self, ref: ObjectRef) -> bytes:
         try:

@@ -65,6 +65,12 @@ class IngestServiceStub:
     """GetReportKey answers the public key of the reports that ingest signs."""
     ListRejections: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ListRejectionsRequest, _ingest_service_pb2.ListRejectionsResponse]
     """ListRejections answers why instances or series were refused or not assembled."""
+    ListQuarantine: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ListQuarantineRequest, _ingest_service_pb2.ListQuarantineResponse]
+    """ListQuarantine answers instances that may name somebody, oldest first; for owners and curators."""
+    GetQuarantined: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.GetQuarantinedRequest, _ingest_service_pb2.GetQuarantinedResponse]
+    """GetQuarantined answers one of them, and what the person who decides has to look at."""
+    DecideQuarantined: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.DecideQuarantinedRequest, _ingest_service_pb2.DecideQuarantinedResponse]
+    """DecideQuarantined writes down a person's decision; it is carried out soon after."""
 
 @_typing.type_check_only
 class IngestServiceAsyncStub(IngestServiceStub):
@@ -103,6 +109,12 @@ class IngestServiceAsyncStub(IngestServiceStub):
     """GetReportKey answers the public key of the reports that ingest signs."""
     ListRejections: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ListRejectionsRequest, _ingest_service_pb2.ListRejectionsResponse]  # type: ignore[assignment]
     """ListRejections answers why instances or series were refused or not assembled."""
+    ListQuarantine: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ListQuarantineRequest, _ingest_service_pb2.ListQuarantineResponse]  # type: ignore[assignment]
+    """ListQuarantine answers instances that may name somebody, oldest first; for owners and curators."""
+    GetQuarantined: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.GetQuarantinedRequest, _ingest_service_pb2.GetQuarantinedResponse]  # type: ignore[assignment]
+    """GetQuarantined answers one of them, and what the person who decides has to look at."""
+    DecideQuarantined: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.DecideQuarantinedRequest, _ingest_service_pb2.DecideQuarantinedResponse]  # type: ignore[assignment]
+    """DecideQuarantined writes down a person's decision; it is carried out soon after."""
 
 class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
     """IngestService de-identifies, stores, indexes and assembles; it keeps nothing that was not de-identified."""
@@ -234,5 +246,29 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_service_pb2.ListRejectionsResponse, _abc.Awaitable[_ingest_service_pb2.ListRejectionsResponse]]:
         """ListRejections answers why instances or series were refused or not assembled."""
+
+    @_abc_1.abstractmethod
+    def ListQuarantine(
+        self,
+        request: _ingest_service_pb2.ListQuarantineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.ListQuarantineResponse, _abc.Awaitable[_ingest_service_pb2.ListQuarantineResponse]]:
+        """ListQuarantine answers instances that may name somebody, oldest first; for owners and curators."""
+
+    @_abc_1.abstractmethod
+    def GetQuarantined(
+        self,
+        request: _ingest_service_pb2.GetQuarantinedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.GetQuarantinedResponse, _abc.Awaitable[_ingest_service_pb2.GetQuarantinedResponse]]:
+        """GetQuarantined answers one of them, and what the person who decides has to look at."""
+
+    @_abc_1.abstractmethod
+    def DecideQuarantined(
+        self,
+        request: _ingest_service_pb2.DecideQuarantinedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.DecideQuarantinedResponse, _abc.Awaitable[_ingest_service_pb2.DecideQuarantinedResponse]]:
+        """DecideQuarantined writes down a person's decision; it is carried out soon after."""
 
 def add_IngestServiceServicer_to_server(servicer: IngestServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -20,14 +20,15 @@ from sqlalchemy import select
 from irp_ingest.adapters.convert import outcome_to_proto, state_to_proto
 from irp_ingest.adapters.db import INSTANCE, REJECTION, SERIES
 from irp_ingest.adapters.rpc_pixels import PixelsServicer, enter
+from irp_ingest.adapters.rpc_quarantine import QuarantineDesk, QuarantineServicer
 from irp_ingest.adapters.rpc_reports import ReportDesk, ReportsServicer
 from irp_ingest.adapters.search import Query, SqlSearch
 from irp_ingest.adapters.upload import TakeUpload
 from irp_ingest.app.record_clinical import RecordClinical
 
 
-class IngestServicer(ReportsServicer, PixelsServicer):
-    """Wire <-> verbs; what needs pixels is answered by `PixelsServicer`, reports and keys by `ReportsServicer`."""
+class IngestServicer(QuarantineServicer, ReportsServicer, PixelsServicer):
+    """Wire <-> verbs; pixels, reports and keys, and the quarantine are answered by the classes of their names."""
 
     def __init__(
         self,
@@ -36,11 +37,12 @@ class IngestServicer(ReportsServicer, PixelsServicer):
         objects: Objects,
         take: TakeUpload,
         reports: ReportDesk,
+        quarantine: QuarantineDesk,
         *,
         uploads_at_once: int,
     ) -> None:
         super().__init__(database, objects)
-        self._record, self._reports = record, reports
+        self._record, self._reports, self._quarantine = record, reports, quarantine
         self._search = SqlSearch(database)
         self._take = take
         self._uploads = asyncio.Semaphore(uploads_at_once)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from irp_chassis.objects import Objects
 from irp_chassis.workers import in_worker
+from irp_deid.pixels import Region
 from irp_kernel import Geometry, ObjectRef
 
 from irp_ingest.domain.check_in import check_in
 from irp_ingest.domain.intake import Intake, Order, take_in
+from irp_ingest.domain.mask import masked
 from irp_ingest.domain.pixels import build_volume
 
 CONFIGURATIONS_KEPT = 256
@@ -30,6 +33,14 @@ class WorkerBuilders:
     async def build(self, files: list[list[bytes]], geometry: Geometry) -> bytes:
         """In a worker process."""
         return await in_worker(build_volume, files, geometry)
+
+
+class WorkerMasks:
+    """See app.decide_quarantined.Masks."""
+
+    async def mask(self, file: bytes, regions: Sequence[Region]) -> bytes:
+        """In a worker process."""
+        return await in_worker(masked, file, regions)
 
 
 class CachedConfigurations:

@@ -78,6 +78,22 @@ class Objects(Protocol):
         ...
 
 
+class SealedObjects(Protocol):
+    """Where the bytes of instances in quarantine are kept: encrypted by a key of the project."""
+
+    async def put(self, data: bytes, *, project: str, id: str) -> ObjectRef:
+        """Encrypt and store; the same bytes under the same id are the same object."""
+        ...
+
+    async def get(self, ref: ObjectRef, *, project: str, id: str) -> bytes:
+        """Read and decrypt."""
+        ...
+
+    async def remove(self, ref: ObjectRef) -> None:
+        """Remove; what is not there is removed already."""
+        ...
+
+
 class Index(Protocol):
     """Instances, series, and what was refused."""
 

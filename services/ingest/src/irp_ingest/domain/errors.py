@@ -6,6 +6,8 @@ from irp_deid.errors import (
     BurnedInAnnotation,
     EncapsulatedDocument,
     InstanceRefused,
+    RecordingNotTaken,
+    RefusedByRule,
     SecondaryCapture,
     SopClassUnknown,
     StructuredReport,
@@ -85,6 +87,66 @@ class ReportOutdated(FailedPrecondition):
     """
 
 
+class Quarantined(InstanceRefused):
+    """The instance waits in quarantine: its pixels or texts may name somebody.
+
+    A curator or owner of the project looks at it and releases it, masks regions of it, or discards it. Sending it
+    again changes nothing.
+    """
+
+
+class QuarantineDiscarded(InstanceRefused):
+    """A curator looked at this instance in quarantine and discarded it.
+
+    Clean its pixels at the source and send it under a SOP Instance UID of its own, or leave it out.
+    """
+
+
+class QuarantineFull(InstanceRefused):
+    """The instance may name somebody, and the project's quarantine is full.
+
+    A curator has to decide about those that wait there; then send it again.
+    """
+
+
+class QuarantineUnknown(NotFound):
+    """There is no such instance in quarantine.
+
+    `GET /api/v1/projects/{project}/quarantine` lists those that wait.
+    """
+
+
+class QuarantineDecided(FailedPrecondition):
+    """Somebody decided otherwise about this instance before.
+
+    A decision stands. `irp quarantine list --state all` shows who made it and when.
+    """
+
+
+class DecisionNotValid(InvalidArgument):
+    """The decision cannot be carried out.
+
+    `release` and `discard` take no regions; `mask` takes 1 to 64 regions of an image, each x, y, width and height in
+    pixels.
+    """
+
+
+class CannotMask(FailedPrecondition):
+    """The pixels of this instance cannot be masked.
+
+    Only images can that this installation decodes, of whole bytes per sample and at most 1 GiB decoded. Discard it, or
+    release it if nothing in it names anybody.
+    """
+
+
+class NoPreview(FailedPrecondition):
+    """There is nothing to show of this instance.
+
+    Its pixels cannot be decoded here, or its document is larger than 64 MiB. If nobody can say what it holds, discard
+    it.
+    """
+
+
 class ContentDiffers(AlreadyExists):
     """Another file with the same SOP Instance UID is stored.
 
@@ -151,7 +213,8 @@ class FrameUnknown(NotFound):
 class RegionOutside(InvalidArgument):
     """The region lies outside the image.
 
-    `viewport` takes width, height and the region's x, y, width and height in the image's own pixels.
+    A region is x, y, width and height in the image's own pixels; in `viewport` they stand behind the picture's width
+    and height.
     """
 
 
@@ -186,7 +249,12 @@ _FAILURES: dict[type[IrpError], int] = {
     NotInReport: NOT_MATCHING,
     NotDeidentified: PROCESSING_FAILURE,
     StudyMismatch: NOT_MATCHING,
+    Quarantined: PROCESSING_FAILURE,
+    QuarantineDiscarded: PROCESSING_FAILURE,
+    QuarantineFull: OUT_OF_RESOURCES,
+    RefusedByRule: PROCESSING_FAILURE,
     SopClassUnknown: CLASS_NOT_SUPPORTED,
+    RecordingNotTaken: CLASS_NOT_SUPPORTED,
     SecondaryCapture: CLASS_NOT_SUPPORTED,
     EncapsulatedDocument: CLASS_NOT_SUPPORTED,
     StructuredReport: CLASS_NOT_SUPPORTED,
