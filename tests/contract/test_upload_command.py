@@ -98,7 +98,8 @@ def test_an_interrupted_upload_says_how_to_go_on(house: House, scans: Path, tmp_
     ingest.held_after = FILES
     command = ["upload", str(scans), "-p", project.name, "--streams", "1", "--json"]
     process = subprocess.Popen(
-        [str(Path(sys.executable).with_name("irp")), *command],
+        # whoever runs the tests in the background may have taught them to ignore Ctrl-C
+        ["env", "--default-signal=INT", str(Path(sys.executable).with_name("irp")), *command],
         env=os.environ | environment(house, tmp_path),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -138,11 +139,11 @@ def test_what_is_deidentified_here_arrives_without_the_patient_and_with_a_report
 
 
 def test_a_project_that_is_revised_while_an_upload_runs_is_followed(house: House, scans: Path, tmp_path: Path) -> None:
-    project = a_project(house, "revised")
+    project = a_project(house, "revised-meanwhile")
     state = UploadState(tmp_path / "state", house.url, project.name, scans)
     send = Sender(project, state, orders_of(project))
     options = {"options": ["113105"]}
-    project.configure(PROJECT | {"name": "revised", "deidentification": options})
+    project.configure(PROJECT | {"name": "revised-meanwhile", "deidentification": options})
     assert send(make_plan(find(scans / "001"))).stored == 1
     (line,) = project.reports()
     assert (line["revision"], project.report(line["id"])["report"]["profile"]["options"]) == (2, ["113105"])

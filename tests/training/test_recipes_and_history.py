@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from irp_bundle import Bundle, LocateSpec, PipelineSpec, SegmentSpec
 from irp_kernel.mask import VALUE_OF
 from irp_training.domain.automation import TrainByItself
+from irp_training.domain.card import model_card
 from irp_training.domain.errors import BadRecipe, NoEarlierChampion
+from irp_training.domain.networks import definitions
 from irp_training.domain.recipe import FINE_TUNING, FROM_SCRATCH, read_frozen, read_recipe
 from irp_training.domain.registry import Promotion, champion, earlier_champion
+from training_builders import HEART
 
 
 def read(text: str, *, fine_tuning: bool = True):
@@ -38,11 +44,50 @@ def test_a_frozen_recipe_reads_back_as_itself() -> None:
         '{"stages": []}',
         '{"structures": ["liver"]}',
         '{"segment_channels": "wide"}',
+        '{"segment_size": 100}',
+        '{"segment_size": 48}',
+        '{"window": 0.5}',
+        '{"stretch": 2}',
+        '{"upright": -0.1}',
+        '{"notes": 1}',
     ],
 )
 def test_a_wrong_recipe_is_refused(text: str) -> None:
     with pytest.raises(BadRecipe):
         read(text)
+
+
+def test_a_run_keeps_the_window_of_its_base_unless_the_recipe_names_another() -> None:
+    base = Bundle(
+        digest="",
+        metadata={},
+        config={
+            "network_def": {"out_channels": 4},
+            "irp_pipeline": PipelineSpec(segment=SegmentSpec(size=192), locate=LocateSpec(margin=2.2)).to_json(),
+        },
+        weights={},
+        card="",
+        licence="",
+        spec=PipelineSpec(),
+        channels=("background", *HEART),
+    )
+    kept = definitions(read("{}"), HEART, base)["irp_pipeline"]
+    assert (kept["segment"]["size"], kept["locate"]["margin"]) == ([192, 192], 2.2)
+    changed = definitions(read('{"window": 1.9, "segment_size": 160}'), HEART[:2], base)
+    assert (changed["irp_pipeline"]["segment"]["size"], changed["irp_pipeline"]["locate"]["margin"]) == (
+        [160, 160],
+        1.9,
+    )
+    assert changed["network_def"]["out_channels"] == 3
+
+
+def test_the_card_tells_how_the_recipe_was_found_beside_its_numbers() -> None:
+    recipe = read('{"notes": "Found by trying.", "stretch": 0.3}')
+    card = model_card(name="lge", recipe=recipe, base="cine@1", digest="0", structures=HEART, figures={})
+    numbers = json.loads(card.split("```json")[1].split("```")[0])
+    assert numbers["stretch"] == 0.3
+    assert "notes" not in numbers
+    assert card.count("Found by trying.") == 1
 
 
 def test_a_run_from_scratch_needs_both_stages() -> None:

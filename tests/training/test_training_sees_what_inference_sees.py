@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from irp_bundle import LocateSpec, SegmentSpec, as_images, prepare_locate, prepare_segment, windows_of_truth
 from irp_kernel import LabelTable, Mask
+from irp_training.domain.augment import NONE, TURN, Augmentation, turn
 from irp_training.domain.examples import WALL, channels, examples_of, heart_boxes
 from irp_training.domain.stages import Locate, Segment
 from irp_training.domain.surgery import rechannel
@@ -17,14 +18,14 @@ def test_the_second_net_sees_in_training_what_it_sees_in_inference() -> None:
     spec = SegmentSpec(size=64)
     windows = torch.from_numpy(windows_of_truth(mask, margin=2.4).windows).float()
     expected = prepare_segment(as_images(volume.array[0]), windows, spec)
-    seen = [Segment(HEART, spec, 2.4).sample(e, None, 0.0)[0] for e in examples_of(volume, mask, HEART)]
+    seen = [Segment(HEART, spec, 2.4).sample(e, None, NONE)[0] for e in examples_of(volume, mask, HEART)]
     torch.testing.assert_close(torch.stack(seen), expected, atol=1e-4, rtol=1e-4)
 
 
 def test_the_first_net_sees_in_training_what_it_sees_in_inference() -> None:
     volume, mask = a_heart(2)
     expected = prepare_locate(as_images(volume.array[0]), LocateSpec())
-    seen = [Locate(HEART, LocateSpec()).sample(e, None, 0.0)[0] for e in examples_of(volume, mask, HEART)]
+    seen = [Locate(HEART, LocateSpec()).sample(e, None, NONE)[0] for e in examples_of(volume, mask, HEART)]
     torch.testing.assert_close(torch.stack(seen), expected)
 
 
@@ -32,10 +33,26 @@ def test_augmentation_depends_on_its_generator_alone() -> None:
     volume, mask = a_heart(3)
     example = examples_of(volume, mask, HEART)[0]
     for stage in (Segment(HEART, SegmentSpec(size=64), 2.4), Locate(HEART, LocateSpec(size=64))):
-        a, b, c = (stage.sample(example, np.random.default_rng(seed), 1.0) for seed in (5, 5, 6))
+        a, b, c = (stage.sample(example, np.random.default_rng(seed), Augmentation()) for seed in (5, 5, 6))
         assert torch.equal(a[0], b[0])
         assert torch.equal(a[1], b[1])
         assert not torch.equal(a[0], c[0])
+
+
+def test_upright_examples_are_neither_mirrored_nor_turned_by_quarters() -> None:
+    upright = [turn(np.random.default_rng(seed), Augmentation(upright=1.0))[0] for seed in range(40)]
+    assert all(torch.det(matrix) > 0 for matrix in upright)
+    assert max(abs(float(torch.atan2(m[1, 0], m[0, 0]))) for m in upright) <= TURN
+    any_way = [turn(np.random.default_rng(seed), Augmentation())[0] for seed in range(40)]
+    assert 0 < sum(bool(torch.det(matrix) < 0) for matrix in any_way) < 40
+
+
+def test_stretching_changes_the_ratio_of_the_sides_up_to_its_limit_and_keeps_the_area() -> None:
+    turns = [turn(np.random.default_rng(seed), Augmentation(stretch=0.3))[0] for seed in range(60)]
+    sides = torch.stack([torch.linalg.svdvals(matrix) for matrix in turns])
+    torch.testing.assert_close(sides.prod(dim=1), torch.ones(60))
+    widest = float((sides[:, 0] / sides[:, 1]).log().max())
+    assert 0.4 < widest <= 0.6 + 1e-6
 
 
 def test_channels_follow_names_and_scar_lies_in_the_myocardium() -> None:

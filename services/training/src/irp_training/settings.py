@@ -12,7 +12,7 @@ class Settings(ServiceSettings):
     """Settings of training."""
 
     training_threads: int = min(4, os.cpu_count() or 1)
-    """CPU threads of a run; frozen into the run's recipe when it begins."""
+    """CPU threads of a run; frozen into the run's recipe when it begins. On a GPU, so many draw the next batches."""
     training_device: str = ""
     """"cpu", "cuda", "cuda:1"...; empty = CUDA where there is one."""
     shipped_models_dir: Path | None = None

@@ -63,8 +63,9 @@ def show(
     It may show who the patient is: remove the file afterwards. Who looked stands in the audit log.
     """
     content, media_type = Irp.from_environment().project(project).look(id, frame)
+    output.touch(mode=0o600)
+    output.chmod(0o600)  # also if it was there; before anything is written
     output.write_bytes(content)
-    output.chmod(0o600)
     say(f"{output} ({media_type}, {len(content)} bytes)   It may show who the patient is: remove it afterwards.")
 
 

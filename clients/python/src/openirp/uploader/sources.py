@@ -17,6 +17,8 @@ MAX_FILE_BYTES = 512 << 20  # as ingest's default; larger files are told of and 
 MAX_ENTRIES = 1_000_000  # of one archive or file set
 MAX_RATIO = 200  # inflated to packed size, of entries beyond `SMALL_BYTES`: images reach 100
 SMALL_BYTES = 16 << 20
+# zipfile inflates these piece by piece; of others (bzip2, LZMA) one small piece may become gigabytes
+PACKINGS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 ZIP_MAGIC = b"PK\x03\x04"
 
 
@@ -106,6 +108,8 @@ class EntryItem:
 
     def read(self, limit: int = MAX_FILE_BYTES) -> bytes:
         """See Item.read; counts what really comes out, whatever the archive states."""
+        if self.entry.compress_type not in PACKINGS:
+            raise SourceNotReadable("an entry of the archive is packed in a way that cannot be unpacked within bounds")
         allowed = min(limit, max(SMALL_BYTES, MAX_RATIO * self.entry.compress_size))
         try:
             with self.archive.open(self.entry) as file:

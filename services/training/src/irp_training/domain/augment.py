@@ -7,6 +7,7 @@ the same numbers as one that never stopped.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,11 +18,29 @@ from torch.nn import functional
 TURN = 0.5  # radians, beside quarter turns and mirrors, which make the nets indifferent to how a site stores rows
 SHIFT = 0.18  # of the box
 SCALE = 0.25  # natural logarithm
-STRETCH = 0.08  # natural logarithm
+STRETCH = 0.08  # natural logarithm; the ratio of the sides changes by twice as much
 GAMMA = 0.5  # natural logarithm
 FIELD = 0.3  # natural logarithm per term of the bias field
 NOISE = 0.15  # standard deviations of the normalised crop
 NOISE_SHARE, BLUR_SHARE = 0.3, 0.15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augmentation:
+    """How far examples are changed.
+
+    Attributes:
+        strength: of everything below and of what has no number of its own; 1 = as designed, 0 = none.
+        stretch: natural logarithm by which one direction grows and the other shrinks, at most.
+        upright: share of examples that are neither mirrored nor turned by quarters.
+    """
+
+    strength: float = 1.0
+    stretch: float = STRETCH
+    upright: float = 0.0
+
+
+NONE = Augmentation(strength=0.0)
 
 
 def jitter(window: Tensor, reach: float, generator: np.random.Generator, strength: float) -> Tensor:
@@ -39,11 +58,14 @@ def jitter(window: Tensor, reach: float, generator: np.random.Generator, strengt
     return moved * torch.tensor([[1.0, 1.0, scale]], dtype=window.dtype)
 
 
-def turn(generator: np.random.Generator, strength: float) -> Tensor:
-    """Rotation, mirror and a slight stretching: (1, 2, 2), offsets (row, column) in the crop -> in the image."""
-    angle = math.pi / 2 * int(generator.integers(4)) + generator.uniform(-TURN, TURN) * strength
-    stretch = math.exp(generator.uniform(-STRETCH, STRETCH) * strength)
+def turn(generator: np.random.Generator, how: Augmentation) -> Tensor:
+    """Rotation, mirror and stretching: (1, 2, 2), offsets (row, column) in the crop -> in the image."""
+    quarters, angle = int(generator.integers(4)), generator.uniform(-TURN, TURN) * how.strength
+    stretch = math.exp(generator.uniform(-how.stretch, how.stretch) * how.strength)
     mirror = float(generator.choice((-1.0, 1.0)))
+    if how.upright and generator.random() < how.upright:
+        quarters, mirror = 0, 1.0
+    angle += math.pi / 2 * quarters
     rotation = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     return torch.from_numpy(rotation @ np.diag([stretch, mirror / stretch]))[None].float()
 

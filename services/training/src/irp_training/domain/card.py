@@ -9,6 +9,8 @@ from typing import Any
 
 from irp_training.domain.recipe import Recipe
 
+TOLD = {"description", "licence", "notes"}  # have their own place on the card
+
 LIMITS = """\
 - Short-axis slices of the heart only, one slice at a time: it knows nothing of neighbours in time or space.
 - Figures were measured on patients of the same collection as the training data; another scanner, another sequence or
@@ -51,9 +53,10 @@ def model_card(
         "",
         "## Recipe",
         "```json",
-        json.dumps({k: v for k, v in asdict(recipe).items() if k != "description"}, sort_keys=True, indent=1),
+        json.dumps({k: v for k, v in asdict(recipe).items() if k not in TOLD}, sort_keys=True, indent=1),
         "```",
         f"Seed {recipe.seed}. Loss: cross-entropy + Dice on judged structures only. AdamW, one cycle, moving average.",
+        *(["", recipe.notes] if recipe.notes else []),
         "",
         "## Limits and failure modes",
         LIMITS,

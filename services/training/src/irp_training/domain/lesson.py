@@ -152,14 +152,18 @@ class Lesson:
         for stage in self._stages():
             if stage.name in saved.done:
                 continue
-            trainer = Trainer(
-                self._net(stage), stage, pupils.training, self._recipe, self._device, self._remembered(stage)
-            )
+            trainer = self._trainer(stage, pupils.training)
             if saved.state is not None:
                 trainer.load(saved.state)
             self._run_stage(trainer, stage, pupils.validation, saved)
             saved = Saved(done={**saved.done, stage.name: trainer.weights()})
         return saved.done
+
+    def _trainer(self, stage: Stage, examples: list[Example]) -> Trainer:
+        # On a CPU learning takes every thread already; beside a GPU the processor would idle.
+        ahead = 0 if self._device.type == "cpu" else max(1, self._recipe.threads)
+        net, base = self._net(stage), self._remembered(stage)
+        return Trainer(net, stage, examples, self._recipe, self._device, base, ahead)
 
     def _run_stage(self, trainer: Trainer, stage: Stage, validation: list[Example], saved: Saved) -> None:
         before = self._epochs_before(stage)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
-from irp_bundle import Bundle, LocateSpec, PipelineSpec, SegmentSpec, build_network
+from irp_bundle import Bundle, PipelineSpec, build_network
 from torch import nn
 
 from irp_training.domain.recipe import Recipe
@@ -21,8 +22,10 @@ def definitions(recipe: Recipe, structures: Sequence[str], base: Bundle | None) 
     if base is not None:
         keys = ("network_def", "locate_def", "irp_pipeline")
         config = {key: base.config[key] for key in keys if key in base.config}
-        return config | {"network_def": {**config["network_def"], "out_channels": 1 + len(structures)}}
-    spec = PipelineSpec(locate=LocateSpec(), segment=SegmentSpec(size=recipe.segment_size))
+        spec = _windowed(PipelineSpec.from_json(config.get("irp_pipeline", {})), recipe)
+        network = {**config["network_def"], "out_channels": 1 + len(structures)}
+        return config | {"network_def": network, "irp_pipeline": spec.to_json()}
+    spec = _windowed(PipelineSpec(), recipe)
     return {
         "network_def": _unet(recipe.segment_channels, 1 + len(structures)),
         "locate_def": _unet(recipe.locate_channels, LOCATE_CHANNELS),
@@ -45,6 +48,15 @@ def adopt(base: Bundle, definition: Definition, structures: Sequence[str], seed:
     keep = [0, *(channels.index(name) if name in channels else None for name in structures)]
     net.load_state_dict(rechannel(old.state_dict(), net.state_dict(), keep))
     return net
+
+
+def _windowed(spec: PipelineSpec, recipe: Recipe) -> PipelineSpec:
+    """The pipeline with the recipe's window, where the recipe names one."""
+    return replace(
+        spec,
+        locate=replace(spec.locate, margin=recipe.window or spec.locate.margin),
+        segment=replace(spec.segment, size=recipe.segment_size or spec.segment.size),
+    )
 
 
 def _unet(widths: Sequence[int], out_channels: int) -> Definition:

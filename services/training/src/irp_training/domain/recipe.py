@@ -7,10 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from irp_training.domain.augment import STRETCH, Augmentation
 from irp_training.domain.errors import BadRecipe
 
 TEXT_LIMIT = 4000  # characters
 STAGES = ("locate", "segment")
+SIZES, SIZE_STEP = (64, 512), 16  # pixels; a net of five levels halves its input four times
+NARROWEST = 1.2  # sizes of the left ventricle: below, an imperfect box would cut it off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,14 +34,20 @@ class Recipe:
         ema: decay of the moving average of the weights, which is what is kept; 0 = none.
         remember: weight of staying with the base on structures that an expert did not judge; 0 = forget freely.
         augment: strength of augmentation, 1 = as designed, 0 = none.
+        stretch: natural logarithm by which one direction of an example grows while the other shrinks, at most; large
+            where pixels are not square and nobody knows by how much.
+        upright: share of examples that are neither mirrored nor turned by quarters: 0 makes the nets indifferent to how
+            a site stores rows, 1 lets them believe that all sites do as those of the data.
         checkpoint_epochs: passes between two checkpoints.
         threads: CPU threads of the worker; part of the recipe, for sums depend on it. 0 = the room's setting.
         margin: Dice that a structure may lose on average before the gate refuses.
         locate_channels: widths of net 1 when it is built anew.
         segment_channels: widths of net 2 when it is built anew.
-        segment_size: pixels along each side of the window that net 2 sees, when it is built anew.
+        segment_size: pixels along each side of the window that net 2 sees; 0 = the base's, or as designed.
+        window: side of that window in sizes of the left ventricle; 0 = the base's, or as designed.
         licence: of the weights; empty = the base's.
         description: of the data, for the model card; no patient data.
+        notes: how this recipe was found, for the model card; no patient data.
     """
 
     seed: int = 20210301
@@ -54,14 +63,18 @@ class Recipe:
     ema: float = 0.995
     remember: float = 1.0
     augment: float = 1.0
+    stretch: float = STRETCH
+    upright: float = 0.0
     checkpoint_epochs: int = 2
     threads: int = 0
     margin: float = 0.01
     locate_channels: tuple[int, ...] = (8, 16, 32, 64)
     segment_channels: tuple[int, ...] = (16, 32, 64, 128, 256)
     segment_size: int = 160
+    window: float = 0.0
     licence: str = ""
     description: str = ""
+    notes: str = ""
 
     def to_json(self) -> str:
         """Canonical JSON."""
@@ -75,6 +88,11 @@ class Recipe:
         """Highest learning rate of a stage."""
         return self.locate_rate if stage == "locate" else self.segment_rate
 
+    @property
+    def augmentation(self) -> Augmentation:
+        """How far examples are changed."""
+        return Augmentation(strength=self.augment, stretch=self.stretch, upright=self.upright)
+
 
 FROM_SCRATCH = Recipe()
 FINE_TUNING = Recipe(
@@ -84,6 +102,7 @@ FINE_TUNING = Recipe(
     ema=0.98,
     remember=3.0,
     augment=0.7,
+    segment_size=0,
     min_steps=12,
     checkpoint_epochs=1,
 )
@@ -100,9 +119,12 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "ema": (0.0, 0.99999),
     "remember": (0.0, 100.0),
     "augment": (0.0, 2.0),
+    "stretch": (0.0, 0.7),
+    "upright": (0.0, 1.0),
     "checkpoint_epochs": (1, 1000),
     "threads": (0, 256),
-    "segment_size": (64, 512),
+    "segment_size": (0, SIZES[1]),
+    "window": (0.0, 5.0),
     "margin": (0.0, 1.0),
 }
 
@@ -128,6 +150,10 @@ def read_recipe(text: str, *, fine_tuning: bool, structures: Mapping[str, int]) 
     _require(bool(recipe.stages) and set(recipe.stages) <= set(STAGES), f"`stages` holds some of {', '.join(STAGES)}")
     _require(set(recipe.structures) <= set(structures), f"`structures` holds some of {', '.join(structures)}")
     _require(fine_tuning or set(recipe.stages) == set(STAGES), "a run from scratch trains both stages")
+    _require(
+        _fits(recipe.segment_size), f"`segment_size` is 0, or from {SIZES[0]} to {SIZES[1]} in steps of {SIZE_STEP}"
+    )
+    _require(recipe.window == 0 or recipe.window >= NARROWEST, f"`window` is 0, or from {NARROWEST:g} up")
     return recipe
 
 
@@ -136,6 +162,10 @@ def read_frozen(text: str) -> Recipe:
     given: dict[str, Any] = json.loads(text)
     read: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
     return Recipe(**read)
+
+
+def _fits(size: int) -> bool:
+    return size == 0 or (size >= SIZES[0] and size % SIZE_STEP == 0)
 
 
 def _read_object(text: str) -> dict[str, Any]:

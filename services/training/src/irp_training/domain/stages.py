@@ -25,13 +25,25 @@ from irp_bundle import (
 )
 from torch import Tensor
 
-from irp_training.domain.augment import jitter, relight, roughen, turn
+from irp_training.domain.augment import Augmentation, jitter, relight, roughen, turn
 from irp_training.domain.examples import Example
 
 ZOOM_IN, ZOOM_OUT = 0.35, 0.8  # natural logarithm of the side of the whole slice
 SECOND_LOOK_SHARE = 0.4  # of the examples of stage 1 are windows of its second look
 
 Sample = tuple[Tensor, Tensor, Tensor]  # image (1, size, size), labels (size, size) int64, judged (structures,)
+
+
+@dataclass(frozen=True, slots=True)
+class Warp:
+    """Which part of a slice is looked at, and how it is turned: see `irp_bundle.sample`."""
+
+    window: Tensor
+    turn: Tensor | None = None
+
+    def cut(self, size: int) -> tuple[Tensor, int, Tensor | None]:
+        """What sampling an image and its labels take alike, for a crop of `size` pixels per side."""
+        return self.window, size, self.turn
 
 
 class Stage(Protocol):
@@ -51,7 +63,7 @@ class Stage(Protocol):
         """Those that can teach something."""
         ...
 
-    def sample(self, example: Example, generator: np.random.Generator | None, strength: float) -> Sample:
+    def sample(self, example: Example, generator: np.random.Generator | None, how: Augmentation) -> Sample:
         """What the net sees; without a generator, exactly what it would see in inference."""
         ...
 
@@ -69,15 +81,14 @@ class Segment:
         """Slices of series in which the left ventricle was drawn."""
         return [example for example in examples if float(example.box[0, 2]) > 0]
 
-    def sample(self, example: Example, generator: np.random.Generator | None, strength: float) -> Sample:
+    def sample(self, example: Example, generator: np.random.Generator | None, how: Augmentation) -> Sample:
         """See Stage.sample."""
         window = example.box * torch.tensor([[1.0, 1.0, self.margin]])
-        turned = None
+        warp = Warp(window)
         if generator is not None:
-            window, turned = _disturb(window, float(example.box[0, 2]), generator, strength)
-        crop = sample(example.image, window, self.spec.size, turned)
-        image = _see(crop, self.spec.normalise, generator, strength)
-        return image, sample_labels(example.labels, window, self.spec.size, turned)[0], example.judged
+            warp = _disturb(window, float(example.box[0, 2]), generator, how)
+        image = _see(sample(example.image, *warp.cut(self.spec.size)), self.spec.normalise, generator, how)
+        return image, sample_labels(example.labels, *warp.cut(self.spec.size))[0], example.judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,39 +104,34 @@ class Locate:
         """Slices on which the whole left ventricle was judged; half of it would teach a wrong box."""
         return [example for example in examples if example.whole]
 
-    def sample(self, example: Example, generator: np.random.Generator | None, strength: float) -> Sample:
+    def sample(self, example: Example, generator: np.random.Generator | None, how: Augmentation) -> Sample:
         """See Stage.sample."""
-        window, turned = whole_windows(example.image), None
+        warp = Warp(whole_windows(example.image))
         if generator is not None:
-            window, turned = self._disturbed(example, window, generator, strength)
-        crop = sample(example.image, window, self.spec.size, turned)
-        image = _see(crop, self.spec.normalise, generator, strength)
-        labels = sample_labels(example.labels, window, self.spec.size, turned)[0]
+            warp = self._disturbed(example, warp.window, generator, how)
+        image = _see(sample(example.image, *warp.cut(self.spec.size)), self.spec.normalise, generator, how)
+        labels = sample_labels(example.labels, *warp.cut(self.spec.size))[0]
         places = torch.tensor([n for n, name in enumerate(self.drawn, start=1) if name in LEFT_VENTRICLE])
         return image, torch.isin(labels, places).long(), torch.ones(1, dtype=torch.bool)
 
-    def _disturbed(
-        self, example: Example, whole: Tensor, generator: np.random.Generator, strength: float
-    ) -> tuple[Tensor, Tensor | None]:
+    def _disturbed(self, example: Example, whole: Tensor, generator: np.random.Generator, how: Augmentation) -> Warp:
         size = float(example.box[0, 2])
         if size > 0 and self.spec.look_again and generator.random() < SECOND_LOOK_SHARE:
             window = example.box * torch.tensor([[1.0, 1.0, self.spec.look_again]])
-            return _disturb(window, 2 * size, generator, strength)
+            return _disturb(window, 2 * size, generator, how)
         # A field of view twice as large, or cut close around the heart, holds the same heart.
-        zoom = math.exp(generator.uniform(-ZOOM_IN, ZOOM_OUT) * strength)
+        zoom = math.exp(generator.uniform(-ZOOM_IN, ZOOM_OUT) * how.strength)
         window = whole * torch.tensor([[1.0, 1.0, zoom]])
-        return _disturb(window, float(whole[0, 2]), generator, strength)
+        return _disturb(window, float(whole[0, 2]), generator, how)
 
 
-def _disturb(
-    window: Tensor, reach: float, generator: np.random.Generator, strength: float
-) -> tuple[Tensor, Tensor | None]:
-    if strength <= 0:
-        return window, None
-    return jitter(window, reach, generator, strength), turn(generator, strength)
+def _disturb(window: Tensor, reach: float, generator: np.random.Generator, how: Augmentation) -> Warp:
+    if how.strength <= 0:
+        return Warp(window)
+    return Warp(jitter(window, reach, generator, how.strength), turn(generator, how))
 
 
-def _see(crop: Tensor, how: Normalise, generator: np.random.Generator | None, strength: float) -> Tensor:
-    if generator is None or strength <= 0:
-        return normalise(crop, how)[0]
-    return roughen(normalise(relight(crop, generator, strength), how), generator, strength)[0]
+def _see(crop: Tensor, scale: Normalise, generator: np.random.Generator | None, how: Augmentation) -> Tensor:
+    if generator is None or how.strength <= 0:
+        return normalise(crop, scale)[0]
+    return roughen(normalise(relight(crop, generator, how.strength), scale), generator, how.strength)[0]

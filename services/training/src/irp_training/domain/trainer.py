@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from irp_training.domain.ahead import made_ahead
+from irp_training.domain.augment import NONE
 from irp_training.domain.errors import NothingJudged, RunDiverged
 from irp_training.domain.examples import Example
 from irp_training.domain.loss import partial_loss, remembering_loss
@@ -26,7 +28,7 @@ CLIP_NORM = 5.0
 
 
 class Trainer:
-    """Trains one net."""
+    """Trains one net; `threads_ahead` threads draw the next batches meanwhile, and change nothing else."""
 
     def __init__(
         self,
@@ -36,6 +38,7 @@ class Trainer:
         recipe: Recipe,
         device: torch.device,
         base: nn.Module | None = None,
+        threads_ahead: int = 0,
     ) -> None:
         self._stage, self._recipe, self._device = stage, recipe, device
         self._examples = stage.usable(examples)
@@ -44,9 +47,13 @@ class Trainer:
         self._net = net.to(device)
         self._base = base.to(device).eval() if base is not None and recipe.remember > 0 else None
         self._average = copy.deepcopy(self._net)
+        pairs = list(zip(self._average.state_dict().values(), self._net.state_dict().values(), strict=True))
+        self._averaged = [pair for pair in pairs if pair[0].dtype.is_floating_point]
+        self._counted = [pair for pair in pairs if not pair[0].dtype.is_floating_point]
         self._optimizer = torch.optim.AdamW(
             self._net.parameters(), lr=recipe.rate_of(stage.name), weight_decay=recipe.weight_decay
         )
+        self._threads_ahead = threads_ahead
         self.epochs_done = 0
 
     @property
@@ -66,8 +73,8 @@ class Trainer:
             RunDiverged: the loss is not finite.
         """
         self._net.train()
-        for step in range(self.steps_per_epoch):
-            yield self._step(step)
+        for step, samples in enumerate(made_ahead(self._batch, range(self.steps_per_epoch), self._threads_ahead)):
+            yield self._step(step, samples)
         self.epochs_done += 1
 
     def weights(self) -> dict[str, Tensor]:
@@ -80,9 +87,13 @@ class Trainer:
         overlap = np.zeros(len(self._stage.structures))
         total = np.zeros(len(self._stage.structures))
         self._average.eval()
-        for start in range(0, len(usable), self._recipe.batch):
-            chosen = usable[start : start + self._recipe.batch]
-            image, labels, judged = self._collate([self._stage.sample(e, None, 0.0) for e in chosen])
+        size = self._recipe.batch
+
+        def as_inference_sees(start: int) -> list[Sample]:
+            return [self._stage.sample(example, None, NONE) for example in usable[start : start + size]]
+
+        for samples in made_ahead(as_inference_sees, range(0, len(usable), size), self._threads_ahead):
+            image, labels, judged = self._collate(samples)
             with torch.no_grad():
                 found = self._average(image).argmax(dim=1)
             for place in range(len(self._stage.structures)):
@@ -109,8 +120,8 @@ class Trainer:
         self._optimizer.load_state_dict(state["optimizer"])
         self.epochs_done = int(state["epochs_done"])
 
-    def _step(self, step: int) -> float:
-        image, labels, judged = self._collate(self._batch(step))
+    def _step(self, step: int, samples: list[Sample]) -> float:
+        image, labels, judged = self._collate(samples)
         done = self.epochs_done * self.steps_per_epoch + step
         for group in self._optimizer.param_groups:
             group["lr"] = self._recipe.rate_of(self._stage.name) * one_cycle(done, self.epochs * self.steps_per_epoch)
@@ -135,13 +146,12 @@ class Trainer:
 
     def _follow(self, done: int) -> None:
         decay = min(self._recipe.ema, (done + 1) / (done + 10))
+        averages, now = zip(*self._averaged, strict=True)
         with torch.no_grad():
-            pairs = zip(self._average.state_dict().values(), self._net.state_dict().values(), strict=True)
-            for average, now in pairs:
-                if average.dtype.is_floating_point:
-                    average.lerp_(now, 1 - decay)
-                else:
-                    average.copy_(now)
+            # All at once: on a GPU, starting one kernel per tensor would take as long as a step's gradients.
+            torch._foreach_lerp_(averages, now, 1 - decay)
+            for average, count in self._counted:
+                average.copy_(count)
 
     def _batch(self, step: int) -> list[Sample]:
         """Slices of a step: consecutive places in an endless row of shuffled passes over the examples."""
@@ -153,7 +163,7 @@ class Trainer:
         seed = (self._recipe.seed, STAGES.index(self._stage.name), round_)
         chosen = np.random.default_rng(seed).permutation(len(self._examples))[place]
         return self._stage.sample(
-            self._examples[int(chosen)], np.random.default_rng((*seed, place)), self._recipe.augment
+            self._examples[int(chosen)], np.random.default_rng((*seed, place)), self._recipe.augmentation
         )
 
     def _collate(self, samples: Sequence[Sample]) -> Sample:

@@ -1,0 +1,59 @@
+"""What you learn here: batches made in threads, while the net learns, are those that it would have waited for."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import torch
+from irp_bundle import SegmentSpec
+from irp_training.domain.ahead import made_ahead
+from irp_training.domain.examples import examples_of
+from irp_training.domain.networks import definitions, fresh
+from irp_training.domain.stages import Segment
+from irp_training.domain.trainer import Trainer
+from training_builders import HEART, TINY, a_heart
+
+
+@pytest.mark.parametrize("threads", [0, 1, 3])
+def test_what_is_made_ahead_comes_in_order(threads: int) -> None:
+    assert list(made_ahead(lambda number: number * number, range(7), threads)) == [n * n for n in range(7)]
+
+
+def test_no_more_is_made_ahead_than_there_are_threads() -> None:
+    made: list[int] = []
+    results = made_ahead(lambda number: made.append(number) or number, range(100), 2)
+    assert next(results) == 0
+    results.close()
+    assert len(made) <= 3
+
+
+def test_an_error_comes_to_whoever_asks_for_the_result() -> None:
+    def make(number: int) -> float:
+        return 1 / (2 - number)
+
+    results = made_ahead(make, range(4), 2)
+    assert [next(results), next(results)] == [0.5, 1.0]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
+def test_it_is_other_threads_that_work_ahead() -> None:
+    names = set(made_ahead(lambda _: threading.current_thread().name, range(4), 2))
+    assert threading.current_thread().name not in names
+
+
+def test_weights_and_scores_do_not_depend_on_the_threads_that_work_ahead() -> None:
+    examples = [example for seed in range(2) for example in examples_of(*a_heart(seed), HEART)]
+
+    def learnt(threads: int) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
+        net = fresh(definitions(TINY, HEART, None)["network_def"], 1)
+        stage = Segment(HEART, SegmentSpec(size=64), 2.4)
+        trainer = Trainer(net, stage, examples, TINY, torch.device("cpu"), threads_ahead=threads)
+        list(trainer.epoch())
+        return trainer.weights(), trainer.validate(examples)
+
+    (alone, scores), (ahead, scores_ahead) = learnt(0), learnt(3)
+    assert scores == scores_ahead
+    for name, weight in alone.items():
+        assert torch.equal(weight, ahead[name])
