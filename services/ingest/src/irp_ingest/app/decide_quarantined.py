@@ -10,7 +10,8 @@ from irp_kernel.errors import DataLoss
 
 from irp_ingest.app.keep_apart import Apart, Quarantine
 from irp_ingest.app.ports import ProjectAt, SealedObjects
-from irp_ingest.domain.decision import Decision, require_possible
+from irp_ingest.domain.decision import Decision, State, require_possible
+from irp_ingest.domain.errors import QuarantineDecided
 
 
 class Masks(Protocol):
@@ -38,6 +39,8 @@ class DecideQuarantined:
         apart = await self._rows.find(project.id, id)
         if decision.stands_as(apart.state, apart.regions):
             return apart
+        if apart.state is not State.WAITING:
+            raise QuarantineDecided
         require_possible(decision, apart.kind, apart.rows, apart.columns)
         if decision.regions and apart.object is not None:  # to find out now that it cannot be decoded
             await self._masks.mask(await opened(self._sealed, apart), decision.regions)
