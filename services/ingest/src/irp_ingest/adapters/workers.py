@@ -11,10 +11,10 @@ from irp_chassis.workers import in_worker
 from irp_deid.pixels import Region
 from irp_kernel import Geometry, ObjectRef
 
+from irp_ingest.domain import pixels
 from irp_ingest.domain.check_in import check_in
 from irp_ingest.domain.intake import Intake, Order, take_in
 from irp_ingest.domain.mask import masked
-from irp_ingest.domain.pixels import build_volume
 
 CONFIGURATIONS_KEPT = 256
 
@@ -30,9 +30,9 @@ class WorkerIntakes:
 class WorkerBuilders:
     """See app.ports.Builders."""
 
-    async def build(self, files: list[list[bytes]], geometry: Geometry) -> bytes:
+    async def build(self, files: Sequence[bytes], order: pixels.Order, geometry: Geometry) -> bytes:
         """In a worker process."""
-        return await in_worker(build_volume, files, geometry)
+        return await in_worker(pixels.build_volume, files, order, geometry)
 
 
 class WorkerMasks:

@@ -189,10 +189,25 @@ class SeriesPitchUneven(NotAssembled):
     """
 
 
+class SeriesTilted(NotAssembled):
+    """The slices are shifted steadily against each other: the gantry was tilted.
+
+    Voxels of a volume must be rectangular boxes. Send a reconstruction without tilt.
+    """
+
+
+class SeriesInColour(NotAssembled):
+    """The images of the series are in colour.
+
+    A volume holds one measured value per voxel: send the grey images, not fused pictures or colour maps.
+    """
+
+
 class SeriesHasNoPlane(NotAssembled):
     """The images of the series do not say where they lie.
 
-    ImagePositionPatient, ImageOrientationPatient and PixelSpacing are needed.
+    ImagePositionPatient, ImageOrientationPatient and PixelSpacing are needed of each image or frame, as numbers, the
+    spacing above zero. Secondary captures and screenshots have none: send the images of the scanner.
     """
 
 

@@ -29,7 +29,8 @@ from pydicom.dataset import Dataset, FileDataset
 
 from irp_ingest.domain.doubt import Doubt, settle
 from irp_ingest.domain.errors import IdentifiersMissing, StudyMismatch
-from irp_ingest.domain.plane import Plane, plane_of
+from irp_ingest.domain.functional_groups import planes_of
+from irp_ingest.domain.plane import Plane
 from irp_ingest.domain.sequence_class import numbered
 
 NEEDED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
@@ -84,7 +85,7 @@ class Intake:
         study_uid, series_uid, sop_uid, sop_class, transfer_syntax: identifiers after de-identification.
         patient, site: pseudonyms.
         header: DICOM JSON without pixels.
-        plane: where the image lies, or None.
+        planes: where each frame lies; empty if one does not say it.
         candidates: sequence rules that the original header matched.
         sequences: their numbers in the configuration.
         report: what was done to the file.
@@ -102,7 +103,7 @@ class Intake:
     patient: str
     site: str
     header: dict[str, Any]
-    plane: Plane | None
+    planes: tuple[Plane, ...]
     candidates: list[dict[str, Any]]
     sequences: tuple[int, ...]
     report: Report
@@ -158,7 +159,7 @@ def read_clean(data: bytes, fingerprint: str, site: str, candidates: list[dict[s
         patient=str(clean.PatientID),
         site=site,
         header=_header(clean),
-        plane=plane_of(clean),
+        planes=planes_of(clean),
         candidates=candidates,
         sequences=(),
         report=report,
