@@ -21,9 +21,11 @@ def planes_of(dataset: Dataset) -> tuple[Plane, ...]:
     """The plane of each frame; empty if one does not say it, or if the object is no image but a segmentation."""
     if "SegmentSequence" in dataset:
         return ()
+    # some scanners write functional groups beside the plane of a single-frame image: the plane is what counts
+    if plane := plane_of(dataset, _content(dataset)):
+        return (plane,)
     if PER_FRAME not in dataset:
-        plane = plane_of(dataset, _content(dataset))
-        return (plane,) if plane else ()
+        return ()
     count = int(number_in(dataset, "NumberOfFrames") or 0)
     if not 1 <= count <= MAX_FRAMES or len(dataset[PER_FRAME].value) != count:
         return ()

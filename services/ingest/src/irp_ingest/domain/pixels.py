@@ -74,7 +74,7 @@ def _values(dataset: Dataset, number: int, stored: NDArray[Any], matrix: tuple[i
 def _rescaling(dataset: Dataset, number: int) -> tuple[float, float]:
     """Slope and intercept of a frame. Source: PS3.3 C.11.1.1.2, C.7.6.16.2.9 (of each frame)."""
     of_frame = group_of(dataset, number - 1, "PixelValueTransformationSequence")
-    said = of_frame if "RescaleSlope" in of_frame else dataset
+    said = dataset if "RescaleSlope" in dataset or "RescaleSlope" not in of_frame else of_frame
     if said.get("ModalityLUTSequence"):
         raise PixelsNotReadable("the values of an image are given by a table (Modality LUT), which is not read here")
     slope, intercept = said.get("RescaleSlope"), said.get("RescaleIntercept")
