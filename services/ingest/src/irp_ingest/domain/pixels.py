@@ -21,6 +21,7 @@ from pydicom.pixels.utils import iter_pixels
 from irp_ingest.domain.errors import NotAssembled, PixelsNotReadable, SeriesInColour
 from irp_ingest.domain.functional_groups import group_of
 
+MAX_VALUE = float(np.finfo(np.float32).max)
 GREY = {"MONOCHROME1", "MONOCHROME2"}
 Order = Sequence[Sequence[tuple[int, int]]]  # [time][slice] -> (which file, frame number counted from 1)
 
@@ -86,6 +87,8 @@ def _rescaling(dataset: Dataset, number: int) -> tuple[float, float]:
 
 def _smallest(array: NDArray[Any]) -> NDArray[Any]:
     """int16 if every value is a whole number in its range, else int32 or float32."""
+    if max(abs(float(array.min())), abs(float(array.max()))) > MAX_VALUE:
+        raise PixelsNotReadable("an image holds values beyond what a volume can")
     if array.dtype.kind == "f" and not np.array_equal(array, np.rint(array)):
         return array.astype(np.float32)
     for kind in (np.int16, np.int32):
