@@ -27,6 +27,7 @@ def an_enhanced_image(
     for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"):
         delattr(ds, keyword)
     ds.SOPClassUID, ds.NumberOfFrames = EnhancedMRImageStorage, len(pixels)
+    ds.FrameOfReferenceUID = "1.2.4"
     ds.BitsStored, ds.HighBit, ds.PixelData = 16, 15, pixels.astype("<u2").tobytes()
     shared = Dataset()
     shared.PlaneOrientationSequence = [_item(ImageOrientationPatient=list(orientation))]
