@@ -243,7 +243,8 @@ class ClinicalNotReadable(InvalidArgument):
 class SeriesPositionRepeated(NotAssembled):
     """Several images lie in the same place, and nothing says that they differ in time.
 
-    Echoes, magnitude and phase images, or diffusion weights: send them as series of their own.
+    Echoes, diffusion weights, or magnitude and phase images whose ImageType does not say which they are: send them as
+    series of their own.
     """
 
 
