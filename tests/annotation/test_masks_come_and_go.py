@@ -113,6 +113,16 @@ def test_a_seg_on_a_multi_frame_instance_names_the_frames(
         assert np.array_equal(volume.match_geometry(ours).array[..., 0].astype(bool), mask.of("lv_blood_pool")[0])
 
 
+@pytest.mark.parametrize("slices", [1, 3])
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_seg_refers_to_the_images_of_the_series_and_to_no_others(frames: int, slices: int) -> None:
+    grid = a_grid(frames=frames, slices=slices)
+    for on in (grid, in_one_instance(grid)):
+        seg = pydicom.dcmread(io.BytesIO(write_seg(a_mask(on), a_context(on))))
+        named = {str(e.value) for e in seg.iterall() if e.keyword == "ReferencedSOPInstanceUID"}
+        assert named == {place.uid for row in on.instances for place in row}
+
+
 def test_the_frames_of_a_cine_must_be_named() -> None:
     grid = in_one_instance(GRID)
     seg = pydicom.dcmread(io.BytesIO(write_seg(MASK, a_context(grid))))

@@ -15,7 +15,7 @@ from pathlib import Path
 import highdicom
 import nibabel
 import numpy as np
-import SimpleITK as sitk
+import SimpleITK
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from irp_ingest.domain.functional_groups import planes_of
@@ -99,11 +99,11 @@ def corners(volume: Volume) -> np.ndarray:
     return np.vstack([np.zeros(3), np.diag(np.array(volume.geometry.shape) - 1.0)])
 
 
-def as_simpleitk_sees(files: list[bytes]) -> sitk.Image:
+def as_simpleitk_sees(files: list[bytes]) -> SimpleITK.Image:
     with tempfile.TemporaryDirectory() as folder:
         for at, file in enumerate(files):
             Path(folder, f"{at}.dcm").write_bytes(file)
-        reader = sitk.ImageSeriesReader()
+        reader = SimpleITK.ImageSeriesReader()
         reader.SetFileNames(reader.GetGDCMSeriesFileNames(folder))
         return reader.Execute()
 
@@ -113,7 +113,7 @@ def as_simpleitk_sees(files: list[bytes]) -> sitk.Image:
 def test_simpleitk_sees_single_images_as_we_do(series: Series) -> None:
     files = series.images()
     volume, theirs = ours({str(at): file for at, file in enumerate(files)}), as_simpleitk_sees(files)
-    assert np.array_equal(sitk.GetArrayFromImage(theirs), volume.array[0])
+    assert np.array_equal(SimpleITK.GetArrayFromImage(theirs), volume.array[0])
     points = [theirs.TransformContinuousIndexToPhysicalPoint(corner[::-1].tolist()) for corner in corners(volume)]
     assert np.allclose(points, volume.geometry.to_patient(corners(volume)), atol=TOLERANCE_MM)
 

@@ -189,12 +189,14 @@ def _add_time_dimension(seg: Segmentation) -> None:
 
 
 def _refer_to_all(seg: Segmentation, sop_class: str, instances: Instances) -> None:
-    references = Sequence()
+    """Name the images where highdicom named the stand-ins: in the referenced series, and as sources of the whole."""
+    references = []
     for uid in dict.fromkeys(place.uid for row in instances for place in row):
         reference = Dataset()
         reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = sop_class, uid
         references.append(reference)
-    seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence = references
+    seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence = Sequence(references)
+    seg.SourceImageSequence = copy.deepcopy(references)
 
 
 def _date(seg: Segmentation, provenance: Provenance) -> None:
