@@ -89,6 +89,23 @@ class Project:
         answer = self.http.send("POST", path, content=body, headers=headers, timeout=STOW_S, repeat=True)
         return StowAnswer.of(dict(answer.json()), answer.headers)
 
+    def import_image(
+        self, image: bytes, *, patient: str, modality: str = "MR", description: str = "", sequence: str = ""
+    ) -> dict[str, Any]:
+        """Import a NIfTI or NRRD file as a series of its own; the same image again is the same series.
+
+        Args:
+            image: the file.
+            patient: original identifier; the project keeps its pseudonym only.
+            modality: "MR" or "CT".
+            description: SeriesDescription, by which the project knows the class of the sequence.
+            sequence: ProtocolName, for the same.
+        """
+        fields = {"patient": patient, "modality": modality, "description": description, "sequence": sequence}
+        files = {"image": ("image", image, "application/octet-stream")}  # the file's own name may name somebody
+        path = f"{self.path}/series"
+        return dict(self.http.send("POST", path, data=fields, files=files, timeout=STOW_S, repeat=True).json())
+
     # De-identification on this side, and reports
 
     def deidentification_key(self) -> DeidentificationKey:

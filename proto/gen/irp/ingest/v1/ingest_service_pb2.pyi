@@ -161,6 +161,106 @@ class InstanceOutcome(_message.Message):
 Global___InstanceOutcome: _TypeAlias = InstanceOutcome  # noqa: Y015
 
 @_typing.final
+class ImportSeriesRequest(_message.Message):
+    """ImportSeriesRequest: first `upload` (project and site), then `data`... of the file; `description` before or after it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UPLOAD_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    @_builtins.property
+    def upload(self) -> Global___Upload: ...
+    @_builtins.property
+    def description(self) -> Global___ImportDescription: ...
+    def __init__(
+        self,
+        *,
+        upload: Global___Upload | None = ...,
+        data: _builtins.bytes = ...,
+        description: Global___ImportDescription | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "description", b"description", "piece", b"piece", "upload", b"upload"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "description", b"description", "piece", b"piece", "upload", b"upload"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_piece: _TypeAlias = _typing.Literal["upload", "data", "description"]  # noqa: Y015
+    _WhichOneofArgType_piece: _TypeAlias = _typing.Literal["piece", b"piece"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_piece) -> _WhichOneofReturnType_piece | None: ...
+
+Global___ImportSeriesRequest: _TypeAlias = ImportSeriesRequest  # noqa: Y015
+
+@_typing.final
+class ImportDescription(_message.Message):
+    """ImportDescription is what the sender says of the image; it is de-identified with it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATIENT_FIELD_NUMBER: _builtins.int
+    MODALITY_FIELD_NUMBER: _builtins.int
+    SERIES_DESCRIPTION_FIELD_NUMBER: _builtins.int
+    PROTOCOL_NAME_FIELD_NUMBER: _builtins.int
+    patient: _builtins.str
+    """Original identifier of the patient."""
+    modality: _builtins.str
+    """"MR" (also if empty) or "CT"."""
+    series_description: _builtins.str
+    """SeriesDescription."""
+    protocol_name: _builtins.str
+    """ProtocolName."""
+    def __init__(
+        self,
+        *,
+        patient: _builtins.str = ...,
+        modality: _builtins.str = ...,
+        series_description: _builtins.str = ...,
+        protocol_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["modality", b"modality", "patient", b"patient", "protocol_name", b"protocol_name", "series_description", b"series_description"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportDescription: _TypeAlias = ImportDescription  # noqa: Y015
+
+@_typing.final
+class ImportSeriesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDY_UID_FIELD_NUMBER: _builtins.int
+    SERIES_UID_FIELD_NUMBER: _builtins.int
+    INSTANCES_FIELD_NUMBER: _builtins.int
+    ALREADY_STORED_FIELD_NUMBER: _builtins.int
+    REPORT_FIELD_NUMBER: _builtins.int
+    study_uid: _builtins.str
+    """De-identified identifiers."""
+    series_uid: _builtins.str
+    instances: _builtins.int
+    """Stored now or before: slices times time points."""
+    already_stored: _builtins.bool
+    """True if all had been stored before."""
+    report: _builtins.str
+    """Id of the signed report of this import."""
+    def __init__(
+        self,
+        *,
+        study_uid: _builtins.str = ...,
+        series_uid: _builtins.str = ...,
+        instances: _builtins.int = ...,
+        already_stored: _builtins.bool = ...,
+        report: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_stored", b"already_stored", "instances", b"instances", "report", b"report", "series_uid", b"series_uid", "study_uid", b"study_uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportSeriesResponse: _TypeAlias = ImportSeriesResponse  # noqa: Y015
+
+@_typing.final
 class CompleteSeriesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

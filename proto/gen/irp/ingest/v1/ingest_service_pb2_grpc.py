@@ -40,6 +40,11 @@ class IngestServiceStub:
                 request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.StoreInstancesRequest.SerializeToString,
                 response_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.StoreInstancesResponse.FromString,
                 _registered_method=True)
+        self.ImportSeries = channel.stream_unary(
+                '/irp.ingest.v1.IngestService/ImportSeries',
+                request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ImportSeriesRequest.SerializeToString,
+                response_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ImportSeriesResponse.FromString,
+                _registered_method=True)
         self.CompleteSeries = channel.unary_unary(
                 '/irp.ingest.v1.IngestService/CompleteSeries',
                 request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.CompleteSeriesRequest.SerializeToString,
@@ -138,6 +143,13 @@ class IngestServiceServicer:
 
     def StoreInstances(self, request_iterator, context):
         """StoreInstances takes DICOM Part 10 files as a stream of pieces (STOW-RS behind the gateway).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportSeries(self, request_iterator, context):
+        """ImportSeries takes one NIfTI or NRRD file as a stream of pieces and stores it as a DICOM series of its own.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -277,6 +289,11 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     request_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.StoreInstancesRequest.FromString,
                     response_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.StoreInstancesResponse.SerializeToString,
             ),
+            'ImportSeries': grpc.stream_unary_rpc_method_handler(
+                    servicer.ImportSeries,
+                    request_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ImportSeriesRequest.FromString,
+                    response_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ImportSeriesResponse.SerializeToString,
+            ),
             'CompleteSeries': grpc.unary_unary_rpc_method_handler(
                     servicer.CompleteSeries,
                     request_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.CompleteSeriesRequest.FromString,
@@ -396,6 +413,33 @@ class IngestService:
             '/irp.ingest.v1.IngestService/StoreInstances',
             irp_dot_ingest_dot_v1_dot_ingest__service__pb2.StoreInstancesRequest.SerializeToString,
             irp_dot_ingest_dot_v1_dot_ingest__service__pb2.StoreInstancesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportSeries(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/irp.ingest.v1.IngestService/ImportSeries',
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ImportSeriesRequest.SerializeToString,
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ImportSeriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

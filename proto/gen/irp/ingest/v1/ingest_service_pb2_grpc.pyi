@@ -35,6 +35,8 @@ class IngestServiceStub:
     def __new__(cls, channel: _aio.Channel) -> IngestServiceAsyncStub: ...
     StoreInstances: _grpc.StreamUnaryMultiCallable[_ingest_service_pb2.StoreInstancesRequest, _ingest_service_pb2.StoreInstancesResponse]
     """StoreInstances takes DICOM Part 10 files as a stream of pieces (STOW-RS behind the gateway)."""
+    ImportSeries: _grpc.StreamUnaryMultiCallable[_ingest_service_pb2.ImportSeriesRequest, _ingest_service_pb2.ImportSeriesResponse]
+    """ImportSeries takes one NIfTI or NRRD file as a stream of pieces and stores it as a DICOM series of its own."""
     CompleteSeries: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.CompleteSeriesRequest, _ingest_service_pb2.CompleteSeriesResponse]
     """CompleteSeries says that no more instances will come, so that assembly need not wait."""
     Search: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.SearchRequest, _ingest_service_pb2.SearchResponse]
@@ -79,6 +81,8 @@ class IngestServiceAsyncStub(IngestServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     StoreInstances: _aio.StreamUnaryMultiCallable[_ingest_service_pb2.StoreInstancesRequest, _ingest_service_pb2.StoreInstancesResponse]  # type: ignore[assignment]
     """StoreInstances takes DICOM Part 10 files as a stream of pieces (STOW-RS behind the gateway)."""
+    ImportSeries: _aio.StreamUnaryMultiCallable[_ingest_service_pb2.ImportSeriesRequest, _ingest_service_pb2.ImportSeriesResponse]  # type: ignore[assignment]
+    """ImportSeries takes one NIfTI or NRRD file as a stream of pieces and stores it as a DICOM series of its own."""
     CompleteSeries: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.CompleteSeriesRequest, _ingest_service_pb2.CompleteSeriesResponse]  # type: ignore[assignment]
     """CompleteSeries says that no more instances will come, so that assembly need not wait."""
     Search: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.SearchRequest, _ingest_service_pb2.SearchResponse]  # type: ignore[assignment]
@@ -126,6 +130,14 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_service_pb2.StoreInstancesResponse, _abc.Awaitable[_ingest_service_pb2.StoreInstancesResponse]]:
         """StoreInstances takes DICOM Part 10 files as a stream of pieces (STOW-RS behind the gateway)."""
+
+    @_abc_1.abstractmethod
+    def ImportSeries(
+        self,
+        request_iterator: _MaybeAsyncIterator[_ingest_service_pb2.ImportSeriesRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.ImportSeriesResponse, _abc.Awaitable[_ingest_service_pb2.ImportSeriesResponse]]:
+        """ImportSeries takes one NIfTI or NRRD file as a stream of pieces and stores it as a DICOM series of its own."""
 
     @_abc_1.abstractmethod
     def CompleteSeries(

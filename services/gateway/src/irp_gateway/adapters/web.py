@@ -22,6 +22,7 @@ from irp_gateway.adapters import (
     segment,
     segmentations,
     series,
+    series_import,
     training,
 )
 from irp_gateway.adapters.desk import Desk
@@ -36,6 +37,7 @@ DOORS = (
     dicom_retrieve,
     deidentification,
     series,
+    series_import,
     quality,
     quarantine,
     segment,

@@ -19,6 +19,7 @@ from sqlalchemy import select
 
 from irp_ingest.adapters.convert import outcome_to_proto, state_to_proto
 from irp_ingest.adapters.db import INSTANCE, REJECTION, SERIES
+from irp_ingest.adapters.rpc_import import ImportDesk, ImportServicer
 from irp_ingest.adapters.rpc_pixels import PixelsServicer, enter
 from irp_ingest.adapters.rpc_quarantine import QuarantineDesk, QuarantineServicer
 from irp_ingest.adapters.rpc_reports import ReportDesk, ReportsServicer
@@ -27,8 +28,8 @@ from irp_ingest.adapters.upload import TakeUpload
 from irp_ingest.app.record_clinical import RecordClinical
 
 
-class IngestServicer(QuarantineServicer, ReportsServicer, PixelsServicer):
-    """Wire <-> verbs; pixels, reports and keys, and the quarantine are answered by the classes of their names."""
+class IngestServicer(ImportServicer, QuarantineServicer, ReportsServicer, PixelsServicer):
+    """Wire <-> verbs; imports, pixels, reports, keys and the quarantine are answered by the classes of their names."""
 
     def __init__(
         self,
@@ -38,11 +39,13 @@ class IngestServicer(QuarantineServicer, ReportsServicer, PixelsServicer):
         take: TakeUpload,
         reports: ReportDesk,
         quarantine: QuarantineDesk,
+        imports: ImportDesk,
         *,
         uploads_at_once: int,
     ) -> None:
         super().__init__(database, objects)
         self._record, self._reports, self._quarantine = record, reports, quarantine
+        self._imports = imports
         self._search = SqlSearch(database)
         self._take = take
         self._uploads = asyncio.Semaphore(uploads_at_once)

@@ -13,6 +13,7 @@ from irp_kernel import Geometry, ObjectRef
 
 from irp_ingest.domain import pixels
 from irp_ingest.domain.check_in import check_in
+from irp_ingest.domain.imported_dicom import Description, to_instances
 from irp_ingest.domain.intake import Intake, Order, take_in
 from irp_ingest.domain.mask import masked
 
@@ -25,6 +26,14 @@ class WorkerIntakes:
     async def take_in(self, original: bytes, order: Order) -> Intake:
         """In a worker process: the original's bytes stay in memory."""
         return await in_worker(take_in if order.declared is None else check_in, original, order)
+
+
+class WorkerConverters:
+    """See app.import_series.Converters."""
+
+    async def convert(self, data: bytes, description: Description, max_bytes: int) -> list[bytes]:
+        """In a worker process."""
+        return await in_worker(to_instances, data, description, max_bytes)
 
 
 class WorkerBuilders:

@@ -154,6 +154,66 @@ class ContentDiffers(AlreadyExists):
     """
 
 
+class ImportNotDescribed(InvalidArgument):
+    """What goes with the imported image is not complete or not valid.
+
+    Give `patient`, and if you like `modality` (MR or CT), `description` and `sequence`: short printable texts.
+    """
+
+
+class ImageSheared(InvalidArgument):
+    """The grid of the imported image is sheared.
+
+    A series in DICOM has perpendicular axes. Resample the image to a rectangular grid and send that.
+    """
+
+
+class ImageDegenerate(InvalidArgument):
+    """The transform of the imported image does not say where its voxels lie.
+
+    Three directions are needed that are no multiples of one another, of finite lengths above zero.
+    """
+
+
+class ImagePlaceContradicted(InvalidArgument):
+    """The sform and the qform of the NIfTI file put the image in different places.
+
+    Programs disagree on which of them counts. Set the code of the wrong one to 0, or make them equal, and send it
+    again.
+    """
+
+
+class ImageNotFinite(InvalidArgument):
+    """The imported image holds values that are no finite numbers.
+
+    Replace NaN and infinities by what they mean, for example 0 outside a mask, and send it again.
+    """
+
+
+class ImageTooWide(InvalidArgument):
+    """The values of the imported image do not fit into the 16 bits of a DICOM image.
+
+    Whole numbers may span 65,535; fractions lose at most 0.1 % of the spread of the image. Rescale it, or cut off
+    values that are far from all others, and send it again.
+    """
+
+
+class ImageKnownOtherwise(AlreadyExists):
+    """The same image is in the project already, with another patient, modality or description.
+
+    One image is one series, so that it never stands on both sides of a split under two names. The stored one was left
+    as it is.
+    """
+
+
+class ImportRefused(FailedPrecondition):
+    """The rules of the project do not take the imported image as a whole.
+
+    The detail names the reason of its instances; `/problems/REASON` says what to do about it. What waits in
+    quarantine is decided there.
+    """
+
+
 class NotAssembled(FailedPrecondition):
     """The series did not become a volume.
 
