@@ -8,21 +8,23 @@ import itertools
 import struct
 from collections.abc import Callable
 
+import highdicom
 import nibabel
 import numpy as np
 import pytest
 from irp_ingest.domain import imported
 from irp_ingest.domain.errors import (
     ImageDegenerate,
-    ImageNotFinite,
     ImagePlaceContradicted,
     ImageSheared,
     ImageTooWide,
     ImportNotDescribed,
+    ImportNotFinite,
 )
 from irp_ingest.domain.functional_groups import planes_of
 from irp_ingest.domain.imported import read_image
 from irp_ingest.domain.imported_dicom import Description, to_instances
+from irp_ingest.domain.intake import Order, take_in
 from irp_ingest.domain.pixels import build_volume
 from irp_ingest.domain.plane import Frame
 from irp_ingest.domain.stack import arrange
@@ -31,6 +33,7 @@ from irp_kernel import Volume, decode_volume, encode_volume
 from irp_kernel.errors import BadVolumeFile, IrpError, TooLarge
 from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
+from pydicom.sr.codedict import codes
 
 from .images import a_nifti, an_affine, an_nrrd, numbers
 
@@ -179,8 +182,8 @@ def a_wide_nrrd() -> bytes:
 
 
 REFUSED: list[tuple[Callable[[], bytes], type[IrpError]]] = [
-    (lambda: a_nifti(with_value(np.nan)), ImageNotFinite),
-    (lambda: a_nifti(with_value(-np.inf)), ImageNotFinite),
+    (lambda: a_nifti(with_value(np.nan)), ImportNotFinite),
+    (lambda: a_nifti(with_value(-np.inf)), ImportNotFinite),
     (lambda: a_nifti(an_outlier()), ImageTooWide),
     (lambda: a_nifti(np.array([0, 65536], dtype=np.int32).reshape(2, 1, 1)), ImageTooWide),
     (lambda: a_nifti(np.array([-1.5e308, 1.7e308, 0.5]).reshape(3, 1, 1)), ImageTooWide),
@@ -233,3 +236,17 @@ def test_free_texts_of_the_file_are_in_no_instance() -> None:
 def test_what_goes_with_an_image_is_short_and_printable(words: dict[str, str]) -> None:
     with pytest.raises(ImportNotDescribed):
         Description(**({"patient": "P-1"} | words))
+
+
+@pytest.mark.parametrize("modality", ["MR", "CT"])
+def test_highdicom_makes_a_segmentation_of_the_de_identified_instances(modality: str) -> None:
+    order = Order(site_key=b"k" * 32, options=frozenset({"113105"}), sequences=(), study_uid="")
+    files = to_instances(a_nifti(numbers()), Description(patient="P-1", modality=modality), LIMIT)
+    sources = [dcmread(io.BytesIO(take_in(file, order).data)) for file in files]
+    wall = highdicom.seg.SegmentDescription(1, "wall", codes.SCT.Organ, codes.SCT.Heart, "MANUAL")
+    made = highdicom.seg.Segmentation(
+        sources, np.ones((4, 9, 12), dtype=np.uint8), "BINARY", [wall], highdicom.UID(), 1, highdicom.UID(), 1,
+        "maker", "model", "1", "1",
+    )  # fmt: skip
+    assert made.NumberOfFrames == 4
+    assert made.FrameOfReferenceUID == sources[0].FrameOfReferenceUID

@@ -183,7 +183,7 @@ class ImagePlaceContradicted(InvalidArgument):
     """
 
 
-class ImageNotFinite(InvalidArgument):
+class ImportNotFinite(InvalidArgument):
     """The imported image holds values that are no finite numbers.
 
     Replace NaN and infinities by what they mean, for example 0 outside a mask, and send it again.

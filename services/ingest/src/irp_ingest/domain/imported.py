@@ -51,7 +51,7 @@ def read_image(data: bytes, *, max_bytes: int) -> ImportedImage:
 
     Raises:
         BadVolumeFile, TooLarge: not readable, or over a limit.
-        ImageSheared, ImagePlaceContradicted, ImageDegenerate, ImageNotFinite, ImageTooWide: their pages say it.
+        ImageSheared, ImagePlaceContradicted, ImageDegenerate, ImportNotFinite, ImageTooWide: their pages say it.
     """
     read = read_nrrd if data.startswith(b"NRRD") else read_nifti
     nrrd = read(data, max_bytes=max_bytes)

@@ -24,6 +24,15 @@ from irp_ingest.domain.errors import ImportNotDescribed
 from irp_ingest.domain.imported import ImportedImage, read_image
 
 CLASSES = {"MR": MRImageStorage, "CT": CTImageStorage}
+# What an image must have, and may leave empty: programs that read DICOM rely on it. Source: PS3.3 C.7.1.1, C.7.2.1,
+# C.7.3.1, C.7.4.1, C.7.5.1, C.8.3.1 (MR), C.8.2.1 (CT)
+EMPTY = ("PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID", "AccessionNumber",
+         "ReferringPhysicianName", "Manufacturer", "PositionReferenceIndicator", "PatientPosition",
+         "AcquisitionNumber")  # fmt: skip
+EMPTY_OF = {
+    "MR": ("ScanOptions", "MRAcquisitionType", "RepetitionTime", "EchoTime", "EchoTrainLength"),
+    "CT": ("KVP",),
+}
 MAX_TEXT = 64  # characters of a Long String, PS3.5 table 6.2-1
 
 
@@ -81,10 +90,12 @@ def _uid(content: str, *place: object) -> Uid:
 def _series(image: ImportedImage, content: str, said: Description) -> Dataset:
     """What all instances have in common."""
     ds = Dataset()
+    for keyword in (*EMPTY, *EMPTY_OF[said.modality]):
+        setattr(ds, keyword, None)
     ds.SpecificCharacterSet = "ISO_IR 192"
     ds.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
     ds.SOPClassUID, ds.Modality = CLASSES[said.modality], said.modality
-    ds.PatientID, ds.PatientName = said.patient, ""
+    ds.PatientID = said.patient
     ds.StudyInstanceUID, ds.SeriesInstanceUID = _uid(content, "study"), _uid(content, "series")
     ds.FrameOfReferenceUID = _uid(content, "frame of reference")
     ds.SeriesDescription, ds.ProtocolName = said.description, said.sequence
@@ -100,6 +111,8 @@ def _series(image: ImportedImage, content: str, said: Description) -> Dataset:
     ds.RescaleSlope, ds.RescaleIntercept, ds.RescaleType = image.stored.slope, image.stored.intercept, "US"
     if said.modality == "CT":
         ds.RescaleType = "HU"
+    else:
+        ds.ScanningSequence, ds.SequenceVariant = "RM", "NONE"  # research mode: how it was measured is not known
     return ds
 
 

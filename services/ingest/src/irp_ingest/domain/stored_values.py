@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.valuerep import format_number_as_ds
 
-from irp_ingest.domain.errors import ImageNotFinite, ImageTooWide
+from irp_ingest.domain.errors import ImageTooWide, ImportNotFinite
 
 STEPS = 65_535
 TOLERANCE = 1e-3  # largest error of a value, as a share of the spread between percentiles 1 and 99 (zeros left out)
@@ -40,11 +40,11 @@ def to_stored(values: NDArray[Any]) -> Stored:
         values: (time, slice, row, column).
 
     Raises:
-        ImageNotFinite: a value is not a number, or infinite.
+        ImportNotFinite: a value is not a number, or infinite.
         ImageTooWide: 16 bits cannot tell the values well enough.
     """
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ImageNotFinite
+        raise ImportNotFinite
     low, high = values.min(), values.max()
     if values.dtype.kind != "f" or np.array_equal(values, np.rint(values)):
         if whole := _whole(values, int(low), int(high)):
