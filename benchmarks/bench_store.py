@@ -57,12 +57,12 @@ def renamed(files: list[bytes], turn: str) -> list[bytes]:
 
 def instances_per_s(server: Server, files: list[bytes], streams: int) -> float:
     """Send all in batches, by several streams at once; every instance must have been stored."""
-    bodies = [multipart(files[at : at + BATCH]) for at in range(0, len(files), BATCH)]
+    bodies = [_body(files[at : at + BATCH]) for at in range(0, len(files), BATCH)]
 
     def send(which: int) -> None:
         with httpx.Client(timeout=ANSWER_S, headers=server.headers) as client:
-            for body, media_type in bodies[which::streams]:
-                headers = {"Content-Type": media_type, "Accept": "application/dicom+json"}
+            for body, kind in bodies[which::streams]:
+                headers = {**kind, "Accept": "application/dicom+json"}
                 answer = client.post(server.address, content=body, headers=headers)
                 if answer.status_code != httpx.codes.OK:
                     raise RuntimeError(f"{server.name} answered {answer.status_code}")
@@ -71,6 +71,11 @@ def instances_per_s(server: Server, files: list[bytes], streams: int) -> float:
     with concurrent.futures.ThreadPoolExecutor(streams) as pool:
         list(pool.map(send, range(streams)))
     return len(files) / (time.perf_counter() - began)
+
+
+def _body(files: list[bytes]) -> tuple[bytes, dict[str, str]]:
+    pieces, headers = multipart(files)
+    return b"".join(pieces), headers
 
 
 def measure(servers: list[Server], files: list[bytes], rounds: int) -> dict[str, dict[str, list[float]]]:

@@ -6,6 +6,7 @@ import numpy as np
 from irp_annotation.domain.provenance import Provenance
 from irp_annotation.domain.seg_read import Grid
 from irp_annotation.domain.seg_write import SegContext
+from irp_annotation.domain.series import Place
 from irp_annotation.domain.structures import Structure, Structures
 from irp_kernel import Geometry, LabelTable, Mask
 from irp_kernel.mask import CANONICAL, VALUE_OF
@@ -27,8 +28,16 @@ def a_grid(
         row_direction=row_direction,
         column_direction=DOWN_A_COLUMN,
     )
-    instances = tuple(tuple(f"1.2.3.4.{frame}.{place}" for place in range(slices)) for frame in range(frames))
-    return Grid(geometry=geometry, instances=instances)
+    places = [[f"1.2.3.4.{frame}.{place}" for place in range(slices)] for frame in range(frames)]
+    return Grid(geometry=geometry, instances=tuple(tuple(map(Place, row)) for row in places))
+
+
+def in_one_instance(grid: Grid) -> Grid:
+    """The same stack as frames of one instance, of which the last image comes first."""
+    frames, slices = grid.geometry.array_shape[:2]
+    last = frames * slices
+    places = tuple(tuple(Place("1.2.3.4", last - t * slices - s) for s in range(slices)) for t in range(frames))
+    return Grid(geometry=grid.geometry, instances=places)
 
 
 def a_context(grid: Grid) -> SegContext:

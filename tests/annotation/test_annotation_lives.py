@@ -79,7 +79,7 @@ class Lives:
         volume = await self.put(encode_volume(Volume(geometry=GRID.geometry, array=array)), "volume")
         series = Series(series_uid=UID, patient="P-1", volume=volume)
         series.header.CopyFrom(await self.put(json.dumps(a_context(GRID).header).encode(), "header"))
-        instances = json.dumps({"instances": GRID.instances}).encode()
+        instances = json.dumps({"instances": [[place.uid for place in row] for row in GRID.instances]}).encode()
         series.instances.CopyFrom(await self.put(instances, "instances"))
         await self.say(SeriesStored(project=self.project, aggregate=Aggregate(id=UID, version=version), series=series))
 

@@ -24,11 +24,12 @@ from irp_annotation.domain.errors import (
 )
 from irp_annotation.domain.formats import DICOM, JSON, Upload, decode_upload, encode_answer
 from irp_annotation.domain.seg_write import write_seg
+from irp_annotation.domain.series import Place
 from irp_kernel import encode_mask
 from irp_kernel.codec import NIFTI, NRRD
 from irp_kernel.errors import GeometryMismatch, IrpError, NotAcceptable, UnknownStructure, UnsupportedMediaType
 
-from .series import STRUCTURES, a_context, a_grid, a_mask, same
+from .series import STRUCTURES, a_context, a_grid, a_mask, in_one_instance, same
 
 GRID = a_grid()
 DIRECTIONS = [(0.8, 0.6, 0.0), (-0.8, -0.6, 0.0), (1.0, 0.0, 0.0), (0.0, -1.0, 0.0)]  # stacks that run either way
@@ -65,7 +66,7 @@ def test_highdicom_reads_the_segmentation() -> None:
     assert [seg.get_segment_description(n).segment_label for n in (1, 2)] == ["lv_blood_pool", "lv_myocardium"]
     pool = seg.get_segment_description(1)
     assert (pool.segmented_property_type.value, pool.anatomic_regions[0].value) == ("87612001", "87878005")
-    uids = [uid for row in GRID.instances for uid in row]
+    uids = [place.uid for row in GRID.instances for place in row]
     pixels = seg.get_pixels_by_source_instance(
         uids, segment_numbers=[1], ignore_spatial_locations=True, assert_missing_frames_are_empty=True
     )
@@ -81,11 +82,56 @@ def test_the_frames_of_a_seg_lie_where_the_voxels_lie(row_direction: tuple[float
     seg = pydicom.dcmread(io.BytesIO(write_seg(a_mask(grid), a_context(grid))))
     for item in seg.PerFrameFunctionalGroupsSequence:
         uid = item.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
-        place = next(row.index(uid) for row in grid.instances if uid in row)
+        place = next(row.index(Place(uid)) for row in grid.instances if Place(uid) in row)
         expected = grid.geometry.to_patient(np.array([place, 0.0, 0.0]))
         assert np.allclose([float(x) for x in item.PlanePositionSequence[0].ImagePositionPatient], expected, atol=1e-4)
     shared = seg.SharedFunctionalGroupsSequence[0]
     assert [float(x) for x in shared.PixelMeasuresSequence[0].PixelSpacing] == pytest.approx([1.25, 1.5])
+
+
+@pytest.mark.parametrize("row_direction", DIRECTIONS)
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_seg_on_a_multi_frame_instance_names_the_frames(
+    row_direction: tuple[float, float, float], frames: int
+) -> None:
+    grid = in_one_instance(a_grid(frames=frames, row_direction=row_direction))
+    mask = a_mask(grid)
+    data = write_seg(mask, a_context(grid))
+    assert same(received(data, DICOM, grid), mask)
+    seg = highdicom.seg.segread(io.BytesIO(data))
+    (reference,) = seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+    assert reference.ReferencedSOPInstanceUID == "1.2.3.4"
+    numbers = [place.frame for row in grid.instances for place in row]
+    pixels = seg.get_pixels_by_source_frame(
+        "1.2.3.4", numbers, segment_numbers=[1], ignore_spatial_locations=True, assert_missing_frames_are_empty=True
+    )
+    expected = mask.of("lv_blood_pool").reshape(-1, *grid.geometry.shape[1:])
+    assert np.array_equal(pixels[..., 0].astype(bool), expected)
+    if frames == 1:
+        volume = seg.get_volume(segment_numbers=[1])
+        ours = highdicom.VolumeGeometry(grid.geometry.matrix, grid.geometry.shape, "PATIENT")
+        assert np.array_equal(volume.match_geometry(ours).array[..., 0].astype(bool), mask.of("lv_blood_pool")[0])
+
+
+@pytest.mark.parametrize("slices", [1, 3])
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_seg_refers_to_the_images_of_the_series_and_to_no_others(frames: int, slices: int) -> None:
+    grid = a_grid(frames=frames, slices=slices)
+    for on in (grid, in_one_instance(grid)):
+        seg = pydicom.dcmread(io.BytesIO(write_seg(a_mask(on), a_context(on))))
+        named = {str(e.value) for e in seg.iterall() if e.keyword == "ReferencedSOPInstanceUID"}
+        assert named == {place.uid for row in on.instances for place in row}
+
+
+def test_the_frames_of_a_cine_must_be_named() -> None:
+    grid = in_one_instance(GRID)
+    seg = pydicom.dcmread(io.BytesIO(write_seg(MASK, a_context(grid))))
+    for item in seg.PerFrameFunctionalGroupsSequence:
+        del item.DerivationImageSequence[0].SourceImageSequence[0].ReferencedFrameNumber
+    file = io.BytesIO()
+    seg.save_as(file, enforce_file_format=True)
+    with pytest.raises(FramesNotPlaced):
+        received(file.getvalue(), DICOM, grid)
 
 
 def test_the_same_mask_is_the_same_file() -> None:
@@ -151,7 +197,7 @@ def test_what_does_not_fit_is_refused(upload: Upload, error: type[Exception]) ->
 
 
 def test_a_seg_of_another_series_is_refused() -> None:
-    foreign = replace(GRID, instances=tuple(tuple(f"9.{uid}" for uid in row) for row in GRID.instances))
+    foreign = replace(GRID, instances=tuple(tuple(Place(f"9.{place.uid}") for place in row) for row in GRID.instances))
     with pytest.raises((FramesNotPlaced, GeometryMismatch)):
         received(SEG, DICOM, foreign)
 

@@ -50,7 +50,7 @@ def test_attributes_are_summed_over_files_with_fate_and_reason(samples: Path, tm
     config.write_text(CONFIG)
     document = json.loads(run(str(samples), "--config", str(config), "--json"))
     assert (document["files"], document["skipped"]) == (2, 1)
-    assert document["refused"] == {"SECONDARY_CAPTURE": 1}
+    assert (document["refused"], document["waiting"]) == ({}, {"SECONDARY_CAPTURE": 1})
     assert document["positive_list"].startswith("cardiac-mr 3 ")
     fates = {one["path"]: (one["action"], one["why"], one["files"]) for one in document["changes"]}
     assert fates["00080020"] == ("removed", "positive list cardiac-mr v3: not listed", 2)

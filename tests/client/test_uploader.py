@@ -7,7 +7,7 @@ import json
 import os
 import threading
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -275,5 +275,8 @@ def test_a_file_is_deidentified_as_ingest_would_and_its_report_names_the_matched
     assert not any(name.encode() in done.data for name in NAMES)
     assert treat(an_image(1, BurnedInAnnotation="YES"), ORDERS) == Refused("BURNED_IN_ANNOTATION")
     assert treat(b"no image", ORDERS) == Refused("NOT_DICOM")
+    mask = {"when": {"Modality": "."}, "then": {"mask": [[0, 0, 9, 9]]}}
+    section = {**ORDERS.section, "options": ["113101"], "pixels": [mask]}
+    assert treat(an_image(1), replace(ORDERS, section=section)) == Refused("NOT_MASKED_HERE")
     assert KEY.key.hex() not in repr(ORDERS)
     assert str(KEY.key) not in repr(ORDERS)

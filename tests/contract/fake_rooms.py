@@ -36,6 +36,8 @@ from irp_kernel import CANONICAL, Geometry, Label, LabelTable, Mask, Volume, enc
 from irp_kernel.errors import FailedPrecondition, IrpError, ModelUnknown, NotFound, ResourceExhausted, SeriesUnknown
 from pydicom import dcmread
 
+from .fake_imports import Imports
+from .fake_quarantine import Quarantine
 from .fake_reports import Reports
 
 
@@ -62,7 +64,7 @@ PROVENANCE = types_pb2.Provenance(
 
 
 @dataclass
-class Ingest(Reports):
+class Ingest(Imports, Quarantine, Reports):
     """Keeps DICOM files as they come; says what it is told to say."""
 
     objects: Objects

@@ -98,7 +98,8 @@ def test_an_interrupted_upload_says_how_to_go_on(house: House, scans: Path, tmp_
     ingest.held_after = FILES
     command = ["upload", str(scans), "-p", project.name, "--streams", "1", "--json"]
     process = subprocess.Popen(
-        [str(Path(sys.executable).with_name("irp")), *command],
+        # whoever runs the tests in the background may have taught them to ignore Ctrl-C
+        ["env", "--default-signal=INT", str(Path(sys.executable).with_name("irp")), *command],
         env=os.environ | environment(house, tmp_path),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

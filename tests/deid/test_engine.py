@@ -199,7 +199,7 @@ def test_options_keep_what_the_project_asked_for() -> None:
     assert bare.LongitudinalTemporalInformationModified == "REMOVED"
 
 
-@pytest.mark.parametrize(("name", "codes"), [("none", []), ("basic", ["113101"]), ("basic", ["113106", "113107"])])
+@pytest.mark.parametrize(("name", "codes"), [("none", []), ("basic", ["113102"]), ("basic", ["113106", "113107"])])
 def test_a_profile_that_is_not_offered_is_refused(name: str, codes: list[str]) -> None:
     with pytest.raises(UnsupportedProfile):
         Profile.of(name, codes)

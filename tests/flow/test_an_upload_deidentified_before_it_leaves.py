@@ -19,8 +19,8 @@ SLICES, PHASES = 3, 4
 
 
 def test_both_ways_lead_to_the_same_series(frontend: Frontend, house: House, home: Path, tmp_path: Path) -> None:
-    frontend.create_project("two-ways")
-    client = house.client().project("two-ways")
+    frontend.create_project("both-ways")
+    client = house.client().project("both-ways")
     files = a_short_axis_cine(slices=SLICES, phases=PHASES, seed=77)
     half = len(files) // 2
     here, there = tmp_path / "here", tmp_path / "there"
@@ -36,7 +36,7 @@ def test_both_ways_lead_to_the_same_series(frontend: Frontend, house: House, hom
     assert (first["series"][0]["series_uid"], first["stored"]) == (series["series_uid"], half)
     assert (series["stored"], series["already"]) == (len(files) - half, half), "known again, whoever de-identified"
     state = frontend.wait(
-        f"/api/v1/projects/two-ways/series/{series['series_uid']}",
+        f"/api/v1/projects/both-ways/series/{series['series_uid']}",
         lambda r: r.json().get("shape") == [PHASES, SLICES, 64, 64],
     )
     assert state.json()["sequence_class"] == "cine-sax"
@@ -51,7 +51,7 @@ def test_both_ways_lead_to_the_same_series(frontend: Frontend, house: House, hom
 
 def upload(house: House, tmp_path: Path, source: Path, *options: str) -> dict[str, Any]:
     environment = house.exports() | {"IRP_STATE_DIR": str(tmp_path / "state")}
-    done = CliRunner().invoke(app, ["upload", str(source), "-p", "two-ways", "--json", *options], env=environment)
+    done = CliRunner().invoke(app, ["upload", str(source), "-p", "both-ways", "--json", *options], env=environment)
     assert done.exit_code == 0, done.output
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer

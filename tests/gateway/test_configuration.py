@@ -32,6 +32,7 @@ def test_what_is_not_said_has_defaults_and_nothing_happens_by_itself() -> None:
         "options": ["113105", "113107", "113111"],
         "positive_list": None,
         "vocabulary": [],
+        "pixels": [],
         "before_arrival": "optional",
     }
     assert document["automation"] == {"segment": {}, "train": None, "extract": None}
@@ -42,10 +43,47 @@ def test_the_options_are_those_that_the_engine_offers() -> None:
     offered = sorted(irp_deid.OPTIONS)
     for option in offered:
         assert read_configuration(SMALL | {"deidentification": {"options": [option]}})
-    for wrong in (["113101"], ["113106", "113107"]):
+    for wrong in (["113102"], ["113106", "113107"]):
         with pytest.raises(ConfigurationNotValid, match="options" if len(wrong) == 1 else "not both"):
             read_configuration(SMALL | {"deidentification": {"options": wrong}})
     assert sorted(configuration.OPTIONS) == offered
+
+
+MASK = {"when": {"Modality": "^US$", "Rows": {"min": 480, "max": 480}}, "then": {"mask": [[0, 0, 640, 32]]}}
+
+
+def test_rules_about_pixels_stay_as_they_were_written_and_in_order() -> None:
+    rules = [MASK, {"when": {"StationName": "^PHANTOM"}, "then": "clean"}]
+    section = {"options": ["113101", "113105"], "pixels": rules}
+    document = json.loads(read_configuration(SMALL | {"deidentification": section}).canonical_json())
+    kept = document["deidentification"]["pixels"]
+    assert [rule["then"] for rule in kept] == [{"mask": [[0, 0, 640, 32]]}, "clean"]
+    assert kept[0]["when"]["Rows"] == {"min": 480, "max": 480}
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        (MASK | {"when": {}}, "pixels.0.when"),
+        (MASK | {"when": {"phases": {"min": 2}}}, "pixels.0.when"),
+        (MASK | {"when": {"Modality": "("}}, "not a regular expression"),
+        (MASK | {"then": "burn"}, "pixels.0.then"),
+        (MASK | {"then": {"mask": []}}, "pixels.0.then"),
+        (MASK | {"then": {"mask": [[0, 0, 640]]}}, "pixels.0.then"),
+        (MASK | {"then": {"mask": [[0, 0, 0, 32]]}}, "pixels.0.then"),
+        (MASK | {"then": {"mask": [[-1, 0, 10, 32]]}}, "pixels.0.then"),
+    ],
+)
+def test_a_wrong_rule_about_pixels_says_where(rule: dict[str, Any], says: str) -> None:
+    section = {"options": ["113101"], "pixels": [rule]}
+    with pytest.raises(ConfigurationNotValid) as refused:
+        read_configuration(SMALL | {"deidentification": section})
+    assert says in refused.value.message
+
+
+def test_rules_about_pixels_need_the_option_that_says_so_in_every_object() -> None:
+    with pytest.raises(ConfigurationNotValid, match="113101"):
+        read_configuration(SMALL | {"deidentification": {"pixels": [MASK]}})
 
 
 GOOD_ENTRIES = [

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pydicom
 import pytest
 from irp_deid import ProjectSecret
 from irp_deid.declared import Declared
-from irp_deid.errors import ReportNotReadable, SignatureNotValid
+from irp_deid.errors import RefusedByRule, ReportNotReadable, SignatureNotValid
 from irp_deid.uploads import Treated
 from irp_ingest.domain.check_in import check_in
 from irp_ingest.domain.declared import opened
@@ -28,7 +29,7 @@ def an_uploader(site: str = "north") -> Uploader:
     return Uploader(SECRET.site_key(site), project="hearts", revision=1, configuration="c" * 64)
 
 
-def checked_in(data: bytes, listed: Treated, sha256: str = "", study_uid: str = "") -> Intake:
+def checked_in(data: bytes, listed: Treated, sha256: str = "", study_uid: str = "", pixels: Any = ()) -> Intake:
     """As if the report listed these bytes."""
     said = Declared(original=listed.original, sequences=listed.sequences)
     order = Order(
@@ -37,6 +38,7 @@ def checked_in(data: bytes, listed: Treated, sha256: str = "", study_uid: str = 
         sequences=CONFIGURATION["sequences"],
         study_uid=study_uid,
         declared={sha256 or sha256_of(data): said, "0" * 64: said},
+        pixels=pixels,
     )
     return check_in(data, order.about(data))
 
@@ -143,3 +145,29 @@ def test_a_report_has_a_largest_size() -> None:
     north = an_uploader()
     with pytest.raises(ReportNotReadable):
         opened("a" * ((4 << 20) + 1), north.rules, north.key)
+
+
+def test_what_arrives_deidentified_is_judged_by_the_rules_about_pixels_all_the_same() -> None:
+    data, listed = an_uploader().treat(ORIGINAL)
+    rule = {"when": {"Modality": "^MR$"}, "then": {"mask": [[0, 0, 4, 4]]}}
+    masked = checked_in(data, listed, pixels=[rule])
+    pixels = pydicom.dcmread(io.BytesIO(masked.data)).pixel_array
+    assert masked.doubt is None
+    assert len(set(pixels[:4, :4].flat)) == 1
+    apart = checked_in(data, listed, pixels=[rule | {"then": "quarantine"}])
+    assert apart.doubt is not None
+    assert apart.doubt.reason == "RULE"
+    with pytest.raises(RefusedByRule):
+        checked_in(data, listed, pixels=[rule | {"then": "refuse"}])
+
+
+def test_a_suspect_that_arrives_deidentified_waits_for_a_person() -> None:
+    ds = pydicom.dcmread(io.BytesIO(ORIGINAL))
+    ds.BurnedInAnnotation = "YES"
+    file = io.BytesIO()
+    ds.save_as(file, enforce_file_format=True)
+    uploader = an_uploader()
+    uploader.rules = replace(uploader.rules, profile=uploader.rules.profile.with_suspects())
+    intake = checked_in(*uploader.treat(file.getvalue()))
+    assert intake.doubt is not None
+    assert intake.doubt.reason == "BURNED_IN_ANNOTATION"

@@ -37,7 +37,7 @@ def index(either_database: Database) -> SqlIndex:
 def an_intake(number: int, *, fingerprint: str = "f") -> Intake:
     return Intake(
         data=b"", fingerprint=fingerprint, study_uid="1.1", series_uid="1.2", sop_uid=f"1.3.{number}", sop_class="1.4",
-        transfer_syntax="1.5", patient="P", site="S", header={}, plane=None, candidates=[], sequences=(),
+        transfer_syntax="1.5", patient="P", site="S", header={}, planes=(), candidates=[], sequences=(),
         report=Report(edition="", options=(), actions={}, removed=()), sha256="0" * 64,
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ import pickle
 import pydicom
 import pytest
 from irp_deid import Profile
-from irp_deid.errors import SecondaryCapture
+from irp_deid.errors import RecordingNotTaken
 from irp_ingest.domain.intake import Order, take_in
 
 from tests.deid.builders import KEY, an_instance, to_bytes
@@ -45,5 +45,11 @@ def test_positive_list_and_vocabulary_are_followed_in_the_workers() -> None:
 
 
 def test_what_must_not_enter_is_refused_with_its_reason() -> None:
-    with pytest.raises(SecondaryCapture):
-        take_in(to_bytes(an_instance(SOPClassUID=pydicom.uid.SecondaryCaptureImageStorage)), an_order())
+    with pytest.raises(RecordingNotTaken):
+        take_in(to_bytes(an_instance(SOPClassUID=pydicom.uid.RawDataStorage)), an_order())
+
+
+def test_a_suspect_comes_with_its_doubt() -> None:
+    intake = take_in(to_bytes(an_instance(SOPClassUID=pydicom.uid.SecondaryCaptureImageStorage)), an_order())
+    assert intake.doubt is not None
+    assert (intake.doubt.reason, intake.doubt.rows, intake.doubt.frames) == ("SECONDARY_CAPTURE", 2, 1)

@@ -72,7 +72,7 @@ async def test_odd_and_compressed_files_stop_nothing(door: Door) -> None:
         state = await door.settled(uid)
         assert state.state == "assembled" or state.reason
     assert {o.reason for o in outcomes} <= {
-        "", "SECONDARY_CAPTURE", "NOT_DICOM", "CONTENT_DIFFERS", "SOP_CLASS_UNKNOWN", "CANNOT_DEIDENTIFY"
+        "", "QUARANTINED", "NOT_DICOM", "CONTENT_DIFFERS", "SOP_CLASS_UNKNOWN", "CANNOT_DEIDENTIFY"
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -19,8 +20,9 @@ from irp_ingest.domain.errors import (
     SeriesPitchUneven,
     SeriesPositionRepeated,
 )
-from irp_ingest.domain.plane import Plane
-from irp_ingest.domain.stack import arrange
+from irp_ingest.domain.plane import Frame, Plane
+from irp_ingest.domain.stack import Stack
+from irp_ingest.domain.stack import arrange as arrange_frames
 
 
 def a_plane(s: int, t: int, *, pitch_mm: float = 8.0, orientation: tuple[float, ...] = (1, 0, 0, 0, 1, 0)) -> Plane:
@@ -37,6 +39,15 @@ def a_plane(s: int, t: int, *, pitch_mm: float = 8.0, orientation: tuple[float, 
     )
 
 
+def arrange(planes: Mapping[str, Plane | None]) -> Stack:
+    """Single-frame instances by their UID."""
+    return arrange_frames({Frame(uid): plane for uid, plane in planes.items()})
+
+
+def uids(stack: Stack) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(frame.uid for frame in phase) for phase in stack.order)
+
+
 def a_cine(slices: int = 5, phases: int = 4, **more: object) -> dict[str, Plane]:
     return {f"{s}.{t}": a_plane(s, t, **more) for s, t in itertools.product(range(slices), range(phases))}  # type: ignore[arg-type]
 
@@ -44,7 +55,7 @@ def a_cine(slices: int = 5, phases: int = 4, **more: object) -> dict[str, Plane]
 def test_phases_are_ranks_of_the_trigger_time_at_their_own_slice() -> None:
     stack = arrange(a_cine())
     assert stack.geometry.array_shape == (4, 5, 64, 64)
-    assert stack.order == tuple(tuple(f"{s}.{t}" for s in range(5)) for t in range(4))
+    assert uids(stack) == tuple(tuple(f"{s}.{t}" for s in range(5)) for t in range(4))
     assert stack.geometry.frame_times_ms == pytest.approx([1.4, 41.4, 81.4, 121.4])
 
 
@@ -58,7 +69,7 @@ def test_the_order_of_arrival_changes_nothing_and_any_orientation_does(
     planes = list(a_cine(orientation=(*map(float, row), *map(float, column))).items())
     stack = arrange(dict(planes[at] for at in order))
     assert stack.order == arrange(dict(planes)).order
-    assert stack.order[0][0] == "0.0"
+    assert uids(stack)[0][0] == "0.0"
     assert stack.geometry.spacing_mm == pytest.approx((8.0, 1.4, 1.4))
 
 
@@ -66,7 +77,7 @@ def test_a_mirrored_stack_still_begins_at_the_lowest_slice() -> None:
     orientation = (1.0, 0, 0, 0, -1.0, 0)  # the normal points down
     planes = {f"z={z}": replace(a_plane(0, 0, orientation=orientation), position_mm=(0, 0, z)) for z in (0.0, 8.0, 16)}
     stack = arrange(planes)
-    assert stack.order == (("z=16", "z=8.0", "z=0.0"),)
+    assert uids(stack) == (("z=16", "z=8.0", "z=0.0"),)
     assert np.linalg.det(stack.geometry.matrix[:3, [2, 1, 0]]) > 0
 
 
@@ -133,7 +144,7 @@ def test_without_times_the_instance_number_decides_if_the_header_says_how_many_p
         for t in range(3)
     }
     stack = arrange(planes)
-    assert stack.order[0] == ("0.2", "1.2")
+    assert uids(stack)[0] == ("0.2", "1.2")
     assert stack.geometry.frame_times_ms == ()
 
 

@@ -89,9 +89,9 @@ def a_capture() -> Dataset:
     return ds
 
 
-def a_burned_in_image() -> Dataset:
+def a_recording() -> Dataset:
     ds = an_image(np.zeros((4, 4)))
-    ds.BurnedInAnnotation = "YES"
+    ds.SOPClassUID = "1.2.840.10008.5.1.4.1.1.66"
     return ds
 
 
@@ -100,8 +100,7 @@ def a_burned_in_image() -> Dataset:
     [
         (b"this is a text named .dcm", 0xC000, "NOT_DICOM"),
         (b"\0" * 128 + b"DICM" + b"garbage", 0xA900, "IDENTIFIERS_MISSING"),
-        (to_bytes(a_capture()), 0x0122, "SECONDARY_CAPTURE"),
-        (to_bytes(a_burned_in_image()), 0x0110, "BURNED_IN_ANNOTATION"),
+        (to_bytes(a_recording()), 0x0122, "RECORDING_NOT_TAKEN"),
     ],
 )
 async def test_what_must_not_enter_is_refused_with_a_reason_and_counted(

@@ -14,7 +14,7 @@ from irp_ingest.adapters.memory import MemoryBudget
 from irp_ingest.adapters.upload import TakeUpload
 from irp_ingest.app import open_series
 from irp_ingest.app.open_series import OpenSeries
-from irp_ingest.app.store_instance import Outcome
+from irp_ingest.app.outcome import Outcome
 
 LIMIT = 1000
 

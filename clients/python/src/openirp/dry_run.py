@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from irp_deid import Change, Profile, ProjectSecret, deidentify_file
+from irp_deid import Change, Profile, ProjectSecret, deidentify_file, read_part10
+from irp_deid.pixels import Fate, judge_pixels
 from irp_kernel.errors import IrpError
 
 from openirp.upload import DICM, read_files
@@ -32,6 +33,7 @@ class DryRun:
         files: DICOM files that would be taken.
         skipped: files that are not DICOM.
         refused: files that would be refused, by reason.
+        waiting: files that would wait in quarantine, by reason; a rule's mask is not tried.
         changes: in how many files an attribute (items of sequences as one: "[*]") has this fate for this reason.
     """
 
@@ -39,6 +41,7 @@ class DryRun:
     files: int = 0
     skipped: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    waiting: Counter[str] = field(default_factory=Counter)
     changes: Counter[Change] = field(default_factory=Counter)
 
     def rows(self) -> list[tuple[Change, int]]:
@@ -54,6 +57,7 @@ class DryRun:
             "files": self.files,
             "skipped": self.skipped,
             "refused": dict(sorted(self.refused.items())),
+            "waiting": dict(sorted(self.waiting.items())),
             "changes": [
                 {"path": one.path, "keyword": one.keyword, "action": one.action, "why": one.why, "files": files}
                 for one, files in self.rows()
@@ -77,9 +81,13 @@ def dry_run(files: Iterable[bytes], section: Mapping[str, Any]) -> DryRun:
             run.skipped += 1
             continue
         try:
-            _, report = deidentify_file(file, key, run.profile, detailed=True)
+            verdict = judge_pixels(read_part10(file), run.profile, section.get("pixels", ()))
+            _, report = deidentify_file(file, key, verdict.profile(run.profile), detailed=True)
         except IrpError as refused:
             run.refused[refused.reason] += 1
+            continue
+        if verdict.fate is Fate.QUARANTINE:
+            run.waiting[verdict.reason] += 1
             continue
         run.files += 1
         run.changes.update({_anywhere(change) for change in report.changes})

@@ -89,6 +89,23 @@ class Project:
         answer = self.http.send("POST", path, content=body, headers=headers, timeout=STOW_S, repeat=True)
         return StowAnswer.of(dict(answer.json()), answer.headers)
 
+    def import_image(
+        self, image: bytes, *, patient: str, modality: str = "MR", description: str = "", sequence: str = ""
+    ) -> dict[str, Any]:
+        """Import a NIfTI or NRRD file as a series of its own; the same image again is the same series.
+
+        Args:
+            image: the file.
+            patient: original identifier; the project keeps its pseudonym only.
+            modality: "MR" or "CT".
+            description: SeriesDescription, by which the project knows the class of the sequence.
+            sequence: ProtocolName, for the same.
+        """
+        fields = {"patient": patient, "modality": modality, "description": description, "sequence": sequence}
+        files = {"image": ("image", image, "application/octet-stream")}  # the file's own name may name somebody
+        path = f"{self.path}/series"
+        return dict(self.http.send("POST", path, data=fields, files=files, timeout=STOW_S, repeat=True).json())
+
     # De-identification on this side, and reports
 
     def deidentification_key(self) -> DeidentificationKey:
@@ -149,6 +166,30 @@ class Project:
         """Rate a series with 1 to 5 stars and the project's form."""
         body = {"stars": stars, "form": form or {}}
         return dict(self.http.json("POST", f"{self.path}/series/{uid}/ratings", body))
+
+    # Quarantine
+
+    def quarantine(self, state: str = "waiting") -> list[dict[str, Any]]:
+        """Instances that may name somebody, oldest first; of one state, or "all"."""
+        return list(self.http.items(f"{self.path}/quarantine", state=state))
+
+    def quarantined(self, id: str) -> dict[str, Any]:
+        """One of them."""
+        return dict(self.http.json("GET", f"{self.path}/quarantine/{id}"))
+
+    def look(self, id: str, frame: int = 0) -> tuple[bytes, str]:
+        """What the person who decides has to look at, and its media type; it may show who the patient is.
+
+        A frame (0 = the middle one) as PNG, the lines of a report, or a document as it is.
+        """
+        answer = self.http.get(f"{self.path}/quarantine/{id}/preview", accept="*/*", frame=frame)
+        return answer.content, answer.headers.get("content-type", "").partition(";")[0]
+
+    def decide(self, id: str, action: str, regions: list[tuple[int, int, int, int]] | None = None) -> dict[str, Any]:
+        """Decide about one: "release", "mask" (with regions: x, y, width, height) or "discard". Final."""
+        names = ("x", "y", "width", "height")
+        body = {"action": action, "regions": [dict(zip(names, region, strict=True)) for region in regions or []]}
+        return dict(self.http.json("POST", f"{self.path}/quarantine/{id}/decision", body, repeat=True))
 
     # Masks
 

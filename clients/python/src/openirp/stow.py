@@ -10,6 +10,7 @@ from typing import Any
 
 DICOM = "application/dicom"
 _RUN = re.compile(r"(\d{1,6})([sar])\b")
+QUARANTINED = "QUARANTINED"  # not stored yet: a person has to look at it
 _REASONS = {
     0x0110: "processing failure",
     0x0122: "this kind of object is not taken here",

@@ -26,7 +26,7 @@ class Caller:
     Attributes:
         subject: user or service, never a patient.
         project: the project the roles hold in; empty for calls that touch none.
-        roles: "admin", "owner", "annotator", "uploader", "viewer".
+        roles: "admin", "owner", "curator", "annotator", "uploader", "viewer".
     """
 
     subject: str

@@ -27,30 +27,55 @@ class SopClassUnknown(InstanceRefused):
 
 
 class SecondaryCapture(InstanceRefused):
-    """Secondary captures often show names in their pixels and are not taken.
+    """Captures of screens often show names in their pixels; nobody has looked at this one.
 
-    Send the original images of the modality.
+    Send the original images of the modality. Sent as they are, captures wait in the project's quarantine, where a
+    curator decides.
     """
 
 
 class EncapsulatedDocument(InstanceRefused):
-    """Documents and raw data inside DICOM cannot be de-identified by rules and are not taken.
+    """Documents inside DICOM cannot be de-identified by rules.
 
-    Send the images only; values from reports belong into the clinical table.
+    Send the images only; values from reports belong into the clinical table. Sent as they are, documents wait in the
+    project's quarantine, where a curator decides.
+    """
+
+
+class RecordingNotTaken(InstanceRefused):
+    """Raw data, waveforms, video, audio and directories are not taken.
+
+    Nobody can say that they name no one. Send the images only.
     """
 
 
 class BurnedInAnnotation(InstanceRefused):
     """The pixels carry, or may carry, burned-in identifiers.
 
-    Clean the pixels and set Burned In Annotation (0028,0301) to NO, or leave these images out.
+    Clean the pixels and set Burned In Annotation (0028,0301) to NO, or leave these images out. Sent as they are, they
+    wait in the project's quarantine, where a curator decides.
     """
 
 
 class StructuredReport(InstanceRefused):
-    """Structured reports are taken only by projects that clean structured content.
+    """Structured reports hold free text, and the project does not clean structured content.
 
-    Ask the project's owner for the option 113103, or bring values from reports by the clinical table.
+    Ask the project's owner for the option 113103, or bring values from reports by the clinical table. Sent as they
+    are, reports wait in the project's quarantine, where a curator decides.
+    """
+
+
+class RefusedByRule(InstanceRefused):
+    """A rule of the project about pixels refuses images like this one.
+
+    Ask the project's owner what `deidentification.pixels` of the configuration is meant to keep out.
+    """
+
+
+class NotMaskedHere(InstanceRefused):
+    """A rule of the project masks regions of this image, or has a person look at it: where originals arrive.
+
+    Send it without `--local`, or leave it out.
     """
 
 
@@ -64,7 +89,7 @@ class CannotDeidentify(InstanceRefused):
 class UnsupportedProfile(FailedPrecondition):
     """The project's de-identification profile asks for something this engine does not do.
 
-    Use the profile `basic` with options among 113103 to 113112; 113106 and 113107 exclude each other.
+    Use the profile `basic` with options among 113101 and 113103 to 113112; 113106 and 113107 exclude each other.
     """
 
 

@@ -51,6 +51,7 @@ BASIC = Option("113100", "Basic Application Confidentiality Profile", "basic")
 OPTIONS = {
     option.code: option
     for option in (
+        Option("113101", "Clean Pixel Data Option", ""),  # no column of the table: see pixels.py
         Option("113103", "Clean Structured Content Option", "structured"),
         Option("113104", "Clean Graphics Option", "graphics"),
         Option("113105", "Clean Descriptors Option", "descriptors"),
@@ -87,11 +88,14 @@ class Profile:
         options: what is retained or cleaned beyond the Basic Profile, in ascending order of code.
         positive_list: what the project wants at all; None wants all that the profile keeps.
         vocabulary: lower-case words that descriptors may keep beyond the engine's own.
+        takes_suspects: instances whose pixels or texts may name somebody are de-identified too, not refused: whoever
+            asks for this keeps them apart.
     """
 
     options: tuple[Option, ...] = field(default_factory=lambda: tuple(OPTIONS[code] for code in DEFAULT_OPTIONS))
     positive_list: PositiveList | None = None
     vocabulary: frozenset[str] = frozenset()
+    takes_suspects: bool = False
     _rules: dict[tuple[int, str], Rule] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
@@ -127,6 +131,11 @@ class Profile:
             None if listed is None else PositiveList.of(listed),
             section.get("vocabulary", ()),
         )
+
+    def with_suspects(self, *codes: str) -> Profile:
+        """The same profile, with further options, for instances that are kept apart."""
+        wanted = sorted({*codes, *(option.code for option in self.options)})
+        return _made(tuple(wanted), self.positive_list, self.vocabulary, takes_suspects=True)
 
     def has(self, code: str) -> bool:
         """True if the option was chosen."""
@@ -175,9 +184,14 @@ class Profile:
 
 
 @lru_cache(maxsize=64)  # profiles in use at one time; a forgotten one decides again
-def _made(codes: tuple[str, ...], positive_list: PositiveList | None, vocabulary: frozenset[str]) -> Profile:
+def _made(
+    codes: tuple[str, ...],
+    positive_list: PositiveList | None,
+    vocabulary: frozenset[str],
+    takes_suspects: bool = False,
+) -> Profile:
     options = tuple(OPTIONS[code] for code in codes)
-    return Profile(options=options, positive_list=positive_list, vocabulary=vocabulary)
+    return Profile(options=options, positive_list=positive_list, vocabulary=vocabulary, takes_suspects=takes_suspects)
 
 
 @cache

@@ -1,25 +1,15 @@
-"""What is never taken, for no rule on attributes can make it safe: documents, captures, burned-in text."""
+"""What is not taken: what no rule can make safe; and suspects, unless whoever asks keeps them apart."""
 
 from __future__ import annotations
 
-from pydicom import uid
-from pydicom._uid_dict import UID_dictionary
 from pydicom.dataset import Dataset
 
-from irp_deid.errors import (
-    BurnedInAnnotation,
-    EncapsulatedDocument,
-    SecondaryCapture,
-    SopClassUnknown,
-    StructuredReport,
-)
+from irp_deid.errors import RecordingNotTaken, SopClassUnknown
 from irp_deid.profile import Profile
+from irp_deid.suspicion import class_name, suspicion_of
 
-_CAPTURES = "Secondary Capture"
-_DOCUMENTS = ("Encapsulated", "Raw Data", "Media Storage Directory", "Waveform", "Video", "Audio")
-_REPORTS = (" SR ", "Structured", "Key Object Selection", "Radiopharmaceutical Radiation Dose", "Imaging Report")
-# Modalities that draw names into their images as a rule: taken only if the file says that it did not.
-_DRAWING = ("Ultrasound", "VL Endoscopic", "VL Photographic", "Ophthalmic Photography")
+# Not for a person to look through: hours of video, raw data of a maker's own form, lists of a medium's files.
+_RECORDINGS = ("Raw Data", "Media Storage Directory", "Waveform", "Video", "Audio")
 
 
 def refuse_unsafe(dataset: Dataset, profile: Profile) -> None:
@@ -27,21 +17,24 @@ def refuse_unsafe(dataset: Dataset, profile: Profile) -> None:
 
     Raises:
         SopClassUnknown: private, or no storage class.
-        SecondaryCapture: screen shots.
-        StructuredReport: reports of any kind, unless structured content is cleaned.
-        EncapsulatedDocument: documents, raw data, recordings, directories.
-        BurnedInAnnotation: said to be there, or likely and not denied.
+        RecordingNotTaken: raw data, waveforms, video, audio, directories.
+        SecondaryCapture, BurnedInAnnotation, EncapsulatedDocument, StructuredReport: suspects, unless the profile
+            takes them.
     """
-    sop_class = uid.UID(str(dataset.get("SOPClassUID", "")))
-    name = sop_class.name if sop_class in UID_dictionary else ""
+    refuse_unknown(dataset)
+    suspicion = None if profile.takes_suspects else suspicion_of(dataset, profile)
+    if suspicion is not None:
+        raise suspicion.error
+
+
+def refuse_unknown(dataset: Dataset) -> None:
+    """Raise for what is never taken.
+
+    Raises:
+        SopClassUnknown, RecordingNotTaken: see `refuse_unsafe`.
+    """
+    name = class_name(dataset)
     if "Storage" not in name and "Directory" not in name:
         raise SopClassUnknown
-    if _CAPTURES in name:
-        raise SecondaryCapture
-    if any(word in name for word in _DOCUMENTS):
-        raise EncapsulatedDocument
-    if any(word in name for word in _REPORTS) and not profile.has("113103"):
-        raise StructuredReport
-    said = str(dataset.get("BurnedInAnnotation", "") or "").strip().upper()
-    if said == "YES" or (said != "NO" and any(word in name for word in _DRAWING)):
-        raise BurnedInAnnotation
+    if any(word in name for word in _RECORDINGS):
+        raise RecordingNotTaken

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pydicom.dataset import Dataset
 
-from irp_deid.profile import EDITION, Profile
+from irp_deid.profile import EDITION, OPTIONS, Profile
 
 METHOD = "OpenIRP rule engine"
+CLEAN_PIXELS = "113101"
 
 
 def stamp(dataset: Dataset, pseudonym: str, profile: Profile) -> tuple[int, ...]:
@@ -27,6 +28,14 @@ def stamp(dataset: Dataset, pseudonym: str, profile: Profile) -> tuple[int, ...]
     for keyword, value in written.items():
         setattr(dataset, keyword, value)
     return tuple(int(dataset.data_element(keyword).tag) for keyword in written)  # type: ignore[union-attr]
+
+
+def say_masked(dataset: Dataset) -> None:
+    """Say in a de-identified object that regions of its pixels were masked. Source: PS3.15 E.3.1, PS3.3 C.7.6.1."""
+    dataset.BurnedInAnnotation = "NO"
+    codes = {str(item.CodeValue): item for item in dataset.DeidentificationMethodCodeSequence}
+    codes.setdefault(CLEAN_PIXELS, _code(CLEAN_PIXELS, OPTIONS[CLEAN_PIXELS].meaning))
+    dataset.DeidentificationMethodCodeSequence = [codes[code] for code in sorted(codes)]
 
 
 def _code(value: str, meaning: str) -> Dataset:

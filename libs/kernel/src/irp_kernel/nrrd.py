@@ -43,11 +43,15 @@ class Nrrd:
         array: (time, slice, row, column).
         affine: (4, 4), (slice, row, column, 1) -> LPS mm.
         fields: key/value pairs (`key:=value`).
+        frame_step_ms: between two time points; 0 if the file does not say it.
+        doubt_mm: how far apart the file's own statements of place put a corner of the grid (NIfTI: sform and qform).
     """
 
     array: NDArray[Any]
     affine: NDArray[np.float64]
     fields: dict[str, str] = field(default_factory=dict)
+    frame_step_ms: float = 0.0
+    doubt_mm: float = 0.0
 
 
 def write_nrrd(nrrd: Nrrd) -> bytes:
@@ -86,7 +90,7 @@ def read_nrrd(data: bytes, *, max_bytes: int = MAX_VOXEL_BYTES) -> Nrrd:
     """
     try:
         return _read(data, max_bytes)
-    except (ValueError, KeyError, IndexError, zlib.error, UnicodeDecodeError) as cause:
+    except (ValueError, KeyError, IndexError, OverflowError, zlib.error) as cause:
         raise BadVolumeFile("the NRRD file cannot be read") from cause
 
 
@@ -95,8 +99,13 @@ def _read(data: bytes, max_bytes: int) -> Nrrd:
     lines = data[:end].decode("utf-8").splitlines()
     if not lines[0].startswith("NRRD000"):
         raise BadVolumeFile("the file does not begin with NRRD000")
-    said = dict(line.split(": ", 1) for line in lines[1:] if ": " in line and ":=" not in line)
+    said = {
+        name.strip().lower(): value.strip()
+        for name, colon, value in (line.partition(":") for line in lines[1:] if not line.startswith("#"))
+        if colon and not value.startswith("=")
+    }
     fields = dict(line.split(":=", 1) for line in lines[1:] if ":=" in line and not line.startswith("#"))
+    _require_whole(said)
     order = ">" if said.get("endian") == "big" else "<"
     dtype = np.dtype(order + _TYPES[said["type"]])
     sizes = tuple(int(n) for n in said["sizes"].split())
@@ -112,6 +121,15 @@ def _read(data: bytes, max_bytes: int) -> Nrrd:
     if time_first:  # component axis fastest, as Slicer writes sequences
         array = np.moveaxis(array, -1, 0)
     return Nrrd(array.reshape((-1, *_three(spatial))), affine, fields)
+
+
+def _require_whole(said: dict[str, str]) -> None:
+    """Nothing beside the file is ever opened, and lengths are not guessed."""
+    if {"data file", "datafile"} & set(said):
+        raise BadVolumeFile("the NRRD header names a file for its data; send header and data as one file")
+    units = said.get("space units", "").replace('"', " ").lower().split()
+    if set(units) - {"mm", "millimeter", "millimetre"}:
+        raise BadVolumeFile("the NRRD file's lengths are not in millimetres")
 
 
 def _three(spatial: tuple[int, ...]) -> tuple[int, int, int]:

@@ -13,16 +13,31 @@ from irp_ingest.adapters.db import METADATA
 from irp_ingest.adapters.events import OnProjectConfigured
 from irp_ingest.adapters.index import SqlIndex
 from irp_ingest.adapters.memory import MemoryBudget
+from irp_ingest.adapters.quarantine import KIND as DECIDED
+from irp_ingest.adapters.quarantine import SqlQuarantine
 from irp_ingest.adapters.remover import Remover
 from irp_ingest.adapters.reports import SqlReports
 from irp_ingest.adapters.rpc import IngestServicer
+from irp_ingest.adapters.rpc_import import ImportDesk
+from irp_ingest.adapters.rpc_quarantine import QuarantineDesk, carry_out_job
 from irp_ingest.adapters.rpc_reports import ReportDesk
+from irp_ingest.adapters.sealed import SealedInStore
 from irp_ingest.adapters.secrets import ProjectSecrets, read_key, report_seed
 from irp_ingest.adapters.sweeper import KIND, Sweeper, assemble_job
 from irp_ingest.adapters.upload import TakeUpload
-from irp_ingest.adapters.workers import CachedConfigurations, WorkerBuilders, WorkerIntakes
+from irp_ingest.adapters.workers import (
+    CachedConfigurations,
+    WorkerBuilders,
+    WorkerConverters,
+    WorkerIntakes,
+    WorkerMasks,
+)
 from irp_ingest.app.assemble_series import AssembleSeries
 from irp_ingest.app.begin_upload import BeginUpload
+from irp_ingest.app.carry_out import CarryOut
+from irp_ingest.app.decide_quarantined import DecideQuarantined
+from irp_ingest.app.import_series import ImportSeries
+from irp_ingest.app.keep_apart import KeepApart
 from irp_ingest.app.record_clinical import RecordClinical
 from irp_ingest.app.store_instance import StoreInstance
 from irp_ingest.app.take_report import TakeReport
@@ -37,13 +52,23 @@ async def compose(room: Room[Settings]) -> None:
     secrets = ProjectSecrets(room.database, key)
     index = SqlIndex(room.database, secrets)
     configurations = CachedConfigurations(room.objects)
-    store = StoreInstance(WorkerIntakes(), room.objects, index, configurations)
+    quarantine, sealed, masks = SqlQuarantine(room.database, _now), SealedInStore(room.objects, secrets), WorkerMasks()
+    apart = KeepApart(quarantine, sealed, limit=settings.quarantine_limit)
+    store = StoreInstance(WorkerIntakes(), room.objects, index, configurations, apart)
     budget = MemoryBudget(settings.upload_memory_bytes)
     take = TakeUpload(store, budget, limit_bytes=settings.max_instance_bytes, in_flight=settings.cpu_workers + 2)
     record = RecordClinical(index, index, configurations)
     reports = report_desk(room, store, configurations, secrets, report_seed(key))
+    desk = QuarantineDesk(decide=DecideQuarantined(quarantine, sealed, masks), rows=quarantine, sealed=sealed)
+    imports = ImportDesk(
+        run=ImportSeries(
+            store, WorkerConverters(), max_bytes=settings.max_import_bytes, in_flight=settings.cpu_workers + 2
+        ),
+        budget=budget,
+        limit_bytes=settings.max_import_bytes,
+    )
     servicer = IngestServicer(
-        record, room.database, room.objects, take, reports, uploads_at_once=settings.uploads_at_once
+        record, room.database, room.objects, take, reports, desk, imports, uploads_at_once=settings.uploads_at_once
     )
     room.serve(
         ingest_service_pb2_grpc.add_IngestServiceServicer_to_server, servicer, file=ingest_service_pb2.DESCRIPTOR
@@ -52,8 +77,9 @@ async def compose(room: Room[Settings]) -> None:
     room.spawn(Sweeper(room.database).run)
     room.spawn(Remover(room.database, room.objects).run)
     room.job(KIND, assemble_job(AssembleSeries(index, room.objects, WorkerBuilders())))
-
+    room.job(DECIDED, carry_out_job(CarryOut(quarantine, sealed, masks, store, configurations)))
     room.refers_to(index.references)
+    room.refers_to(quarantine.references)
     room.refers_to(reports.rows.references)
 
 

@@ -17,10 +17,12 @@ from openirp.command import (
     evidence,
     house,
     images,
+    import_image,
     masks,
     models,
     operations,
     projects,
+    quarantine,
     report,
     training,
     upload,
@@ -69,7 +71,7 @@ def _root(
         raise typer.Exit
 
 
-for group in (house, demo, upload, images, deid, masks, evidence, report, operations):
+for group in (house, demo, upload, import_image, images, quarantine, deid, masks, evidence, report, operations):
     group.register(app)
 for name, commands in (("project", projects), ("train", training), ("models", models)):
     app.add_typer(commands.app, name=name)

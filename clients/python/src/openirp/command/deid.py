@@ -73,6 +73,8 @@ def show(run: DryRun, only: str) -> None:
         table(f"{action}: {len(rows)}", ("attribute", "keyword", "why", "files"), rows)
     if run.refused:
         table("refused files", ("reason", "files"), sorted(run.refused.items()))
+    if run.waiting:
+        table("files that would wait in quarantine", ("reason", "files"), sorted(run.waiting.items()))
     options = ", ".join(option.code for option in run.profile.options) or "no option"
     listed = run.profile.positive_list
     say(

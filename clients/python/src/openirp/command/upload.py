@@ -15,6 +15,7 @@ from openirp.command.console import looking, print_json, say, sending, table
 from openirp.command.deid import show
 from openirp.command.images import InProject
 from openirp.project import Project
+from openirp.stow import QUARANTINED
 
 if TYPE_CHECKING:
     from openirp.uploader.plan import Plan
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 REQUIRED = "required"
+WORDS = {QUARANTINED: "no: waits in quarantine"}
 EXAMPLES = (
     "Examples:  irp upload scans/ -p study-a  ·  irp upload scans.zip -p study-a --dry-run  ·  "
     "irp upload /media/cd/DICOMDIR -p study-a --local --workers 4"
@@ -77,10 +79,11 @@ def upload(
     except IrpError as error:
         raise typer.BadParameter(f"{error.title()} {error.message}") from None
     _show(plan, tally, json=json)
-    if tally.refused or not tally.stored:
+    if tally.refused.total() > tally.waiting or not tally.files:
         raise typer.Exit(1)
     if not json:
-        say(f"Next: irp series list -p {project}")
+        then = f"  ·  irp quarantine list -p {project}" if tally.waiting else ""
+        say(f"Next: irp series list -p {project}{then}")
 
 
 def _plan(source: Path, *, json: bool) -> Plan:
@@ -159,7 +162,7 @@ def _show(plan: Plan, tally: Tally, *, json: bool) -> None:
         (uid, one.modality, one.stored + one.already, one.stored, one.already, "")
         for uid, one in sorted(tally.series.items())
     ]
-    rows += [("-", "", count, 0, 0, reason) for reason, count in sorted(tally.refused.items())]
+    rows += [("-", "", count, 0, 0, WORDS.get(reason, reason)) for reason, count in sorted(tally.refused.items())]
     rows += [("-", "", count, 0, 0, f"not sent: {reason}") for reason, count in sorted(plan.left.items())]
     columns = ("series_uid", "modality", "files", "stored", "already", "refused")
     table(f"{tally.stored} of {len(plan.found)} files stored", columns, rows)

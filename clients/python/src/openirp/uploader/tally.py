@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from openirp.stow import QUARANTINED
+
 
 @dataclass(slots=True)
 class SeriesTally:
@@ -40,6 +42,11 @@ class Tally:
     def stored(self) -> int:
         """Files that the project holds now."""
         return sum(one.stored + one.already for one in self.series.values())
+
+    @property
+    def waiting(self) -> int:
+        """Files that wait in quarantine; they are among the refused."""
+        return self.refused[QUARANTINED]
 
     @property
     def files(self) -> int:

@@ -14,10 +14,14 @@ from typing import Any
 
 import pydicom
 from irp_deid import Profile, SiteKey, after_meta, deidentify_file, quietly
+from irp_deid.errors import NotDicom, NotMaskedHere
+from irp_deid.pixels import BY_RULE, Fate, judge_pixels
 from irp_deid.sequences import matching_sequences
 from irp_deid.uploads import Rules, Treated
 from irp_kernel import sha256_of
 from irp_kernel.errors import IrpError
+
+from openirp.upload import DICM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +80,15 @@ def treat(original: bytes, orders: Orders) -> Clean | Refused:
         return Refused("CANNOT_DEIDENTIFY")
 
 
-def _treat(original: bytes, orders: Orders) -> Clean:
-    key = SiteKey(orders.key)
-    data, report = deidentify_file(original, key, Profile.from_configuration(orders.section))
+def _treat(original: bytes, orders: Orders) -> Clean | Refused:
+    key, profile = SiteKey(orders.key), Profile.from_configuration(orders.section)
+    if original[DICM] != b"DICM":
+        raise NotDicom
+    before = _header(original)
+    verdict = judge_pixels(before, profile, orders.section.get("pixels", ()))
+    if verdict.fate is not Fate.TAKE:  # regions are masked, and suspects looked at, only where originals arrive
+        return Refused(verdict.reason if verdict.reason not in {"", BY_RULE} else NotMaskedHere.reason)
+    data, report = deidentify_file(original, key, verdict.profile(profile))
     header = _header(data)
     treated = Treated(
         study_uid=str(header.StudyInstanceUID),
@@ -87,7 +97,7 @@ def _treat(original: bytes, orders: Orders) -> Clean:
         sop_class=str(header.SOPClassUID),
         sha256=sha256_of(data),
         original=key.fingerprint(after_meta(original)),
-        sequences=tuple(matching_sequences(orders.sequences, _header(original))) if orders.sequences else (),
+        sequences=tuple(matching_sequences(orders.sequences, before)),
         report=report,
     )
     return Clean(data, treated)

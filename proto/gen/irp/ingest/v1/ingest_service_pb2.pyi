@@ -161,6 +161,106 @@ class InstanceOutcome(_message.Message):
 Global___InstanceOutcome: _TypeAlias = InstanceOutcome  # noqa: Y015
 
 @_typing.final
+class ImportSeriesRequest(_message.Message):
+    """ImportSeriesRequest: first `upload` (project and site), then `data`... of the file; `description` before or after it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UPLOAD_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    @_builtins.property
+    def upload(self) -> Global___Upload: ...
+    @_builtins.property
+    def description(self) -> Global___ImportDescription: ...
+    def __init__(
+        self,
+        *,
+        upload: Global___Upload | None = ...,
+        data: _builtins.bytes = ...,
+        description: Global___ImportDescription | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "description", b"description", "piece", b"piece", "upload", b"upload"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "description", b"description", "piece", b"piece", "upload", b"upload"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_piece: _TypeAlias = _typing.Literal["upload", "data", "description"]  # noqa: Y015
+    _WhichOneofArgType_piece: _TypeAlias = _typing.Literal["piece", b"piece"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_piece) -> _WhichOneofReturnType_piece | None: ...
+
+Global___ImportSeriesRequest: _TypeAlias = ImportSeriesRequest  # noqa: Y015
+
+@_typing.final
+class ImportDescription(_message.Message):
+    """ImportDescription is what the sender says of the image; it is de-identified with it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATIENT_FIELD_NUMBER: _builtins.int
+    MODALITY_FIELD_NUMBER: _builtins.int
+    SERIES_DESCRIPTION_FIELD_NUMBER: _builtins.int
+    PROTOCOL_NAME_FIELD_NUMBER: _builtins.int
+    patient: _builtins.str
+    """Original identifier of the patient."""
+    modality: _builtins.str
+    """"MR" (also if empty) or "CT"."""
+    series_description: _builtins.str
+    """SeriesDescription."""
+    protocol_name: _builtins.str
+    """ProtocolName."""
+    def __init__(
+        self,
+        *,
+        patient: _builtins.str = ...,
+        modality: _builtins.str = ...,
+        series_description: _builtins.str = ...,
+        protocol_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["modality", b"modality", "patient", b"patient", "protocol_name", b"protocol_name", "series_description", b"series_description"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportDescription: _TypeAlias = ImportDescription  # noqa: Y015
+
+@_typing.final
+class ImportSeriesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDY_UID_FIELD_NUMBER: _builtins.int
+    SERIES_UID_FIELD_NUMBER: _builtins.int
+    INSTANCES_FIELD_NUMBER: _builtins.int
+    ALREADY_STORED_FIELD_NUMBER: _builtins.int
+    REPORT_FIELD_NUMBER: _builtins.int
+    study_uid: _builtins.str
+    """De-identified identifiers."""
+    series_uid: _builtins.str
+    instances: _builtins.int
+    """Stored now or before: slices times time points."""
+    already_stored: _builtins.bool
+    """True if all had been stored before."""
+    report: _builtins.str
+    """Id of the signed report of this import."""
+    def __init__(
+        self,
+        *,
+        study_uid: _builtins.str = ...,
+        series_uid: _builtins.str = ...,
+        instances: _builtins.int = ...,
+        already_stored: _builtins.bool = ...,
+        report: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_stored", b"already_stored", "instances", b"instances", "report", b"report", "series_uid", b"series_uid", "study_uid", b"study_uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportSeriesResponse: _TypeAlias = ImportSeriesResponse  # noqa: Y015
+
+@_typing.final
 class CompleteSeriesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1212,3 +1312,277 @@ class GetReportKeyResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetReportKeyResponse: _TypeAlias = GetReportKeyResponse  # noqa: Y015
+
+@_typing.final
+class ListQuarantineRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    state: _builtins.str
+    """One of the states of QuarantinedInstance; empty = all."""
+    after: _builtins.str
+    """`next` of the page before; empty = the first page."""
+    limit: _builtins.int
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef: ...
+    def __init__(
+        self,
+        *,
+        project: _types_pb2.ProjectRef | None = ...,
+        state: _builtins.str = ...,
+        after: _builtins.str = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "limit", b"limit", "project", b"project", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListQuarantineRequest: _TypeAlias = ListQuarantineRequest  # noqa: Y015
+
+@_typing.final
+class ListQuarantineResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    next: _builtins.str
+    """Where the next page begins; empty = this was the last one."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuarantinedInstance]: ...
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___QuarantinedInstance] | None = ...,
+        next: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "next", b"next"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListQuarantineResponse: _TypeAlias = ListQuarantineResponse  # noqa: Y015
+
+@_typing.final
+class QuarantinedInstance(_message.Message):
+    """QuarantinedInstance: identifiers are de-identified ones."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    STUDY_UID_FIELD_NUMBER: _builtins.int
+    SERIES_UID_FIELD_NUMBER: _builtins.int
+    SOP_CLASS_UID_FIELD_NUMBER: _builtins.int
+    PATIENT_FIELD_NUMBER: _builtins.int
+    SITE_FIELD_NUMBER: _builtins.int
+    MODALITY_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    ARRIVED_AT_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    DECIDED_BY_FIELD_NUMBER: _builtins.int
+    DECIDED_AT_FIELD_NUMBER: _builtins.int
+    REGIONS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """SOPInstanceUID."""
+    study_uid: _builtins.str
+    series_uid: _builtins.str
+    sop_class_uid: _builtins.str
+    patient: _builtins.str
+    site: _builtins.str
+    modality: _builtins.str
+    kind: _builtins.str
+    """What a person has to look at: "image", "report" or "document"."""
+    reason: _builtins.str
+    """Why it waits: of the error tree, e.g. "SECONDARY_CAPTURE"; "RULE" or "MASK_NOT_APPLIED" by the project's rules."""
+    rows: _builtins.int
+    """Of its pixels; 0 without."""
+    columns: _builtins.int
+    frames: _builtins.int
+    arrived_at: _builtins.str
+    state: _builtins.str
+    """"waiting"; "releasing", "masking", "discarding" while a decision is carried out; "released", "masked", "discarded"."""
+    decided_by: _builtins.str
+    """Empty while it waits."""
+    decided_at: _builtins.str
+    @_builtins.property
+    def regions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PixelRegion]:
+        """That were masked, in every frame."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        study_uid: _builtins.str = ...,
+        series_uid: _builtins.str = ...,
+        sop_class_uid: _builtins.str = ...,
+        patient: _builtins.str = ...,
+        site: _builtins.str = ...,
+        modality: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        rows: _builtins.int = ...,
+        columns: _builtins.int = ...,
+        frames: _builtins.int = ...,
+        arrived_at: _builtins.str = ...,
+        state: _builtins.str = ...,
+        decided_by: _builtins.str = ...,
+        decided_at: _builtins.str = ...,
+        regions: _abc.Iterable[Global___PixelRegion] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrived_at", b"arrived_at", "columns", b"columns", "decided_at", b"decided_at", "decided_by", b"decided_by", "frames", b"frames", "id", b"id", "kind", b"kind", "modality", b"modality", "patient", b"patient", "reason", b"reason", "regions", b"regions", "rows", b"rows", "series_uid", b"series_uid", "site", b"site", "sop_class_uid", b"sop_class_uid", "state", b"state", "study_uid", b"study_uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuarantinedInstance: _TypeAlias = QuarantinedInstance  # noqa: Y015
+
+@_typing.final
+class PixelRegion(_message.Message):
+    """PixelRegion: in pixels, from the upper left corner of the image."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    X_FIELD_NUMBER: _builtins.int
+    Y_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    x: _builtins.int
+    y: _builtins.int
+    width: _builtins.int
+    height: _builtins.int
+    def __init__(
+        self,
+        *,
+        x: _builtins.int = ...,
+        y: _builtins.int = ...,
+        width: _builtins.int = ...,
+        height: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["height", b"height", "width", b"width", "x", b"x", "y", b"y"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PixelRegion: _TypeAlias = PixelRegion  # noqa: Y015
+
+@_typing.final
+class GetQuarantinedRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
+    FRAME_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    preview: _builtins.bool
+    """True: with its preview."""
+    frame: _builtins.int
+    """Of an image, counted from 1; 0 = the middle one."""
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef: ...
+    def __init__(
+        self,
+        *,
+        project: _types_pb2.ProjectRef | None = ...,
+        id: _builtins.str = ...,
+        preview: _builtins.bool = ...,
+        frame: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frame", b"frame", "id", b"id", "preview", b"preview", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetQuarantinedRequest: _TypeAlias = GetQuarantinedRequest  # noqa: Y015
+
+@_typing.final
+class GetQuarantinedResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    preview: _builtins.bytes
+    media_type: _builtins.str
+    """"image/png" of a frame, "text/plain" of a report, "application/octet-stream" of a document as it is."""
+    @_builtins.property
+    def item(self) -> Global___QuarantinedInstance: ...
+    def __init__(
+        self,
+        *,
+        item: Global___QuarantinedInstance | None = ...,
+        preview: _builtins.bytes = ...,
+        media_type: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "media_type", b"media_type", "preview", b"preview"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetQuarantinedResponse: _TypeAlias = GetQuarantinedResponse  # noqa: Y015
+
+@_typing.final
+class DecideQuarantinedRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    REGIONS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    action: _builtins.str
+    """"release", "mask" or "discard"."""
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef: ...
+    @_builtins.property
+    def regions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PixelRegion]:
+        """With "mask": 1 to 64."""
+
+    def __init__(
+        self,
+        *,
+        project: _types_pb2.ProjectRef | None = ...,
+        id: _builtins.str = ...,
+        action: _builtins.str = ...,
+        regions: _abc.Iterable[Global___PixelRegion] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "id", b"id", "project", b"project", "regions", b"regions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideQuarantinedRequest: _TypeAlias = DecideQuarantinedRequest  # noqa: Y015
+
+@_typing.final
+class DecideQuarantinedResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def item(self) -> Global___QuarantinedInstance: ...
+    def __init__(
+        self,
+        *,
+        item: Global___QuarantinedInstance | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideQuarantinedResponse: _TypeAlias = DecideQuarantinedResponse  # noqa: Y015

@@ -40,6 +40,11 @@ class IngestServiceStub:
                 request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.StoreInstancesRequest.SerializeToString,
                 response_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.StoreInstancesResponse.FromString,
                 _registered_method=True)
+        self.ImportSeries = channel.stream_unary(
+                '/irp.ingest.v1.IngestService/ImportSeries',
+                request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ImportSeriesRequest.SerializeToString,
+                response_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ImportSeriesResponse.FromString,
+                _registered_method=True)
         self.CompleteSeries = channel.unary_unary(
                 '/irp.ingest.v1.IngestService/CompleteSeries',
                 request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.CompleteSeriesRequest.SerializeToString,
@@ -120,6 +125,21 @@ class IngestServiceStub:
                 request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ListRejectionsRequest.SerializeToString,
                 response_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ListRejectionsResponse.FromString,
                 _registered_method=True)
+        self.ListQuarantine = channel.unary_unary(
+                '/irp.ingest.v1.IngestService/ListQuarantine',
+                request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ListQuarantineRequest.SerializeToString,
+                response_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ListQuarantineResponse.FromString,
+                _registered_method=True)
+        self.GetQuarantined = channel.unary_unary(
+                '/irp.ingest.v1.IngestService/GetQuarantined',
+                request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.GetQuarantinedRequest.SerializeToString,
+                response_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.GetQuarantinedResponse.FromString,
+                _registered_method=True)
+        self.DecideQuarantined = channel.unary_unary(
+                '/irp.ingest.v1.IngestService/DecideQuarantined',
+                request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.DecideQuarantinedRequest.SerializeToString,
+                response_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.DecideQuarantinedResponse.FromString,
+                _registered_method=True)
 
 
 class IngestServiceServicer:
@@ -128,6 +148,13 @@ class IngestServiceServicer:
 
     def StoreInstances(self, request_iterator, context):
         """StoreInstances takes DICOM Part 10 files as a stream of pieces (STOW-RS behind the gateway).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportSeries(self, request_iterator, context):
+        """ImportSeries takes one NIfTI or NRRD file as a stream of pieces and stores it as a DICOM series of its own.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -245,6 +272,27 @@ class IngestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListQuarantine(self, request, context):
+        """ListQuarantine answers instances that may name somebody, oldest first; for owners and curators.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetQuarantined(self, request, context):
+        """GetQuarantined answers one of them, and what the person who decides has to look at.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideQuarantined(self, request, context):
+        """DecideQuarantined writes down a person's decision; it is carried out soon after.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IngestServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -252,6 +300,11 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     servicer.StoreInstances,
                     request_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.StoreInstancesRequest.FromString,
                     response_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.StoreInstancesResponse.SerializeToString,
+            ),
+            'ImportSeries': grpc.stream_unary_rpc_method_handler(
+                    servicer.ImportSeries,
+                    request_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ImportSeriesRequest.FromString,
+                    response_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ImportSeriesResponse.SerializeToString,
             ),
             'CompleteSeries': grpc.unary_unary_rpc_method_handler(
                     servicer.CompleteSeries,
@@ -333,6 +386,21 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     request_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ListRejectionsRequest.FromString,
                     response_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ListRejectionsResponse.SerializeToString,
             ),
+            'ListQuarantine': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQuarantine,
+                    request_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ListQuarantineRequest.FromString,
+                    response_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ListQuarantineResponse.SerializeToString,
+            ),
+            'GetQuarantined': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetQuarantined,
+                    request_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.GetQuarantinedRequest.FromString,
+                    response_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.GetQuarantinedResponse.SerializeToString,
+            ),
+            'DecideQuarantined': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideQuarantined,
+                    request_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.DecideQuarantinedRequest.FromString,
+                    response_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.DecideQuarantinedResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'irp.ingest.v1.IngestService', rpc_method_handlers)
@@ -362,6 +430,33 @@ class IngestService:
             '/irp.ingest.v1.IngestService/StoreInstances',
             irp_dot_ingest_dot_v1_dot_ingest__service__pb2.StoreInstancesRequest.SerializeToString,
             irp_dot_ingest_dot_v1_dot_ingest__service__pb2.StoreInstancesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportSeries(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/irp.ingest.v1.IngestService/ImportSeries',
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ImportSeriesRequest.SerializeToString,
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ImportSeriesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -794,6 +889,87 @@ class IngestService:
             '/irp.ingest.v1.IngestService/ListRejections',
             irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ListRejectionsRequest.SerializeToString,
             irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ListRejectionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListQuarantine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.ingest.v1.IngestService/ListQuarantine',
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ListQuarantineRequest.SerializeToString,
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ListQuarantineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetQuarantined(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.ingest.v1.IngestService/GetQuarantined',
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.GetQuarantinedRequest.SerializeToString,
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.GetQuarantinedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideQuarantined(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.ingest.v1.IngestService/DecideQuarantined',
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.DecideQuarantinedRequest.SerializeToString,
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.DecideQuarantinedResponse.FromString,
             options,
             channel_credentials,
             insecure,

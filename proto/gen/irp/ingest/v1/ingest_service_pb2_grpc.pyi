@@ -35,6 +35,8 @@ class IngestServiceStub:
     def __new__(cls, channel: _aio.Channel) -> IngestServiceAsyncStub: ...
     StoreInstances: _grpc.StreamUnaryMultiCallable[_ingest_service_pb2.StoreInstancesRequest, _ingest_service_pb2.StoreInstancesResponse]
     """StoreInstances takes DICOM Part 10 files as a stream of pieces (STOW-RS behind the gateway)."""
+    ImportSeries: _grpc.StreamUnaryMultiCallable[_ingest_service_pb2.ImportSeriesRequest, _ingest_service_pb2.ImportSeriesResponse]
+    """ImportSeries takes one NIfTI or NRRD file as a stream of pieces and stores it as a DICOM series of its own."""
     CompleteSeries: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.CompleteSeriesRequest, _ingest_service_pb2.CompleteSeriesResponse]
     """CompleteSeries says that no more instances will come, so that assembly need not wait."""
     Search: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.SearchRequest, _ingest_service_pb2.SearchResponse]
@@ -67,6 +69,12 @@ class IngestServiceStub:
     """GetReportKey answers the public key of the reports that ingest signs."""
     ListRejections: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ListRejectionsRequest, _ingest_service_pb2.ListRejectionsResponse]
     """ListRejections answers why instances or series were refused or not assembled."""
+    ListQuarantine: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ListQuarantineRequest, _ingest_service_pb2.ListQuarantineResponse]
+    """ListQuarantine answers instances that may name somebody, oldest first; for owners and curators."""
+    GetQuarantined: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.GetQuarantinedRequest, _ingest_service_pb2.GetQuarantinedResponse]
+    """GetQuarantined answers one of them, and what the person who decides has to look at."""
+    DecideQuarantined: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.DecideQuarantinedRequest, _ingest_service_pb2.DecideQuarantinedResponse]
+    """DecideQuarantined writes down a person's decision; it is carried out soon after."""
 
 @_typing.type_check_only
 class IngestServiceAsyncStub(IngestServiceStub):
@@ -75,6 +83,8 @@ class IngestServiceAsyncStub(IngestServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     StoreInstances: _aio.StreamUnaryMultiCallable[_ingest_service_pb2.StoreInstancesRequest, _ingest_service_pb2.StoreInstancesResponse]  # type: ignore[assignment]
     """StoreInstances takes DICOM Part 10 files as a stream of pieces (STOW-RS behind the gateway)."""
+    ImportSeries: _aio.StreamUnaryMultiCallable[_ingest_service_pb2.ImportSeriesRequest, _ingest_service_pb2.ImportSeriesResponse]  # type: ignore[assignment]
+    """ImportSeries takes one NIfTI or NRRD file as a stream of pieces and stores it as a DICOM series of its own."""
     CompleteSeries: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.CompleteSeriesRequest, _ingest_service_pb2.CompleteSeriesResponse]  # type: ignore[assignment]
     """CompleteSeries says that no more instances will come, so that assembly need not wait."""
     Search: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.SearchRequest, _ingest_service_pb2.SearchResponse]  # type: ignore[assignment]
@@ -107,6 +117,12 @@ class IngestServiceAsyncStub(IngestServiceStub):
     """GetReportKey answers the public key of the reports that ingest signs."""
     ListRejections: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ListRejectionsRequest, _ingest_service_pb2.ListRejectionsResponse]  # type: ignore[assignment]
     """ListRejections answers why instances or series were refused or not assembled."""
+    ListQuarantine: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ListQuarantineRequest, _ingest_service_pb2.ListQuarantineResponse]  # type: ignore[assignment]
+    """ListQuarantine answers instances that may name somebody, oldest first; for owners and curators."""
+    GetQuarantined: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.GetQuarantinedRequest, _ingest_service_pb2.GetQuarantinedResponse]  # type: ignore[assignment]
+    """GetQuarantined answers one of them, and what the person who decides has to look at."""
+    DecideQuarantined: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.DecideQuarantinedRequest, _ingest_service_pb2.DecideQuarantinedResponse]  # type: ignore[assignment]
+    """DecideQuarantined writes down a person's decision; it is carried out soon after."""
 
 class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
     """IngestService de-identifies, stores, indexes and assembles; it keeps nothing that was not de-identified."""
@@ -118,6 +134,14 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_service_pb2.StoreInstancesResponse, _abc.Awaitable[_ingest_service_pb2.StoreInstancesResponse]]:
         """StoreInstances takes DICOM Part 10 files as a stream of pieces (STOW-RS behind the gateway)."""
+
+    @_abc_1.abstractmethod
+    def ImportSeries(
+        self,
+        request_iterator: _MaybeAsyncIterator[_ingest_service_pb2.ImportSeriesRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.ImportSeriesResponse, _abc.Awaitable[_ingest_service_pb2.ImportSeriesResponse]]:
+        """ImportSeries takes one NIfTI or NRRD file as a stream of pieces and stores it as a DICOM series of its own."""
 
     @_abc_1.abstractmethod
     def CompleteSeries(
@@ -246,5 +270,29 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_service_pb2.ListRejectionsResponse, _abc.Awaitable[_ingest_service_pb2.ListRejectionsResponse]]:
         """ListRejections answers why instances or series were refused or not assembled."""
+
+    @_abc_1.abstractmethod
+    def ListQuarantine(
+        self,
+        request: _ingest_service_pb2.ListQuarantineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.ListQuarantineResponse, _abc.Awaitable[_ingest_service_pb2.ListQuarantineResponse]]:
+        """ListQuarantine answers instances that may name somebody, oldest first; for owners and curators."""
+
+    @_abc_1.abstractmethod
+    def GetQuarantined(
+        self,
+        request: _ingest_service_pb2.GetQuarantinedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.GetQuarantinedResponse, _abc.Awaitable[_ingest_service_pb2.GetQuarantinedResponse]]:
+        """GetQuarantined answers one of them, and what the person who decides has to look at."""
+
+    @_abc_1.abstractmethod
+    def DecideQuarantined(
+        self,
+        request: _ingest_service_pb2.DecideQuarantinedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.DecideQuarantinedResponse, _abc.Awaitable[_ingest_service_pb2.DecideQuarantinedResponse]]:
+        """DecideQuarantined writes down a person's decision; it is carried out soon after."""
 
 def add_IngestServiceServicer_to_server(servicer: IngestServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -8,19 +8,24 @@ from typing import Any
 from irp_kernel.errors import DataLoss
 
 from irp_annotation.app.ports import Objects
-from irp_annotation.domain.series import Instances, Series
+from irp_annotation.domain.series import Instances, Place, Series
 
 
 async def read_instances(objects: Objects, series: Series) -> Instances:
-    """SOPInstanceUID at [time][slice].
+    """The image at [time][slice]; `frames` stands beside `instances` only if instances have several frames.
 
     Raises:
         DataLoss: the stored index cannot be read.
     """
     document = _parsed(await objects.get(series.instances))
     try:
-        return tuple(tuple(str(uid) for uid in row) for row in document["instances"])
-    except (KeyError, TypeError):
+        rows = document["instances"]
+        frames = document.get("frames") or [[0] * len(row) for row in rows]
+        return tuple(
+            tuple(Place(str(uid), int(frame)) for uid, frame in zip(row, numbers, strict=True))
+            for row, numbers in zip(rows, frames, strict=True)
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise DataLoss("a series' index of instances cannot be read") from None
 
 

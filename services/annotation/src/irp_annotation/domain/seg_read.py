@@ -19,11 +19,12 @@ from irp_kernel.geometry import GRID_TOLERANCE_MM, ORIENTATION_TOLERANCE_DEG
 from irp_kernel.mask import VALUE_OF
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 
 from irp_annotation.domain.errors import BadSegmentationObject, FramesNotPlaced, StructuresOverlap
 from irp_annotation.domain.seg_codes import CODES, Code
 from irp_annotation.domain.seg_private import read_annotated_block
-from irp_annotation.domain.series import Instances
+from irp_annotation.domain.series import Instances, Place
 from irp_annotation.domain.structures import LabelChoice, Structures
 
 SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -41,9 +42,9 @@ class Grid:
     instances: Instances
 
     @property
-    def places(self) -> dict[str, tuple[int, int]]:
-        """SOPInstanceUID -> (time, slice)."""
-        return {uid: (t, s) for t, row in enumerate(self.instances) for s, uid in enumerate(row)}
+    def places(self) -> dict[Place, tuple[int, int]]:
+        """Image -> (time, slice)."""
+        return {place: (t, s) for t, row in enumerate(self.instances) for s, place in enumerate(row)}
 
 
 def read_seg(data: bytes, grid: Grid, structures: Structures, choice: LabelChoice) -> Mask:
@@ -156,7 +157,7 @@ class _Places:
     """Says at which (time, slice) a frame lies, and checks that it lies on the grid there."""
 
     def __init__(self, dataset: Dataset, grid: Grid) -> None:
-        self._geometry, self._by_uid = grid.geometry, grid.places
+        self._geometry, self._by_image = grid.geometry, grid.places
         self._shared = dataset.SharedFunctionalGroupsSequence[0]
 
     def of(self, item: Dataset) -> tuple[int, int]:
@@ -167,7 +168,7 @@ class _Places:
             GeometryMismatch: the frame lies elsewhere.
         """
         position = np.asarray(self._group(item, "PlanePositionSequence").ImagePositionPatient, dtype=np.float64)
-        known = {place for uid in _sources(item) if (place := self._by_uid.get(uid)) is not None}
+        known = {place for source in _sources(item) if (place := self._by_image.get(source)) is not None}
         if len(known) > 1 or (not known and self._geometry.frames > 1):
             raise FramesNotPlaced
         place = known.pop() if known else (0, round(float(self._geometry.to_index(position)[0])))
@@ -199,7 +200,11 @@ class _Places:
         return found[0]  # type: ignore[no-any-return]
 
 
-def _sources(item: Dataset) -> Iterator[str]:
+def _sources(item: Dataset) -> Iterator[Place]:
+    """Source images; each both as a single image and as the frames that are named, whichever the series has."""
     for derivation in item.get("DerivationImageSequence", []):
         for source in derivation.get("SourceImageSequence", []):
-            yield str(source.ReferencedSOPInstanceUID)
+            uid, named = str(source.ReferencedSOPInstanceUID), source.get("ReferencedFrameNumber")
+            yield Place(uid)
+            for number in named if isinstance(named, MultiValue) else [named] if named else []:
+                yield Place(uid, int(number))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from irp_kernel import Geometry
@@ -10,7 +10,6 @@ from pydicom.dataset import Dataset
 from pydicom.valuerep import DSfloat
 
 from irp_annotation.domain.errors import VolumeMovedOn
-from irp_annotation.domain.series import Instances
 
 _KEPT = (
     "SpecificCharacterSet", "SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID",
@@ -45,8 +44,8 @@ def read_header(header: Mapping[str, object] | list[Mapping[str, object]]) -> Da
     return kept
 
 
-def source_images(header: Mapping[str, object], geometry: Geometry, instances: Instances) -> list[Dataset]:
-    """One dataset per image, ordered (time, slice)."""
+def source_images(header: Mapping[str, object], geometry: Geometry, uids: Sequence[str]) -> list[Dataset]:
+    """One dataset per slice, under the UIDs given: highdicom tells images apart by UID, which frames have in common."""
     base = read_header(header)
     matrix, spacing = geometry.matrix, geometry.spacing_mm
     base.Rows, base.Columns = geometry.shape[1:]
@@ -57,14 +56,13 @@ def source_images(header: Mapping[str, object], geometry: Geometry, instances: I
     directions = np.concatenate([matrix[:3, 2] / spacing[2], matrix[:3, 1] / spacing[1]])
     base.ImageOrientationPatient = [_ds(x) for x in directions]
     images = []
-    for row in instances:
-        for slice_, uid in enumerate(row):
-            image = Dataset()
-            image.update(base)
-            image.SOPInstanceUID = uid
-            position = geometry.to_patient(np.array([slice_, 0.0, 0.0]))
-            image.ImagePositionPatient = [_ds(x) for x in position]
-            images.append(image)
+    for slice_, uid in enumerate(uids):
+        image = Dataset()
+        image.update(base)
+        image.SOPInstanceUID = uid
+        position = geometry.to_patient(np.array([slice_, 0.0, 0.0]))
+        image.ImagePositionPatient = [_ds(x) for x in position]
+        images.append(image)
     return images
 
 

@@ -31,7 +31,7 @@ from irp_annotation.domain.provenance import Provenance
 from irp_annotation.domain.seg_codes import CODES, Code
 from irp_annotation.domain.seg_private import write_annotated_block
 from irp_annotation.domain.seg_source import source_images
-from irp_annotation.domain.series import Instances
+from irp_annotation.domain.series import Instances, Place
 
 SERIES_NUMBER = 900  # above anything a scanner counts to
 PARTS = {"series_description": "OpenIRP segmentation", "manufacturer": "OpenIRP"}
@@ -43,7 +43,7 @@ class SegContext:
 
     Attributes:
         header: one de-identified instance of the series, as DICOM JSON.
-        instances: SOPInstanceUID at [time][slice].
+        instances: the image at [time][slice].
         provenance: of the mask.
         identity: the segmentation's identifier; its UIDs derive from it.
     """
@@ -63,10 +63,10 @@ def write_seg(mask: Mask, context: SegContext) -> bytes:
     frames, slices = mask.geometry.frames, mask.geometry.shape[0]
     if len(context.instances) != frames or any(len(row) != slices for row in context.instances):
         raise VolumeMovedOn
-    sources = source_images(context.header, mask.geometry, context.instances)
-    seg = _template(mask, context, sources[:slices])
-    _lay_out(seg, mask, sources)
-    _refer_to_all(seg, sources)
+    stand_ins = source_images(context.header, mask.geometry, [derived_uid("slice", str(at)) for at in range(slices)])
+    seg = _template(mask, context, stand_ins)
+    _lay_out(seg, mask, context.instances, [image.SOPInstanceUID for image in stand_ins])
+    _refer_to_all(seg, stand_ins[0].SOPClassUID, context.instances)
     write_annotated_block(seg, mask)
     _date(seg, context.provenance)
     buffer = io.BytesIO()
@@ -134,9 +134,8 @@ def _concept(code: Code) -> CodedConcept:
     return CodedConcept(value=code.value, meaning=code.meaning, scheme_designator=code.scheme)
 
 
-def _lay_out(seg: Segmentation, mask: Mask, sources: list[Dataset]) -> None:
+def _lay_out(seg: Segmentation, mask: Mask, instances: Instances, stand_ins: list[str]) -> None:
     """Replace the template's frames by one for each (segment, time, slice) that was judged or carries a label."""
-    slices = mask.geometry.shape[0]
     # highdicom sorts planes by its own rule: each frame is found by what it shows, never by its place.
     template = {_shown(item): item for item in seg.PerFrameFunctionalGroupsSequence}
     moving = mask.geometry.frames > 1
@@ -146,9 +145,8 @@ def _lay_out(seg: Segmentation, mask: Mask, sources: list[Dataset]) -> None:
         region = mask.labels == label.value
         wanted = mask.annotated[:, :, index] | region.any(axis=(2, 3))
         for time, slice_ in np.argwhere(wanted).tolist() or [[0, 0]]:
-            uid = sources[time * slices + slice_].SOPInstanceUID
-            plane = template[index + 1, sources[slice_].SOPInstanceUID]
-            items.append(_frame(plane, uid, time if moving else None))
+            plane = template[index + 1, stand_ins[slice_]]
+            items.append(_frame(plane, instances[time][slice_], time if moving else None))
             pixels.append(region[time, slice_])
     seg.PerFrameFunctionalGroupsSequence = items
     seg.NumberOfFrames = len(items)
@@ -165,10 +163,13 @@ def _shown(item: Dataset) -> tuple[int, str]:
     return int(item.SegmentIdentificationSequence[0].ReferencedSegmentNumber), str(source)
 
 
-def _frame(template: Dataset, uid: str, time: int | None) -> Dataset:
+def _frame(template: Dataset, place: Place, time: int | None) -> Dataset:
     item = copy.deepcopy(template)
     for derivation in item.DerivationImageSequence:
-        derivation.SourceImageSequence[0].ReferencedSOPInstanceUID = uid
+        source = derivation.SourceImageSequence[0]
+        source.ReferencedSOPInstanceUID = place.uid
+        if place.frame:
+            source.ReferencedFrameNumber = place.frame
     if time is not None:
         content = item.FrameContentSequence[0]
         content.TemporalPositionIndex = time + 1
@@ -187,13 +188,15 @@ def _add_time_dimension(seg: Segmentation) -> None:
         del seg.DimensionOrganizationType
 
 
-def _refer_to_all(seg: Segmentation, sources: list[Dataset]) -> None:
-    references = Sequence()
-    for uid in dict.fromkeys(source.SOPInstanceUID for source in sources):
+def _refer_to_all(seg: Segmentation, sop_class: str, instances: Instances) -> None:
+    """Name the images where highdicom named the stand-ins: in the referenced series, and as sources of the whole."""
+    references = []
+    for uid in dict.fromkeys(place.uid for row in instances for place in row):
         reference = Dataset()
-        reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = sources[0].SOPClassUID, uid
+        reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = sop_class, uid
         references.append(reference)
-    seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence = references
+    seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence = Sequence(references)
+    seg.SourceImageSequence = copy.deepcopy(references)
 
 
 def _date(seg: Segmentation, provenance: Provenance) -> None:

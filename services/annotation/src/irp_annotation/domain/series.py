@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from irp_kernel import Geometry, ObjectRef, Uid
 
-Instances = tuple[tuple[str, ...], ...]  # [time][slice] -> SOPInstanceUID
+
+class Place(NamedTuple):
+    """The image that a slice of the volume was made of.
+
+    Attributes:
+        uid: SOPInstanceUID.
+        frame: frame number, counted from 1; 0 if the instance is a single image.
+    """
+
+    uid: str
+    frame: int = 0
+
+
+Instances = tuple[tuple[Place, ...], ...]  # [time][slice]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

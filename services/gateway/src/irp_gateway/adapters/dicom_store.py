@@ -164,7 +164,7 @@ def _pieces(request: Request, limit: int) -> AsyncIterator[pb.StoreInstancesRequ
 
 async def _several(request: Request, splitter: Splitter, limit: int) -> AsyncIterator[pb.StoreInstancesRequest]:
     parts = size = 0
-    async for chunk in _chunks(request):
+    async for chunk in chunks(request):
         for event in splitter.feed(chunk):
             match event:
                 case PartBegins():
@@ -183,13 +183,18 @@ async def _several(request: Request, splitter: Splitter, limit: int) -> AsyncIte
 async def _single(request: Request, limit: int) -> AsyncIterator[pb.StoreInstancesRequest]:
     yield pb.StoreInstancesRequest(begin=True)
     size = 0
-    async for chunk in _chunks(request):
+    async for chunk in chunks(request):
         size = _within(limit, size + len(chunk))
         yield pb.StoreInstancesRequest(data=chunk)
     yield pb.StoreInstancesRequest(end=True)
 
 
-async def _chunks(request: Request) -> AsyncIterator[bytes]:
+async def chunks(request: Request) -> AsyncIterator[bytes]:
+    """The body's pieces as they come.
+
+    Raises:
+        ClientLeft: before its end.
+    """
     try:
         async for chunk in request.stream():
             if chunk:

@@ -73,7 +73,7 @@ class TokenAnswer(TokenLine):
 
 @router.put("/projects/{project}/members/{subject}", summary="Add a member or change the roles")
 async def put_member(subject: SubjectInPath, body: MemberBody, here: Owner) -> MemberAnswer:
-    """Roles: owner, annotator, uploader, viewer."""
+    """Roles: owner, curator (decides in quarantine), annotator, uploader, viewer."""
     if not body.roles or set(body.roles) - set(ROLES):
         raise RoleUnknown
     member = Member(subject=subject, roles=frozenset(body.roles))

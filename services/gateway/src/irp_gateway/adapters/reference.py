@@ -23,6 +23,7 @@ TAGS = {
     "members": "Who belongs to a project, and tokens",
     "dicomweb": "STOW-RS, QIDO-RS and WADO-RS (DICOM PS3.18)",
     "deidentification": "Keys for uploaders, and signed reports of what was done",
+    "quarantine": "Instances that may name somebody, and what a person decides about them",
     "series": "State, geometry and volume of what was uploaded",
     "quality": "What was measured at import, and what readers say",
     "segmentations": "Masks: now, proposed, corrected, reviewed, exported",

@@ -16,11 +16,13 @@ from irp_gateway.adapters import (
     operations,
     projects,
     quality,
+    quarantine,
     radiomics,
     reference,
     segment,
     segmentations,
     series,
+    series_import,
     training,
 )
 from irp_gateway.adapters.desk import Desk
@@ -35,7 +37,9 @@ DOORS = (
     dicom_retrieve,
     deidentification,
     series,
+    series_import,
     quality,
+    quarantine,
     segment,
     segmentations,
     training,

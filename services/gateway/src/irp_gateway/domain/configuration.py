@@ -13,7 +13,7 @@ from irp_gateway.domain.errors import ConfigurationNotValid
 
 SLUG = r"^[a-z][a-z0-9-]{0,46}[a-z0-9]$"
 MAX_PLACES = 10  # that a refusal names
-OPTIONS = ("113103", "113104", "113105", "113106", "113107", "113108", "113109", "113110", "113111", "113112")
+OPTIONS = ("113101", "113103", "113104", "113105", "113106", "113107", "113108", "113109", "113110", "113111", "113112")
 
 
 def _a_pattern(text: str) -> str:
@@ -145,6 +145,28 @@ class PositiveList(_Strict):
     attributes: Annotated[list[Listed | PrivateAttribute], Field(min_length=1, max_length=4096)]
 
 
+Edge = Annotated[int, Field(ge=0, lt=1 << 16)]
+Side = Annotated[int, Field(ge=1, lt=1 << 16)]
+HeaderKeyword = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]{0,63}$")]
+
+
+class Masking(_Strict):
+    """Regions that are blacked out in every frame: x, y, width, height in pixels from the upper left corner."""
+
+    mask: Annotated[list[tuple[Edge, Edge, Side, Side]], Field(min_length=1, max_length=64)]
+
+
+class PixelRule(_Strict):
+    """What becomes of images whose original header matches; the first rule that matches decides.
+
+    `clean`: proven to show no name, taken; `{mask: [...]}`: taken with these regions blacked out; `quarantine`: a
+    person looks first; `refuse`. Without a rule, suspects wait in quarantine and everything else is taken.
+    """
+
+    when: Annotated[dict[HeaderKeyword, Pattern | Range], Field(min_length=1)]
+    then: Literal["clean", "quarantine", "refuse"] | Masking
+
+
 class Deidentification(_Strict):
     """PS3.15 Annex E: the Basic Profile with Options (codes of CID 7050), and what the project adds to it.
 
@@ -155,6 +177,7 @@ class Deidentification(_Strict):
     options: list[Literal[OPTIONS]] = ["113105", "113107", "113111"]  # type: ignore[valid-type]
     positive_list: PositiveList | None = None
     vocabulary: Annotated[list[Word], Field(max_length=500)] = []
+    pixels: Annotated[list[PixelRule], Field(max_length=100)] = []
     before_arrival: Literal["optional", "required"] = "optional"
     """Whether uploads must come de-identified, with their uploader's signed report."""
 
@@ -162,6 +185,8 @@ class Deidentification(_Strict):
     def _agrees(self) -> Deidentification:
         if {"113106", "113107"} <= set(self.options):
             raise ValueError("dates are kept (113106) or moved (113107), not both")
+        if self.pixels and "113101" not in self.options:
+            raise ValueError("rules about pixels need the option 113101")
         return self
 
 

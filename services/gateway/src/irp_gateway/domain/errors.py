@@ -124,7 +124,7 @@ class SeriesNotAssembled(FailedPrecondition):
 class RoleUnknown(InvalidArgument):
     """A role is not known.
 
-    Give at least one of owner, annotator, uploader, viewer.
+    Give at least one of owner, curator, annotator, uploader, viewer.
     """
 
     http_status = 422

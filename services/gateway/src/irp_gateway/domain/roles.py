@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ADMIN = "admin"
-ROLES = ("owner", "annotator", "uploader", "viewer")
+ROLES = ("owner", "curator", "annotator", "uploader", "viewer")
 SUBJECT = r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$"
 """What a subject or a site looks like: it stands in paths, tokens and provenance."""
 

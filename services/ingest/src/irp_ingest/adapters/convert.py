@@ -10,8 +10,8 @@ from irp.ingest.v1 import events_pb2, ingest_service_pb2
 from irp_chassis.wire import object_ref_to_proto, project_ref_from_proto
 from irp_kernel import ObjectRef
 
+from irp_ingest.app.outcome import Outcome
 from irp_ingest.app.ports import Assembled, ProjectAt
-from irp_ingest.app.store_instance import Outcome
 
 
 def project_from_proto(message: types_pb2.ProjectRef) -> ProjectAt:

@@ -126,3 +126,33 @@ REPORT = Table(
     Column("object", JSON, nullable=False),
     Index("ix_report_at", "project", "at", "id"),
 )
+QUARANTINE = Table(
+    "quarantine",
+    METADATA,
+    Column("project", String(48), primary_key=True),
+    # SOP Instance UID after de-identification
+    Column("id", String(64), primary_key=True),
+    Column("study_uid", String(64), nullable=False),
+    Column("series_uid", String(64), nullable=False),
+    Column("sop_class", String(64), nullable=False),
+    Column("patient", String(32), nullable=False),
+    Column("site", String(32), nullable=False),
+    Column("modality", String(16), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("columns", Integer, nullable=False),
+    Column("frames", Integer, nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("candidates", JSON, nullable=False),
+    Column("arrived_at", String(40), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("decided_by", String(128), nullable=False),
+    Column("decided_at", String(40), nullable=False),
+    Column("regions", JSON, nullable=False),
+    Column("times", Integer, nullable=False),
+    # encrypted; null once the decision is carried out
+    Column("object", JSON(none_as_null=True), nullable=True),
+    Index("ix_quarantine_state", "project", "state", "arrived_at", "id"),
+    Index("ix_quarantine_arrived", "project", "arrived_at", "id"),
+)

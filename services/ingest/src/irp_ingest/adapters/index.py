@@ -22,7 +22,7 @@ from irp_ingest.adapters.secrets import ProjectSecrets
 from irp_ingest.app.ports import Assembled, Kept, ProjectAt
 from irp_ingest.domain.errors import ContentDiffers
 from irp_ingest.domain.intake import Intake
-from irp_ingest.domain.plane import Plane
+from irp_ingest.domain.plane import planes_from_json, planes_to_json
 
 
 class SqlIndex:
@@ -50,7 +50,7 @@ class SqlIndex:
             "fingerprint": intake.fingerprint,
             "object": dataclasses.asdict(object),
             "header": intake.header,
-            "plane": intake.plane.to_dict() if intake.plane else None,
+            "plane": planes_to_json(intake.planes),
             "candidates": intake.candidates,
         }
         async with self._database.transaction() as tx:
@@ -229,6 +229,6 @@ def kept_of(row: Any) -> Kept:
         transfer_syntax=row.transfer_syntax,
         object=ObjectRef(**row.object),
         header=row.header,
-        plane=Plane.from_dict(row.plane) if row.plane else None,
+        planes=planes_from_json(row.plane),
         candidates=row.candidates,
     )

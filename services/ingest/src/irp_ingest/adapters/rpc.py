@@ -20,7 +20,9 @@ from sqlalchemy import select
 from irp_ingest.adapters.convert import outcome_to_proto, state_to_proto
 from irp_ingest.adapters.db import INSTANCE, REJECTION, SERIES
 from irp_ingest.adapters.deletion import SqlDeletion
+from irp_ingest.adapters.rpc_import import ImportDesk, ImportServicer
 from irp_ingest.adapters.rpc_pixels import PixelsServicer, enter
+from irp_ingest.adapters.rpc_quarantine import QuarantineDesk, QuarantineServicer
 from irp_ingest.adapters.rpc_reports import ReportDesk, ReportsServicer
 from irp_ingest.adapters.search import Query, SqlSearch
 from irp_ingest.adapters.upload import TakeUpload
@@ -28,8 +30,8 @@ from irp_ingest.app.record_clinical import RecordClinical
 from irp_ingest.domain.deletion import Target
 
 
-class IngestServicer(ReportsServicer, PixelsServicer):
-    """Wire <-> verbs; what needs pixels is answered by `PixelsServicer`, reports and keys by `ReportsServicer`."""
+class IngestServicer(ImportServicer, QuarantineServicer, ReportsServicer, PixelsServicer):
+    """Wire <-> verbs; imports, pixels, reports, keys and the quarantine are answered by the classes of their names."""
 
     def __init__(
         self,
@@ -38,11 +40,14 @@ class IngestServicer(ReportsServicer, PixelsServicer):
         objects: Objects,
         take: TakeUpload,
         reports: ReportDesk,
+        quarantine: QuarantineDesk,
+        imports: ImportDesk,
         *,
         uploads_at_once: int,
     ) -> None:
         super().__init__(database, objects)
-        self._record, self._reports = record, reports
+        self._record, self._reports, self._quarantine = record, reports, quarantine
+        self._imports = imports
         self._search, self._delete = SqlSearch(database), SqlDeletion(database)
         self._take = take
         self._uploads = asyncio.Semaphore(uploads_at_once)

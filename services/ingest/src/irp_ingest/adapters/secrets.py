@@ -56,9 +56,16 @@ class ProjectSecrets:
 
     async def site_key(self, project: str, site: str) -> bytes:
         """K_site of a project's site."""
+        return ProjectSecret(await self._opened(project)).site_key(site).key
+
+    async def derived(self, project: str, purpose: str, size: int) -> bytes:
+        """A key of the project for one purpose. Source: RFC 5869."""
+        return HKDF(hashes.SHA256(), size, salt=None, info=purpose.encode()).derive(await self._opened(project))
+
+    async def _opened(self, project: str) -> bytes:
         if project not in self._open:
             self._open[project] = await self._secret(project)
-        return ProjectSecret(self._open[project]).site_key(site).key
+        return self._open[project]
 
     @again_if_aborted
     async def _secret(self, project: str) -> bytes:

@@ -11,8 +11,9 @@ from irp_kernel.errors import IrpError
 
 from irp_ingest.adapters.memory import MemoryBudget
 from irp_ingest.app.open_series import OpenSeries
+from irp_ingest.app.outcome import Outcome
 from irp_ingest.app.ports import ProjectAt
-from irp_ingest.app.store_instance import Outcome, StoreInstance
+from irp_ingest.app.store_instance import StoreInstance
 from irp_ingest.domain.errors import InstanceTooLarge, MemoryFull, UploadCutOff
 from irp_ingest.domain.intake import Order
 

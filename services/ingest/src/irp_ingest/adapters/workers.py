@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from irp_chassis.objects import Objects
 from irp_chassis.workers import in_worker
+from irp_deid.pixels import Region
 from irp_kernel import Geometry, ObjectRef
 
+from irp_ingest.domain import pixels
 from irp_ingest.domain.check_in import check_in
+from irp_ingest.domain.imported_dicom import Description, to_instances
 from irp_ingest.domain.intake import Intake, Order, take_in
-from irp_ingest.domain.pixels import build_volume
+from irp_ingest.domain.mask import masked
 
 CONFIGURATIONS_KEPT = 256
 
@@ -24,12 +28,28 @@ class WorkerIntakes:
         return await in_worker(take_in if order.declared is None else check_in, original, order)
 
 
+class WorkerConverters:
+    """See app.import_series.Converters."""
+
+    async def convert(self, data: bytes, description: Description, max_bytes: int) -> list[bytes]:
+        """In a worker process."""
+        return await in_worker(to_instances, data, description, max_bytes)
+
+
 class WorkerBuilders:
     """See app.ports.Builders."""
 
-    async def build(self, files: list[list[bytes]], geometry: Geometry) -> bytes:
+    async def build(self, files: Sequence[bytes], order: pixels.Order, geometry: Geometry) -> bytes:
         """In a worker process."""
-        return await in_worker(build_volume, files, geometry)
+        return await in_worker(pixels.build_volume, files, order, geometry)
+
+
+class WorkerMasks:
+    """See app.decide_quarantined.Masks."""
+
+    async def mask(self, file: bytes, regions: Sequence[Region]) -> bytes:
+        """In a worker process."""
+        return await in_worker(masked, file, regions)
 
 
 class CachedConfigurations:

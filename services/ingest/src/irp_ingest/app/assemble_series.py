@@ -12,7 +12,9 @@ from irp_kernel.codec import NRRD
 from irp_kernel.errors import DataLoss
 
 from irp_ingest.app.ports import Assembled, Builders, Index, Kept, Objects, ProjectAt
+from irp_ingest.domain.component import preferred
 from irp_ingest.domain.errors import NotAssembled
+from irp_ingest.domain.plane import Frame, Plane
 from irp_ingest.domain.sequence_class import decide
 from irp_ingest.domain.stack import Stack, arrange
 
@@ -33,8 +35,8 @@ class AssembleSeries:
             return
         kept = {instance.sop_uid: instance for instance in await self._index.instances(project.id, series_uid)}
         try:
-            stack = arrange({uid: instance.plane for uid, instance in kept.items()})
-            volume = await self._builders.build(await self._files(stack, kept), stack.geometry)
+            stack = arrange(_planes(kept), preferred([rule for one in kept.values() for rule in one.candidates]))
+            volume = await self._volume(stack, kept)
         except NotAssembled as reason:
             await self._index.not_assembled(project.id, series_uid, count, reason.reason, reason.message)
             return
@@ -42,7 +44,7 @@ class AssembleSeries:
             if await self._index.count(project.id, series_uid) == count:
                 raise
             return  # instances were deleted meanwhile: what is left is assembled by another job
-        first = kept[stack.order[0][0]]
+        first = kept[stack.order[0][0].uid]
         result = Assembled(
             sequence_class=decide(first.candidates, stack.geometry.frames),
             volume=await self._put(project, series_uid, "volume", volume, NRRD, "nrrd"),
@@ -55,16 +57,21 @@ class AssembleSeries:
         )
         await self._index.assembled(project, series_uid, count, result)
 
-    async def _files(self, stack: Stack, kept: dict[str, Kept]) -> list[list[bytes]]:
+    async def _volume(self, stack: Stack, kept: dict[str, Kept]) -> bytes:
+        """Each instance is read once, however many of its frames are wanted."""
+        uids = list(dict.fromkeys(frame.uid for phase in stack.order for frame in phase))
+        at = {uid: index for index, uid in enumerate(uids)}
+        order = [[(at[frame.uid], frame.number) for frame in phase] for phase in stack.order]
+        return await self._builders.build(await self._files(uids, kept), order, stack.geometry)
+
+    async def _files(self, uids: Sequence[str], kept: dict[str, Kept]) -> list[bytes]:
         gate = asyncio.Semaphore(READS)
 
         async def read(uid: str) -> bytes:
             async with gate:
                 return await self._objects.get(kept[uid].object)
 
-        flat = await asyncio.gather(*(read(uid) for phase in stack.order for uid in phase))
-        slices = len(stack.order[0])
-        return [flat[at : at + slices] for at in range(0, len(flat), slices)]
+        return await asyncio.gather(*(read(uid) for uid in uids))
 
     async def _put(
         self, project: ProjectAt, uid: str, kind: str, data: bytes, media_type: str, extension: str
@@ -80,12 +87,22 @@ class AssembleSeries:
 
 
 def _places(stack: Stack, kept: dict[str, Kept]) -> dict[str, Any]:
-    """Index -> SOPInstanceUID, and what differs between the instances: position and number."""
-    planes = {uid: kept[uid].plane for phase in stack.order for uid in phase}
-    return {
-        "instances": [list(phase) for phase in stack.order],
-        "positions_mm": [list(planes[uid].position_mm) for uid in stack.order[0] if planes[uid]],  # type: ignore[union-attr]
+    """Index -> SOPInstanceUID, frame number where instances have several frames, and position of each slice."""
+    places: dict[str, Any] = {
+        "instances": [[frame.uid for frame in phase] for phase in stack.order],
+        "positions_mm": [list(kept[uid].planes[number - 1].position_mm) for uid, number in stack.order[0]],
     }
+    if any(len(kept[frame.uid].planes) > 1 for phase in stack.order for frame in phase):
+        places["frames"] = [[frame.number for frame in phase] for phase in stack.order]
+    return places
+
+
+def _planes(kept: dict[str, Kept]) -> dict[Frame, Plane | None]:
+    planes: dict[Frame, Plane | None] = {}
+    for uid, instance in kept.items():
+        for number, plane in enumerate(instance.planes or (None,), 1):
+            planes[Frame(uid, number)] = plane
+    return planes
 
 
 def _facts(header: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from irp_kernel import ObjectRef
+from irp_kernel import Geometry, ObjectRef
 
+from irp_ingest.domain import pixels
 from irp_ingest.domain.intake import Intake, Order
 from irp_ingest.domain.plane import Plane
 
@@ -30,7 +31,7 @@ class Kept:
     transfer_syntax: str
     object: ObjectRef
     header: dict[str, Any]
-    plane: Plane | None
+    planes: tuple[Plane, ...]
     candidates: list[dict[str, Any]]
 
 
@@ -59,7 +60,7 @@ class Intakes(Protocol):
 class Builders(Protocol):
     """The worker that decodes pixels into a volume."""
 
-    async def build(self, files: list[list[bytes]], geometry: Any) -> bytes:
+    async def build(self, files: Sequence[bytes], order: pixels.Order, geometry: Geometry) -> bytes:
         """See domain.pixels.build_volume."""
         ...
 
@@ -75,6 +76,22 @@ class Objects(Protocol):
 
     async def get(self, ref: ObjectRef) -> bytes:
         """Read bytes, verified."""
+        ...
+
+
+class SealedObjects(Protocol):
+    """Where the bytes of instances in quarantine are kept: encrypted by a key of the project."""
+
+    async def put(self, data: bytes, *, project: str, id: str) -> ObjectRef:
+        """Encrypt and store; the same bytes under the same id are the same object."""
+        ...
+
+    async def get(self, ref: ObjectRef, *, project: str, id: str) -> bytes:
+        """Read and decrypt."""
+        ...
+
+    async def remove(self, ref: ObjectRef) -> None:
+        """Remove; what is not there is removed already."""
         ...
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from irp_deid import Profile
 from irp_deid.errors import InstanceRefused
-from irp_deid.uploads import Treated
 from irp_kernel import ObjectRef
 from irp_kernel.errors import IrpError, TooLarge
 
+from irp_ingest.app.keep_apart import KeepApart
 from irp_ingest.app.open_series import OpenSeries
+from irp_ingest.app.outcome import Outcome, treated
 from irp_ingest.app.ports import Configurations, Index, Intakes, Objects, ProjectAt
 from irp_ingest.domain.errors import ContentDiffers, ObjectsWereRemoved, SeriesBeingDeleted, failure_reason
 from irp_ingest.domain.intake import Intake, Order
@@ -20,26 +21,14 @@ ATTEMPTS = 12  # while objects of the same series are being removed: half a minu
 LONGEST_PAUSE_S = 5.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What became of a file: stored (failure 0), with what was done to it; or refused with a PS3.18 failure reason."""
-
-    study_uid: str = ""
-    series_uid: str = ""
-    sop_uid: str = ""
-    sop_class: str = ""
-    failure: int = 0
-    reason: str = ""
-    repeated: bool = False
-    treated: Treated | None = None
-
-
 class StoreInstance:
     """Take in one file of an upload."""
 
-    def __init__(self, intakes: Intakes, objects: Objects, index: Index, configurations: Configurations) -> None:
+    def __init__(
+        self, intakes: Intakes, objects: Objects, index: Index, configurations: Configurations, apart: KeepApart
+    ) -> None:
         self._intakes, self._objects, self._index = intakes, objects, index
-        self._configurations = configurations
+        self._configurations, self._apart = configurations, apart
 
     async def order(self, project: ProjectAt, site: str, study_uid: str) -> tuple[Order, float]:
         """What the whole upload has in common: the order for the workers, and how long a series stays open."""
@@ -53,6 +42,7 @@ class StoreInstance:
             vocabulary=profile.vocabulary,
             sequences=document["sequences"],
             study_uid=study_uid,
+            pixels=document["deidentification"].get("pixels", ()),
         )
         return order, float(document["series_quiet_s"])
 
@@ -63,21 +53,27 @@ class StoreInstance:
             intake = await self._intakes.take_in(original, own)
         except (InstanceRefused, TooLarge) as refused:
             return await self.refuse(project, refused)
-        known = Outcome(
-            study_uid=intake.study_uid,
-            series_uid=intake.series_uid,
-            sop_uid=intake.sop_uid,
-            sop_class=intake.sop_class,
-        )
+        if intake.doubt is None:
+            return await self.keep(intake, project, open_s)
         try:
-            new = await self._keep(project, intake, open_s)
+            return await self._apart(intake, project)
+        except IrpError as refused:
+            if not isinstance(refused, InstanceRefused | ContentDiffers):
+                raise
+            return await self.refuse(project, refused)
+
+    async def keep(self, intake: Intake, project: ProjectAt, open_s: float) -> Outcome:
+        """Object, then row: an instance that may be stored, now or after a person has looked at it."""
+        known = Outcome.of(intake)
+        try:
+            new = await self._add(project, intake, open_s)
         except (ContentDiffers, SeriesBeingDeleted) as refused:
             await self._index.reject(project.id, refused.reason, refused.title())
             return replace(known, failure=failure_reason(refused), reason=refused.reason)
         return replace(known, repeated=not new, treated=treated(intake, again=not new))
 
-    async def _keep(self, project: ProjectAt, intake: Intake, open_s: float) -> bool:
-        """Object, then row; while objects of the series are being removed, after that; False if it was there."""
+    async def _add(self, project: ProjectAt, intake: Intake, open_s: float) -> bool:
+        """While objects of the series are being removed, after that; False if it was there."""
         removals = 0
         for attempt in range(ATTEMPTS):
             ref = await self._put(project, intake)
@@ -108,18 +104,3 @@ class StoreInstance:
         """Count a refusal; nothing of the file is kept."""
         await self._index.reject(project.id, refused.reason, refused.title())
         return Outcome(failure=failure_reason(refused), reason=refused.reason)
-
-
-def treated(intake: Intake, *, again: bool) -> Treated:
-    """An instance as the upload's report says it."""
-    return Treated(
-        study_uid=intake.study_uid,
-        series_uid=intake.series_uid,
-        sop_uid=intake.sop_uid,
-        sop_class=intake.sop_class,
-        sha256=intake.sha256,
-        original=intake.fingerprint,
-        sequences=intake.sequences,
-        report=intake.report,
-        again=again,
-    )

@@ -15,8 +15,8 @@ from irp_deid.uploads import INGEST, Draft, Rules, report_id
 from irp_kernel import ObjectRef
 from irp_kernel.errors import IrpError
 
+from irp_ingest.app.outcome import Outcome
 from irp_ingest.app.ports import Objects
-from irp_ingest.app.store_instance import Outcome
 from irp_ingest.domain.errors import ReportUnknown
 
 JOSE = "application/jose"

@@ -6,11 +6,15 @@ looked at here. Pure and picklable, as `intake`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from irp_deid import EDITION, Profile, SiteKey, quietly, read_part10, recheck
 from irp_deid.errors import CannotDeidentify, InstanceRefused
+from irp_deid.pixels import judge_pixels
 from irp_deid.report import Report
 from pydicom.dataset import Dataset
 
+from irp_ingest.domain.doubt import settle
 from irp_ingest.domain.errors import NotDeidentified, NotInReport, StudyMismatch
 from irp_ingest.domain.intake import Intake, Order, intake_of, require_identifiers
 
@@ -28,11 +32,14 @@ def check_in(data: bytes, order: Order) -> Intake:
         raise NotInReport
     try:
         with quietly():
-            problems = recheck(data, SiteKey(order.site_key), order.profile)
+            dataset = read_part10(data)
+            verdict = judge_pixels(dataset, order.profile, order.pixels)
+            problems = recheck(data, SiteKey(order.site_key), order.profile.with_suspects())
             if problems:
                 raise NotDeidentified(places=len(problems))
-            _judge(read_part10(data), order)
-            return intake_of(data, said, _rechecked(order.profile), order)
+            _judge(dataset, order)
+            data, doubt = settle(data, verdict, dataset)
+            return replace(intake_of(data, said, _rechecked(order.profile), order), doubt=doubt)
     except InstanceRefused:
         raise
     except Exception:  # pydicom raises what it likes on odd files, with their values in the text

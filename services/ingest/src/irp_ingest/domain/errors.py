@@ -6,6 +6,8 @@ from irp_deid.errors import (
     BurnedInAnnotation,
     EncapsulatedDocument,
     InstanceRefused,
+    RecordingNotTaken,
+    RefusedByRule,
     SecondaryCapture,
     SopClassUnknown,
     StructuredReport,
@@ -106,10 +108,130 @@ class ReportOutdated(FailedPrecondition):
     """
 
 
+class Quarantined(InstanceRefused):
+    """The instance waits in quarantine: its pixels or texts may name somebody.
+
+    A curator or owner of the project looks at it and releases it, masks regions of it, or discards it. Sending it
+    again changes nothing.
+    """
+
+
+class QuarantineDiscarded(InstanceRefused):
+    """A curator looked at this instance in quarantine and discarded it.
+
+    Clean its pixels at the source and send it under a SOP Instance UID of its own, or leave it out.
+    """
+
+
+class QuarantineFull(InstanceRefused):
+    """The instance may name somebody, and the project's quarantine is full.
+
+    A curator has to decide about those that wait there; then send it again.
+    """
+
+
+class QuarantineUnknown(NotFound):
+    """There is no such instance in quarantine.
+
+    `GET /api/v1/projects/{project}/quarantine` lists those that wait.
+    """
+
+
+class QuarantineDecided(FailedPrecondition):
+    """Somebody decided otherwise about this instance before.
+
+    A decision stands. `irp quarantine list --state all` shows who made it and when.
+    """
+
+
+class DecisionNotValid(InvalidArgument):
+    """The decision cannot be carried out.
+
+    `release` and `discard` take no regions; `mask` takes 1 to 64 regions of an image, each x, y, width and height in
+    pixels.
+    """
+
+
+class CannotMask(FailedPrecondition):
+    """The pixels of this instance cannot be masked.
+
+    Only images can that this installation decodes, of whole bytes per sample and at most 1 GiB decoded. Discard it, or
+    release it if nothing in it names anybody.
+    """
+
+
+class NoPreview(FailedPrecondition):
+    """There is nothing to show of this instance.
+
+    Its pixels cannot be decoded here, or its document is larger than 64 MiB. If nobody can say what it holds, discard
+    it.
+    """
+
+
 class ContentDiffers(AlreadyExists):
     """Another file with the same SOP Instance UID is stored.
 
     A changed image needs a new SOP Instance UID. The stored one was left as it is.
+    """
+
+
+class ImportNotDescribed(InvalidArgument):
+    """What goes with the imported image is not complete or not valid.
+
+    Give `patient`, and if you like `modality` (MR or CT), `description` and `sequence`: short printable texts.
+    """
+
+
+class ImageSheared(InvalidArgument):
+    """The grid of the imported image is sheared.
+
+    A series in DICOM has perpendicular axes. Resample the image to a rectangular grid and send that.
+    """
+
+
+class ImageDegenerate(InvalidArgument):
+    """The transform of the imported image does not say where its voxels lie.
+
+    Three directions are needed that are no multiples of one another, of finite lengths above zero.
+    """
+
+
+class ImagePlaceContradicted(InvalidArgument):
+    """The sform and the qform of the NIfTI file put the image in different places.
+
+    Programs disagree on which of them counts. Set the code of the wrong one to 0, or make them equal, and send it
+    again.
+    """
+
+
+class ImportNotFinite(InvalidArgument):
+    """The imported image holds values that are no finite numbers.
+
+    Replace NaN and infinities by what they mean, for example 0 outside a mask, and send it again.
+    """
+
+
+class ImageTooWide(InvalidArgument):
+    """The values of the imported image do not fit into the 16 bits of a DICOM image.
+
+    Whole numbers may span 65,535; fractions lose at most 0.1 % of the spread of the image. Rescale it, or cut off
+    values that are far from all others, and send it again.
+    """
+
+
+class ImageKnownOtherwise(AlreadyExists):
+    """The same image is in the project already, with another patient, modality or description.
+
+    One image is one series, so that it never stands on both sides of a split under two names. The stored one was left
+    as it is.
+    """
+
+
+class ImportRefused(FailedPrecondition):
+    """The rules of the project do not take the imported image as a whole.
+
+    The detail names the reason of its instances; `/problems/REASON` says what to do about it. What waits in
+    quarantine is decided there.
     """
 
 
@@ -148,10 +270,25 @@ class SeriesPitchUneven(NotAssembled):
     """
 
 
+class SeriesTilted(NotAssembled):
+    """The slices are shifted steadily against each other: the gantry was tilted.
+
+    Voxels of a volume must be rectangular boxes. Send a reconstruction without tilt.
+    """
+
+
+class SeriesInColour(NotAssembled):
+    """The images of the series are in colour.
+
+    A volume holds one measured value per voxel: send the grey images, not fused pictures or colour maps.
+    """
+
+
 class SeriesHasNoPlane(NotAssembled):
     """The images of the series do not say where they lie.
 
-    ImagePositionPatient, ImageOrientationPatient and PixelSpacing are needed.
+    ImagePositionPatient, ImageOrientationPatient and PixelSpacing are needed of each image or frame, as numbers, the
+    spacing above zero. Secondary captures and screenshots have none: send the images of the scanner.
     """
 
 
@@ -172,7 +309,8 @@ class FrameUnknown(NotFound):
 class RegionOutside(InvalidArgument):
     """The region lies outside the image.
 
-    `viewport` takes width, height and the region's x, y, width and height in the image's own pixels.
+    A region is x, y, width and height in the image's own pixels; in `viewport` they stand behind the picture's width
+    and height.
     """
 
 
@@ -186,7 +324,8 @@ class ClinicalNotReadable(InvalidArgument):
 class SeriesPositionRepeated(NotAssembled):
     """Several images lie in the same place, and nothing says that they differ in time.
 
-    Echoes, magnitude and phase images, or diffusion weights: send them as series of their own.
+    Echoes, diffusion weights, or magnitude and phase images whose ImageType does not say which they are: send them as
+    series of their own.
     """
 
 
@@ -208,7 +347,12 @@ _FAILURES: dict[type[IrpError], int] = {
     NotInReport: NOT_MATCHING,
     NotDeidentified: PROCESSING_FAILURE,
     StudyMismatch: NOT_MATCHING,
+    Quarantined: PROCESSING_FAILURE,
+    QuarantineDiscarded: PROCESSING_FAILURE,
+    QuarantineFull: OUT_OF_RESOURCES,
+    RefusedByRule: PROCESSING_FAILURE,
     SopClassUnknown: CLASS_NOT_SUPPORTED,
+    RecordingNotTaken: CLASS_NOT_SUPPORTED,
     SecondaryCapture: CLASS_NOT_SUPPORTED,
     EncapsulatedDocument: CLASS_NOT_SUPPORTED,
     StructuredReport: CLASS_NOT_SUPPORTED,

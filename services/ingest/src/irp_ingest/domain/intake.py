@@ -21,13 +21,16 @@ from irp_deid import (
 )
 from irp_deid.declared import Declared
 from irp_deid.errors import CannotDeidentify, InstanceRefused
+from irp_deid.pixels import judge_pixels
 from irp_deid.report import Report
 from irp_deid.sequences import matching_sequences
 from irp_kernel import sha256_of
 from pydicom.dataset import Dataset, FileDataset
 
+from irp_ingest.domain.doubt import Doubt, settle
 from irp_ingest.domain.errors import IdentifiersMissing, StudyMismatch
-from irp_ingest.domain.plane import Plane, plane_of
+from irp_ingest.domain.functional_groups import planes_of
+from irp_ingest.domain.plane import Plane
 from irp_ingest.domain.sequence_class import numbered
 
 NEEDED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
@@ -47,6 +50,7 @@ class Order:
         positive_list: the only attributes that the project wants; None wants all that the profile keeps.
         vocabulary: words that descriptors may keep.
         declared: files of the uploader's report, by the SHA-256 of their bytes; None if they come as they are.
+        pixels: rules about pixels, `deidentification.pixels` of the configuration.
     """
 
     site_key: bytes
@@ -56,6 +60,7 @@ class Order:
     positive_list: PositiveList | None = None
     vocabulary: frozenset[str] = frozenset()
     declared: Mapping[str, Declared] | None = None
+    pixels: Sequence[Mapping[str, Any]] = ()
 
     @property
     def profile(self) -> Profile:
@@ -80,11 +85,12 @@ class Intake:
         study_uid, series_uid, sop_uid, sop_class, transfer_syntax: identifiers after de-identification.
         patient, site: pseudonyms.
         header: DICOM JSON without pixels.
-        plane: where the image lies, or None.
+        planes: where each frame lies; empty if one does not say it.
         candidates: sequence rules that the original header matched.
         sequences: their numbers in the configuration.
         report: what was done to the file.
         sha256: of `data`.
+        doubt: why it must be kept apart until a person has looked at it; None if it may be stored.
     """
 
     data: bytes
@@ -97,11 +103,12 @@ class Intake:
     patient: str
     site: str
     header: dict[str, Any]
-    plane: Plane | None
+    planes: tuple[Plane, ...]
     candidates: list[dict[str, Any]]
     sequences: tuple[int, ...]
     report: Report
     sha256: str
+    doubt: Doubt | None = None
 
 
 def take_in(original: bytes, order: Order) -> Intake:
@@ -124,28 +131,37 @@ def _take_in(dataset: FileDataset, original: bytes, order: Order) -> Intake:
     key = SiteKey(order.site_key)
     _judge(dataset, order, key)
     matched = matching_sequences(order.sequences, dataset)
-    data, report = deidentify_file(original, key, order.profile)
+    verdict = judge_pixels(dataset, order.profile, order.pixels)
+    data, report = deidentify_file(original, key, verdict.profile(order.profile))
+    data, doubt = settle(data, verdict, dataset)
     declared = Declared(original=key.fingerprint(after_meta(original)), sequences=tuple(matched))
-    return intake_of(data, declared, report, order)
+    return replace(intake_of(data, declared, report, order), doubt=doubt)
 
 
 def intake_of(data: bytes, declared: Declared, report: Report, order: Order) -> Intake:
     """What the index keeps of a de-identified file."""
+    candidates = numbered(order.sequences, declared.sequences)
+    site = SiteKey(order.site_key).site_name()
+    return replace(read_clean(data, declared.original, site, candidates, report), sequences=declared.sequences)
+
+
+def read_clean(data: bytes, fingerprint: str, site: str, candidates: list[dict[str, Any]], report: Report) -> Intake:
+    """What a de-identified file says of itself, with what only its original said."""
     clean = read_part10(data)
     return Intake(
         data=data,
-        fingerprint=declared.original,
+        fingerprint=fingerprint,
         study_uid=str(clean.StudyInstanceUID),
         series_uid=str(clean.SeriesInstanceUID),
         sop_uid=str(clean.SOPInstanceUID),
         sop_class=str(clean.SOPClassUID),
         transfer_syntax=str(transfer_syntax_of(clean)),
         patient=str(clean.PatientID),
-        site=SiteKey(order.site_key).site_name(),
+        site=site,
         header=_header(clean),
-        plane=plane_of(clean),
-        candidates=numbered(order.sequences, declared.sequences),
-        sequences=declared.sequences,
+        planes=planes_of(clean),
+        candidates=candidates,
+        sequences=(),
         report=report,
         sha256=sha256_of(data),
     )

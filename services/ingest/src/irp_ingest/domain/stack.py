@@ -8,7 +8,7 @@ whose count of phases differs from the most common one are left out, if the othe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from irp_kernel import Geometry
 from irp_kernel.geometry import ORIENTATION_TOLERANCE_DEG
 from numpy.typing import NDArray
 
+from irp_ingest.domain.component import MAGNITUDE_FIRST
 from irp_ingest.domain.errors import (
     SeriesHasNoPlane,
     SeriesMatrixMixed,
@@ -23,9 +24,11 @@ from irp_ingest.domain.errors import (
     SeriesPhasesUneven,
     SeriesPitchUneven,
     SeriesPositionRepeated,
+    SeriesTilted,
     SeriesTooLarge,
 )
-from irp_ingest.domain.plane import Plane
+from irp_ingest.domain.plane import Frame, Plane
+from irp_ingest.domain.select_images import select
 
 SAME_POSITION_MM = 0.05  # images closer than this along the normal lie in one slice
 PITCH_TOLERANCE = 0.02  # share of the pitch by which one gap may differ
@@ -40,28 +43,33 @@ class Stack:
 
     Attributes:
         geometry: the volume's grid, with frame times.
-        order: SOP instance UIDs by [time][slice].
+        order: images by [time][slice].
         left_out: in plain words, what of the series is not in the volume; empty if nothing.
     """
 
     geometry: Geometry
-    order: tuple[tuple[str, ...], ...]
+    order: tuple[tuple[Frame, ...], ...]
     left_out: str = ""
 
 
-def arrange(planes: Mapping[str, Plane | None]) -> Stack:
-    """Arrange images (SOP instance UID -> plane) into a stack.
+def arrange(planes: Mapping[Frame, Plane | None], preference: Sequence[str] = MAGNITUDE_FIRST) -> Stack:
+    """Arrange images into a stack.
+
+    Args:
+        planes: of every image of the series; None if it does not say where it lies.
+        preference: components of complex images, the one wanted most first.
 
     Raises:
         NotAssembled: its subclass says what does not fit.
     """
-    known = {uid: plane for uid, plane in planes.items() if plane is not None}
-    if not known or len(known) != len(planes):
-        raise SeriesHasNoPlane(f"{len(planes) - len(known)} of {len(planes)} images do not say where they lie")
+    placed = {frame: plane for frame, plane in planes.items() if plane is not None}
+    if not placed or len(placed) != len(planes):
+        raise SeriesHasNoPlane(f"{len(planes) - len(placed)} of {len(planes)} images do not say where they lie")
+    known, told = select(placed, preference)
     first = next(iter(known.values()))
     _require_alike(list(known.values()), first)
     normal = np.cross(first.orientation[:3], first.orientation[3:])
-    every = [sorted(members, key=lambda uid: _when(known[uid])) for members in _slices(known, normal)]
+    every = [sorted(members, key=lambda frame: _when(known[frame])) for members in _slices(known, normal)]
     _require_times(every, known)
     frames, ordered = _even(every)
     counts = [len(members) for members in every]
@@ -87,7 +95,9 @@ def arrange(planes: Mapping[str, Plane | None]) -> Stack:
         frame_times_ms=_times(ordered, known),
     )
     order = tuple(tuple(members[t] for members in ordered) for t in range(geometry.frames))
-    return Stack(geometry, order, _left_out(len(every) - len(ordered), len(every), frames))
+    if len(ordered) < len(every):
+        told.append(_left_out(len(every) - len(ordered), len(every), frames))
+    return Stack(geometry, order, "; ".join(told))
 
 
 def _require_alike(planes: list[Plane], first: Plane) -> None:
@@ -108,31 +118,31 @@ def _require_alike(planes: list[Plane], first: Plane) -> None:
         )
 
 
-def _slices(known: Mapping[str, Plane], normal: NDArray[np.float64]) -> list[list[str]]:
-    """UIDs by slice position, lowest along the normal first."""
-    height = {uid: float(np.dot(plane.position_mm, normal)) for uid, plane in known.items()}
-    slices: list[list[str]] = []
+def _slices(known: Mapping[Frame, Plane], normal: NDArray[np.float64]) -> list[list[Frame]]:
+    """Images by slice position, lowest along the normal first."""
+    height = {frame: float(np.dot(plane.position_mm, normal)) for frame, plane in known.items()}
+    slices: list[list[Frame]] = []
     last = -np.inf
-    for uid in sorted(known, key=lambda uid: (height[uid], uid)):
-        if height[uid] - last > SAME_POSITION_MM:
+    for frame in sorted(known, key=lambda frame: (height[frame], frame)):
+        if height[frame] - last > SAME_POSITION_MM:
             slices.append([])
-            last = height[uid]
-        slices[-1].append(uid)
+            last = height[frame]
+        slices[-1].append(frame)
     return slices
 
 
-def _require_times(ordered: list[list[str]], known: Mapping[str, Plane]) -> None:
+def _require_times(ordered: list[list[Frame]], known: Mapping[Frame, Plane]) -> None:
     """Images in one place must differ in time, or their header must say that they are phases.
 
     Without that, echoes or diffusion weights would pass as a beating heart.
     """
     for members in ordered:
-        planes = [known[uid] for uid in members]
+        planes = [known[frame] for frame in members]
         if len({plane.time for plane in planes}) < len(planes) > max(plane.phases_said for plane in planes):
             raise SeriesPositionRepeated(f"{len(planes)} images lie in one place at the same time")
 
 
-def _even(ordered: list[list[str]]) -> tuple[int, list[list[str]]]:
+def _even(ordered: list[list[Frame]]) -> tuple[int, list[list[Frame]]]:
     """The most common count of phases (of equals, the larger), and the positions that have it."""
     counts = Counter(len(members) for members in ordered)
     frames = max(counts, key=lambda count: (counts[count], count))
@@ -140,7 +150,7 @@ def _even(ordered: list[list[str]]) -> tuple[int, list[list[str]]]:
 
 
 def _left_out(positions: int, of: int, frames: int) -> str:
-    return f"{positions} of {of} slice positions are left out: they do not have {frames} phases" if positions else ""
+    return f"{positions} of {of} slice positions are left out: they do not have {frames} phases"
 
 
 def _pitch(positions_mm: NDArray[np.float64], normal: NDArray[np.float64], first: Plane) -> float:
@@ -153,17 +163,27 @@ def _pitch(positions_mm: NDArray[np.float64], normal: NDArray[np.float64], first
         raise SeriesPitchUneven(f"slices lie {gaps.min():.3f} to {gaps.max():.3f} mm apart")
     straight = positions_mm[0] + np.outer(np.arange(len(positions_mm)) * pitch, normal)
     if np.linalg.norm(positions_mm - straight, axis=1).max() > IN_PLANE_TOLERANCE_MM:
+        _require_upright(positions_mm, normal)
         raise SeriesPitchUneven("the slices are shifted against each other in their plane")
     return pitch
+
+
+def _require_upright(positions_mm: NDArray[np.float64], normal: NDArray[np.float64]) -> None:
+    """Raise if the slices' corners lie on a straight line that leans: a grid, but not a rectangular one."""
+    line = np.linspace(positions_mm[0], positions_mm[-1], len(positions_mm))
+    if np.linalg.norm(positions_mm - line, axis=1).max() <= IN_PLANE_TOLERANCE_MM:
+        along = positions_mm[-1] - positions_mm[0]
+        lean = np.degrees(np.arctan2(np.linalg.norm(np.cross(along, normal)), along @ normal))
+        raise SeriesTilted(f"the stack leans by {lean:.1f} degree against its slices' normal")
 
 
 def _when(plane: Plane) -> tuple[float, int]:
     return (plane.time, plane.instance_number)
 
 
-def _times(ordered: list[list[str]], known: Mapping[str, Plane]) -> tuple[float, ...]:
+def _times(ordered: list[list[Frame]], known: Mapping[Frame, Plane]) -> tuple[float, ...]:
     """Median trigger time of each phase in ms; empty for a still volume or without trigger times."""
-    times = np.array([[known[uid].time for uid in members] for members in ordered])
-    if times.shape[1] == 1 or not all(known[uid].trigger for members in ordered for uid in members):
+    times = np.array([[known[frame].time for frame in members] for members in ordered])
+    if times.shape[1] == 1 or not all(known[frame].trigger for members in ordered for frame in members):
         return ()
     return tuple(float(t) for t in np.median(times, axis=0))
