@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,9 +14,11 @@ from google.protobuf.message import DecodeError
 from irp.common.v1 import operations_service_pb2 as pb
 from irp.common.v1 import operations_service_pb2_grpc as pb_grpc
 from irp_kernel import ObjectRef
-from irp_kernel.errors import InvalidArgument, IrpError
+from irp_kernel.errors import Aborted, InvalidArgument, IrpError
 
 from irp_chassis.auth import ADMIN, caller
+from irp_chassis.db import Database
+from irp_chassis.departures import NAME, hold
 from irp_chassis.facts import every_fact
 from irp_chassis.inbox import Inbox, Parked
 from irp_chassis.objects import Objects
@@ -23,6 +27,8 @@ from irp_chassis.wire import object_ref_to_proto
 References = Callable[[], Awaitable[Iterable[ObjectRef]]]
 REFERENCES_TOLD = 100  # of one answer; the count says how many there are
 SERIES_ASKED = 5000  # of one question
+LONGEST_HOLD_S = 600.0
+ATTEMPTS = 5  # at holding series that somebody works on at the same moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +54,15 @@ class Operations(pb_grpc.OperationsServiceServicer):
     """Serves OperationsService for one room."""
 
     def __init__(
-        self, inbox: Inbox, objects: Objects, references: list[References], of_series: list[SeriesReferences]
+        self,
+        inbox: Inbox,
+        database: Database,
+        objects: Objects,
+        references: list[References],
+        of_series: list[SeriesReferences],
     ) -> None:
-        self._inbox, self._objects, self._references = inbox, objects, references
-        self._of_series = of_series
+        self._inbox, self._database, self._objects = inbox, database, objects
+        self._references, self._of_series = references, of_series
 
     async def ListParked(self, request: pb.ListParkedRequest, context: Any) -> pb.ListParkedResponse:  # noqa: N802
         """Parked facts, oldest first."""
@@ -75,15 +86,33 @@ class Operations(pb_grpc.OperationsServiceServicer):
         yield pb.VerifyObjectsResponse(checked=checked)
 
     async def References(self, request: pb.ReferencesRequest, context: Any) -> pb.ReferencesResponse:  # noqa: N802
-        """What stands against deleting series."""
+        """What stands against deleting series; if nothing does, nothing new comes until the hold ends."""
         caller().require_project(request.project)
         uids = list(request.series_uids)
         if not 0 < len(uids) <= SERIES_ASKED:
             raise InvalidArgument(f"between 1 and {SERIES_ASKED} series are asked for at once")
+        if not 0 <= request.hold_s <= LONGEST_HOLD_S:
+            raise InvalidArgument(f"series are held for {LONGEST_HOLD_S:g} s at most")
+        # Held before it looks: what was being written meanwhile is there by then, or refused.
+        if request.hold_s:
+            await self._hold(request.project, uids, time.time() + request.hold_s)
         found = [reference for ask in self._of_series for reference in await ask(request.project, uids)]
+        if found and request.hold_s:
+            await self._hold(request.project, uids, 0.0)
         return pb.ReferencesResponse(
             references=[reference_to_proto(reference) for reference in found[:REFERENCES_TOLD]], count=len(found)
         )
+
+    async def _hold(self, project: str, uids: Sequence[str], until: float) -> None:
+        if NAME not in self._database.metadata.tables:  # a room that keeps nothing of series
+            return
+        for _ in range(ATTEMPTS - 1):
+            with contextlib.suppress(Aborted):
+                async with self._database.transaction() as tx:
+                    await hold(tx, project, uids, until)
+                return
+        async with self._database.transaction() as tx:
+            await hold(tx, project, uids, until)
 
 
 async def verify(

@@ -140,7 +140,9 @@ class Room(Generic[S]):
             if not await _unless(stop, self.objects.ensure_bucket()):
                 return
             await compose(self)
-            operations = Operations(self.inbox, self.objects, self._plan.references, self._plan.of_series)
+            operations = Operations(
+                self.inbox, self.database, self.objects, self._plan.references, self._plan.of_series
+            )
             self.serve(
                 operations_service_pb2_grpc.add_OperationsServiceServicer_to_server,
                 operations,

@@ -35,7 +35,8 @@ async def compose(room: Room[Settings]) -> None:
     catalogue, objects = CatalogueRows(room.database), room.objects
     structures = ProjectStructures(ProjectRows(room.database), objects)
     encode = EncodeMask(catalogue, objects, in_worker)
-    facts = Facts(structures, RememberSeries(catalogue, objects), KeepProposal(catalogue, objects, in_worker))
+    remember, keep = RememberSeries(catalogue, objects), KeepProposal(catalogue, objects, in_worker)
+    facts = Facts(structures, remember, keep, catalogue)
     room.on(ProjectConfigured, facts.on_project_configured)
     room.on(SeriesStored, facts.on_series_stored)
     deleted = DeletedSeries(room.database)

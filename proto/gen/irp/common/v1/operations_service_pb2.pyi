@@ -189,8 +189,11 @@ class ReferencesRequest(_message.Message):
 
     PROJECT_FIELD_NUMBER: _builtins.int
     SERIES_UIDS_FIELD_NUMBER: _builtins.int
+    HOLD_S_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """Id of the project that the caller's token was minted for."""
+    hold_s: _builtins.float
+    """Seconds for which nothing new may refer to these series, if nothing does: they are about to be deleted. 0 = only ask."""
     @_builtins.property
     def series_uids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -198,10 +201,11 @@ class ReferencesRequest(_message.Message):
         *,
         project: _builtins.str = ...,
         series_uids: _abc.Iterable[_builtins.str] | None = ...,
+        hold_s: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "series_uids", b"series_uids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold_s", b"hold_s", "project", b"project", "series_uids", b"series_uids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from irp.ingest.v1.events_pb2 import SeriesDeleted
 from irp_chassis.db import Database
+from irp_chassis.departures import leave
 from irp_chassis.operations import SeriesReference
 from sqlalchemy import select
 
@@ -39,5 +40,6 @@ class DeletedSeries:
         proposals = (SEGMENTATION.c.project == project) & (SEGMENTATION.c.series_uid == uid)
         proposals &= (SEGMENTATION.c.state == State.PROPOSED.value) & (SEGMENTATION.c.volume_version <= version)
         async with self._database.transaction() as tx:
+            await leave(tx, project, uid, version)
             await tx.execute(SERIES.delete().where(grid))
             await tx.execute(SEGMENTATION.delete().where(proposals))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from irp.ingest.v1.events_pb2 import SeriesDeleted
 from irp_chassis.db import Database
+from irp_chassis.departures import leave
 
 from irp_inference.adapters.db import SERIES
 
@@ -18,4 +19,5 @@ class DeletedSeries:
         """Versions up to the deleted one."""
         here = (SERIES.c.project == fact.project.id) & (SERIES.c.uid == fact.series_uid)
         async with self._database.transaction() as tx:
+            await leave(tx, fact.project.id, fact.series_uid, fact.aggregate.version)
             await tx.execute(SERIES.delete().where(here, SERIES.c.version <= fact.aggregate.version))

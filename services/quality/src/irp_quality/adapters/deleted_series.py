@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from irp.ingest.v1.events_pb2 import SeriesDeleted
 from irp_chassis.db import Database
+from irp_chassis.departures import leave
 from irp_chassis.operations import SeriesReference
 from sqlalchemy import select
 
@@ -28,6 +29,7 @@ class DeletedSeries:
     async def forget(self, fact: SeriesDeleted) -> None:
         """The series and its report up to this version."""
         async with self._database.transaction() as tx:
+            await leave(tx, fact.project.id, fact.series_uid, fact.aggregate.version)
             for table in (SERIES, ASSESSMENT):
                 here = (table.c.project == fact.project.id) & (table.c.uid == fact.series_uid)
                 await tx.execute(table.delete().where(here, table.c.version <= fact.aggregate.version))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from irp.ingest.v1.events_pb2 import SeriesDeleted
 from irp_chassis.db import Database
+from irp_chassis.departures import leave
 from irp_chassis.operations import SeriesReference
 from sqlalchemy import select
 
@@ -42,6 +43,7 @@ class DeletedSeries:
             for table in (SERIES, PROPOSAL)
         )
         async with self._database.transaction() as tx:
+            await leave(tx, fact.project.id, fact.series_uid, fact.aggregate.version)
             known = (await tx.execute(select(SERIES.c.version).where(of_series))).scalar()
             if known is not None and known > fact.aggregate.version:
                 return

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from irp.ingest.v1.events_pb2 import SeriesDeleted
 from irp_chassis.db import Database
+from irp_chassis.departures import leave
 from irp_chassis.objects import Objects
 from irp_chassis.operations import SeriesReference
 from sqlalchemy import select
@@ -51,6 +52,7 @@ class DeletedSeries:
         table = db.VERDICT
         here = (table.c.project == fact.project.id) & (table.c.series == fact.series_uid)
         async with self._database.transaction() as tx:
+            await leave(tx, fact.project.id, fact.series_uid, fact.aggregate.version)
             await tx.execute(table.delete().where(here, table.c.version <= fact.aggregate.version))
 
 
