@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
+from pathlib import Path
 
 import pytest
 from irp.ingest.v1 import ingest_service_pb2 as pb
-from irp_chassis.auth import Caller, act_as
+from irp_chassis.auth import Caller, TokenMinter, act_as
+from irp_chassis.failpoints import BEFORE_REMOVAL
+from irp_chassis.settings import ServiceSettings
 from irp_chassis.verdicts import RemoteError
+from pydicom import dcmread
 
-from .conftest import Door, a_short_axis_series
+from .conftest import Door, a_short_axis_series, to_bytes
+from .test_quarantine import a_capture, quarantine
+from .test_quarantine_process_is_killed import DIED, ingest_process
 
 
 def as_owner(door: Door) -> None:
@@ -27,8 +35,8 @@ async def delete(
     return done.instances, done.series
 
 
-async def objects_of(door: Door, series_uid: str) -> list[str]:
-    return await door.objects.keys(project=door.project.id, entity="series", id=series_uid)
+async def objects_of(door: Door, id: str, entity: str = "series") -> list[str]:
+    return await door.objects.keys(project=door.project.id, entity=entity, id=id)
 
 
 async def until_no_objects(door: Door, series_uid: str) -> None:
@@ -74,3 +82,42 @@ async def test_only_an_owner_deletes_and_only_what_was_asked_about(door: Door) -
         await delete(door, first, asked=False)
     assert changed.value.reason == "SERIES_CHANGED"
     assert len(await door.search("instance")) == 1
+
+
+async def test_what_waits_in_quarantine_and_the_reports_of_uploads_stay(door: Door) -> None:
+    as_owner(door)
+    image = dcmread(io.BytesIO(a_short_axis_series(slices=1, phases=1)[0]))
+    same_series = {name: image[name].value for name in ("StudyInstanceUID", "SeriesInstanceUID")}
+    answer = await door.sent([to_bytes(image), to_bytes(a_capture(5, **same_series))])
+    kept, apart = answer.outcomes
+    assert apart.reason == "QUARANTINED"
+    await door.settled(kept.series_uid)
+    elsewhere = {"quarantine": apart.sop_instance_uid, "upload": answer.report}
+    before = [await objects_of(door, name, entity) for entity, name in elsewhere.items()]
+    assert all(before)
+    assert await delete(door, kept) == (1, 1)
+    await until_no_objects(door, kept.series_uid)
+    assert [await objects_of(door, name, entity) for entity, name in elsewhere.items()] == before
+    assert [one.id for one in await quarantine(door, "waiting")] == [apart.sop_instance_uid]
+
+
+async def test_ingest_that_is_killed_between_rows_and_objects_removes_the_objects_when_it_is_back(
+    service_settings: ServiceSettings, minter: TokenMinter, tmp_path: Path
+) -> None:
+    async with ingest_process(service_settings, minter, tmp_path) as door:
+        as_owner(door)
+        first = (await door.upload(a_short_axis_series(slices=2, phases=1, seed=41)))[0]
+        await door.settled(first.series_uid)
+        assert len(await objects_of(door, first.series_uid)) >= 4
+        (tmp_path / BEFORE_REMOVAL).touch()
+        with contextlib.suppress(*DIED):  # or it answers just before it dies
+            assert await delete(door, first) == (2, 1)
+        async with asyncio.timeout(20):
+            while (tmp_path / BEFORE_REMOVAL).exists():
+                await asyncio.sleep(0.02)
+        assert await objects_of(door, first.series_uid)
+    async with ingest_process(service_settings, minter, tmp_path) as door:
+        as_owner(door)
+        await until_no_objects(door, first.series_uid)
+        assert await delete(door, first) == (0, 0)
+        assert await door.search("instance") == []

@@ -36,7 +36,8 @@ def add_departures(metadata: MetaData) -> Table:
 
 async def still_comes(tx: Transaction, project: str, series_uid: str, version: int) -> bool:
     """False if this version of a series' volume was deleted: what is said of it is said too late."""
-    return version > int((await _locked(tx, project, series_uid)).version)
+    gone = int((await _locked(tx, project, series_uid)).version)
+    return gone == 0 or version > gone
 
 
 async def leave(tx: Transaction, project: str, series_uid: str, version: int) -> None:

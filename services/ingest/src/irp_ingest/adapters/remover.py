@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 from irp_chassis.db import Database, Transaction
+from irp_chassis.failpoints import BEFORE_REMOVAL, pass_failpoint
 from irp_chassis.objects import Objects
 from irp_kernel.errors import IrpError
 from sqlalchemy import select
@@ -62,6 +63,7 @@ class Remover:
         """Everything under the series that no row refers to; no row can come while it is leaving."""
         there = await self._objects.keys(project=row.project, entity="series", id=row.series_uid)
         kept = await self._kept(row.project, row.series_uid)
+        pass_failpoint(BEFORE_REMOVAL)
         await self._objects.remove([key for key in there if key not in kept])
         self._log.info("objects_removed", series=row.series_uid, objects=len(there) - len(kept))
 
