@@ -13,6 +13,8 @@ from irp_chassis.auth import Caller, TokenMinter, act_as
 from irp_chassis.failpoints import BEFORE_REMOVAL
 from irp_chassis.settings import ServiceSettings
 from irp_chassis.verdicts import RemoteError
+from irp_ingest.adapters.db import METADATA
+from irp_ingest.adapters.remover import Remover
 from pydicom import dcmread
 
 from .conftest import Door, a_short_axis_series, to_bytes
@@ -99,6 +101,23 @@ async def test_what_waits_in_quarantine_and_the_reports_of_uploads_stay(door: Do
     await until_no_objects(door, kept.series_uid)
     assert [await objects_of(door, name, entity) for entity, name in elsewhere.items()] == before
     assert [one.id for one in await quarantine(door, "waiting")] == [apart.sop_instance_uid]
+
+
+async def test_objects_wait_for_an_assembly_that_may_still_put_some(door: Door) -> None:
+    as_owner(door)
+    first = (await door.upload(a_short_axis_series(slices=1, phases=1)))[0]
+    await door.settled(first.series_uid)
+    job = METADATA.tables["job"]
+    key = f"{door.project.id}/{first.series_uid}/99"
+    async with door.room.database.transaction() as tx:
+        await tx.enqueue("assemble", key=key, payload={})
+        await tx.execute(job.update().where(job.c.key == key).values(state="running", lease_until=1e12))
+    assert await delete(door, first) == (1, 1)
+    assert not await Remover(door.room.database, door.objects).remove_next()
+    assert await objects_of(door, first.series_uid)
+    async with door.room.database.transaction() as tx:
+        await tx.execute(job.update().values(state="done"))
+    await until_no_objects(door, first.series_uid)
 
 
 async def test_ingest_that_is_killed_between_rows_and_objects_removes_the_objects_when_it_is_back(

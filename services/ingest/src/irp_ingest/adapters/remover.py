@@ -12,12 +12,20 @@ from irp_chassis.db import Database, Transaction
 from irp_chassis.failpoints import BEFORE_REMOVAL, pass_failpoint
 from irp_chassis.objects import Objects
 from irp_kernel.errors import IrpError
-from sqlalchemy import select
+from sqlalchemy import exists, select
 
-from irp_ingest.adapters.db import DELETION, INSTANCE, SERIES
+from irp_ingest.adapters.db import DELETION, INSTANCE, METADATA, SERIES
+from irp_ingest.adapters.sweeper import KIND
 
 LOOK_S = 0.5
-OLDEST = select(DELETION).where(DELETION.c.leaving.is_(True)).limit(1)
+JOB = METADATA.tables["job"]
+# What is being assembled may hold images that are deleted, and is put when it is ready: removed after that, not before.
+ASSEMBLING = exists().where(
+    JOB.c.kind == KIND,
+    JOB.c.state == "running",
+    JOB.c.key.like(DELETION.c.project + "/" + DELETION.c.series_uid + "/%"),
+)
+OLDEST = select(DELETION).where(DELETION.c.leaving.is_(True), ~ASSEMBLING).limit(1)
 
 
 class Remover:
