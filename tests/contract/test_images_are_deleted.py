@@ -37,23 +37,23 @@ def a_file_of(series: str, number: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def root(house: House, admin: httpx.Client) -> str:
-    assert admin.post("/api/v1/projects", json=PROJECT | {"name": "leaving"}).status_code == 201
+    assert admin.post("/api/v1/projects", json=PROJECT | {"name": "deleting"}).status_code == 201
     house.begin_radiomics()
-    return "/api/v1/projects/leaving/dicom-web"
+    return "/api/v1/projects/deleting/dicom-web"
 
 
 @pytest.fixture(autouse=True)
 def study(house: House, admin: httpx.Client, root: str) -> str:
     """One study of two series of two instances, which nothing refers to."""
     house.referring.references, house.referring.refuse, house.referring.asked = [], None, []
-    house.ingest.files["leaving"].clear()
+    house.ingest.files["deleting"].clear()
     every = [a_file_of(series, number) for series in (SERIES, OTHER) for number in (1, 2)]
     assert admin.post(f"{root}/studies", **a_form(*every)).status_code == 200
     return f"{root}/studies/{STUDY}"
 
 
 def stored(house: House) -> list[str]:
-    return sorted(house.ingest.files["leaving"])
+    return sorted(house.ingest.files["deleting"])
 
 
 def test_dicomweb_client_deletes_an_instance_a_series_and_a_study(house: House, root: str) -> None:
@@ -97,15 +97,15 @@ def test_a_room_that_does_not_answer_stands_against_it(house: House, study: str,
 
 
 def test_only_owners_delete_and_the_audit_log_keeps_refusals_too(house: House, study: str, admin: httpx.Client) -> None:
-    annotator = house.member("leaving", "reader-1", "annotator", "uploader", "curator", "viewer")
-    owner = house.member("leaving", "owner-1", "owner")
+    annotator = house.member("deleting", "reader-1", "annotator", "uploader", "curator", "viewer")
+    owner = house.member("deleting", "owner-1", "owner")
     is_problem(annotator.delete(study), 403, "PERMISSION_DENIED")
     house.referring.references = [HELD]
     is_problem(owner.delete(study), 409)
     house.referring.references = []
     assert owner.delete(study).status_code == 204
     is_problem(owner.delete(study), 404, "NOT_FOUND")
-    lines = admin.get("/api/v1/audit", params={"project": "leaving", "limit": 1000}).json()["items"]
+    lines = admin.get("/api/v1/audit", params={"project": "deleting", "limit": 1000}).json()["items"]
     told = [line for line in lines if line["action"] == "dicomweb.delete_study" and line["subject"] != "operator"]
     kept: list[Any] = [(line["subject"], line["status"]) for line in told if line["subject"] in {"reader-1", "owner-1"}]
     assert kept == [("reader-1", 403), ("owner-1", 409), ("owner-1", 204), ("owner-1", 404)]
@@ -113,7 +113,7 @@ def test_only_owners_delete_and_the_audit_log_keeps_refusals_too(house: House, s
 
 
 def test_the_sdk_deletes_and_says_what_refers(house: House, root: str) -> None:
-    project = Irp(house.url, TOKEN).project("leaving")
+    project = Irp(house.url, TOKEN).project("deleting")
     house.referring.references = [HELD]
     with pytest.raises(Problem) as refused:
         project.delete_series(SERIES)
@@ -128,7 +128,7 @@ def test_the_sdk_deletes_and_says_what_refers(house: House, root: str) -> None:
 def test_the_command_asks_first_and_names_what_refers(
     house: House, study: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {"IRP_URL": house.url, "IRP_TOKEN": TOKEN, "IRP_PROJECT": "leaving"}.items():
+    for name, value in {"IRP_URL": house.url, "IRP_TOKEN": TOKEN, "IRP_PROJECT": "deleting"}.items():
         monkeypatch.setenv(name, value)
     run = CliRunner()
     assert run.invoke(app, ["series", "delete", SERIES], input="n\n").exit_code == 1
