@@ -18,7 +18,7 @@ from irp_chassis.db import Database
 from irp_chassis.departures import hold
 from irp_chassis.testing.twins import InMemoryObjects
 from irp_kernel import ObjectRef, Uid
-from irp_kernel.errors import NotYetKnown, SeriesHeld
+from irp_kernel.errors import NotYetKnown, SeriesHeld, SeriesUnknown
 from sqlalchemy import MetaData
 
 from .series import PROVENANCE, a_grid
@@ -94,6 +94,8 @@ async def test_a_deleted_series_is_forgotten_with_its_proposals_and_late_facts_d
     assert await catalogue.versions("demo", UID) == []
     await catalogue.remember(a_series(1))
     assert await catalogue.series("demo", UID) is None
+    with pytest.raises(SeriesUnknown):  # whoever read the series before it was deleted
+        await catalogue.add(a_segmentation(State.DRAFT, "late"), PROJECT)
     assert await keep(a_proposal(1)) is None
     with pytest.raises(NotYetKnown):
         await keep(a_proposal(3))

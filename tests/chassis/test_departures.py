@@ -11,12 +11,12 @@ import pytest
 from irp.common.v1 import operations_service_pb2 as pb
 from irp_chassis.auth import Caller, act_as
 from irp_chassis.db import Database
-from irp_chassis.departures import add_departures, hold, leave, require_not_held, still_comes
+from irp_chassis.departures import add_departures, hold, leave, require_there, still_comes
 from irp_chassis.inbox import Inbox
 from irp_chassis.operations import REFERENCES_TOLD, Operations, SeriesReference
 from irp_chassis.tables import new_metadata
 from irp_chassis.testing.twins import InMemoryObjects
-from irp_kernel.errors import Aborted, InvalidArgument, PermissionDenied, SeriesHeld
+from irp_kernel.errors import Aborted, InvalidArgument, PermissionDenied, SeriesHeld, SeriesUnknown
 from sqlalchemy import Column, MetaData, String, Table, select
 
 UID = "1.2.3"
@@ -30,10 +30,10 @@ def metadata() -> MetaData:
     return metadata
 
 
-async def draw(database: Database, id: str, begun: asyncio.Event | None = None) -> None:
+async def draw(database: Database, id: str, begun: asyncio.Event | None = None, version: int = 1) -> None:
     """What a person makes of the series."""
     async with database.transaction() as tx:
-        await require_not_held(tx, "demo", UID)
+        await require_there(tx, "demo", UID, version)
         await tx.execute(tx.table("drawing").insert().values(id=id))
         if begun:
             begun.set()
@@ -103,7 +103,9 @@ async def test_what_is_said_of_a_deleted_volume_comes_too_late_and_of_a_newer_on
         await leave(tx, "demo", UID, 1)  # told again, or late
         assert [await still_comes(tx, "demo", UID, version) for version in (1, 2, 3)] == [False, False, True]
         assert await still_comes(tx, "other", UID, 1)
-    await draw(either_database, "on the series that came again")
+    with pytest.raises(SeriesUnknown):
+        await draw(either_database, "looked at before it was deleted", version=2)
+    await draw(either_database, "on the series that came again", version=3)
 
 
 async def test_the_answer_is_bounded_and_says_how_many_there_are(database: Database) -> None:

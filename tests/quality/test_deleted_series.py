@@ -11,7 +11,7 @@ from irp_chassis.db import Database
 from irp_chassis.departures import hold
 from irp_kernel import ObjectRef as Ref
 from irp_kernel import Slug, Uid
-from irp_kernel.errors import SeriesHeld
+from irp_kernel.errors import SeriesHeld, SeriesUnknown
 from irp_quality.adapters.db import METADATA, AssessmentRows, RatingRows
 from irp_quality.adapters.deleted_series import DeletedSeries
 from irp_quality.domain.rating import Rating
@@ -64,6 +64,9 @@ async def test_a_deleted_series_is_forgotten_and_late_facts_do_not_revive_it(dat
         await room.forget(deleted(2))
     await rows.expect(stored(1))
     assert await rows.pending(DEMO, UID) is None
+    with pytest.raises(SeriesUnknown):  # whoever read the report before it was deleted
+        await rate(database, 4)
     await rows.expect(stored(3))
+    await rate(database, 4)
     await room.forget(deleted(2))
     assert await rows.pending(DEMO, UID) is not None

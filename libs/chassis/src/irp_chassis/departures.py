@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from irp_kernel.errors import SeriesHeld
+from irp_kernel.errors import SeriesHeld, SeriesUnknown
 from sqlalchemy import BigInteger, Column, Float, MetaData, String, Table, select
 
 from irp_chassis.db import Transaction
@@ -53,14 +53,18 @@ async def hold(tx: Transaction, project: str, series_uids: Iterable[str], until:
         await _write(tx, project, uid, held_until=until)
 
 
-async def require_not_held(tx: Transaction, project: str, series_uid: str) -> None:
-    """Something is about to refer to a series.
+async def require_there(tx: Transaction, project: str, series_uid: str, version: int) -> None:
+    """Something is about to refer to this version of a series' volume.
 
     Raises:
         SeriesHeld: it is being deleted.
+        SeriesUnknown: it was deleted since it was looked at.
     """
-    if (await _locked(tx, project, series_uid)).held_until > time.time():
+    row = await _locked(tx, project, series_uid)
+    if row.held_until > time.time():
         raise SeriesHeld
+    if row.version and version <= row.version:
+        raise SeriesUnknown
 
 
 async def _locked(tx: Transaction, project: str, series_uid: str) -> Any:

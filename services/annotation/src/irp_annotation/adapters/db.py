@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from irp_chassis.db import Database, Transaction
-from irp_chassis.departures import add_departures, require_not_held, still_comes
+from irp_chassis.departures import add_departures, require_there, still_comes
 from irp_chassis.tables import new_metadata
 from irp_kernel import ObjectRef
 from irp_kernel.errors import NotYetKnown
@@ -150,7 +150,7 @@ class CatalogueRows:
             known = (await tx.execute(_one(draft.project, draft.id))).mappings().first()
             if known:
                 return segmentation_from_row(known)
-            await require_not_held(tx, draft.project, draft.series_uid)
+            await require_there(tx, draft.project, draft.series_uid, draft.volume_version)
             if based_on:
                 await _require_newest(tx, draft, based_on)
             version = await _count(tx, draft, "versions")
@@ -169,7 +169,7 @@ class CatalogueRows:
         row = segmentation_to_row(moved)
         changed = {name: row[name] for name in ("state", "revision", "provenance")}
         async with self._database.transaction() as tx:
-            await require_not_held(tx, present.project, present.series_uid)
+            await require_there(tx, present.project, present.series_uid, present.volume_version)
             seen = (
                 (SEGMENTATION.c.project == present.project)
                 & (SEGMENTATION.c.id == present.id)

@@ -79,7 +79,7 @@ class Catalogue(Protocol):
 
         Raises:
             NewerVersionExists: `based_on` is not the newest version that people made.
-            SeriesHeld: the series is being deleted.
+            SeriesHeld, SeriesUnknown: the series is being deleted, or was since it was read.
         """
         ...
 
@@ -90,6 +90,6 @@ class Catalogue(Protocol):
 
         Raises:
             NewerVersionExists: somebody else changed it since it was read.
-            SeriesHeld: the series is being deleted.
+            SeriesHeld, SeriesUnknown: the series is being deleted, or was since it was read.
         """
         ...

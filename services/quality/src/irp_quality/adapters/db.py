@@ -11,7 +11,7 @@ from irp.common.v1.types_pb2 import Aggregate, ProjectRef
 from irp.ingest.v1.events_pb2 import SeriesStored
 from irp.quality.v1.events_pb2 import QualityRated, SeriesAssessed
 from irp_chassis.db import Database, Transaction
-from irp_chassis.departures import add_departures, require_not_held, still_comes
+from irp_chassis.departures import add_departures, require_there, still_comes
 from irp_chassis.objects import Objects
 from irp_chassis.tables import new_metadata
 from irp_chassis.wire import object_ref_from_proto, object_ref_to_proto
@@ -156,7 +156,7 @@ class RatingRows:
         """See Ratings.save."""
         where = (RATING.c.project == project) & (RATING.c.uid == uid) & (RATING.c.rater == rating.rater)
         async with self._database.transaction() as tx:
-            await require_not_held(tx, project, uid)
+            await require_there(tx, project, uid, await _version(tx, SERIES, project=project, uid=uid))
             old = (await tx.execute(select(RATING).where(where))).first()
             if old is not None and old.stars == rating.stars and old.form == dict(rating.form):
                 return int(old.version)
