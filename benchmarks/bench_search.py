@@ -132,11 +132,14 @@ async def measure(search: SqlSearch) -> dict[str, dict[str, float]]:
 
 
 async def main() -> None:
-    """Seed, ask, print."""
+    """Seed (unless the file is there), ask, print."""
     with tempfile.TemporaryDirectory() as folder:
-        database = Database(f"sqlite+aiosqlite:///{folder}/ingest.db", METADATA)
+        file = Path(os.environ.get("IRP_BENCH_DATABASE", f"{folder}/ingest.db"))
+        seeded = file.exists()
+        database = Database(f"sqlite+aiosqlite:///{file}", METADATA)
         await migrate(database, "irp_ingest.adapters.migrations")
-        await seed(database)
+        if not seeded:
+            await seed(database)
         found = await measure(SqlSearch(database))
         await database.close()
     for name, own in found.items():

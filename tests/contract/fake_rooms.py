@@ -31,7 +31,7 @@ from irp_chassis.objects import Objects
 from irp_chassis.wire import object_ref_from_proto, object_ref_to_proto
 from irp_ingest.adapters.rpc_pixels import picture_of
 from irp_ingest.domain.frames import frames_of, transcoded
-from irp_ingest.domain.render import render
+from irp_ingest.domain.render import render, render_batch
 from irp_kernel import CANONICAL, Geometry, Label, LabelTable, Mask, Volume, encode_mask, encode_volume
 from irp_kernel.errors import FailedPrecondition, IrpError, ModelUnknown, NotFound, ResourceExhausted, SeriesUnknown
 from pydicom import dcmread
@@ -155,10 +155,14 @@ class Ingest(Imports, Quarantine, Reports):
                 dicom_json=json.dumps(_header(ds)) if request.metadata else "",
             )
 
-    async def _file(self, asked: ingest_pb.InstanceRef) -> bytes:
-        found = self._matching(asked)
-        if not found:
+    def _images(self, asked: ingest_pb.InstanceRef) -> list[tuple[Any, types_pb2.ObjectRef]]:
+        images = [found for found in self._matching(asked) if asked.sop_instance_uid or "Rows" in found[0]]
+        if not images:
             raise NotFound
+        return images
+
+    async def _file(self, asked: ingest_pb.InstanceRef) -> bytes:
+        found = self._images(asked)
         return await self.objects.get(object_ref_from_proto(found[len(found) // 2][1]))
 
     async def Frames(self, request: Any, context: Any) -> AsyncIterator[ingest_pb.FramesResponse]:
@@ -168,6 +172,15 @@ class Ingest(Imports, Quarantine, Reports):
 
     async def Render(self, request: Any, context: Any) -> ingest_pb.RenderResponse:
         return ingest_pb.RenderResponse(data=render(await self._file(request.instance), picture_of(request)))
+
+    async def RenderAll(self, request: Any, context: Any) -> AsyncIterator[ingest_pb.RenderAllResponse]:
+        wanted, asked = picture_of(request.picture), request.picture.instance
+        for ds, ref in self._images(asked):
+            file = await self.objects.get(object_ref_from_proto(ref))
+            made, _ = render_batch(file, wanted, list(request.frames))
+            uids = {"series_uid": str(ds.SeriesInstanceUID), "sop_instance_uid": str(ds.SOPInstanceUID)}
+            for number, data in made:
+                yield ingest_pb.RenderAllResponse(data=data, frame=number, **uids)
 
     async def Transcode(self, request: Any, context: Any) -> AsyncIterator[ingest_pb.TranscodeResponse]:
         yield ingest_pb.TranscodeResponse(data=transcoded(await self._file(request.instance)))

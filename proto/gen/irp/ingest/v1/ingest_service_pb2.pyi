@@ -565,7 +565,7 @@ class RenderRequest(_message.Message):
     frame: _builtins.int
     """Counted from 1; 0 = the middle one."""
     media_type: _builtins.str
-    """"image/png" or "image/jpeg"."""
+    """"image/png", "image/jpeg" or "image/gif"."""
     quality: _builtins.int
     """Of image/jpeg, 1 to 100; 0 = 90."""
     @_builtins.property
@@ -675,6 +675,67 @@ class RenderResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RenderResponse: _TypeAlias = RenderResponse  # noqa: Y015
+
+@_typing.final
+class RenderAllRequest(_message.Message):
+    """RenderAllRequest: what each picture is to be like, and of what there shall be pictures."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PICTURE_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def picture(self) -> Global___RenderRequest:
+        """Its instance names a study, series or instance; its frame does not count."""
+
+    @_builtins.property
+    def frames(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Of the instance, counted from 1, in the order wanted; empty = all of every instance."""
+
+    def __init__(
+        self,
+        *,
+        picture: Global___RenderRequest | None = ...,
+        frames: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["picture", b"picture"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "picture", b"picture"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenderAllRequest: _TypeAlias = RenderAllRequest  # noqa: Y015
+
+@_typing.final
+class RenderAllResponse(_message.Message):
+    """RenderAllResponse: one picture, and of what it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    SERIES_UID_FIELD_NUMBER: _builtins.int
+    SOP_INSTANCE_UID_FIELD_NUMBER: _builtins.int
+    FRAME_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    series_uid: _builtins.str
+    sop_instance_uid: _builtins.str
+    frame: _builtins.int
+    """Counted from 1."""
+    def __init__(
+        self,
+        *,
+        data: _builtins.bytes = ...,
+        series_uid: _builtins.str = ...,
+        sop_instance_uid: _builtins.str = ...,
+        frame: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "frame", b"frame", "series_uid", b"series_uid", "sop_instance_uid", b"sop_instance_uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenderAllResponse: _TypeAlias = RenderAllResponse  # noqa: Y015
 
 @_typing.final
 class TranscodeRequest(_message.Message):
