@@ -14,7 +14,7 @@ from irp_chassis.migrate import migrate
 from irp_ingest.adapters.criteria import study_columns
 from irp_ingest.adapters.db import INSTANCE, METADATA, SERIES, STUDY
 from irp_ingest.adapters.search import Query, SqlSearch
-from irp_ingest.domain.matching import matches, tag_of
+from irp_ingest.domain.matching import Rules, keys_of, matches
 from sqlalchemy import text
 
 MIGRATIONS = "irp_ingest.adapters.migrations"
@@ -74,8 +74,9 @@ async def fill(database: Database, *, old: bool = False) -> None:
 
 def ask(level: str, *, limit: int = 0, offset: int = 0, fuzzy: bool = False, **wanted: str) -> Query:
     return Query(
-        level=level, study_uid="", series_uid="", wanted=wanted, include=[], limit=limit, offset=offset, fuzzy=fuzzy
-    )
+        level=level, study_uid="", series_uid="", wanted=wanted, include=[], limit=limit, offset=offset,
+        rules=Rules(fuzzy=fuzzy),
+    )  # fmt: skip
 
 
 ASKED: list[dict[str, str]] = [
@@ -103,8 +104,8 @@ def by_headers(number: int, wanted: dict[str, str], fuzzy: bool) -> str:
     header = header_of(number)
     header["00080018"] = {"vr": "UI", "Value": [f"1.{number:03d}.1.1"]}
     header["00080061"] = header["00080060"]
-    tags = {str(tag_of(name)): value for name, value in wanted.items()}
-    if all(matches(header, tag, value, fuzzy=fuzzy) for tag, value in tags.items()):
+    keys, _ = keys_of(wanted)
+    if matches(header, keys, Rules(fuzzy=fuzzy)):
         return str(header["0020000D"]["Value"][0])
     return ""
 

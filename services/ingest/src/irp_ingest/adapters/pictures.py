@@ -40,7 +40,7 @@ async def images_of(database: Database, project: str, uids: Mapping[str, str]) -
         query = query.where(INSTANCE.c.header[ROWS]["Value"][0].as_integer().is_not(None))
     number = INSTANCE.c.header[NUMBER]["Value"][0].as_float()
     async with database.read() as connection:
-        rows = (await connection.execute(query.order_by(INSTANCE.c.series_uid, number, INSTANCE.c.sop_uid))).all()
+        rows = list(await connection.execute(query.order_by(INSTANCE.c.series_uid, number, INSTANCE.c.sop_uid)))
     if not rows:
         raise NotFound("no such study, series or instance in this project, or no image in it")
     return rows
