@@ -30,7 +30,9 @@ from irp_chassis.auth import caller
 from irp_chassis.objects import Objects
 from irp_chassis.wire import object_ref_from_proto, object_ref_to_proto
 from irp_ingest.adapters.rpc_pixels import picture_of
+from irp_ingest.domain.attributes import answer, answered
 from irp_ingest.domain.frames import frames_of, transcoded
+from irp_ingest.domain.matching import Rules, keys_of, matches
 from irp_ingest.domain.render import render, render_batch
 from irp_kernel import CANONICAL, Geometry, Label, LabelTable, Mask, Volume, encode_mask, encode_volume
 from irp_kernel.errors import FailedPrecondition, IrpError, ModelUnknown, NotFound, ResourceExhausted, SeriesUnknown
@@ -135,13 +137,18 @@ class Ingest(Imports, Quarantine, Reports):
         ]
 
     async def Search(self, request: ingest_pb.SearchRequest, context: Any) -> ingest_pb.SearchResponse:
-        keys = {"study": "StudyInstanceUID", "series": "SeriesInstanceUID", "instance": "SOPInstanceUID"}
+        keys, unknown = keys_of(request.matches)
+        rules = Rules(fuzzy=request.fuzzy, empty=request.empty_values, several=request.multiple_values)
+        tags = answered(request.level, [*request.include_fields, *request.matches])
         found: dict[str, Any] = {}
         for ds, _ in self._matching(request):
-            if all(str(ds.get(k, "")) in v.split(",") for k, v in request.matches.items()):
-                found.setdefault(str(ds[keys[request.level]].value), _header(ds))
+            header = _header(ds)
+            if matches(header | {"00080061": header["00080060"]}, keys, rules):
+                known = {tag: value for tag, value in header.items() if tags is None or tag in tags}
+                uid = str(ds[{"study": 0x20000D, "series": 0x20000E, "instance": 0x80018}[request.level]].value)
+                found.setdefault(uid, answer(request.level, known, {}))
         page = list(found.values())[request.offset : request.offset + request.limit]
-        return ingest_pb.SearchResponse(dicom_json=[json.dumps(header) for header in page])
+        return ingest_pb.SearchResponse(dicom_json=[json.dumps(header) for header in page], unknown=unknown)
 
     async def Locate(self, request: Any, context: Any) -> AsyncIterator[ingest_pb.LocateResponse]:
         for ds, ref in self._matching(request):

@@ -9,15 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 from irp.ingest.v1 import ingest_service_pb2 as pb
+from irp_chassis.db import Database
 from irp_chassis.testing.twins import InMemoryObjects
 from irp_chassis.verdicts import RemoteError
-from irp_ingest.adapters.pictures import pictures_of
+from irp_ingest.adapters.db import INSTANCE, METADATA
+from irp_ingest.adapters.pictures import images_of, pictures_of
 from irp_ingest.domain.errors import FrameUnknown, PixelsNotReadable
 from irp_ingest.domain.render import BATCH_FRAMES, Picture, render_batch
+from irp_kernel.errors import NotFound
 from PIL import Image
 from pydicom import Dataset, dcmread
 from pydicom.pixels.processing import apply_windowing
 from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage, generate_uid
+from sqlalchemy import MetaData
 
 from .conftest import Door, a_short_axis_series, an_image, to_bytes
 from .enhanced import an_enhanced_image
@@ -107,6 +111,28 @@ async def test_an_image_that_cannot_be_decoded_is_left_out_unless_nothing_else_i
     assert [picture.sop_instance_uid for picture in found] == [rows[1].sop_uid]
     with pytest.raises(PixelsNotReadable):
         await anext(pictures_of(objects, rows[:1], Picture(frame=0, media_type="image/png"), []))
+
+
+@pytest.fixture
+def metadata() -> MetaData:
+    return METADATA
+
+
+async def test_images_come_by_their_number_and_what_has_no_rows_is_none(either_database: Database) -> None:
+    rest = {"project": "p", "study_uid": "1", "sop_class": "1", "transfer_syntax": "1", "fingerprint": "f"}
+    rest |= {"object": {}, "plane": None, "candidates": []}
+    rows = {"1.1": (10, 64), "1.2": (2, 64), "1.3": (None, 64), "1.4": (1, None)}
+    async with either_database.engine.begin() as connection:
+        for uid, (number, height) in rows.items():
+            header = {"00200013": {"vr": "IS"}, "00080060": {"vr": "CS", "Value": ["MR"]}}
+            header |= {"00200013": {"vr": "IS", "Value": [number]}} if number else {}
+            header |= {"00280010": {"vr": "US", "Value": [height]}} if height else {}
+            await connection.execute(INSTANCE.insert().values(series_uid="1.0", sop_uid=uid, header=header, **rest))
+    uids = {"study_uid": "1", "series_uid": "", "sop_uid": ""}
+    assert [row.sop_uid for row in await images_of(either_database, "p", uids)] == ["1.2", "1.1", "1.3"]
+    assert [row.sop_uid for row in await images_of(either_database, "p", uids | {"sop_uid": "1.4"})] == ["1.4"]
+    with pytest.raises(NotFound):
+        await images_of(either_database, "other", uids)
 
 
 async def a_row(objects: InMemoryObjects, ds: Dataset) -> Any:

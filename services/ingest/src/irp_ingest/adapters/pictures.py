@@ -38,7 +38,7 @@ async def images_of(database: Database, project: str, uids: Mapping[str, str]) -
         query = query.where(INSTANCE.c[name] == uid) if uid else query
     if not uids["sop_uid"]:
         query = query.where(INSTANCE.c.header[ROWS]["Value"][0].as_integer().is_not(None))
-    number = INSTANCE.c.header[NUMBER]["Value"][0].as_float()
+    number = INSTANCE.c.header[NUMBER]["Value"][0].as_float().nulls_last()
     async with database.read() as connection:
         rows = list(await connection.execute(query.order_by(INSTANCE.c.series_uid, number, INSTANCE.c.sop_uid)))
     if not rows:

@@ -18,7 +18,7 @@ from irp_ingest.domain.errors import SearchTooWide
 from irp_ingest.domain.matching import Keys, Rules, keys_of, matches
 
 EXACT = Rules()
-MAX_ANSWER = 5000  # matches in one answer; page on with offset
+MAX_ANSWER = 5001  # matches in one answer: a door's largest page, and one that tells of more
 SCANNED = 1000  # headers read at once, where only headers can decide
 MAX_SCANNED = 200_000  # headers read for one answer: some seconds
 ONLINE = {"00080056": {"vr": "CS", "Value": ["ONLINE"]}}
@@ -69,8 +69,9 @@ class Match:
 class SqlSearch:
     """Pages in SQL wherever the columns decide; else headers are read until the page is full."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, scanned: int = SCANNED, max_scanned: int = MAX_SCANNED) -> None:
         self._database, self._dialect = database, Dialect(database.is_sqlite)
+        self._scanned, self._max_scanned = scanned, max_scanned
 
     async def __call__(self, project: str, query: Query) -> list[dict[str, Any]]:
         """DICOM JSON per match, ordered by UIDs.
@@ -111,21 +112,24 @@ class SqlSearch:
     async def _scan(self, project: str, query: Query, found: list[Any], keys: Keys) -> list[str]:
         """Read what the keys name of headers, page by page, until enough of them match: their own UIDs."""
         tags = tuple(keys)
-        statement = self._statement(project, query, tags).where(*found).order_by(*ORDER[query.level]).limit(SCANNED)
+        statement = (
+            self._statement(project, query, tags).where(*found).order_by(*ORDER[query.level]).limit(self._scanned)
+        )
         matching: list[str] = []
         rows = await self._matches(statement, query.level, tags)
-        for _ in range(MAX_SCANNED // SCANNED):
+        for _ in range(self._max_scanned // self._scanned):
             matching += [row.uids[-1] for row in rows if matches(row.header, keys, query.rules)]
-            if len(rows) < SCANNED or len(matching) >= query.offset + query.size:
+            if len(rows) < self._scanned or len(matching) >= query.offset + query.size:
                 return matching[query.offset : query.offset + query.size]
             behind = tuple_(*ORDER[query.level]) > rows[-1].uids
             rows = await self._matches(statement.where(behind), query.level, tags)
-        raise SearchTooWide(f"more than {MAX_SCANNED} headers would have to be read")
+        raise SearchTooWide(f"more than {self._max_scanned} headers would have to be read")
 
     async def _fetch(self, statement: Select[Any], level: str, tags: Tags, uids: list[str]) -> list[Match]:
-        """The rows of these UIDs, in order; sorted here, because a planner would walk through all for it."""
+        """The rows of these UIDs, in their order: asked to sort, a database might walk through everything."""
         rows = await self._matches(statement.where(ORDER[level][-1].in_(uids)), level, tags)
-        return sorted(rows, key=lambda row: row.uids)
+        places = {uid: place for place, uid in enumerate(uids)}
+        return sorted(rows, key=lambda row: places[row.uids[-1]])
 
     async def _computed(self, project: str, level: str, rows: list[Match]) -> list[dict[str, Any]]:
         """InstanceAvailability, ModalitiesInStudy and the numbers of related series and instances. PS3.4 C.3.4."""
