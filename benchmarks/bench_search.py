@@ -65,7 +65,8 @@ def rows_of(study: int) -> Iterator[tuple[Any, dict[str, Any]]]:
         state = dict.fromkeys(("reason", "message"), "") | {"state": "assembled", "queued": True, "version": 1}
         times = {"quiet_until": 0.0, "arrived_at": 0.0, "count": INSTANCES_EACH, "project_ref": {}, "result": None}
         header = header_of(study, series, 0)
-        more = {"uid": uid(study, series), "modality": header["00080060"]["Value"][0], "header": header}
+        more = {"uid": uid(study, series), "header": header, "modality": header["00080060"]["Value"][0]}
+        more["description"] = header["0008103E"]["Value"][0]
         yield SERIES, {**named, "patient": "P", "site": "S", **state, **times, **more}
         for instance in range(INSTANCES_EACH):
             own = {"series_uid": uid(study, series), "sop_uid": uid(study, series, instance)}
@@ -122,6 +123,7 @@ def questions(rng: random.Random) -> dict[str, Query]:
         "series of a kind nobody has": ask("series", Modality="SEG"),
         "series of a patient": ask("series", PatientID=f"P{study % 4000:05d}"),
         "series by description": ask("series", SeriesDescription="cine sax 3"),
+        "series by words nobody wrote": ask("series", SeriesDescription="*tagging*"),
         "instances, first page": ask("instance"),
         "instances, deep page": ask("instance", offset=STUDIES * 50),
         "instances of a study": ask("instance", study_uid=uid(study)),

@@ -32,6 +32,7 @@ def header_of(number: int) -> dict[str, Any]:
         "00100020": ("LO", name),
         "00100010": ("PN", {"Alphabetic": name}),
         "00080060": ("CS", "MR" if number % 3 else "CT"),
+        "0008103E": ("LO", f"sax {number % 5}"),
         "00101040": ("LO", f"street {number % 4}"),
         "0020000D": ("UI", f"1.{number:03d}"),
         "0020000E": ("UI", f"1.{number:03d}.1"),
@@ -56,7 +57,7 @@ def rows_of(number: int, *, old: bool = False) -> list[tuple[Any, dict[str, Any]
     if old:
         return [*rows, (SERIES, series)]
     study = {"project": "p", "uid": uid, "header": header} | study_columns(header)
-    more = {"modality": header["00080060"]["Value"][0], "header": header}
+    more = {"modality": header["00080060"]["Value"][0], "header": header, "description": f"sax {number % 5}"}
     return [*rows, (SERIES, series | more), (STUDY, study)]
 
 
@@ -101,7 +102,9 @@ ASKED: list[dict[str, str]] = [
     {"StudyDescription": "cine*"}, {"StudyDescription": "*[*"}, {"StudyDescription": '""'}, {"PatientID": "P22\\PXX"},
     {"PatientID": "P22\\PX*", "StudyDate": "20200131\\20211224"}, {"Modality": "CT,SEG"}, {"Modality": "CT\\MR"},
     {"Modality": "C*"}, {"SOPInstanceUID": "1.004.1.1,1.005.1.1,1.006.1.1"}, {"StudyInstanceUID": "1.001\\1.9"},
-    {"SeriesInstanceUID": "1.003.1,1.004.1", "Modality": "MR"}, {"RequestAttributesSequence.00400009": "S1"},
+    {"SeriesDescription": "sax 3"}, {"SeriesDescription": "*X 3"}, {"SeriesDescription": "?ax [12]"},
+    {"SeriesDescription": "s*2", "PatientID": "P22"}, {"SeriesInstanceUID": "1.003.1,1.004.1", "Modality": "MR"},
+    {"RequestAttributesSequence.00400009": "S1"},
     {"00400275.00400009": "S9", "00400275.00401001": "R1"}, {"00400275.00400009": "S0", "00400275.00401001": "R1"},
 ]  # fmt: skip
 
@@ -177,6 +180,8 @@ async def test_an_index_of_the_first_version_learns_its_studies(tmp_path: Path) 
     await fill_old(database)
     await migrate(database, MIGRATIONS)
     found = await SqlSearch(database)("p", ask("study", PatientID="P22", StudyDate="20200131", ModalitiesInStudy="MR"))
+    series = await SqlSearch(database)("p", ask("series", SeriesDescription="sax 2"))
     await database.close()
+    assert {one["0008103E"]["Value"][0] for one in series} == {"sax 2"}
     truth = [n for n, (name, date, _) in enumerate(EVERY) if (name, date) == ("P22", "20200131") and n % 3]
     assert [one["0020000D"]["Value"] for one in found] == [[f"1.{number:03d}"] for number in truth]

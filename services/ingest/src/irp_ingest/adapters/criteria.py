@@ -15,7 +15,7 @@ from irp_ingest.domain.matching import EMPTY, Keys, Rules, alternatives, is_patt
 Condition = ColumnElement[bool]
 
 STUDY_UID, SERIES_UID, SOP_UID, SOP_CLASS = "0020000D", "0020000E", "00080018", "00080016"
-MODALITY, MODALITIES = "00080060", "00080061"
+MODALITY, MODALITIES, DESCRIPTION = "00080060", "00080061", "0008103E"
 PATIENT_NAME = "00100010"
 # Study attributes that have a column.
 IN_STUDY: Mapping[str, Column[Any]] = {
@@ -26,6 +26,12 @@ IN_STUDY: Mapping[str, Column[Any]] = {
     "00080050": STUDY.c.accession_number,
     "00200010": STUDY.c.study_id,
     "00081030": STUDY.c.study_description,
+}
+# Attributes of series that have a column.
+IN_SERIES: Mapping[str, Column[Any]] = {
+    MODALITY: SERIES.c.modality,
+    MODALITIES: SERIES.c.modality,
+    DESCRIPTION: SERIES.c.description,
 }
 DATE, TIME = "00080020", "00080030"
 # Level -> its table, and its columns of UIDs.
@@ -90,8 +96,8 @@ class Criteria:
             return self._by_uid(tag, alternatives(tag, wanted, self.rules))
         if tag in IN_STUDY:
             return self._in_study(self._text(tag, IN_STUDY[tag], wanted))
-        if tag in {MODALITY, MODALITIES}:
-            return self._by_modality(tag, self._text(tag, SERIES.c.modality, wanted))
+        if tag in IN_SERIES:
+            return self._in_series(tag, wanted)
         return None
 
     def _by_uid(self, tag: str, uids: list[str]) -> Condition:
@@ -113,14 +119,18 @@ class Criteria:
         part: Select[Any] = select(there).where(table.c.project == self.project, condition)
         return UIDS[self.level][here].in_(part)
 
-    def _by_modality(self, tag: str, condition: Condition) -> Condition:
-        """A series' own modality; a study's are those of its series."""
-        if tag == MODALITY and self.level == "series":
+    def _in_series(self, tag: str, wanted: str) -> Condition:
+        """A series' own; a study's are those of its series."""
+        condition = self._text(tag, IN_SERIES[tag], wanted)
+        if tag != MODALITIES and self.level == "series" and not is_pattern(wanted):
             return condition
         of_study = self._in(STUDY_UID, SERIES.c.study_uid, SERIES, condition)
         if tag == MODALITIES or self.level == "study":
             return of_study
-        return of_study & self._in(SERIES_UID, SERIES.c.uid, SERIES, condition)
+        # by the studies as well: a pattern walks through a small index, what follows from it comes in order
+        return of_study & (
+            condition if self.level == "series" else self._in(SERIES_UID, SERIES.c.uid, SERIES, condition)
+        )
 
     def _text(self, tag: str, column: Column[Any], wanted: str) -> Condition:
         """Any of the alternatives."""
