@@ -156,7 +156,8 @@ def test_what_is_no_attribute_is_said_and_what_is_no_number_is_refused(web: str,
     assert answer.status_code == 200
     assert "not matched: PatientNam" in answer.headers["warning"]
     assert "odd" not in answer.headers["warning"]
-    for query in ("limit=-1", "offset=x", "limit=1.5"):
+    many = "&".join(f"0010{number:04X}=x" for number in range(65))
+    for query in ("limit=-1", "offset=x", "limit=1.5", "PatientID=P%00", many):
         is_problem(admin.get(f"{web}/studies?{query}"), 400, "QUERY_NOT_VALID")
 
 

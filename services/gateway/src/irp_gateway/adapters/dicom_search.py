@@ -20,6 +20,7 @@ router = APIRouter(prefix="/api/v1/projects/{project}/dicom-web", tags=["dicomwe
 
 PAGE = 200  # matches of a request that says no limit
 MAX_PAGE = 5000
+MAX_KEYS = 64  # attributes that one search names
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 Accept = Annotated[str, Header()]
@@ -112,6 +113,8 @@ async def _search(
     asked = pb.SearchRequest(project=here.ref, level=level, study_uid=study, series_uid=series, limit=PAGE)
     for key, value in request.query_params.multi_items():
         _add(asked, key, value)
+    if len(asked.matches) > MAX_KEYS:
+        raise QueryNotValid(f"a search names at most {MAX_KEYS} attributes")
     limit = asked.limit
     asked.limit = limit + 1  # one more tells whether there are more
     answer = await here.ask("ingest", "Search", asked)
@@ -139,6 +142,8 @@ def _add(asked: pb.SearchRequest, key: str, value: str) -> None:
             pass  # of every transaction: PS3.18 section 8.3.3
         case "includefield":
             asked.include_fields.extend(field for field in value.split(",") if field)
+        case _ if not value.isprintable():
+            raise QueryNotValid("a value has no control characters")
         case _:
             # The same key twice is a list of UIDs. Source: PS3.18 section 8.3.4.
             asked.matches[key] = f"{asked.matches[key]},{value}" if asked.matches.get(key) else value

@@ -7,11 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from irp_kernel.errors import InvalidArgument
+
 from irp_ingest.domain.attributes import path_of
 
 # Tag -> value wanted, or the keys of an item of that sequence.
 Keys: TypeAlias = "dict[str, str | Keys]"
 
+MAX_ALTERNATIVES = 64  # of one key; lists of UIDs may be longer
 EMPTY = '""'  # what asks for no value, where empty values are matched
 UIDS = frozenset({"0020000D", "0020000E", "00080018", "00080016"})
 MODALITIES = frozenset({"00080060", "00080061"})
@@ -58,10 +61,18 @@ def is_universal(wanted: str) -> bool:
 
 
 def alternatives(tag: str, wanted: str, rules: Rules) -> list[str]:
-    """Values of which any may match: lists of UIDs, of modalities (frontends send them), of others where asked for."""
+    """Values of which any may match: lists of UIDs, of modalities (frontends send them), of others where asked for.
+
+    Raises:
+        InvalidArgument: they are too many.
+    """
     if tag in UIDS | MODALITIES:
-        return [one for one in wanted.replace("\\", ",").split(",") if not is_universal(one)]
-    return wanted.split("\\") if rules.several else [wanted]
+        found = wanted.replace("\\", ",").split(",")
+    else:
+        found = wanted.split("\\") if rules.several else [wanted]
+    if len(found) > MAX_ALTERNATIVES and tag not in UIDS:
+        raise InvalidArgument(f"an attribute has at most {MAX_ALTERNATIVES} alternatives")
+    return found
 
 
 def matches(header: Mapping[str, Any], keys: Keys, rules: Rules) -> bool:
