@@ -27,6 +27,7 @@ IN_STUDY: Mapping[str, Column[Any]] = {
     "00200010": STUDY.c.study_id,
     "00081030": STUDY.c.study_description,
 }
+LONGEST = 256  # characters of a column; the standard's texts have 64 at most (PS3.5 section 6.2)
 # Attributes of series that have a column.
 IN_SERIES: Mapping[str, Column[Any]] = {
     MODALITY: SERIES.c.modality,
@@ -54,9 +55,9 @@ def study_columns(header: Mapping[str, Any]) -> dict[str, str]:
 
 
 def first_text(header: Mapping[str, Any], tag: str) -> str:
-    """The first value of a DICOM JSON attribute as text; empty if there is none."""
+    """The first value of a DICOM JSON attribute as text; empty if there is none, cut where no index takes more."""
     value = ((header.get(tag) or {}).get("Value") or [""])[0]
-    return str(value.get("Alphabetic", "") if isinstance(value, Mapping) else value)
+    return str(value.get("Alphabetic", "") if isinstance(value, Mapping) else value)[:LONGEST]
 
 
 @dataclass(frozen=True, slots=True)

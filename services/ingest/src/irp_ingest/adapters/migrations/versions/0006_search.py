@@ -12,7 +12,7 @@ def upgrade() -> None:
     op.add_column("series", sa.Column("description", sa.String, nullable=False, server_default=""))
     series = sa.table("series", sa.column("description"), sa.column("header", sa.JSON))
     said = series.c.header[DESCRIPTION]["Value"][0].as_string()
-    op.execute(series.update().values(description=sa.func.coalesce(said, "")))
+    op.execute(series.update().values(description=sa.func.substr(sa.func.coalesce(said, ""), 1, 256)))
     op.create_index("ix_series_description", "series", ["project", "description", "study_uid", "uid"])
     op.drop_index("ix_series_modality", "series")
     op.create_index("ix_series_modality", "series", ["project", "modality", "study_uid", "uid"])
