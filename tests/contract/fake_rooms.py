@@ -30,14 +30,13 @@ from irp_chassis.auth import caller
 from irp_chassis.objects import Objects
 from irp_chassis.wire import object_ref_from_proto, object_ref_to_proto
 from irp_ingest.adapters.rpc_pixels import picture_of
-from irp_ingest.domain.attributes import answer, answered
 from irp_ingest.domain.frames import frames_of, transcoded
-from irp_ingest.domain.matching import Rules, keys_of, matches
-from irp_ingest.domain.render import render, render_batch
+from irp_ingest.domain.render import render
 from irp_kernel import CANONICAL, Geometry, Label, LabelTable, Mask, Volume, encode_mask, encode_volume
-from irp_kernel.errors import FailedPrecondition, IrpError, ModelUnknown, NotFound, ResourceExhausted, SeriesUnknown
+from irp_kernel.errors import FailedPrecondition, IrpError, ModelUnknown, ResourceExhausted, SeriesUnknown
 from pydicom import dcmread
 
+from .fake_found import Found, header_of
 from .fake_imports import Imports
 from .fake_quarantine import Quarantine
 from .fake_reports import Reports
@@ -66,7 +65,7 @@ PROVENANCE = types_pb2.Provenance(
 
 
 @dataclass
-class Ingest(Imports, Quarantine, Reports):
+class Ingest(Imports, Quarantine, Reports, Found):
     """Keeps DICOM files as they come; says what it is told to say."""
 
     objects: Objects
@@ -127,31 +126,8 @@ class Ingest(Imports, Quarantine, Reports):
             already_stored=again,
         )
 
-    def _matching(self, request: Any) -> list[tuple[Any, types_pb2.ObjectRef]]:
-        caller().require_project(request.project.id)
-        return [
-            (ds, ref)
-            for uid, (ds, ref) in sorted(self.files[request.project.id].items())
-            if request.study_uid in {"", ds.StudyInstanceUID} and request.series_uid in {"", ds.SeriesInstanceUID}
-            if getattr(request, "sop_instance_uid", "") in {"", uid}
-        ]
-
-    async def Search(self, request: ingest_pb.SearchRequest, context: Any) -> ingest_pb.SearchResponse:
-        keys, unknown = keys_of(request.matches)
-        rules = Rules(fuzzy=request.fuzzy, empty=request.empty_values, several=request.multiple_values)
-        tags = answered(request.level, [*request.include_fields, *request.matches])
-        found: dict[str, Any] = {}
-        for ds, _ in self._matching(request):
-            header = _header(ds)
-            if matches(header | {"00080061": header["00080060"]}, keys, rules):
-                known = {tag: value for tag, value in header.items() if tags is None or tag in tags}
-                uid = str(ds[{"study": 0x20000D, "series": 0x20000E, "instance": 0x80018}[request.level]].value)
-                found.setdefault(uid, answer(request.level, known, {}))
-        page = list(found.values())[request.offset : request.offset + request.limit]
-        return ingest_pb.SearchResponse(dicom_json=[json.dumps(header) for header in page], unknown=unknown)
-
     async def Locate(self, request: Any, context: Any) -> AsyncIterator[ingest_pb.LocateResponse]:
-        for ds, ref in self._matching(request):
+        for ds, ref in self.matching(request):
             yield ingest_pb.LocateResponse(
                 study_uid=str(ds.StudyInstanceUID),
                 series_uid=str(ds.SeriesInstanceUID),
@@ -159,17 +135,11 @@ class Ingest(Imports, Quarantine, Reports):
                 sop_class_uid=str(ds.SOPClassUID),
                 transfer_syntax_uid=str(ds.file_meta.TransferSyntaxUID),
                 object=ref,
-                dicom_json=json.dumps(_header(ds)) if request.metadata else "",
+                dicom_json=json.dumps(header_of(ds)) if request.metadata else "",
             )
 
-    def _images(self, asked: ingest_pb.InstanceRef) -> list[tuple[Any, types_pb2.ObjectRef]]:
-        images = [found for found in self._matching(asked) if asked.sop_instance_uid or "Rows" in found[0]]
-        if not images:
-            raise NotFound
-        return images
-
     async def _file(self, asked: ingest_pb.InstanceRef) -> bytes:
-        found = self._images(asked)
+        found = self.images(asked)
         return await self.objects.get(object_ref_from_proto(found[len(found) // 2][1]))
 
     async def Frames(self, request: Any, context: Any) -> AsyncIterator[ingest_pb.FramesResponse]:
@@ -179,15 +149,6 @@ class Ingest(Imports, Quarantine, Reports):
 
     async def Render(self, request: Any, context: Any) -> ingest_pb.RenderResponse:
         return ingest_pb.RenderResponse(data=render(await self._file(request.instance), picture_of(request)))
-
-    async def RenderAll(self, request: Any, context: Any) -> AsyncIterator[ingest_pb.RenderAllResponse]:
-        wanted, asked = picture_of(request.picture), request.picture.instance
-        for ds, ref in self._images(asked):
-            file = await self.objects.get(object_ref_from_proto(ref))
-            made, _ = render_batch(file, wanted, list(request.frames))
-            uids = {"series_uid": str(ds.SeriesInstanceUID), "sop_instance_uid": str(ds.SOPInstanceUID)}
-            for number, data in made:
-                yield ingest_pb.RenderAllResponse(data=data, frame=number, **uids)
 
     async def Transcode(self, request: Any, context: Any) -> AsyncIterator[ingest_pb.TranscodeResponse]:
         yield ingest_pb.TranscodeResponse(data=transcoded(await self._file(request.instance)))
@@ -242,12 +203,6 @@ class Ingest(Imports, Quarantine, Reports):
 
 def _receiving(uid: str) -> ingest_pb.SeriesState:
     return ingest_pb.SeriesState(state="receiving", series=ingest_events.Series(series_uid=uid, study_uid="1.2"))
-
-
-def _header(ds: Any) -> dict[str, Any]:
-    header: dict[str, Any] = ds.to_json_dict(bulk_data_threshold=64, bulk_data_element_handler=lambda _: "x")
-    header.pop("7FE00010", None)
-    return header
 
 
 class Quality(quality_grpc.QualityServiceServicer):
