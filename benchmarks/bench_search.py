@@ -1,6 +1,7 @@
 """QIDO-RS on a large index: 1,000,000 instances in 10,000 studies (IRP_BENCH_STUDIES changes it), SQLite.
 
 Seeds ingest's tables, asks what frontends ask, prints p50 and p95 of each query; JSON goes to out/bench/search.json.
+A database of IRP_BENCH_DATABASE_URL is seeded once, and stays.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from typing import Any
 import numpy as np
 from irp_chassis.db import Database
 from irp_chassis.migrate import migrate
+from irp_chassis.room import keep_out_of_collections
 from irp_ingest.adapters.criteria import study_columns
 from irp_ingest.adapters.db import INSTANCE, METADATA, SERIES, STUDY
 from irp_ingest.adapters.search import Query, SqlSearch
+from irp_ingest.domain.matching import Rules
+from sqlalchemy import func, select
 
 ROOT = Path(__file__).resolve().parents[1]
 STUDIES = int(os.environ.get("IRP_BENCH_STUDIES", "10000"))
@@ -61,7 +65,8 @@ def rows_of(study: int) -> Iterator[tuple[Any, dict[str, Any]]]:
         state = dict.fromkeys(("reason", "message"), "") | {"state": "assembled", "queued": True, "version": 1}
         times = {"quiet_until": 0.0, "arrived_at": 0.0, "count": INSTANCES_EACH, "project_ref": {}, "result": None}
         header = header_of(study, series, 0)
-        more = {"uid": uid(study, series), "modality": header["00080060"]["Value"][0], "header": header}
+        more = {"uid": uid(study, series), "header": header, "modality": header["00080060"]["Value"][0]}
+        more["description"] = header["0008103E"]["Value"][0]
         yield SERIES, {**named, "patient": "P", "site": "S", **state, **times, **more}
         for instance in range(INSTANCES_EACH):
             own = {"series_uid": uid(study, series), "sop_uid": uid(study, series, instance)}
@@ -97,7 +102,7 @@ def questions(rng: random.Random) -> dict[str, Query]:
         page = {
             "limit": wanted.pop("limit", 101),
             "offset": wanted.pop("offset", 0),
-            "fuzzy": wanted.pop("fuzzy", False),
+            "rules": Rules(fuzzy=wanted.pop("fuzzy", False)),
         }
         return Query(level=level, include=["00081030", "00080060"], wanted=wanted, **own, **page)
 
@@ -109,8 +114,22 @@ def questions(rng: random.Random) -> dict[str, Query]:
         "studies by name, fuzzy": ask("study", PatientName=f"{study % 4000:05d}", fuzzy=True),
         "studies of a month": ask("study", StudyDate="20150101-20150131"),
         "studies with a modality": ask("study", ModalitiesInStudy="CT"),
+        "studies, modality and month": ask("study", ModalitiesInStudy="CT,SEG", StudyDate="20150101-20151231"),
+        "studies by name, anywhere": ask("study", PatientName=f"*{study % 400:03d}*"),
         "studies by description": ask("study", StudyDescription="*stress 7"),
         "series of a study": ask("series", study_uid=uid(study)),
+        "series of it, one modality": ask("series", study_uid=uid(study), Modality="MR"),
+        "series by its UID alone": ask("series", SeriesInstanceUID=uid(study, 2)),
+        "series of a kind nobody has": ask("series", Modality="SEG"),
+        "series of a patient": ask("series", PatientID=f"P{study % 4000:05d}"),
+        "series by description": ask("series", SeriesDescription="cine sax 3"),
+        "series by words nobody wrote": ask("series", SeriesDescription="*tagging*"),
+        "instances, first page": ask("instance"),
+        "instances, deep page": ask("instance", offset=STUDIES * 50),
+        "instances of a study": ask("instance", study_uid=uid(study)),
+        "instances of a patient": ask("instance", PatientID=f"P{study % 4000:05d}"),
+        "instances of two series": ask("instance", SeriesInstanceUID=f"{uid(study, 1)},{uid(study, 2)}"),
+        "instance by its number": ask("instance", study_uid=uid(study), series_uid=uid(study, 1), InstanceNumber="7"),
         "instances of a series": ask("instance", study_uid=uid(study), series_uid=uid(study, 1)),
         "an instance": ask("instance", SOPInstanceUID=uid(study, 1, 2)),
     }
@@ -132,11 +151,16 @@ async def measure(search: SqlSearch) -> dict[str, dict[str, float]]:
 
 
 async def main() -> None:
-    """Seed, ask, print."""
+    """Seed (unless the file is there), ask, print."""
     with tempfile.TemporaryDirectory() as folder:
-        database = Database(f"sqlite+aiosqlite:///{folder}/ingest.db", METADATA)
+        url = os.environ.get("IRP_BENCH_DATABASE_URL", f"sqlite+aiosqlite:///{folder}/ingest.db")
+        database = Database(url, METADATA)
         await migrate(database, "irp_ingest.adapters.migrations")
-        await seed(database)
+        async with database.read() as connection:
+            seeded = (await connection.execute(select(func.count()).select_from(STUDY))).scalar_one()
+        if seeded != STUDIES:
+            await seed(database)
+        keep_out_of_collections()
         found = await measure(SqlSearch(database))
         await database.close()
     for name, own in found.items():

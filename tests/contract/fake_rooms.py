@@ -33,10 +33,11 @@ from irp_ingest.adapters.rpc_pixels import picture_of
 from irp_ingest.domain.frames import frames_of, transcoded
 from irp_ingest.domain.render import render
 from irp_kernel import CANONICAL, Geometry, Label, LabelTable, Mask, Volume, encode_mask, encode_volume
-from irp_kernel.errors import FailedPrecondition, IrpError, ModelUnknown, NotFound, ResourceExhausted, SeriesUnknown
+from irp_kernel.errors import FailedPrecondition, IrpError, ModelUnknown, ResourceExhausted, SeriesUnknown
 from pydicom import dcmread
 
 from .fake_deletions import Deletions
+from .fake_found import Found, header_of
 from .fake_imports import Imports
 from .fake_quarantine import Quarantine
 from .fake_reports import Reports
@@ -65,7 +66,7 @@ PROVENANCE = types_pb2.Provenance(
 
 
 @dataclass
-class Ingest(Deletions, Imports, Quarantine, Reports):
+class Ingest(Deletions, Imports, Quarantine, Reports, Found):
     """Keeps DICOM files as they come; says what it is told to say."""
 
     objects: Objects
@@ -126,26 +127,8 @@ class Ingest(Deletions, Imports, Quarantine, Reports):
             already_stored=again,
         )
 
-    def _matching(self, request: Any) -> list[tuple[Any, types_pb2.ObjectRef]]:
-        caller().require_project(request.project.id)
-        return [
-            (ds, ref)
-            for uid, (ds, ref) in sorted(self.files[request.project.id].items())
-            if request.study_uid in {"", ds.StudyInstanceUID} and request.series_uid in {"", ds.SeriesInstanceUID}
-            if getattr(request, "sop_instance_uid", "") in {"", uid}
-        ]
-
-    async def Search(self, request: ingest_pb.SearchRequest, context: Any) -> ingest_pb.SearchResponse:
-        keys = {"study": "StudyInstanceUID", "series": "SeriesInstanceUID", "instance": "SOPInstanceUID"}
-        found: dict[str, Any] = {}
-        for ds, _ in self._matching(request):
-            if all(str(ds.get(k, "")) in v.split(",") for k, v in request.matches.items()):
-                found.setdefault(str(ds[keys[request.level]].value), _header(ds))
-        page = list(found.values())[request.offset : request.offset + request.limit]
-        return ingest_pb.SearchResponse(dicom_json=[json.dumps(header) for header in page])
-
     async def Locate(self, request: Any, context: Any) -> AsyncIterator[ingest_pb.LocateResponse]:
-        for ds, ref in self._matching(request):
+        for ds, ref in self.matching(request):
             yield ingest_pb.LocateResponse(
                 study_uid=str(ds.StudyInstanceUID),
                 series_uid=str(ds.SeriesInstanceUID),
@@ -153,13 +136,11 @@ class Ingest(Deletions, Imports, Quarantine, Reports):
                 sop_class_uid=str(ds.SOPClassUID),
                 transfer_syntax_uid=str(ds.file_meta.TransferSyntaxUID),
                 object=ref,
-                dicom_json=json.dumps(_header(ds)) if request.metadata else "",
+                dicom_json=json.dumps(header_of(ds)) if request.metadata else "",
             )
 
     async def _file(self, asked: ingest_pb.InstanceRef) -> bytes:
-        found = self._matching(asked)
-        if not found:
-            raise NotFound
+        found = self.images(asked)
         return await self.objects.get(object_ref_from_proto(found[len(found) // 2][1]))
 
     async def Frames(self, request: Any, context: Any) -> AsyncIterator[ingest_pb.FramesResponse]:
@@ -223,12 +204,6 @@ class Ingest(Deletions, Imports, Quarantine, Reports):
 
 def _receiving(uid: str) -> ingest_pb.SeriesState:
     return ingest_pb.SeriesState(state="receiving", series=ingest_events.Series(series_uid=uid, study_uid="1.2"))
-
-
-def _header(ds: Any) -> dict[str, Any]:
-    header: dict[str, Any] = ds.to_json_dict(bulk_data_threshold=64, bulk_data_element_handler=lambda _: "x")
-    header.pop("7FE00010", None)
-    return header
 
 
 class Quality(quality_grpc.QualityServiceServicer):

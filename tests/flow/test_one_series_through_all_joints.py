@@ -63,6 +63,10 @@ def test_dicomweb_client_can_do_the_same(frontend: Frontend, house: House) -> No
     assert len(instances) == 12
     assert {str(instance.PatientIdentityRemoved) for instance in instances} == {"YES"}
     assert all(SECRETS[0] not in str(instance) for instance in instances)
+    pictures = client.retrieve_bulkdata(f"{study['00081190']['Value'][0]}/rendered", ("image/jpeg",))
+    assert [picture[:2] for picture in pictures] == [b"\xff\xd8"] * 12
+    assert len(client.search_for_studies(search_filters={"StudyDate": "-20991231", "ModalitiesInStudy": "MR,CT"})) == 1
+    assert client.search_for_studies(search_filters={"StudyDate": "20991231-"}) == []
 
 
 @pytest.mark.parametrize(

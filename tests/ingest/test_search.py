@@ -11,7 +11,8 @@ from irp.ingest.v1 import ingest_service_pb2 as pb
 from irp_chassis.auth import Caller, act_as
 from irp_chassis.verdicts import RemoteError
 from irp_chassis.wire import object_ref_from_proto
-from irp_ingest.domain.matching import matches
+from irp_ingest.domain.matching import Rules, keys_of, matches
+from irp_kernel.errors import InvalidArgument
 
 from .conftest import Door, a_short_axis_series
 
@@ -36,7 +37,15 @@ from .conftest import Door, a_short_axis_series
     ],
 )
 def test_matching_follows_the_standard(vr: str, value: str, wanted: str, expected: bool) -> None:
-    assert matches({"0008103E": {"vr": vr, "Value": [value]}}, "0008103E", wanted) is expected
+    keys, _ = keys_of({"SeriesDescription": wanted})
+    assert matches({"0008103E": {"vr": vr, "Value": [value]}}, keys, Rules()) is expected
+
+
+def test_alternatives_have_a_bound() -> None:
+    keys, _ = keys_of({"SeriesDescription": "\\".join(["x"] * 65)})
+    assert not matches({"0008103E": {"vr": "LO", "Value": ["y"]}}, keys, Rules())
+    with pytest.raises(InvalidArgument):
+        matches({"0008103E": {"vr": "LO", "Value": ["y"]}}, keys, Rules(several=True))
 
 
 async def test_search_counts_pages_and_includes(door: Door) -> None:

@@ -16,6 +16,7 @@ from irp_kernel.errors import DeadlineExceeded, Unavailable
 from opentelemetry import propagate
 
 from irp_chassis.auth import TokenMinter, caller
+from irp_chassis.rpc_sending import Sending, broke_while_sending
 from irp_chassis.rpc_server import deadline
 from irp_chassis.status import from_rpc_error
 
@@ -54,19 +55,17 @@ class RpcClient:
 
         Raises:
             RemoteError: the room refused or failed; carries its reason.
+            Unavailable: the room was lost while messages were sent; what it did with them is not known.
             Exception: whatever the iterator raised; the room sees a cancelled call.
         """
-        source = _Remembering(request) if isinstance(request, AsyncIterable) else None
-        if source:
-            await self._connected()
         try:
-            return await method(source or request, metadata=self._metadata(), timeout=_left(timeout_s))
+            if not isinstance(request, AsyncIterable):
+                return await method(request, metadata=self._metadata(), timeout=_left(timeout_s))
+            await self._connected()
+            source = Sending(request)
+            return await source.answer(method(source, metadata=self._metadata(), timeout=_left(timeout_s)))
         except grpc.aio.AioRpcError as error:
-            raise (source.error if source and source.error else from_rpc_error(error)) from None
-        except asyncio.CancelledError:
-            if source and source.error:
-                raise source.error from None
-            raise
+            raise (Unavailable() if broke_while_sending(error) else from_rpc_error(error)) from None
 
     async def stream(
         self, method: Any, request: Any | AsyncIterable[Any], *, timeout_s: float | None = None
@@ -104,26 +103,6 @@ class RpcClient:
         carrier: dict[str, str] = {}
         propagate.inject(carrier)
         return (("authorization", f"Bearer {self._minter.mint(caller())}"), *carrier.items())
-
-
-class _Remembering:
-    """An async iterator that remembers why it broke: gRPC would only say "cancelled"."""
-
-    def __init__(self, source: AsyncIterable[Any]) -> None:
-        self._source = aiter(source)
-        self.error: Exception | None = None
-
-    def __aiter__(self) -> AsyncIterator[Any]:
-        return self
-
-    async def __anext__(self) -> Any:
-        try:
-            return await anext(self._source)
-        except StopAsyncIteration:
-            raise
-        except Exception as error:
-            self.error = error
-            raise
 
 
 def service_config(files: Iterable[FileDescriptor]) -> dict[str, Any]:

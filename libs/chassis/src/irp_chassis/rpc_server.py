@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha import reflection
 from irp_kernel.errors import DeadlineExceeded, IrpError, Unauthenticated
 
 from irp_chassis.auth import TokenVerifier, act_as
+from irp_chassis.rpc_sending import stop_sending
 from irp_chassis.settings import ServiceSettings
 from irp_chassis.status import to_status
 from irp_chassis.telemetry import RPC_SECONDS, span
@@ -79,7 +80,7 @@ class _Door(grpc.aio.ServerInterceptor):
         method: str = details.method
         if handler is None or method.startswith(OPEN_SERVICES):
             return handler
-        call = _Call(method, self._verifier)
+        call = _Call(method, self._verifier, receives_stream=handler.request_streaming)
         if handler.response_streaming:
             make = grpc.stream_stream_rpc_method_handler if handler.request_streaming else None
             make = make or grpc.unary_stream_rpc_method_handler
@@ -94,8 +95,8 @@ class _Door(grpc.aio.ServerInterceptor):
 class _Call:
     """What surrounds every served call."""
 
-    def __init__(self, method: str, verifier: TokenVerifier | None) -> None:
-        self._method, self._verifier = method, verifier
+    def __init__(self, method: str, verifier: TokenVerifier | None, *, receives_stream: bool) -> None:
+        self._method, self._verifier, self._receives_stream = method, verifier, receives_stream
         self._log = structlog.get_logger(rpc=method)
 
     def unary(self, behaviour: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
@@ -149,6 +150,8 @@ class _Call:
         else:
             self._log.info("rpc_refused", reason=known.reason)
         self._count(known.code.value, began)
+        if self._receives_stream:
+            await stop_sending(context)
         await context.abort_with_status(to_status(known))
 
     def _count(self, code: str, began: float) -> None:

@@ -334,6 +334,8 @@ class SearchRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
     FUZZY_FIELD_NUMBER: _builtins.int
+    EMPTY_VALUES_FIELD_NUMBER: _builtins.int
+    MULTIPLE_VALUES_FIELD_NUMBER: _builtins.int
     level: _builtins.str
     """"study", "series" or "instance"."""
     study_uid: _builtins.str
@@ -342,11 +344,15 @@ class SearchRequest(_message.Message):
     limit: _builtins.int
     offset: _builtins.int
     fuzzy: _builtins.bool
+    empty_values: _builtins.bool
+    """True: the value "" (two quotation marks) matches attributes without a value (PS3.18 8.3.4.5)."""
+    multiple_values: _builtins.bool
+    """True: values between backslashes are alternatives (PS3.18 8.3.4.6)."""
     @_builtins.property
     def project(self) -> _types_pb2.ProjectRef: ...
     @_builtins.property
     def matches(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Attribute keyword or 8-digit tag -> value to match (PS3.18 8.3.4)."""
+        """Attribute keyword or 8-digit tag, or a path of these through sequences -> value to match (PS3.18 8.3.4)."""
 
     @_builtins.property
     def include_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
@@ -362,10 +368,12 @@ class SearchRequest(_message.Message):
         limit: _builtins.int = ...,
         offset: _builtins.int = ...,
         fuzzy: _builtins.bool = ...,
+        empty_values: _builtins.bool = ...,
+        multiple_values: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fuzzy", b"fuzzy", "include_fields", b"include_fields", "level", b"level", "limit", b"limit", "matches", b"matches", "offset", b"offset", "project", b"project", "series_uid", b"series_uid", "study_uid", b"study_uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["empty_values", b"empty_values", "fuzzy", b"fuzzy", "include_fields", b"include_fields", "level", b"level", "limit", b"limit", "matches", b"matches", "multiple_values", b"multiple_values", "offset", b"offset", "project", b"project", "series_uid", b"series_uid", "study_uid", b"study_uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -376,18 +384,24 @@ class SearchResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DICOM_JSON_FIELD_NUMBER: _builtins.int
+    UNKNOWN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def dicom_json(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """DICOM JSON object per match (PS3.18 F.2)."""
+
+    @_builtins.property
+    def unknown(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names in `matches` that are no attributes; they were left out of account."""
 
     def __init__(
         self,
         *,
         dicom_json: _abc.Iterable[_builtins.str] | None = ...,
+        unknown: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dicom_json", b"dicom_json"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dicom_json", b"dicom_json", "unknown", b"unknown"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -565,7 +579,7 @@ class RenderRequest(_message.Message):
     frame: _builtins.int
     """Counted from 1; 0 = the middle one."""
     media_type: _builtins.str
-    """"image/png" or "image/jpeg"."""
+    """"image/png", "image/jpeg" or "image/gif"."""
     quality: _builtins.int
     """Of image/jpeg, 1 to 100; 0 = 90."""
     @_builtins.property
@@ -675,6 +689,67 @@ class RenderResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RenderResponse: _TypeAlias = RenderResponse  # noqa: Y015
+
+@_typing.final
+class RenderAllRequest(_message.Message):
+    """RenderAllRequest: what each picture is to be like, and of what there shall be pictures."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PICTURE_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def picture(self) -> Global___RenderRequest:
+        """Its instance names a study, series or instance; its frame does not count."""
+
+    @_builtins.property
+    def frames(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Of the instance, counted from 1, in the order wanted; empty = all of every instance."""
+
+    def __init__(
+        self,
+        *,
+        picture: Global___RenderRequest | None = ...,
+        frames: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["picture", b"picture"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "picture", b"picture"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenderAllRequest: _TypeAlias = RenderAllRequest  # noqa: Y015
+
+@_typing.final
+class RenderAllResponse(_message.Message):
+    """RenderAllResponse: one picture, and of what it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    SERIES_UID_FIELD_NUMBER: _builtins.int
+    SOP_INSTANCE_UID_FIELD_NUMBER: _builtins.int
+    FRAME_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    series_uid: _builtins.str
+    sop_instance_uid: _builtins.str
+    frame: _builtins.int
+    """Counted from 1."""
+    def __init__(
+        self,
+        *,
+        data: _builtins.bytes = ...,
+        series_uid: _builtins.str = ...,
+        sop_instance_uid: _builtins.str = ...,
+        frame: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "frame", b"frame", "series_uid", b"series_uid", "sop_instance_uid", b"sop_instance_uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenderAllResponse: _TypeAlias = RenderAllResponse  # noqa: Y015
 
 @_typing.final
 class TranscodeRequest(_message.Message):

@@ -70,6 +70,11 @@ class IngestServiceStub:
                 request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.RenderRequest.SerializeToString,
                 response_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.RenderResponse.FromString,
                 _registered_method=True)
+        self.RenderAll = channel.unary_stream(
+                '/irp.ingest.v1.IngestService/RenderAll',
+                request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.RenderAllRequest.SerializeToString,
+                response_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.RenderAllResponse.FromString,
+                _registered_method=True)
         self.Transcode = channel.unary_stream(
                 '/irp.ingest.v1.IngestService/Transcode',
                 request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.TranscodeRequest.SerializeToString,
@@ -190,6 +195,13 @@ class IngestServiceServicer:
 
     def Render(self, request, context):
         """Render answers one frame as a picture (WADO-RS rendered and thumbnail).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RenderAll(self, request, context):
+        """RenderAll answers every image of a study or series, or frames of an instance, one picture at a time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -330,6 +342,11 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     servicer.Render,
                     request_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.RenderRequest.FromString,
                     response_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.RenderResponse.SerializeToString,
+            ),
+            'RenderAll': grpc.unary_stream_rpc_method_handler(
+                    servicer.RenderAll,
+                    request_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.RenderAllRequest.FromString,
+                    response_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.RenderAllResponse.SerializeToString,
             ),
             'Transcode': grpc.unary_stream_rpc_method_handler(
                     servicer.Transcode,
@@ -592,6 +609,33 @@ class IngestService:
             '/irp.ingest.v1.IngestService/Render',
             irp_dot_ingest_dot_v1_dot_ingest__service__pb2.RenderRequest.SerializeToString,
             irp_dot_ingest_dot_v1_dot_ingest__service__pb2.RenderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenderAll(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/irp.ingest.v1.IngestService/RenderAll',
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.RenderAllRequest.SerializeToString,
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.RenderAllResponse.FromString,
             options,
             channel_credentials,
             insecure,

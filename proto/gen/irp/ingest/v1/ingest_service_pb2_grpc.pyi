@@ -47,6 +47,8 @@ class IngestServiceStub:
     """Frames answers frames of one instance, as stored or decoded (WADO-RS frames and bulk data)."""
     Render: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.RenderRequest, _ingest_service_pb2.RenderResponse]
     """Render answers one frame as a picture (WADO-RS rendered and thumbnail)."""
+    RenderAll: _grpc.UnaryStreamMultiCallable[_ingest_service_pb2.RenderAllRequest, _ingest_service_pb2.RenderAllResponse]
+    """RenderAll answers every image of a study or series, or frames of an instance, one picture at a time."""
     Transcode: _grpc.UnaryStreamMultiCallable[_ingest_service_pb2.TranscodeRequest, _ingest_service_pb2.TranscodeResponse]
     """Transcode answers one instance as DICOM Part 10 in Explicit VR Little Endian."""
     GetSeries: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.GetSeriesRequest, _ingest_service_pb2.GetSeriesResponse]
@@ -95,6 +97,8 @@ class IngestServiceAsyncStub(IngestServiceStub):
     """Frames answers frames of one instance, as stored or decoded (WADO-RS frames and bulk data)."""
     Render: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.RenderRequest, _ingest_service_pb2.RenderResponse]  # type: ignore[assignment]
     """Render answers one frame as a picture (WADO-RS rendered and thumbnail)."""
+    RenderAll: _aio.UnaryStreamMultiCallable[_ingest_service_pb2.RenderAllRequest, _ingest_service_pb2.RenderAllResponse]  # type: ignore[assignment]
+    """RenderAll answers every image of a study or series, or frames of an instance, one picture at a time."""
     Transcode: _aio.UnaryStreamMultiCallable[_ingest_service_pb2.TranscodeRequest, _ingest_service_pb2.TranscodeResponse]  # type: ignore[assignment]
     """Transcode answers one instance as DICOM Part 10 in Explicit VR Little Endian."""
     GetSeries: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.GetSeriesRequest, _ingest_service_pb2.GetSeriesResponse]  # type: ignore[assignment]
@@ -182,6 +186,14 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_service_pb2.RenderResponse, _abc.Awaitable[_ingest_service_pb2.RenderResponse]]:
         """Render answers one frame as a picture (WADO-RS rendered and thumbnail)."""
+
+    @_abc_1.abstractmethod
+    def RenderAll(
+        self,
+        request: _ingest_service_pb2.RenderAllRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_ingest_service_pb2.RenderAllResponse], _abc.AsyncIterator[_ingest_service_pb2.RenderAllResponse]]:
+        """RenderAll answers every image of a study or series, or frames of an instance, one picture at a time."""
 
     @_abc_1.abstractmethod
     def Transcode(

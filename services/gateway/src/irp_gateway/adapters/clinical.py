@@ -10,8 +10,8 @@ from irp_kernel.errors import UnsupportedMediaType
 from pydantic import BaseModel, Field
 
 from irp_gateway.adapters.bodies import read_body
-from irp_gateway.adapters.dicom_store import Site
 from irp_gateway.adapters.door import Door, made
+from irp_gateway.adapters.streaming import Site
 from irp_gateway.adapters.visitor import Inside, Uploader
 
 router = APIRouter(prefix="/api/v1/projects/{project}/clinical", tags=["clinical"], route_class=Door)

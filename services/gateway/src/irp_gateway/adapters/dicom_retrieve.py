@@ -26,7 +26,7 @@ router = APIRouter(prefix="/api/v1/projects/{project}/dicom-web", tags=["dicomwe
 RETRIEVE_TIMEOUT_S = 3600.0
 STUDY, SERIES = "/studies/{study}", "/studies/{study}/series/{series}"
 INSTANCE = "/studies/{study}/series/{series}/instances/{instance}"
-NOT_HERE = {"rendered", "pixeldata"}  # a whole series or study as pictures; pixels by another name
+NOT_HERE = {"pixeldata"}  # pixels by another name
 PIXELS, ROWS = "7FE00010", '"00280010"'
 
 Accept = Annotated[str, Header()]

@@ -1,4 +1,4 @@
-"""STOW-RS: DICOM files stream through to ingest; nothing rests here, not even in a temporary file."""
+"""STOW-RS: DICOM files stream through to ingest."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
 from irp.ingest.v1 import ingest_service_pb2 as pb
-from irp_kernel.errors import Code, IrpError, TooLarge, UnsupportedMediaType
-from starlette.requests import ClientDisconnect
+from irp_kernel.errors import TooLarge, UnsupportedMediaType
 
-from irp_gateway.adapters.bodies import drain
 from irp_gateway.adapters.door import Door, made
+from irp_gateway.adapters.streaming import Site, chunks, send_through
 from irp_gateway.adapters.visitor import Inside, UidInPath, Uploader
-from irp_gateway.domain.errors import ClientLeft, MultipartBroken, UploadNotFinished
+from irp_gateway.domain.errors import MultipartBroken
 from irp_gateway.domain.multipart import PartBegins, PartData, PartEnds, Splitter, boundary_of, parameters_of
 from irp_gateway.domain.negotiation import choose
 from irp_gateway.domain.stow_answer import fates_of, stow_answer
@@ -24,7 +23,6 @@ router = APIRouter(prefix="/api/v1/projects/{project}/dicom-web", tags=["dicomwe
 DICOM, DICOM_JSON, MULTIPART = "application/dicom", "application/dicom+json", "multipart/related"
 MAX_FATES = 4096  # characters; longer ones are left out
 ANSWERS = (DICOM_JSON, "application/json")
-STOW_TIMEOUT_S = 3600.0
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -55,10 +53,6 @@ STORED: dict[int | str, dict[str, Any]] = {
         "headers": HEADERS,
     },
 }
-# A client that cuts its body into chunks has used it up when we answer; "try again" would make it send nothing.
-AGAIN = {Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED, Code.DEADLINE_EXCEEDED}
-
-Site = Annotated[str, Header(description="whose patients these are; only for owners, else the token says it")]
 More = Annotated[bool, Header(description="true: more uploads follow; series stay open until /complete, or for 30 s")]
 Report = Annotated[
     str, Header(pattern="^([0-9a-f]{32})?$", description="id of the uploader's report: the files come de-identified")
@@ -107,13 +101,7 @@ async def store_study(
 async def _store(request: Request, here: Inside, upload: pb.Upload, accept: str) -> Response:
     media_type = choose(accept, ANSWERS)
     pieces = _pieces(request, here.desk.limits.instance)
-    try:
-        answer = await here.ask("ingest", "StoreInstances", _messages(upload, pieces), timeout_s=STOW_TIMEOUT_S)
-    except IrpError as error:
-        await drain(request)
-        if error.code in AGAIN and "content-length" not in request.headers:
-            raise UploadNotFinished(error.message) from None
-        raise
+    answer = await send_through(request, here, "StoreInstances", pb.StoreInstancesRequest(upload=upload), pieces)
     outcomes = [{field.name: getattr(o, field.name) for field in o.DESCRIPTOR.fields} for o in answer.outcomes]
     status, body = stow_answer(outcomes, here.address("dicom-web"))
     made(request, **_counts(outcomes), report=answer.report)
@@ -138,12 +126,6 @@ def _counts(outcomes: list[dict[str, Any]]) -> dict[str, object]:
     stored = [outcome for outcome in outcomes if outcome["failure_reason"] == 0]
     studies = ",".join(sorted({outcome["study_uid"] for outcome in stored}))
     return {"studies": studies, "stored": len(stored), "refused": len(outcomes) - len(stored)}
-
-
-async def _messages(upload: pb.Upload, pieces: AsyncIterator[pb.StoreInstancesRequest]) -> Any:
-    yield pb.StoreInstancesRequest(upload=upload)
-    async for piece in pieces:
-        yield piece
 
 
 def _pieces(request: Request, limit: int) -> AsyncIterator[pb.StoreInstancesRequest]:
@@ -187,20 +169,6 @@ async def _single(request: Request, limit: int) -> AsyncIterator[pb.StoreInstanc
         size = _within(limit, size + len(chunk))
         yield pb.StoreInstancesRequest(data=chunk)
     yield pb.StoreInstancesRequest(end=True)
-
-
-async def chunks(request: Request) -> AsyncIterator[bytes]:
-    """The body's pieces as they come.
-
-    Raises:
-        ClientLeft: before its end.
-    """
-    try:
-        async for chunk in request.stream():
-            if chunk:
-                yield chunk
-    except ClientDisconnect:
-        raise ClientLeft from None
 
 
 def _within(limit: int, size: int) -> int:

@@ -1,4 +1,4 @@
-"""POST /series: a NIfTI or NRRD file streams through to ingest, which makes DICOM of it; nothing rests here."""
+"""POST /series: a NIfTI or NRRD file streams through to ingest, which makes DICOM of it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from irp.ingest.v1 import ingest_service_pb2 as pb
-from irp_kernel.errors import IrpError, TooLarge, UnsupportedMediaType
+from irp_kernel.errors import TooLarge, UnsupportedMediaType
 from pydantic import BaseModel, Field
 
-from irp_gateway.adapters.bodies import drain
-from irp_gateway.adapters.dicom_store import AGAIN, STOW_TIMEOUT_S, Site, chunks
 from irp_gateway.adapters.door import Door, made
+from irp_gateway.adapters.streaming import Site, chunks, send_through
 from irp_gateway.adapters.visitor import Uploader
-from irp_gateway.domain.errors import BodyNotReadable, UploadNotFinished
+from irp_gateway.domain.errors import BodyNotReadable
 from irp_gateway.domain.multipart import PartBegins, PartData, PartEnds, Splitter, boundary_of, parameters_of
 
 router = APIRouter(prefix="/api/v1/projects/{project}", tags=["series"], route_class=Door)
@@ -85,14 +84,8 @@ async def import_series(request: Request, here: Uploader, response: Response, x_
     Free texts of the file are dropped. The same image again is the same series; under another patient it is refused.
     """
     upload = pb.Upload(project=here.ref, site=here.site(x_irp_site))
-    try:
-        pieces = _messages(upload, _form(request, here.desk.limits.instance))
-        answer = await here.ask("ingest", "ImportSeries", pieces, timeout_s=STOW_TIMEOUT_S)
-    except IrpError as error:
-        await drain(request)
-        if error.code in AGAIN and "content-length" not in request.headers:
-            raise UploadNotFinished(error.message) from None
-        raise
+    pieces = _form(request, here.desk.limits.instance)
+    answer = await send_through(request, here, "ImportSeries", pb.ImportSeriesRequest(upload=upload), pieces)
     made(request, series=answer.series_uid, instances=answer.instances, report=answer.report)
     response.status_code = 200 if answer.already_stored else 201
     response.headers["Location"] = here.address("series", answer.series_uid)
@@ -103,14 +96,6 @@ async def import_series(request: Request, here: Uploader, response: Response, x_
         already_stored=answer.already_stored,
         report=answer.report,
     )
-
-
-async def _messages(
-    upload: pb.Upload, pieces: AsyncIterator[pb.ImportSeriesRequest]
-) -> AsyncIterator[pb.ImportSeriesRequest]:
-    yield pb.ImportSeriesRequest(upload=upload)
-    async for piece in pieces:
-        yield piece
 
 
 def _form(request: Request, limit: int) -> AsyncIterator[pb.ImportSeriesRequest]:

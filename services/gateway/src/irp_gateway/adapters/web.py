@@ -8,6 +8,7 @@ from irp_gateway.adapters import (
     clinical,
     deidentification,
     dicom_delete,
+    dicom_pictures,
     dicom_pixels,
     dicom_retrieve,
     dicom_search,
@@ -28,12 +29,13 @@ from irp_gateway.adapters import (
 )
 from irp_gateway.adapters.desk import Desk
 
-# dicom_retrieve last of its five: its catch-all answers what the others do not offer
+# dicom_retrieve last of its six: its catch-all answers what the others do not offer
 DOORS = (
     projects,
     members,
     dicom_store,
     dicom_search,
+    dicom_pictures,
     dicom_pixels,
     dicom_delete,
     dicom_retrieve,

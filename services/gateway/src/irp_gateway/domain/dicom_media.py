@@ -9,10 +9,12 @@ from irp_kernel.errors import NotAcceptable
 
 from irp_gateway.domain.errors import QueryNotValid
 from irp_gateway.domain.multipart import parameters_of
-from irp_gateway.domain.negotiation import media_ranges
+from irp_gateway.domain.negotiation import choose, media_ranges
 
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 OCTETS, ANY = "application/octet-stream", "*/*"
+# Source: PS3.18 table 8.7.4-1.
+PICTURES = ("image/jpeg", "image/png", "image/gif")
 # Transfer syntax (beginning of its UID) -> media type of its frames. Source: PS3.18 table 8.7.3-2.
 FRAME_MEDIA = {
     "1.2.840.10008.1.2.4.5": "image/jpeg",
@@ -84,6 +86,24 @@ def frame_form(wishes: Sequence[Wish], stored: str) -> tuple[str, bool]:
         if wish.kind in {OCTETS, ANY} and wish.syntax in {"", "*", EXPLICIT_LITTLE}:
             return OCTETS, True
     raise NotAcceptable(f"offered are {media_type} with transfer-syntax={stored}, and {OCTETS}")
+
+
+def picture_form(accept: str, *, several: bool) -> tuple[str, bool]:
+    """(media type, multipart) of pictures: what the best wish says; `several` decides where a wish takes anything.
+
+    The standard says of a rendered response only that it has an acceptable media type (PS3.18 section 10.4.3): one
+    picture if a media type of pictures is wanted, every picture as parts if multipart/related is.
+
+    Raises:
+        NotAcceptable: neither is wanted in a form that there is.
+    """
+    for wish in wishes_of(accept or ANY):
+        kinds = [kind for kind in PICTURES if wish.kind in {kind, "image/*", ANY}]
+        if kinds and (wish.multipart or (several and wish.kind == ANY)):
+            return kinds[0], True
+        if kinds:
+            return choose(accept or ANY, PICTURES), False
+    raise NotAcceptable(f"offered are {', '.join(PICTURES)}, and multipart/related of these")
 
 
 def frame_media(syntax: str) -> str:

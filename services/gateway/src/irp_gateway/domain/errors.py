@@ -89,7 +89,7 @@ class NotOffered(Unimplemented):
     """The transaction of DICOMweb is not offered here.
 
     Offered are STOW-RS, QIDO-RS, and WADO-RS of studies, series and instances, their metadata, frames, pictures,
-    thumbnails and bulk data, and DELETE of studies, series and instances; a whole study or series as pictures is not.
+    thumbnails and bulk data, and DELETE of studies, series and instances.
     """
 
 

@@ -46,7 +46,9 @@ STUDY = Table(
     Column("study_description", String, nullable=False),
     # of the instance that came first
     Column("header", JSON, nullable=False),
-    Index("ix_study_patient", "project", "patient_id"),
+    # with the UIDs last, what is found comes in order without sorting
+    Index("ix_study_patient", "project", "patient_id", "uid"),
+    Index("ix_study_accession", "project", "accession_number", "uid"),
     Index("ix_study_date", "project", "study_date"),
 )
 SERIES = Table(
@@ -71,10 +73,12 @@ SERIES = Table(
     Column("result", JSON, nullable=True),
     Column("arrived_at", Float, nullable=False),
     Column("modality", String, nullable=False, server_default=""),
+    Column("description", String, nullable=False, server_default=""),
     # of the instance that came first
     Column("header", JSON, nullable=False, server_default="{}"),
     Index("ix_series_study", "project", "study_uid", "uid"),
-    Index("ix_series_modality", "project", "modality", "study_uid"),
+    Index("ix_series_modality", "project", "modality", "study_uid", "uid"),
+    Index("ix_series_description", "project", "description", "study_uid", "uid"),
     Index("ix_series_quiet", "queued", "quiet_until"),
 )
 DELETION = Table(  # of series that instances were deleted from, whether they live on or not

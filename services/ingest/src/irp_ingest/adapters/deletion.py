@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 
 from irp_ingest.adapters.again import again_if_aborted
 from irp_ingest.adapters.convert import project_to_proto
-from irp_ingest.adapters.criteria import MODALITY, first_text, study_columns
+from irp_ingest.adapters.criteria import DESCRIPTION, MODALITY, first_text, study_columns
 from irp_ingest.adapters.db import DELETION, INSTANCE, SERIES, STUDY
 from irp_ingest.app.ports import ProjectAt
 from irp_ingest.domain.deletion import Deleted, Target, require_asked
@@ -95,7 +95,8 @@ class _Leaving:
         query = query.where(INSTANCE.c.project == row.project, INSTANCE.c.series_uid == row.uid)
         said = (await self._tx.execute(query.where(INSTANCE.c.sop_uid == first_text(row.header, SOP_UID)))).first()
         header = (said or (await self._tx.execute(query.order_by(INSTANCE.c.sop_uid).limit(1))).one()).header
-        return {"header": header, "modality": first_text(header, MODALITY)}
+        columns = {"modality": first_text(header, MODALITY), "description": first_text(header, DESCRIPTION)}
+        return {"header": header, **columns}
 
     async def study(self) -> None:
         """The study's row goes with its last series; else a series that is left speaks for it."""

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from irp_ingest.adapters.again import again_if_aborted
 from irp_ingest.adapters.convert import project_to_proto, result_to_json, series_to_proto
-from irp_ingest.adapters.criteria import MODALITY, first_text, study_columns
+from irp_ingest.adapters.criteria import DESCRIPTION, MODALITY, first_text, study_columns
 from irp_ingest.adapters.db import CLINICAL, INSTANCE, REJECTION, SERIES, STUDY
 from irp_ingest.adapters.deletion import deletion_of, remove_again, require_put_since
 from irp_ingest.adapters.secrets import ProjectSecrets
@@ -93,6 +93,7 @@ class SqlIndex:
             "result": None,
             "arrived_at": now,
             "modality": first_text(intake.header, MODALITY),
+            "description": first_text(intake.header, DESCRIPTION),
             "header": intake.header,
         }
         if await tx.insert_once(SERIES, new, keys=("project", "uid")):

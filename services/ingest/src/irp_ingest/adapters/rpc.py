@@ -28,6 +28,7 @@ from irp_ingest.adapters.search import Query, SqlSearch
 from irp_ingest.adapters.upload import TakeUpload
 from irp_ingest.app.record_clinical import RecordClinical
 from irp_ingest.domain.deletion import Target
+from irp_ingest.domain.matching import Rules, keys_of
 
 
 class IngestServicer(ImportServicer, QuarantineServicer, ReportsServicer, PixelsServicer):
@@ -95,10 +96,11 @@ class IngestServicer(ImportServicer, QuarantineServicer, ReportsServicer, Pixels
             include=list(request.include_fields),
             limit=max(request.limit, 0),
             offset=max(request.offset, 0),
-            fuzzy=request.fuzzy,
+            rules=Rules(fuzzy=request.fuzzy, empty=request.empty_values, several=request.multiple_values),
         )
         found = await self._search(project.id, query)
-        return pb.SearchResponse(dicom_json=[json.dumps(match) for match in found])
+        _, unknown = keys_of(query.wanted)
+        return pb.SearchResponse(dicom_json=[json.dumps(match) for match in found], unknown=unknown)
 
     async def Locate(self, request: pb.LocateRequest, context: Any) -> AsyncIterator[pb.LocateResponse]:  # noqa: N802
         """Stored objects or metadata of a study, series or instance."""

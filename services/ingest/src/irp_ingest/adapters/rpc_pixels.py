@@ -12,11 +12,10 @@ from irp_chassis.objects import Objects
 from irp_chassis.rpc import caller
 from irp_chassis.workers import in_worker
 from irp_kernel import ObjectRef
-from irp_kernel.errors import InvalidArgument, NotFound
-from sqlalchemy import select
+from irp_kernel.errors import InvalidArgument
 
 from irp_ingest.adapters.convert import project_from_proto
-from irp_ingest.adapters.db import INSTANCE
+from irp_ingest.adapters.pictures import images_of, pictures_of
 from irp_ingest.app.ports import ProjectAt
 from irp_ingest.domain.frames import frames_of, transcoded
 from irp_ingest.domain.render import FORMATS, Picture, Window, render
@@ -45,6 +44,17 @@ class PixelsServicer(pb_grpc.IngestServiceServicer):
         wanted = picture_of(request)
         return pb.RenderResponse(data=await in_worker(render, await self._file(request.instance), wanted))
 
+    async def RenderAll(  # noqa: N802
+        self, request: pb.RenderAllRequest, context: Any
+    ) -> AsyncIterator[pb.RenderAllResponse]:
+        """Pictures one after the other; what is no image, or cannot be shown, is left out."""
+        wanted, asked = picture_of(request.picture), request.picture.instance
+        project = enter(asked.project).id
+        uids = {"study_uid": asked.study_uid, "series_uid": asked.series_uid, "sop_uid": asked.sop_instance_uid}
+        images = await images_of(self._database, project, uids)
+        async for picture in pictures_of(self._objects, images, wanted, list(request.frames)):
+            yield picture
+
     async def Transcode(  # noqa: N802
         self, request: pb.TranscodeRequest, context: Any
     ) -> AsyncIterator[pb.TranscodeResponse]:
@@ -57,16 +67,9 @@ class PixelsServicer(pb_grpc.IngestServiceServicer):
         return await self._objects.get(ObjectRef(**await self._object(enter(asked.project).id, asked)))
 
     async def _object(self, project: str, asked: pb.InstanceRef) -> dict[str, Any]:
-        wanted = {"study_uid": asked.study_uid, "series_uid": asked.series_uid, "sop_uid": asked.sop_instance_uid}
-        query = select(INSTANCE.c.object).where(INSTANCE.c.project == project)
-        for name, uid in wanted.items():
-            query = query.where(INSTANCE.c[name] == uid) if uid else query
-        query = query.order_by(INSTANCE.c.series_uid, INSTANCE.c.header["00200013"]["Value"][0].as_float())
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query)).scalars().all()
-        if not rows:
-            raise NotFound("no such study, series or instance in this project")
-        return dict(rows[int(len(rows) * MIDDLE)])
+        uids = {"study_uid": asked.study_uid, "series_uid": asked.series_uid, "sop_uid": asked.sop_instance_uid}
+        rows = await images_of(self._database, project, uids)
+        return dict(rows[int(len(rows) * MIDDLE)].object)
 
 
 def enter(message: Any) -> ProjectAt:
@@ -85,7 +88,7 @@ def picture_of(request: pb.RenderRequest) -> Picture:
     view, window = request.viewport, request.window
     sides = (view.width, view.height, view.source_x, view.source_y, view.source_width, view.source_height)
     if request.media_type not in FORMATS or not all(0 <= side <= MAX_SIDE for side in sides):
-        raise InvalidArgument(f"a picture is image/png or image/jpeg, with sides up to {MAX_SIDE}")
+        raise InvalidArgument(f"a picture is one of {', '.join(FORMATS)}, with sides up to {MAX_SIDE}")
     if request.HasField("window") and not (window.width > 0 and (window.function or "linear") in FUNCTIONS):
         raise InvalidArgument(f"a window has a width above 0 and one of the functions {', '.join(FUNCTIONS)}")
     return Picture(

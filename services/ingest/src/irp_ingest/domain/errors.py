@@ -314,6 +314,15 @@ class RegionOutside(InvalidArgument):
     """
 
 
+class SearchTooWide(InvalidArgument):
+    """The search would have to read too many headers.
+
+    Add a key that the index knows: a UID, PatientID, StudyDate, AccessionNumber, Modality; or search below one study.
+    """
+
+    http_status = 413
+
+
 class ClinicalNotReadable(InvalidArgument):
     """The clinical data cannot be read.
 

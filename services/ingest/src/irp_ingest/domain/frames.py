@@ -27,7 +27,7 @@ def frames_of(file: bytes, numbers: Sequence[int], *, decoded: bool) -> tuple[li
         FrameUnknown: there is no such frame.
         PixelsNotReadable: no pixels, or they cannot be decoded.
     """
-    return _readable(lambda: _frames_of(_read(file), numbers, decoded=decoded))
+    return readable(lambda: _frames_of(read(file), numbers, decoded=decoded))
 
 
 def transcoded(file: bytes) -> bytes:
@@ -36,7 +36,7 @@ def transcoded(file: bytes) -> bytes:
     Raises:
         PixelsNotReadable: its pixels cannot be decoded.
     """
-    return _readable(lambda: _transcoded(_read(file)))
+    return readable(lambda: _transcoded(read(file)))
 
 
 def frame_count(dataset: Dataset) -> int:
@@ -96,11 +96,13 @@ def _transcoded(dataset: Dataset) -> bytes:
     return buffer.getvalue()
 
 
-def _read(file: bytes) -> Dataset:
+def read(file: bytes) -> Dataset:
+    """A file in memory -> its dataset."""
     return dcmread(io.BytesIO(file))
 
 
-def _readable(work: Callable[[], T]) -> T:
+def readable(work: Callable[[], T]) -> T:
+    """What the work gives; whatever a decoder raises becomes PixelsNotReadable."""
     try:
         with quietly():
             return work()

@@ -3,61 +3,113 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
-from pydicom.datadict import tag_for_keyword
+from irp_kernel.errors import InvalidArgument
 
-STUDY = ("00080020", "00080030", "00080050", "00080061", "00080090", "00100010", "00100020", "00100030", "00100040",
-         "0020000D", "00200010", "00201206", "00201208", "00081030")  # fmt: skip
-SERIES = (*STUDY, "00080060", "0008103E", "0020000E", "00200011", "00201209")
-INSTANCE = (*SERIES, "00080016", "00080018", "00200013", "00280008", "00280010", "00280011", "00280100")
-RETURNED: Mapping[str, tuple[str, ...]] = {"study": STUDY, "series": SERIES, "instance": INSTANCE}
+from irp_ingest.domain.attributes import path_of
 
+# Tag -> value wanted, or the keys of an item of that sequence.
+Keys: TypeAlias = "dict[str, str | Keys]"
 
-def tag_of(name: str) -> str | None:
-    """An attribute's tag (8 hexadecimal digits) from keyword or tag; None if there is none."""
-    name = name.split(".")[-1]
-    if len(name) == 8 and all(c in "0123456789abcdefABCDEF" for c in name):
-        return name.upper()
-    tag = tag_for_keyword(name)
-    return f"{tag:08X}" if tag is not None else None
+MAX_ALTERNATIVES = 64  # of one key; lists of UIDs may be longer
+EMPTY = '""'  # what asks for no value, where empty values are matched
+UIDS = frozenset({"0020000D", "0020000E", "00080018", "00080016"})
+MODALITIES = frozenset({"00080060", "00080061"})
 
 
-def uids_of(wanted: str) -> list[str]:
-    """A UID list, separated by commas or backslashes."""
-    return [uid for uid in wanted.replace("\\", ",").split(",") if uid not in {"", "*"}]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How values are compared beyond PS3.4 C.2.2.2.
+
+    Attributes:
+        fuzzy: match parts of person names.
+        empty: `""` matches what is absent or has no value (PS3.18 section 8.3.4.5).
+        several: values between backslashes are alternatives (PS3.18 section 8.3.4.6).
+    """
+
+    fuzzy: bool = False
+    empty: bool = False
+    several: bool = False
 
 
-def matches(header: Mapping[str, Any], tag: str, wanted: str, *, fuzzy: bool = False) -> bool:
-    """True if a DICOM JSON object matches one key; an empty key matches everything, `fuzzy` matches parts of names."""
-    if wanted in {"", "*"}:
-        return True
-    element = header.get(tag) or {}
-    values = [_text(value) for value in element.get("Value", [])]
-    vr = element.get("vr", "")
+def keys_of(wanted: Mapping[str, str]) -> tuple[Keys, list[str]]:
+    """Keys by tag, and the names that are no attributes; a key that matches everything is none."""
+    keys: Keys = {}
+    unknown = []
+    for name, value in wanted.items():
+        path = path_of(name)
+        if path is None:
+            unknown.append(name)
+        elif not is_universal(value):
+            _put(keys, path, value)
+    return keys, unknown
+
+
+def _put(keys: Keys, path: tuple[str, ...], value: str) -> None:
+    for tag in path[:-1]:
+        inner = keys.setdefault(tag, {})
+        keys = inner if isinstance(inner, dict) else {}
+    keys[path[-1]] = value
+
+
+def is_universal(wanted: str) -> bool:
+    """True if a value matches everything. Source: PS3.4 C.2.2.2.3."""
+    return wanted.strip("*") == ""
+
+
+def alternatives(tag: str, wanted: str, rules: Rules) -> list[str]:
+    """Values of which any may match: lists of UIDs, of modalities (frontends send them), of others where asked for.
+
+    Raises:
+        InvalidArgument: they are too many.
+    """
+    if tag in UIDS | MODALITIES:
+        found = wanted.replace("\\", ",").split(",")
+    else:
+        found = wanted.split("\\") if rules.several else [wanted]
+    if len(found) > MAX_ALTERNATIVES and tag not in UIDS:
+        raise InvalidArgument(f"an attribute has at most {MAX_ALTERNATIVES} alternatives")
+    return found
+
+
+def matches(header: Mapping[str, Any], keys: Keys, rules: Rules) -> bool:
+    """True if a DICOM JSON object matches every key; those of one sequence all in the same item."""
+    return all(_one(header.get(tag) or {}, tag, wanted, rules) for tag, wanted in keys.items())
+
+
+def _one(element: Mapping[str, Any], tag: str, wanted: str | Keys, rules: Rules) -> bool:
+    found = element.get("Value") or []
+    if isinstance(wanted, dict):
+        return any(isinstance(item, Mapping) and matches(item, wanted, rules) for item in found)
+    if rules.empty and wanted == EMPTY:
+        return not any(_texts(found))
+    values, vr = list(_texts(found)), str(element.get("vr", ""))
+    return any(_value(values, vr, one, rules) for one in alternatives(tag, wanted, rules))
+
+
+def _value(values: list[str], vr: str, wanted: str, rules: Rules) -> bool:
     if vr in {"DA", "TM", "DT"} and "-" in wanted:
         low, _, high = wanted.partition("-")
         return any((not low or value >= low) and (not high or value[: len(high)] <= high) for value in values)
-    if vr == "UI" or tag in {"0020000D", "0020000E", "00080018"}:
-        return any(value in uids_of(wanted) for value in values)
+    if vr == "UI":
+        return any(value in wanted.replace("\\", ",").split(",") for value in values)
     if vr == "PN":
         values, wanted = [value.lower() for value in values], wanted.lower()
-        wanted = f"*{wanted}*" if fuzzy else wanted
-    if "*" in wanted or "?" in wanted:
+        wanted = f"*{wanted}*" if rules.fuzzy else wanted
+    if is_pattern(wanted):
         pattern = wanted.replace("[", "[[]")
         return any(fnmatch.fnmatchcase(value, pattern) for value in values)
     return wanted in values
 
 
-def answer(header: Mapping[str, Any], level: str, include: list[str], computed: Mapping[str, Any]) -> dict[str, Any]:
-    """What a match answers: the level's attributes, those asked for, and computed ones."""
-    wanted = set(RETURNED[level]) | {tag for name in include if (tag := tag_of(name))}
-    if "all" in include:
-        wanted |= set(header)
-    found = {tag: header[tag] for tag in sorted(wanted) if tag in header}
-    return {**found, **computed}
+def is_pattern(wanted: str) -> bool:
+    """True if a value has wildcards. Source: PS3.4 C.2.2.2.4."""
+    return "*" in wanted or "?" in wanted
 
 
-def _text(value: Any) -> str:
-    return str(value.get("Alphabetic", "")) if isinstance(value, Mapping) else str(value)
+def _texts(values: Iterable[Any]) -> Iterable[str]:
+    for value in values:
+        yield str(value.get("Alphabetic", "")) if isinstance(value, Mapping) else str(value)

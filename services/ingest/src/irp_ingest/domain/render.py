@@ -1,24 +1,24 @@
-"""One frame as a picture: modality transformation, window, size. Source: PS3.18 section 8.3.5, PS3.3 C.11.2."""
+"""Frames as pictures: modality transformation, window, size. Source: PS3.18 section 8.3.5, PS3.3 C.11.2."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from irp_deid import quietly
-from irp_kernel.errors import IrpError
 from numpy.typing import NDArray
 from PIL import Image
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi
 from pydicom.pixels.utils import pixel_array
 
-from irp_ingest.domain.errors import PixelsNotReadable, RegionOutside
-from irp_ingest.domain.frames import frame_count, index_of
+from irp_ingest.domain.errors import RegionOutside
+from irp_ingest.domain.frames import frame_count, index_of, read, readable
 
-FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG"}
+FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/gif": "GIF"}
+BATCH_FRAMES, BATCH_PIXELS = 32, 1 << 24  # of pictures that are made at once, so that they fit in memory
 SPREAD = (0.5, 99.5)  # percentiles that become black and white where no window is said
 
 
@@ -68,16 +68,34 @@ def render(file: bytes, wanted: Picture) -> bytes:
         RegionOutside: the region lies outside the image.
         PixelsNotReadable: no pixels, or they cannot be decoded.
     """
-    try:
-        with quietly():
-            dataset = dcmread(io.BytesIO(file))
-            index = index_of(dataset, wanted.frame or (frame_count(dataset) + 1) // 2)
-            shown = _shown(dataset, index, wanted.window)
-            return _encoded(_sized(Image.fromarray(shown), wanted), wanted)
-    except IrpError:
-        raise
-    except Exception:  # decoders raise what they like
-        raise PixelsNotReadable from None
+    return readable(lambda: _rendered(read(file), wanted, wanted.frame))
+
+
+def render_batch(file: bytes, wanted: Picture, numbers: Sequence[int]) -> tuple[list[tuple[int, bytes]], Sequence[int]]:
+    """Pictures of the first of the numbered frames (none named = all) with their numbers, and the numbers left over.
+
+    Raises:
+        FrameUnknown: one of the numbers is none of the instance's frames.
+        RegionOutside, PixelsNotReadable: as `render`.
+    """
+    return readable(lambda: _render_batch(read(file), wanted, numbers))
+
+
+def _render_batch(
+    dataset: Dataset, wanted: Picture, numbers: Sequence[int]
+) -> tuple[list[tuple[int, bytes]], Sequence[int]]:
+    numbers = numbers or range(1, frame_count(dataset) + 1)
+    for number in numbers:
+        index_of(dataset, number)
+    width, height = wanted.size or (dataset.Columns, dataset.Rows)
+    size = max(1, min(BATCH_FRAMES, BATCH_PIXELS // max(1, width * height)))
+    made = [(number, _rendered(dataset, wanted, number)) for number in numbers[:size]]
+    return made, numbers[size:]
+
+
+def _rendered(dataset: Dataset, wanted: Picture, number: int) -> bytes:
+    index = index_of(dataset, number or (frame_count(dataset) + 1) // 2)
+    return _encoded(_sized(Image.fromarray(_shown(dataset, index, wanted.window)), wanted), wanted)
 
 
 def _shown(dataset: Dataset, index: int, window: Window | None) -> NDArray[np.uint8]:
