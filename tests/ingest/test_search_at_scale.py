@@ -15,7 +15,7 @@ from irp_ingest.adapters.db import INSTANCE, METADATA, SERIES, STUDY
 from irp_ingest.adapters.search import Query, SqlSearch
 from irp_ingest.domain.errors import SearchTooWide
 from irp_ingest.domain.matching import Rules, keys_of, matches
-from sqlalchemy import MetaData, text
+from sqlalchemy import MetaData, select, text
 
 MIGRATIONS = "irp_ingest.adapters.migrations"
 NAMES = ("P_1%", "p21", "P22", "PXX")
@@ -181,6 +181,10 @@ async def test_an_index_of_the_first_version_learns_its_studies(tmp_path: Path) 
     await migrate(database, MIGRATIONS)
     found = await SqlSearch(database)("p", ask("study", PatientID="P22", StudyDate="20200131", ModalitiesInStudy="MR"))
     series = await SqlSearch(database)("p", ask("series", SeriesDescription="sax 2"))
+    async with database.read() as connection:  # what is being assembled at the upgrade counts on
+        assert all(
+            row[0] == row[1] > 0 for row in await connection.execute(select(SERIES.c["count"], SERIES.c.changes))
+        )
     await database.close()
     assert {one["0008103E"]["Value"][0] for one in series} == {"sax 2"}
     truth = [n for n, (name, date, _) in enumerate(EVERY) if (name, date) == ("P22", "20200131") and n % 3]

@@ -26,7 +26,7 @@ from irp_chassis.wire import object_ref_to_proto
 
 References = Callable[[], Awaitable[Iterable[ObjectRef]]]
 REFERENCES_TOLD = 100  # of one answer; the count says how many there are
-SERIES_ASKED = 5000  # of one question
+SERIES_ASKED = 1000  # of one question: about a second to hold them
 LONGEST_HOLD_S = 600.0
 ATTEMPTS = 5  # at holding series that somebody works on at the same moment
 
