@@ -58,12 +58,20 @@ async def test_bytes_that_differ_from_their_hash_are_never_answered(objects: Obj
             pass
 
 
-async def test_removing_twice_is_removing_once(objects: Objects) -> None:
-    ref, other = await put(objects, b"unwanted"), await put(objects, b"wanted")
+async def test_the_objects_of_one_thing_are_listed_and_removed_twice_is_removed_once(objects: Objects) -> None:
+    own, other = await put(objects, b"of 2.25.7"), await objects.put(
+        b"of 2.25.77", project="demo", entity="series", id="2.25.77", kind="volume", media_type="a/b", extension="nrrd"
+    )  # fmt: skip
+    listed = await objects.keys(project="demo", entity="series", id="2.25.7")
+    assert own.key in listed
+    assert other.key not in listed
     for _ in range(2):
-        await objects.remove([ref.key])
-    assert not await objects.exists(ref)
+        await objects.remove([own.key])
+    assert own.key not in await objects.keys(project="demo", entity="series", id="2.25.7")
+    assert not await objects.exists(own)
     assert await objects.exists(other)
+    assert await put(objects, b"of 2.25.7") == own
+    assert await objects.exists(own)
 
 
 async def test_the_store_may_be_killed_between_two_puts(service_settings: ServiceSettings, s3_server: S3Part) -> None:

@@ -30,6 +30,7 @@ from irp_gateway.settings import Settings
 from pydantic import SecretStr
 
 from . import fake_rooms
+from .fake_deletions import Referring
 
 TOKEN = "irp_bootstrap-of-the-tests"
 
@@ -49,7 +50,9 @@ class House:
     ingest: fake_rooms.Ingest
     annotation: fake_rooms.Annotation
     training: fake_rooms.Training
+    referring: Referring = field(default_factory=Referring)
     radiomics: RpcServer | None = None
+    radiomics_lives: bool = False
     room: Room[Settings] | None = None
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
@@ -65,6 +68,13 @@ class House:
         answer = admin.post(f"{path}/tokens", json={"subject": subject, **more})
         assert answer.status_code == 201, answer.text
         return self.person(answer.json()["token"])
+
+    def begin_radiomics(self) -> None:
+        """From now on the room answers."""
+        assert self.radiomics
+        if not self.radiomics_lives:
+            self.run(self.radiomics.start())
+        self.radiomics_lives = True
 
     def run(self, coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
@@ -128,6 +138,7 @@ async def _live(house: House, address: str, objects: S3Objects, stop: asyncio.Ev
     await server.start()
     house.radiomics = RpcServer(house.settings, bind=house.settings.radiomics_address)
     house.radiomics.add(radiomics_service_pb2_grpc.add_RadiomicsServiceServicer_to_server, fake_rooms.Radiomics())
+    house.radiomics.add(operations_service_pb2_grpc.add_OperationsServiceServicer_to_server, house.referring)
     house.room = Room("gateway", house.settings, METADATA)
     await house.room.live(compose, "irp_gateway.adapters.migrations", stop)
     await server.stop(1)

@@ -36,6 +36,7 @@ from irp_kernel import CANONICAL, Geometry, Label, LabelTable, Mask, Volume, enc
 from irp_kernel.errors import FailedPrecondition, IrpError, ModelUnknown, ResourceExhausted, SeriesUnknown
 from pydicom import dcmread
 
+from .fake_deletions import Deletions
 from .fake_found import Found, header_of
 from .fake_imports import Imports
 from .fake_quarantine import Quarantine
@@ -65,7 +66,7 @@ PROVENANCE = types_pb2.Provenance(
 
 
 @dataclass
-class Ingest(Imports, Quarantine, Reports, Found):
+class Ingest(Deletions, Imports, Quarantine, Reports, Found):
     """Keeps DICOM files as they come; says what it is told to say."""
 
     objects: Objects
@@ -364,6 +365,9 @@ class Operations(operations_grpc.OperationsServiceServicer):
         caller().require_role("admin")
         fact = operations_pb.ParkedFact(durable="d", message_id="m", subject="s", reason="INVALID_ARGUMENT", failures=3)
         return operations_pb.ListParkedResponse(facts=[fact])
+
+    async def References(self, request: Any, context: Any) -> operations_pb.ReferencesResponse:
+        return operations_pb.ReferencesResponse()
 
     async def ReplayParked(self, request: Any, context: Any) -> operations_pb.ReplayParkedResponse:
         return operations_pb.ReplayParkedResponse(replayed=1)

@@ -241,8 +241,7 @@ def away_then_there(house: House, admin: httpx.Client, project: str) -> Iterator
     body = is_problem(answer, 503, "ROOM_AWAY")
     assert body["room"] == "radiomics"
     assert int(answer.headers["retry-after"]) >= 1
-    assert house.radiomics
-    house.run(house.radiomics.start())
+    house.begin_radiomics()
     return
 
 

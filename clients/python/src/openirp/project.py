@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
+
 from openirp.problem import Problem
 from openirp.stow import StowAnswer, multipart
 from openirp.transport import Transport
@@ -153,6 +155,26 @@ class Project:
     def complete(self, uid: str) -> None:
         """Say that no more instances of a series will come: it is assembled now."""
         self.http.send("POST", f"{self.path}/series/{uid}/complete", repeat=True)
+
+    def delete_series(self, uid: str) -> None:
+        """Delete a series with its images; owners only.
+
+        Raises:
+            Problem: 409 STILL_REFERRED_TO if something refers to it: `body["references"]` names room, kind and id.
+        """
+        study = self.one_series(uid)["study_uid"]
+        try:
+            self._delete(study, "series", uid)
+        except Problem as problem:  # it was there: an answer got lost, and the request was repeated
+            if problem.status != httpx.codes.NOT_FOUND:
+                raise
+
+    def delete_study(self, uid: str) -> None:
+        """Delete a study with its series; owners only. Raises as `delete_series`."""
+        self._delete(uid)
+
+    def _delete(self, *path: str) -> None:
+        self.http.send("DELETE", "/".join((self.path, "dicom-web", "studies", *path)))
 
     def rejections(self) -> list[dict[str, Any]]:
         """Why instances or series were refused."""

@@ -62,6 +62,10 @@ class Transaction:
         """Run one SQLAlchemy Core statement."""
         return await self.connection.execute(statement, values)
 
+    def table(self, name: str) -> Table:
+        """A table of the room by its name."""
+        return self._tables[name]
+
     async def upsert(self, table: Table, values: Mapping[str, Any], *, keys: Sequence[str]) -> None:
         """Insert a row, or update the row with the same keys."""
         statement = self._insert(table).values(**values)

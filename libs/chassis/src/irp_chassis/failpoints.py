@@ -1,4 +1,4 @@
-"""Named places where tests stop a process: between object, commit, publish and acknowledgement.
+"""Named places where tests stop a process: between object, commit, publish, acknowledgement and removal.
 
 A failpoint is armed by a file of its name in `failpoint_dir`; the process removes the file and kills itself, once.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 AFTER_OBJECT = "after_object"
 AFTER_COMMIT = "after_commit"
 AFTER_PUBLISH = "after_publish"
+BEFORE_REMOVAL = "before_removal"
 
 _directory: Path | None = None
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
 import urllib3
-from irp_kernel import ObjectRef, object_key, sha256_of
+from irp_kernel import ObjectRef, object_key, object_prefix, sha256_of
 from irp_kernel.errors import DataLoss, Unavailable
 from minio import Minio
 from minio.error import InvalidResponseError, MinioException, S3Error
@@ -51,6 +51,10 @@ class Objects(Protocol):
 
     async def exists(self, ref: ObjectRef) -> bool:
         """True if the store holds the object with its size."""
+        ...
+
+    async def keys(self, *, project: str, entity: str, id: str) -> list[str]:
+        """Keys of every object of one thing in the room's own bucket."""
         ...
 
     async def remove(self, keys: Collection[str]) -> None:
@@ -151,6 +155,10 @@ class S3Objects:
             return False
         return bool(found.size == ref.size)
 
+    async def keys(self, *, project: str, entity: str, id: str) -> list[str]:
+        """See Objects.keys."""
+        return await _retried(lambda: self._list(object_prefix(project, entity, id)))
+
     async def remove(self, keys: Collection[str]) -> None:
         """See Objects.remove."""
         gate = asyncio.Semaphore(REMOVALS)
@@ -161,6 +169,10 @@ class S3Objects:
                     await _retried(lambda: self._client.remove_object(bucket_name=self._bucket, object_name=key))
 
         await asyncio.gather(*(remove(key) for key in keys))
+
+    def _list(self, prefix: str) -> list[str]:
+        found = self._client.list_objects(bucket_name=self._bucket, prefix=prefix, recursive=True)
+        return [str(item.object_name) for item in found if not item.is_dir]
 
     def _open(self, ref: ObjectRef, start: int, length: int) -> Any:
         return self._client.get_object(bucket_name=ref.bucket, object_name=ref.key, offset=start, length=length)

@@ -1,8 +1,11 @@
-"""What an operator asks of any room: parked facts, and rows whose objects are missing."""
+"""What is asked of any room: parked facts, rows whose objects are missing, and what refers to a series."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,22 +14,55 @@ from google.protobuf.message import DecodeError
 from irp.common.v1 import operations_service_pb2 as pb
 from irp.common.v1 import operations_service_pb2_grpc as pb_grpc
 from irp_kernel import ObjectRef
-from irp_kernel.errors import IrpError
+from irp_kernel.errors import Aborted, InvalidArgument, IrpError
 
 from irp_chassis.auth import ADMIN, caller
+from irp_chassis.db import Database
+from irp_chassis.departures import NAME, hold
 from irp_chassis.facts import every_fact
 from irp_chassis.inbox import Inbox, Parked
 from irp_chassis.objects import Objects
 from irp_chassis.wire import object_ref_to_proto
 
 References = Callable[[], Awaitable[Iterable[ObjectRef]]]
+REFERENCES_TOLD = 100  # of one answer; the count says how many there are
+SERIES_ASKED = 5000  # of one question
+LONGEST_HOLD_S = 600.0
+ATTEMPTS = 5  # at holding series that somebody works on at the same moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesReference:
+    """Something a room keeps that would lose its series.
+
+    Attributes:
+        kind: "segmentation", "rating", "dataset", "run", "model" or "features".
+        id: identity within its kind; never of a patient.
+        state: where it stands, in a word.
+    """
+
+    kind: str
+    id: str
+    series_uid: str
+    state: str = ""
+
+
+SeriesReferences = Callable[[str, Sequence[str]], Awaitable[Iterable[SeriesReference]]]
 
 
 class Operations(pb_grpc.OperationsServiceServicer):
     """Serves OperationsService for one room."""
 
-    def __init__(self, inbox: Inbox, objects: Objects, references: list[References]) -> None:
-        self._inbox, self._objects, self._references = inbox, objects, references
+    def __init__(
+        self,
+        inbox: Inbox,
+        database: Database,
+        objects: Objects,
+        references: list[References],
+        of_series: list[SeriesReferences],
+    ) -> None:
+        self._inbox, self._database, self._objects = inbox, database, objects
+        self._references, self._of_series = references, of_series
 
     async def ListParked(self, request: pb.ListParkedRequest, context: Any) -> pb.ListParkedResponse:  # noqa: N802
         """Parked facts, oldest first."""
@@ -48,6 +84,35 @@ class Operations(pb_grpc.OperationsServiceServicer):
             if broken is not None:
                 yield pb.VerifyObjectsResponse(checked=checked, broken=object_ref_to_proto(broken), reason=reason)
         yield pb.VerifyObjectsResponse(checked=checked)
+
+    async def References(self, request: pb.ReferencesRequest, context: Any) -> pb.ReferencesResponse:  # noqa: N802
+        """What stands against deleting series; if nothing does, nothing new comes until the hold ends."""
+        caller().require_project(request.project)
+        uids = list(request.series_uids)
+        if not 0 < len(uids) <= SERIES_ASKED:
+            raise InvalidArgument(f"between 1 and {SERIES_ASKED} series are asked for at once")
+        if not 0 <= request.hold_s <= LONGEST_HOLD_S:
+            raise InvalidArgument(f"series are held for {LONGEST_HOLD_S:g} s at most")
+        # Held before it looks: what was being written meanwhile is there by then, or refused.
+        if request.hold_s:
+            await self._hold(request.project, uids, time.time() + request.hold_s)
+        found = [reference for ask in self._of_series for reference in await ask(request.project, uids)]
+        if found and request.hold_s:
+            await self._hold(request.project, uids, 0.0)
+        return pb.ReferencesResponse(
+            references=[reference_to_proto(reference) for reference in found[:REFERENCES_TOLD]], count=len(found)
+        )
+
+    async def _hold(self, project: str, uids: Sequence[str], until: float) -> None:
+        if NAME not in self._database.metadata.tables:  # a room that keeps nothing of series
+            return
+        for _ in range(ATTEMPTS - 1):
+            with contextlib.suppress(Aborted):
+                async with self._database.transaction() as tx:
+                    await hold(tx, project, uids, until)
+                return
+        async with self._database.transaction() as tx:
+            await hold(tx, project, uids, until)
 
 
 async def verify(
@@ -89,3 +154,8 @@ def parked_to_proto(fact: Parked) -> pb.ParkedFact:
         at=datetime.fromtimestamp(fact.at, UTC).isoformat(),
         fact=text,
     )
+
+
+def reference_to_proto(found: SeriesReference) -> pb.Reference:
+    """SeriesReference -> message."""
+    return pb.Reference(kind=found.kind, id=found.id, series_uid=found.series_uid, state=found.state)

@@ -28,7 +28,7 @@ from irp_chassis.jetstream import JetStream
 from irp_chassis.jobs import JobHandler, JobRunner
 from irp_chassis.migrate import migrate
 from irp_chassis.objects import S3Objects
-from irp_chassis.operations import Operations, References
+from irp_chassis.operations import Operations, References, SeriesReferences
 from irp_chassis.outbox import OutboxRelay
 from irp_chassis.rpc_server import RpcServer
 from irp_chassis.settings import ServiceSettings
@@ -52,6 +52,7 @@ class _Plan:
     background: list[Background] = field(default_factory=list)
     on_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     references: list[References] = field(default_factory=list)
+    of_series: list[SeriesReferences] = field(default_factory=list)
     servers: list[RpcServer] = field(default_factory=list)
 
 
@@ -110,6 +111,10 @@ class Room(Generic[S]):
         """Say which objects the room's rows refer to, for `irp verify`."""
         self._plan.references.append(references)
 
+    def refers_to_series(self, references: SeriesReferences) -> None:
+        """Say what the room keeps of series that people or models made: it stands against deleting them."""
+        self._plan.of_series.append(references)
+
     def on_stop(self, callback: Callable[[], Awaitable[None]]) -> None:
         """Call this when everything is drained."""
         self._plan.on_stop.append(callback)
@@ -136,7 +141,9 @@ class Room(Generic[S]):
             if not await _unless(stop, self.objects.ensure_bucket()):
                 return
             await compose(self)
-            operations = Operations(self.inbox, self.objects, self._plan.references)
+            operations = Operations(
+                self.inbox, self.database, self.objects, self._plan.references, self._plan.of_series
+            )
             self.serve(
                 operations_service_pb2_grpc.add_OperationsServiceServicer_to_server,
                 operations,

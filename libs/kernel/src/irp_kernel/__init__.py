@@ -5,7 +5,7 @@ from irp_kernel.errors import Code, IrpError
 from irp_kernel.geometry import Geometry
 from irp_kernel.ids import Slug, Uid
 from irp_kernel.mask import CANONICAL, Label, LabelTable, Mask
-from irp_kernel.object_ref import ObjectRef, object_key, sha256_of
+from irp_kernel.object_ref import ObjectRef, object_key, object_prefix, sha256_of
 from irp_kernel.volume import Volume
 
 __all__ = [
@@ -25,5 +25,6 @@ __all__ = [
     "encode_mask",
     "encode_volume",
     "object_key",
+    "object_prefix",
     "sha256_of",
 ]

@@ -254,6 +254,13 @@ class ProjectUnknown(NotFound):
     """
 
 
+class SeriesHeld(Aborted):
+    """The series is being deleted.
+
+    Ask for it again after a minute: it is gone then, or it stays and takes what you sent.
+    """
+
+
 class SeriesUnknown(NotFound):
     """There is no such series in this project.
 

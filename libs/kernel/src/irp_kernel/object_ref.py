@@ -46,7 +46,21 @@ def object_key(project: str, entity: str, id: str, kind: str, *, sha256: str, ex
     Raises:
         InvalidArgument: a part could escape its place in the key.
     """
-    for part in (project, entity, id, kind, extension):
+    _require_parts(kind, extension)
+    return f"{object_prefix(project, entity, id)}{kind}/{sha256[:2]}/{sha256}.{extension}"
+
+
+def object_prefix(project: str, entity: str, id: str) -> str:
+    """What the keys of every object of one thing begin with.
+
+    Raises:
+        InvalidArgument: a part could escape its place in the key.
+    """
+    _require_parts(project, entity, id)
+    return f"{project}/v1/{entity}/{id}/"
+
+
+def _require_parts(*parts: str) -> None:
+    for part in parts:
         if not _PART.fullmatch(part) or part in {".", ".."}:
             raise InvalidArgument("a part of an object key is not well-formed")
-    return f"{project}/v1/{entity}/{id}/{kind}/{sha256[:2]}/{sha256}.{extension}"

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from irp.annotation.v1 import annotation_service_pb2, annotation_service_pb2_grpc
 from irp.gateway.v1.events_pb2 import ProjectConfigured
 from irp.inference.v1.events_pb2 import MaskProposed
-from irp.ingest.v1.events_pb2 import SeriesStored
+from irp.ingest.v1.events_pb2 import SeriesDeleted, SeriesStored
 from irp_chassis.room import Room, run_room
 from irp_chassis.workers import in_worker
 
 from irp_annotation.adapters.db import METADATA, CatalogueRows, ProjectRows
+from irp_annotation.adapters.deleted_series import DeletedSeries
 from irp_annotation.adapters.events import Facts
 from irp_annotation.adapters.rpc import AnnotationServicer
 from irp_annotation.app.create_segmentation import CreateSegmentation
@@ -34,9 +35,13 @@ async def compose(room: Room[Settings]) -> None:
     catalogue, objects = CatalogueRows(room.database), room.objects
     structures = ProjectStructures(ProjectRows(room.database), objects)
     encode = EncodeMask(catalogue, objects, in_worker)
-    facts = Facts(structures, RememberSeries(catalogue, objects), KeepProposal(catalogue, objects, in_worker))
+    remember, keep = RememberSeries(catalogue, objects), KeepProposal(catalogue, objects, in_worker)
+    facts = Facts(structures, remember, keep, catalogue)
     room.on(ProjectConfigured, facts.on_project_configured)
     room.on(SeriesStored, facts.on_series_stored)
+    deleted = DeletedSeries(room.database)
+    room.on(SeriesDeleted, deleted.forget)
+    room.refers_to_series(deleted.references)
     room.on(MaskProposed, facts.on_mask_proposed)
     room.refers_to(catalogue.references)
     room.serve(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from irp.gateway.v1.events_pb2 import ProjectConfigured
 from irp.inference.v1 import inference_service_pb2, inference_service_pb2_grpc
-from irp.ingest.v1.events_pb2 import SeriesStored
+from irp.ingest.v1.events_pb2 import SeriesDeleted, SeriesStored
 from irp.oip import open_inference_pb2, open_inference_pb2_grpc
 from irp.quality.v1.events_pb2 import SeriesAssessed
 from irp.training.v1.events_pb2 import ModelPromoted, ModelRegistered
@@ -15,6 +15,7 @@ from irp_chassis.rpc import RpcServer
 
 from irp_inference.adapters.compute import EngineThread
 from irp_inference.adapters.db import METADATA
+from irp_inference.adapters.deleted_series import DeletedSeries
 from irp_inference.adapters.events import PROPOSAL, Announcer, Facts, ProposalJob
 from irp_inference.adapters.oip import OpenInference
 from irp_inference.adapters.readmodels import CachedConfigurations, CachedVolumes, SqlSeries
@@ -53,6 +54,7 @@ async def compose(room: Room[Settings]) -> None:
 
     room.on(ProjectConfigured, facts.on_project_configured)
     room.on(SeriesStored, facts.on_series_stored)
+    room.on(SeriesDeleted, DeletedSeries(room.database).forget)
     room.on(SeriesAssessed, facts.on_series_assessed)
     room.on(ModelRegistered, facts.on_model_registered)
     room.on(ModelPromoted, facts.on_model_promoted)

@@ -15,6 +15,7 @@ from irp_ingest.adapters.index import SqlIndex
 from irp_ingest.adapters.memory import MemoryBudget
 from irp_ingest.adapters.quarantine import KIND as DECIDED
 from irp_ingest.adapters.quarantine import SqlQuarantine
+from irp_ingest.adapters.remover import Remover
 from irp_ingest.adapters.reports import SqlReports
 from irp_ingest.adapters.rpc import IngestServicer
 from irp_ingest.adapters.rpc_import import ImportDesk
@@ -74,6 +75,7 @@ async def compose(room: Room[Settings]) -> None:
     )
     room.on(ProjectConfigured, OnProjectConfigured(configurations))
     room.spawn(Sweeper(room.database).run)
+    room.spawn(Remover(room.database, room.objects).run)
     room.job(KIND, assemble_job(AssembleSeries(index, room.objects, WorkerBuilders())))
     room.job(DECIDED, carry_out_job(CarryOut(quarantine, sealed, masks, store, configurations)))
     room.refers_to(index.references)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from irp.gateway.v1.events_pb2 import ProjectConfigured
-from irp.ingest.v1.events_pb2 import SeriesStored
+from irp.ingest.v1.events_pb2 import SeriesDeleted, SeriesStored
 from irp.quality.v1 import quality_service_pb2, quality_service_pb2_grpc
 from irp_chassis.room import Room, run_room
 
 from irp_quality.adapters.db import METADATA, AssessmentRows, FormRows, RatingRows
+from irp_quality.adapters.deleted_series import DeletedSeries
 from irp_quality.adapters.events import Events
 from irp_quality.adapters.reports import StoredReports
 from irp_quality.adapters.rpc import QualityServicer
@@ -32,6 +33,9 @@ async def compose(room: Room[Settings]) -> None:
     rate = RateSeries(assessments, forms, ratings, now)
     events = Events(room.database, forms, assess, room.log)
     room.on(SeriesStored, events.on_series_stored)
+    deleted = DeletedSeries(room.database)
+    room.on(SeriesDeleted, deleted.forget)
+    room.refers_to_series(deleted.references)
     room.on(ProjectConfigured, events.on_project_configured)
     room.job("assessment", events.work)
     room.refers_to(assessments.references)

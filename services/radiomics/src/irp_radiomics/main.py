@@ -5,11 +5,12 @@ from __future__ import annotations
 from irp.annotation.v1.events_pb2 import MaskAccepted
 from irp.gateway.v1.events_pb2 import ProjectConfigured
 from irp.inference.v1.events_pb2 import MaskProposed
-from irp.ingest.v1.events_pb2 import ClinicalRecorded, SeriesStored
+from irp.ingest.v1.events_pb2 import ClinicalRecorded, SeriesDeleted, SeriesStored
 from irp.radiomics.v1 import radiomics_service_pb2, radiomics_service_pb2_grpc
 from irp_chassis import Room, run_room
 
 from irp_radiomics.adapters.db import METADATA
+from irp_radiomics.adapters.deleted_series import DeletedSeries
 from irp_radiomics.adapters.events import EXTRACTION_JOB, ExtractionJob, Facts, WorkerExtractor
 from irp_radiomics.adapters.rpc import RadiomicsServicer
 from irp_radiomics.adapters.store import Store
@@ -27,6 +28,9 @@ async def compose(room: Room[Settings]) -> None:
     )
     room.on(ProjectConfigured, facts.on_project_configured)
     room.on(SeriesStored, facts.on_series_stored)
+    deleted = DeletedSeries(room.database)
+    room.on(SeriesDeleted, deleted.forget)
+    room.refers_to_series(deleted.references)
     room.on(MaskProposed, facts.on_mask_proposed)
     room.on(MaskAccepted, facts.on_mask_accepted)
     room.on(ClinicalRecorded, facts.on_clinical_recorded)

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from irp.annotation.v1.events_pb2 import MaskAccepted
 from irp.gateway.v1.events_pb2 import ProjectConfigured
+from irp.ingest.v1.events_pb2 import SeriesDeleted
 from irp.quality.v1.events_pb2 import QualityRated, SeriesAssessed
 from irp.training.v1 import training_service_pb2, training_service_pb2_grpc
 from irp_chassis.jobs import Job
@@ -16,6 +17,7 @@ from irp_chassis.room import Room, run_room
 
 from irp_training.adapters.change import AUTOMATIC_JOB, RUN_JOB
 from irp_training.adapters.db import METADATA
+from irp_training.adapters.deleted_series import DeletedSeries
 from irp_training.adapters.events import Events
 from irp_training.adapters.rpc import TrainingServicer, Verbs
 from irp_training.adapters.store import SqlStore
@@ -66,6 +68,9 @@ async def compose(room: Room[Settings]) -> None:
     _read_facts(room, store, configurations)
     _work(room, train, begin)
     room.on_stop(worker.stop)
+    deleted = DeletedSeries(room.database, room.objects)
+    room.on(SeriesDeleted, deleted.forget)
+    room.refers_to_series(deleted.references)
     room.refers_to(store.references)
     room.serve(
         training_service_pb2_grpc.add_TrainingServiceServicer_to_server,

@@ -13,6 +13,7 @@ import typer.core
 
 from openirp.command import (
     deid,
+    delete,
     demo,
     evidence,
     house,
@@ -71,7 +72,7 @@ def _root(
         raise typer.Exit
 
 
-for group in (house, demo, upload, import_image, images, quarantine, deid, masks, evidence, report, operations):
+for group in (house, demo, upload, import_image, images, delete, quarantine, deid, masks, evidence, report, operations):
     group.register(app)
 for name, commands in (("project", projects), ("train", training), ("models", models)):
     app.add_typer(commands.app, name=name)

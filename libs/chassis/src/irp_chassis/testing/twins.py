@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection
 
 from google.protobuf.message import Message
-from irp_kernel import ObjectRef, object_key, sha256_of
+from irp_kernel import ObjectRef, object_key, object_prefix, sha256_of
 from irp_kernel.errors import DataLoss
 
 from irp_chassis.facts import FactKind, fact_id, kind_of
@@ -51,6 +51,11 @@ class InMemoryObjects:
         """See Objects.exists."""
         data = self.stored.get((ref.bucket, ref.key))
         return data is not None and len(data) == ref.size
+
+    async def keys(self, *, project: str, entity: str, id: str) -> list[str]:
+        """See Objects.keys."""
+        prefix = object_prefix(project, entity, id)
+        return sorted(key for bucket, key in self.stored if bucket == self._bucket and key.startswith(prefix))
 
     async def remove(self, keys: Collection[str]) -> None:
         """See Objects.remove."""

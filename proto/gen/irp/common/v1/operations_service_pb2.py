@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from irp.common.v1 import types_pb2 as irp_dot_common_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&irp/common/v1/operations_service.proto\x12\rirp.common.v1\x1a\x19irp/common/v1/types.proto\"\x13\n\x11ListParkedRequest\">\n\x12ListParkedResponse\x12(\n\x05\x66\x61\x63ts\x18\x01 \x03(\x0b\x32\x19.irp.common.v1.ParkedFact\"~\n\nParkedFact\x12\x0f\n\x07\x64urable\x18\x01 \x01(\t\x12\x12\n\nmessage_id\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x10\n\x08\x66\x61ilures\x18\x05 \x01(\x05\x12\n\n\x02\x61t\x18\x06 \x01(\t\x12\x0c\n\x04\x66\x61\x63t\x18\x07 \x01(\t\"*\n\x13ReplayParkedRequest\x12\x13\n\x0bmessage_ids\x18\x01 \x03(\t\"(\n\x14ReplayParkedResponse\x12\x10\n\x08replayed\x18\x01 \x01(\x05\"$\n\x14VerifyObjectsRequest\x12\x0c\n\x04read\x18\x01 \x01(\x08\"b\n\x15VerifyObjectsResponse\x12\x0f\n\x07\x63hecked\x18\x01 \x01(\x03\x12(\n\x06\x62roken\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12\x0e\n\x06reason\x18\x03 \x01(\t2\xac\x02\n\x11OperationsService\x12V\n\nListParked\x12 .irp.common.v1.ListParkedRequest\x1a!.irp.common.v1.ListParkedResponse\"\x03\x90\x02\x01\x12\\\n\x0cReplayParked\x12\".irp.common.v1.ReplayParkedRequest\x1a#.irp.common.v1.ReplayParkedResponse\"\x03\x90\x02\x02\x12\x61\n\rVerifyObjects\x12#.irp.common.v1.VerifyObjectsRequest\x1a$.irp.common.v1.VerifyObjectsResponse\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&irp/common/v1/operations_service.proto\x12\rirp.common.v1\x1a\x19irp/common/v1/types.proto\"\x13\n\x11ListParkedRequest\">\n\x12ListParkedResponse\x12(\n\x05\x66\x61\x63ts\x18\x01 \x03(\x0b\x32\x19.irp.common.v1.ParkedFact\"~\n\nParkedFact\x12\x0f\n\x07\x64urable\x18\x01 \x01(\t\x12\x12\n\nmessage_id\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x10\n\x08\x66\x61ilures\x18\x05 \x01(\x05\x12\n\n\x02\x61t\x18\x06 \x01(\t\x12\x0c\n\x04\x66\x61\x63t\x18\x07 \x01(\t\"*\n\x13ReplayParkedRequest\x12\x13\n\x0bmessage_ids\x18\x01 \x03(\t\"(\n\x14ReplayParkedResponse\x12\x10\n\x08replayed\x18\x01 \x01(\x05\"$\n\x14VerifyObjectsRequest\x12\x0c\n\x04read\x18\x01 \x01(\x08\"b\n\x15VerifyObjectsResponse\x12\x0f\n\x07\x63hecked\x18\x01 \x01(\x03\x12(\n\x06\x62roken\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12\x0e\n\x06reason\x18\x03 \x01(\t\"I\n\x11ReferencesRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x13\n\x0bseries_uids\x18\x02 \x03(\t\x12\x0e\n\x06hold_s\x18\x03 \x01(\x02\"Q\n\x12ReferencesResponse\x12,\n\nreferences\x18\x01 \x03(\x0b\x32\x18.irp.common.v1.Reference\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"H\n\tReference\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x12\n\nseries_uid\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t2\x84\x03\n\x11OperationsService\x12V\n\nListParked\x12 .irp.common.v1.ListParkedRequest\x1a!.irp.common.v1.ListParkedResponse\"\x03\x90\x02\x01\x12\\\n\x0cReplayParked\x12\".irp.common.v1.ReplayParkedRequest\x1a#.irp.common.v1.ReplayParkedResponse\"\x03\x90\x02\x02\x12\x61\n\rVerifyObjects\x12#.irp.common.v1.VerifyObjectsRequest\x1a$.irp.common.v1.VerifyObjectsResponse\"\x03\x90\x02\x01\x30\x01\x12V\n\nReferences\x12 .irp.common.v1.ReferencesRequest\x1a!.irp.common.v1.ReferencesResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +38,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPERATIONSSERVICE'].methods_by_name['ReplayParked']._serialized_options = b'\220\002\002'
   _globals['_OPERATIONSSERVICE'].methods_by_name['VerifyObjects']._loaded_options = None
   _globals['_OPERATIONSSERVICE'].methods_by_name['VerifyObjects']._serialized_options = b'\220\002\001'
+  _globals['_OPERATIONSSERVICE'].methods_by_name['References']._loaded_options = None
+  _globals['_OPERATIONSSERVICE'].methods_by_name['References']._serialized_options = b'\220\002\002'
   _globals['_LISTPARKEDREQUEST']._serialized_start=84
   _globals['_LISTPARKEDREQUEST']._serialized_end=103
   _globals['_LISTPARKEDRESPONSE']._serialized_start=105
@@ -52,6 +54,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VERIFYOBJECTSREQUEST']._serialized_end=419
   _globals['_VERIFYOBJECTSRESPONSE']._serialized_start=421
   _globals['_VERIFYOBJECTSRESPONSE']._serialized_end=519
-  _globals['_OPERATIONSSERVICE']._serialized_start=522
-  _globals['_OPERATIONSSERVICE']._serialized_end=822
+  _globals['_REFERENCESREQUEST']._serialized_start=521
+  _globals['_REFERENCESREQUEST']._serialized_end=594
+  _globals['_REFERENCESRESPONSE']._serialized_start=596
+  _globals['_REFERENCESRESPONSE']._serialized_end=677
+  _globals['_REFERENCE']._serialized_start=679
+  _globals['_REFERENCE']._serialized_end=751
+  _globals['_OPERATIONSSERVICE']._serialized_start=754
+  _globals['_OPERATIONSSERVICE']._serialized_end=1142
 # @@protoc_insertion_point(module_scope)

@@ -50,6 +50,11 @@ class OperationsServiceStub:
                 request_serializer=irp_dot_common_dot_v1_dot_operations__service__pb2.VerifyObjectsRequest.SerializeToString,
                 response_deserializer=irp_dot_common_dot_v1_dot_operations__service__pb2.VerifyObjectsResponse.FromString,
                 _registered_method=True)
+        self.References = channel.unary_unary(
+                '/irp.common.v1.OperationsService/References',
+                request_serializer=irp_dot_common_dot_v1_dot_operations__service__pb2.ReferencesRequest.SerializeToString,
+                response_deserializer=irp_dot_common_dot_v1_dot_operations__service__pb2.ReferencesResponse.FromString,
+                _registered_method=True)
 
 
 class OperationsServiceServicer:
@@ -77,6 +82,13 @@ class OperationsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def References(self, request, context):
+        """References answers what this room keeps that people or models made of series: what stands against deleting them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperationsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +106,11 @@ def add_OperationsServiceServicer_to_server(servicer, server):
                     servicer.VerifyObjects,
                     request_deserializer=irp_dot_common_dot_v1_dot_operations__service__pb2.VerifyObjectsRequest.FromString,
                     response_serializer=irp_dot_common_dot_v1_dot_operations__service__pb2.VerifyObjectsResponse.SerializeToString,
+            ),
+            'References': grpc.unary_unary_rpc_method_handler(
+                    servicer.References,
+                    request_deserializer=irp_dot_common_dot_v1_dot_operations__service__pb2.ReferencesRequest.FromString,
+                    response_serializer=irp_dot_common_dot_v1_dot_operations__service__pb2.ReferencesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +195,33 @@ class OperationsService:
             '/irp.common.v1.OperationsService/VerifyObjects',
             irp_dot_common_dot_v1_dot_operations__service__pb2.VerifyObjectsRequest.SerializeToString,
             irp_dot_common_dot_v1_dot_operations__service__pb2.VerifyObjectsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def References(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.common.v1.OperationsService/References',
+            irp_dot_common_dot_v1_dot_operations__service__pb2.ReferencesRequest.SerializeToString,
+            irp_dot_common_dot_v1_dot_operations__service__pb2.ReferencesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,8 @@ class OperationsServiceStub:
     """ReplayParked hands parked facts to their handler again."""
     VerifyObjects: _grpc.UnaryStreamMultiCallable[_operations_service_pb2.VerifyObjectsRequest, _operations_service_pb2.VerifyObjectsResponse]
     """VerifyObjects streams the objects that rows refer to and the store does not hold whole."""
+    References: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.ReferencesRequest, _operations_service_pb2.ReferencesResponse]
+    """References answers what this room keeps that people or models made of series: what stands against deleting them."""
 
 @_typing.type_check_only
 class OperationsServiceAsyncStub(OperationsServiceStub):
@@ -51,6 +53,8 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     """ReplayParked hands parked facts to their handler again."""
     VerifyObjects: _aio.UnaryStreamMultiCallable[_operations_service_pb2.VerifyObjectsRequest, _operations_service_pb2.VerifyObjectsResponse]  # type: ignore[assignment]
     """VerifyObjects streams the objects that rows refer to and the store does not hold whole."""
+    References: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ReferencesRequest, _operations_service_pb2.ReferencesResponse]  # type: ignore[assignment]
+    """References answers what this room keeps that people or models made of series: what stands against deleting them."""
 
 class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
     """OperationsService is served by every room: what an operator asks of any of them."""
@@ -78,5 +82,13 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_operations_service_pb2.VerifyObjectsResponse], _abc.AsyncIterator[_operations_service_pb2.VerifyObjectsResponse]]:
         """VerifyObjects streams the objects that rows refer to and the store does not hold whole."""
+
+    @_abc_1.abstractmethod
+    def References(
+        self,
+        request: _operations_service_pb2.ReferencesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_service_pb2.ReferencesResponse, _abc.Awaitable[_operations_service_pb2.ReferencesResponse]]:
+        """References answers what this room keeps that people or models made of series: what stands against deleting them."""
 
 def add_OperationsServiceServicer_to_server(servicer: OperationsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

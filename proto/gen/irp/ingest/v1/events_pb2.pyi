@@ -136,6 +136,46 @@ class SeriesStored(_message.Message):
 Global___SeriesStored: _TypeAlias = SeriesStored  # noqa: Y015
 
 @_typing.final
+class SeriesDeleted(_message.Message):
+    """SeriesDeleted: the volumes of a series up to this version are gone, and the instances they were made of.
+    A series that lost some of its instances only is assembled anew: SeriesStored with a higher version follows.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    AGGREGATE_FIELD_NUMBER: _builtins.int
+    STUDY_UID_FIELD_NUMBER: _builtins.int
+    SERIES_UID_FIELD_NUMBER: _builtins.int
+    INSTANCES_FIELD_NUMBER: _builtins.int
+    study_uid: _builtins.str
+    series_uid: _builtins.str
+    instances: _builtins.int
+    """Instances that are left; 0 = the series is gone."""
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef: ...
+    @_builtins.property
+    def aggregate(self) -> _types_pb2.Aggregate:
+        """id = series UID; whatever is known of this version or an older one is to be forgotten."""
+
+    def __init__(
+        self,
+        *,
+        project: _types_pb2.ProjectRef | None = ...,
+        aggregate: _types_pb2.Aggregate | None = ...,
+        study_uid: _builtins.str = ...,
+        series_uid: _builtins.str = ...,
+        instances: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate", "project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate", "instances", b"instances", "project", b"project", "series_uid", b"series_uid", "study_uid", b"study_uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SeriesDeleted: _TypeAlias = SeriesDeleted  # noqa: Y015
+
+@_typing.final
 class ClinicalRecorded(_message.Message):
     """ClinicalRecorded: clinical values of one patient were recorded or changed."""
 

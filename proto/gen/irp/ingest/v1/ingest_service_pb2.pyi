@@ -878,6 +878,66 @@ class SeriesState(_message.Message):
 Global___SeriesState: _TypeAlias = SeriesState  # noqa: Y015
 
 @_typing.final
+class DeleteInstancesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    STUDY_UID_FIELD_NUMBER: _builtins.int
+    SERIES_UID_FIELD_NUMBER: _builtins.int
+    SOP_INSTANCE_UID_FIELD_NUMBER: _builtins.int
+    ASKED_SERIES_UIDS_FIELD_NUMBER: _builtins.int
+    study_uid: _builtins.str
+    series_uid: _builtins.str
+    """Empty = every series of the study."""
+    sop_instance_uid: _builtins.str
+    """Empty = every instance of the series."""
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef: ...
+    @_builtins.property
+    def asked_series_uids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The series whose references were asked for; others are not touched, and refuse the whole request."""
+
+    def __init__(
+        self,
+        *,
+        project: _types_pb2.ProjectRef | None = ...,
+        study_uid: _builtins.str = ...,
+        series_uid: _builtins.str = ...,
+        sop_instance_uid: _builtins.str = ...,
+        asked_series_uids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_series_uids", b"asked_series_uids", "project", b"project", "series_uid", b"series_uid", "sop_instance_uid", b"sop_instance_uid", "study_uid", b"study_uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteInstancesRequest: _TypeAlias = DeleteInstancesRequest  # noqa: Y015
+
+@_typing.final
+class DeleteInstancesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTANCES_FIELD_NUMBER: _builtins.int
+    SERIES_FIELD_NUMBER: _builtins.int
+    instances: _builtins.int
+    """How many instances and whole series are gone."""
+    series: _builtins.int
+    def __init__(
+        self,
+        *,
+        instances: _builtins.int = ...,
+        series: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instances", b"instances", "series", b"series"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteInstancesResponse: _TypeAlias = DeleteInstancesResponse  # noqa: Y015
+
+@_typing.final
 class ListSeriesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

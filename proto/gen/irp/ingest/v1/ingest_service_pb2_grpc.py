@@ -85,6 +85,11 @@ class IngestServiceStub:
                 request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.GetSeriesRequest.SerializeToString,
                 response_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.GetSeriesResponse.FromString,
                 _registered_method=True)
+        self.DeleteInstances = channel.unary_unary(
+                '/irp.ingest.v1.IngestService/DeleteInstances',
+                request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.DeleteInstancesRequest.SerializeToString,
+                response_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.DeleteInstancesResponse.FromString,
+                _registered_method=True)
         self.ListSeries = channel.unary_unary(
                 '/irp.ingest.v1.IngestService/ListSeries',
                 request_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.ListSeriesRequest.SerializeToString,
@@ -211,6 +216,13 @@ class IngestServiceServicer:
 
     def GetSeries(self, request, context):
         """GetSeries answers the state and volume of one series.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteInstances(self, request, context):
+        """DeleteInstances removes a study, series or instance; the caller has asked every room for references.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -345,6 +357,11 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     servicer.GetSeries,
                     request_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.GetSeriesRequest.FromString,
                     response_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.GetSeriesResponse.SerializeToString,
+            ),
+            'DeleteInstances': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteInstances,
+                    request_deserializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.DeleteInstancesRequest.FromString,
+                    response_serializer=irp_dot_ingest_dot_v1_dot_ingest__service__pb2.DeleteInstancesResponse.SerializeToString,
             ),
             'ListSeries': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSeries,
@@ -673,6 +690,33 @@ class IngestService:
             '/irp.ingest.v1.IngestService/GetSeries',
             irp_dot_ingest_dot_v1_dot_ingest__service__pb2.GetSeriesRequest.SerializeToString,
             irp_dot_ingest_dot_v1_dot_ingest__service__pb2.GetSeriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteInstances(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.ingest.v1.IngestService/DeleteInstances',
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.DeleteInstancesRequest.SerializeToString,
+            irp_dot_ingest_dot_v1_dot_ingest__service__pb2.DeleteInstancesResponse.FromString,
             options,
             channel_credentials,
             insecure,

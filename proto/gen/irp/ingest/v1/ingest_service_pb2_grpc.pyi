@@ -53,6 +53,8 @@ class IngestServiceStub:
     """Transcode answers one instance as DICOM Part 10 in Explicit VR Little Endian."""
     GetSeries: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.GetSeriesRequest, _ingest_service_pb2.GetSeriesResponse]
     """GetSeries answers the state and volume of one series."""
+    DeleteInstances: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.DeleteInstancesRequest, _ingest_service_pb2.DeleteInstancesResponse]
+    """DeleteInstances removes a study, series or instance; the caller has asked every room for references."""
     ListSeries: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ListSeriesRequest, _ingest_service_pb2.ListSeriesResponse]
     """ListSeries answers every series of a project, newest last."""
     RecordClinical: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.RecordClinicalRequest, _ingest_service_pb2.RecordClinicalResponse]
@@ -101,6 +103,8 @@ class IngestServiceAsyncStub(IngestServiceStub):
     """Transcode answers one instance as DICOM Part 10 in Explicit VR Little Endian."""
     GetSeries: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.GetSeriesRequest, _ingest_service_pb2.GetSeriesResponse]  # type: ignore[assignment]
     """GetSeries answers the state and volume of one series."""
+    DeleteInstances: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.DeleteInstancesRequest, _ingest_service_pb2.DeleteInstancesResponse]  # type: ignore[assignment]
+    """DeleteInstances removes a study, series or instance; the caller has asked every room for references."""
     ListSeries: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ListSeriesRequest, _ingest_service_pb2.ListSeriesResponse]  # type: ignore[assignment]
     """ListSeries answers every series of a project, newest last."""
     RecordClinical: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.RecordClinicalRequest, _ingest_service_pb2.RecordClinicalResponse]  # type: ignore[assignment]
@@ -206,6 +210,14 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_service_pb2.GetSeriesResponse, _abc.Awaitable[_ingest_service_pb2.GetSeriesResponse]]:
         """GetSeries answers the state and volume of one series."""
+
+    @_abc_1.abstractmethod
+    def DeleteInstances(
+        self,
+        request: _ingest_service_pb2.DeleteInstancesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.DeleteInstancesResponse, _abc.Awaitable[_ingest_service_pb2.DeleteInstancesResponse]]:
+        """DeleteInstances removes a study, series or instance; the caller has asked every room for references."""
 
     @_abc_1.abstractmethod
     def ListSeries(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from irp_chassis.db import Database, Transaction
+from irp_chassis.departures import add_departures, require_there, still_comes
 from irp_chassis.tables import new_metadata
 from irp_kernel import ObjectRef
 from irp_kernel.errors import NotYetKnown
@@ -28,6 +29,7 @@ from irp_annotation.domain.series import ProjectRevision, Series
 from irp_annotation.domain.structures import Structures
 
 METADATA = new_metadata()
+DEPARTURE = add_departures(METADATA)
 
 SERIES = Table(
     "series",
@@ -112,12 +114,18 @@ class CatalogueRows:
             row = (await connection.execute(query)).mappings().first()
         return series_from_row(row) if row else None
 
+    async def was_deleted(self, project: str, uid: str, version: int) -> bool:
+        """See Catalogue.was_deleted."""
+        gone = (DEPARTURE.c.project == project) & (DEPARTURE.c.series_uid == uid) & (DEPARTURE.c.version >= version)
+        async with self._database.read() as connection:
+            return (await connection.execute(select(DEPARTURE.c.version).where(gone))).first() is not None
+
     async def remember(self, series: Series) -> None:
         """See Catalogue.remember."""
         query = select(SERIES.c.version).where(SERIES.c.project == series.project, SERIES.c.uid == series.uid)
         async with self._database.transaction() as tx:
-            known = (await tx.execute(query)).scalar()
-            if known is None or known < series.version:
+            known = (await tx.execute(query)).scalar() or 0
+            if known < series.version and await still_comes(tx, series.project, series.uid, series.version):
                 await tx.upsert(SERIES, series_to_row(series), keys=("project", "uid"))
 
     async def find(self, project: str, id: str) -> Segmentation | None:
@@ -142,6 +150,7 @@ class CatalogueRows:
             known = (await tx.execute(_one(draft.project, draft.id))).mappings().first()
             if known:
                 return segmentation_from_row(known)
+            await require_there(tx, draft.project, draft.series_uid, draft.volume_version)
             if based_on:
                 await _require_newest(tx, draft, based_on)
             version = await _count(tx, draft, "versions")
@@ -160,6 +169,7 @@ class CatalogueRows:
         row = segmentation_to_row(moved)
         changed = {name: row[name] for name in ("state", "revision", "provenance")}
         async with self._database.transaction() as tx:
+            await require_there(tx, present.project, present.series_uid, present.volume_version)
             seen = (
                 (SEGMENTATION.c.project == present.project)
                 & (SEGMENTATION.c.id == present.id)

@@ -27,7 +27,7 @@ class Proposal:
 
 
 class KeepProposal:
-    """Stores a proposal; one on an older volume is dropped."""
+    """Stores a proposal; one on an older volume, or on a deleted one, is dropped."""
 
     def __init__(self, catalogue: Catalogue, objects: Objects, compute: Compute) -> None:
         self._catalogue, self._objects, self._compute = catalogue, objects, compute
@@ -41,6 +41,8 @@ class KeepProposal:
         """
         series = await self._catalogue.series(proposal.project.id, proposal.series_uid)
         if series is None or series.version < proposal.volume_version:
+            if await self._catalogue.was_deleted(proposal.project.id, proposal.series_uid, proposal.volume_version):
+                return None
             raise NotYetKnown
         if series.version > proposal.volume_version:
             return None

@@ -58,8 +58,12 @@ class Catalogue(Protocol):
         """The newest version of a series' volume; None if unknown."""
         ...
 
+    async def was_deleted(self, project: str, uid: str, version: int) -> bool:
+        """True if this version of a series' volume is gone for good."""
+        ...
+
     async def remember(self, series: Series) -> None:
-        """Keep a series unless a newer version is known."""
+        """Keep a series unless a newer version is known, or this one was deleted."""
         ...
 
     async def find(self, project: str, id: str) -> Segmentation | None:
@@ -75,6 +79,7 @@ class Catalogue(Protocol):
 
         Raises:
             NewerVersionExists: `based_on` is not the newest version that people made.
+            SeriesHeld, SeriesUnknown: the series is being deleted, or was since it was read.
         """
         ...
 
@@ -85,5 +90,6 @@ class Catalogue(Protocol):
 
         Raises:
             NewerVersionExists: somebody else changed it since it was read.
+            SeriesHeld, SeriesUnknown: the series is being deleted, or was since it was read.
         """
         ...

@@ -12,7 +12,7 @@ from irp_annotation.domain.series import Series
 
 
 class RememberSeries:
-    """Keeps the read model of series; older versions of a volume are dropped."""
+    """Keeps the read model of series; older and deleted versions of a volume are dropped."""
 
     def __init__(self, catalogue: Catalogue, objects: Objects) -> None:
         self._catalogue, self._objects = catalogue, objects

@@ -103,9 +103,16 @@ async def not_offered(path: str, request: Request, here: AnyMember) -> Response:
     if (request.method == "GET" and words & NOT_HERE) or words & {"workitems", "capabilities"}:
         raise NotOffered
     if path.split("/")[0] in {"studies", "series", "instances"} and request.method != "GET":
-        allowed = "GET, POST" if len(path.split("/")) <= 2 and path.startswith("studies") else "GET"
-        raise HTTPException(405, "images are never changed or deleted through DICOMweb", {"Allow": allowed})
+        raise HTTPException(405, "images are never changed through DICOMweb", {"Allow": allowed(path)})
     raise NotFound("no such address of DICOMweb")
+
+
+def allowed(path: str) -> str:
+    """Methods of an address below dicom-web/: what has a UID may be deleted, and studies are stored to."""
+    words = path.split("/")
+    deleted = words[::2] in (["studies"], ["studies", "series"], ["studies", "series", "instances"])
+    stored = words[0] == "studies" and len(words) <= len(("studies", "UID"))
+    return "GET" + ", POST" * stored + ", DELETE" * (deleted and len(words) % 2 == 0)
 
 
 async def located_first(

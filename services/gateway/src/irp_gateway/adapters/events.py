@@ -11,7 +11,7 @@ from typing import Any
 from google.protobuf.message import Message
 from irp.annotation.v1.events_pb2 import MaskAccepted
 from irp.inference.v1.events_pb2 import MaskProposed
-from irp.ingest.v1.events_pb2 import SeriesStored
+from irp.ingest.v1.events_pb2 import SeriesDeleted, SeriesStored
 from irp.quality.v1.events_pb2 import SeriesAssessed
 from irp.radiomics.v1.events_pb2 import FeaturesExtracted
 from irp.training.v1.events_pb2 import ModelPromoted, ModelRegistered, RunFinished
@@ -21,6 +21,7 @@ from irp_gateway.adapters.answers import to_dict
 
 HEARD: tuple[type[Message], ...] = (
     SeriesStored,
+    SeriesDeleted,
     SeriesAssessed,
     MaskProposed,
     MaskAccepted,

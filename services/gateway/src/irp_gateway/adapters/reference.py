@@ -21,7 +21,7 @@ SUMMARY = "International Radiomics Platform: images in, masks, models and eviden
 TAGS = {
     "projects": "Configuration documents, their revisions, and what happens in a project",
     "members": "Who belongs to a project, and tokens",
-    "dicomweb": "STOW-RS, QIDO-RS and WADO-RS (DICOM PS3.18)",
+    "dicomweb": "STOW-RS, QIDO-RS, WADO-RS and DELETE (DICOM PS3.18)",
     "deidentification": "Keys for uploaders, and signed reports of what was done",
     "quarantine": "Instances that may name somebody, and what a person decides about them",
     "series": "State, geometry and volume of what was uploaded",

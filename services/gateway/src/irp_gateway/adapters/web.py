@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from irp_gateway.adapters import (
     clinical,
     deidentification,
+    dicom_delete,
     dicom_pictures,
     dicom_pixels,
     dicom_retrieve,
@@ -28,7 +29,7 @@ from irp_gateway.adapters import (
 )
 from irp_gateway.adapters.desk import Desk
 
-# dicom_retrieve last of its five: its catch-all answers what the others do not offer
+# dicom_retrieve last of its six: its catch-all answers what the others do not offer
 DOORS = (
     projects,
     members,
@@ -36,6 +37,7 @@ DOORS = (
     dicom_search,
     dicom_pictures,
     dicom_pixels,
+    dicom_delete,
     dicom_retrieve,
     deidentification,
     series,

@@ -89,7 +89,31 @@ class NotOffered(Unimplemented):
     """The transaction of DICOMweb is not offered here.
 
     Offered are STOW-RS, QIDO-RS, and WADO-RS of studies, series and instances, their metadata, frames, pictures,
-    thumbnails and bulk data.
+    thumbnails and bulk data, and DELETE of studies, series and instances.
+    """
+
+
+class StillReferredTo(FailedPrecondition):
+    """Something that people or models made of these images would lose them, so nothing is deleted.
+
+    `references` names the first of what refers to them, by room, kind and id; `count` says how many there are.
+    Keep the images, or delete others: segmentations, ratings, datasets and models are never deleted for this.
+    """
+
+    http_status = 409
+
+
+class DeletionTooSlow(Aborted):
+    """Asking what refers to these images took so long that something may have come in between; nothing is deleted.
+
+    Delete again after a minute; `irp status` shows whether a room is slow.
+    """
+
+
+class TooManySeries(FailedPrecondition):
+    """The study has more series than can be deleted at once.
+
+    Delete them one by one.
     """
 
 

@@ -13,13 +13,14 @@ from irp.ingest.v1.events_pb2 import SeriesStored
 from irp.quality.v1.events_pb2 import SeriesAssessed
 from irp.training.v1.events_pb2 import ModelPromoted, ModelRegistered
 from irp_chassis.db import Database
+from irp_chassis.departures import still_comes
 from irp_chassis.jobs import Job
 from irp_chassis.wire import object_ref_from_proto, object_ref_to_proto
 from irp_kernel import ObjectRef
 from irp_kernel.errors import ModelUnknown, NotYetKnown, SeriesUnknown
 from sqlalchemy import select
 
-from irp_inference.adapters.db import CHAMPION, MODEL, SERIES
+from irp_inference.adapters.db import CHAMPION, DEPARTURE, MODEL, SERIES
 from irp_inference.adapters.readmodels import CachedConfigurations
 from irp_inference.adapters.shelf import Shelf
 from irp_inference.app.propose_series import ProposeSeries
@@ -53,8 +54,9 @@ class Facts:
         }
         here = (SERIES.c.project == row["project"]) & (SERIES.c.uid == row["uid"])
         async with self._database.transaction() as tx:
-            known = (await tx.execute(select(SERIES.c.version).where(here))).scalar()
-            if known is None or known < fact.aggregate.version:
+            known = (await tx.execute(select(SERIES.c.version).where(here))).scalar() or 0
+            version = fact.aggregate.version
+            if known < version and await still_comes(tx, fact.project.id, series.series_uid, version):
                 await tx.upsert(SERIES, row, keys=("project", "uid"))
 
     async def on_series_assessed(self, fact: SeriesAssessed) -> None:
@@ -63,8 +65,10 @@ class Facts:
         model = proposing_model(configuration, fact.series.sequence_class)
         if model is None:
             return
+        uid, version = fact.series.series_uid, fact.aggregate.version
         async with self._database.transaction() as tx:
-            await enqueue_proposal(tx, fact.project, fact.series.series_uid, fact.aggregate.version, model)
+            if await still_comes(tx, fact.project.id, uid, version):
+                await enqueue_proposal(tx, fact.project, uid, version, model)
 
     async def on_model_registered(self, fact: ModelRegistered) -> None:
         """Remember where the bundle lies."""
@@ -96,6 +100,7 @@ async def enqueue_proposal(tx: Any, project: types_pb2.ProjectRef, uid: str, ver
             "configuration": dataclasses.asdict(object_ref_from_proto(project.configuration)),
         },
         "series_uid": uid,
+        "version": version,
         "model": model,
     }
     await tx.enqueue(PROPOSAL, key=key, payload=payload)
@@ -110,12 +115,14 @@ class ProposalJob:
 
     async def __call__(self, job: Job) -> None:
         """Facts of different streams are not ordered: what is not known yet is tried again."""
-        payload = job.payload
-        query = select(SERIES.c.frames).where(
-            SERIES.c.project == payload["project"]["id"], SERIES.c.uid == payload["series_uid"]
-        )
+        payload, project = job.payload, job.payload["project"]["id"]
+        query = select(SERIES.c.frames).where(SERIES.c.project == project, SERIES.c.uid == payload["series_uid"])
+        gone = (DEPARTURE.c.project == project) & (DEPARTURE.c.series_uid == payload["series_uid"])
         async with self._database.read() as connection:
             frames = (await connection.execute(query)).scalar()
+            deleted = (await connection.execute(select(DEPARTURE.c.version).where(gone))).scalar() or 0
+        if frames is None and payload.get("version", deleted + 1) <= deleted:
+            return
         if frames is None:
             raise NotYetKnown
         try:

@@ -68,6 +68,8 @@ SERIES = Table(
     Column("quiet_until", Float, nullable=False),
     Column("queued", Boolean, nullable=False),
     Column("version", Integer, nullable=False),
+    # of instances, coming and going; never goes back, so that an outcome belongs to one state only
+    Column("changes", Integer, nullable=False, server_default="0"),
     Column("result", JSON, nullable=True),
     Column("arrived_at", Float, nullable=False),
     Column("modality", String, nullable=False, server_default=""),
@@ -78,6 +80,20 @@ SERIES = Table(
     Index("ix_series_modality", "project", "modality", "study_uid", "uid"),
     Index("ix_series_description", "project", "description", "study_uid", "uid"),
     Index("ix_series_quiet", "queued", "quiet_until"),
+)
+DELETION = Table(  # of series that instances were deleted from, whether they live on or not
+    "deletion",
+    METADATA,
+    Column("project", String(48), primary_key=True),
+    Column("series_uid", String(64), primary_key=True),
+    # where a series that comes again goes on
+    Column("version", Integer, nullable=False),
+    Column("changes", Integer, nullable=False),
+    # True: its objects are still to be removed, and nothing new comes in
+    Column("leaving", Boolean, nullable=False),
+    # how often objects were removed: one that was put before must be put again
+    Column("removals", Integer, nullable=False),
+    Index("ix_deletion_leaving", "leaving"),
 )
 REJECTION = Table(
     "rejection",

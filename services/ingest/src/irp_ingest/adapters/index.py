@@ -17,6 +17,7 @@ from irp_ingest.adapters.again import again_if_aborted
 from irp_ingest.adapters.convert import project_to_proto, result_to_json, series_to_proto
 from irp_ingest.adapters.criteria import DESCRIPTION, MODALITY, first_text, study_columns
 from irp_ingest.adapters.db import CLINICAL, INSTANCE, REJECTION, SERIES, STUDY
+from irp_ingest.adapters.deletion import deletion_of, remove_again, require_put_since
 from irp_ingest.adapters.secrets import ProjectSecrets
 from irp_ingest.app.ports import Assembled, Kept, ProjectAt
 from irp_ingest.domain.errors import ContentDiffers
@@ -35,7 +36,9 @@ class SqlIndex:
         return await self._secrets.site_key(project, site)
 
     @again_if_aborted
-    async def add(self, project: ProjectAt, intake: Intake, object: ObjectRef, open_s: float) -> bool:
+    async def add(
+        self, project: ProjectAt, intake: Intake, object: ObjectRef, open_s: float, removals: int = 0
+    ) -> bool:
         """See Index.add."""
         row = {
             "project": project.id,
@@ -51,10 +54,12 @@ class SqlIndex:
             "candidates": intake.candidates,
         }
         async with self._database.transaction() as tx:
+            deleted = await deletion_of(tx, project.id, intake.series_uid)
+            require_put_since(deleted, removals)
             if not await tx.insert_once(INSTANCE, row, keys=("project", "sop_uid")):
                 await self._require_same(tx, project.id, intake, object)
                 return False
-            await self._touch_series(tx, project, intake, open_s)
+            await self._touch_series(tx, project, intake, open_s, deleted)
         return True
 
     async def _require_same(self, tx: Transaction, project: str, intake: Intake, object: ObjectRef) -> None:
@@ -65,7 +70,9 @@ class SqlIndex:
         if row.fingerprint != intake.fingerprint and row.object["sha256"] != object.sha256:
             raise ContentDiffers
 
-    async def _touch_series(self, tx: Transaction, project: ProjectAt, intake: Intake, open_s: float) -> None:
+    async def _touch_series(
+        self, tx: Transaction, project: ProjectAt, intake: Intake, open_s: float, deleted: Any
+    ) -> None:
         now = time.time()
         new = {
             "project": project.id,
@@ -80,7 +87,9 @@ class SqlIndex:
             "count": 0,
             "quiet_until": now + open_s,
             "queued": False,
-            "version": 0,
+            # a series that comes again goes on where it ended: facts about the older one stay the older ones
+            "version": deleted.version if deleted else 0,
+            "changes": deleted.changes if deleted else 0,
             "result": None,
             "arrived_at": now,
             "modality": first_text(intake.header, MODALITY),
@@ -90,11 +99,14 @@ class SqlIndex:
         if await tx.insert_once(SERIES, new, keys=("project", "uid")):
             study = {"project": project.id, "uid": intake.study_uid, "header": intake.header}
             await tx.insert_once(STUDY, study | study_columns(intake.header), keys=("project", "uid"))
+            same = (STUDY.c.project == project.id) & (STUDY.c.uid == intake.study_uid)
+            await tx.execute(select(STUDY.c.uid).where(same).with_for_update())  # whoever deletes it meets us here
         await tx.execute(
             SERIES.update()
             .where(SERIES.c.project == project.id, SERIES.c.uid == intake.series_uid)
             .values(
                 count=SERIES.c.count + 1,
+                changes=SERIES.c.changes + 1,
                 quiet_until=now + open_s,
                 queued=False,
                 state="receiving",
@@ -117,11 +129,17 @@ class SqlIndex:
             rows = (await connection.execute(query.order_by(INSTANCE.c.sop_uid))).all()
         return [kept_of(row) for row in rows]
 
-    async def count(self, project: str, series_uid: str) -> int:
+    async def count(self, project: str, series_uid: str) -> int | None:
         """See Index.count."""
-        query = select(SERIES.c.count).where(SERIES.c.project == project, SERIES.c.uid == series_uid)
+        query = select(SERIES.c.changes).where(SERIES.c.project == project, SERIES.c.uid == series_uid)
         async with self._database.read() as connection:
-            return int((await connection.execute(query)).scalar_one())
+            return (await connection.execute(query)).scalar()
+
+    @again_if_aborted
+    async def left_over(self, project: str, series_uid: str) -> None:
+        """See Index.left_over."""
+        async with self._database.transaction() as tx:
+            await remove_again(tx, project, series_uid)
 
     @again_if_aborted
     async def assembled(self, project: ProjectAt, series_uid: str, count: int, result: Assembled) -> None:
@@ -149,14 +167,20 @@ class SqlIndex:
     async def _settle(
         self, tx: Transaction, project: str, uid: str, count: int, values: dict[str, Any], *, version: bool
     ) -> Any:
-        """Write a series' outcome if nothing came in the meantime and it is still open; the row, or None."""
+        """Write a series' outcome if nothing came or went in the meantime and it is still open; the row, or None."""
         here = (SERIES.c.project == project) & (SERIES.c.uid == uid)
+        deleted = await deletion_of(tx, project, uid)
+        if deleted is not None and deleted.leaving:
+            return None
         if version:
             values = {**values, "version": SERIES.c.version + 1}
         done = await tx.execute(
-            SERIES.update().where(here, SERIES.c.count == count, SERIES.c.state == "receiving").values(**values)
+            SERIES.update().where(here, SERIES.c.changes == count, SERIES.c.state == "receiving").values(**values)
         )
-        return (await tx.execute(select(SERIES).where(here))).first() if done.rowcount else None
+        if not done.rowcount:
+            await remove_again(tx, project, uid)
+            return None
+        return (await tx.execute(select(SERIES).where(here))).first()
 
     @again_if_aborted
     async def reject(self, project: str, reason: str, message: str) -> None:

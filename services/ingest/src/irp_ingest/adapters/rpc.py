@@ -19,6 +19,7 @@ from sqlalchemy import select
 
 from irp_ingest.adapters.convert import outcome_to_proto, state_to_proto
 from irp_ingest.adapters.db import INSTANCE, REJECTION, SERIES
+from irp_ingest.adapters.deletion import SqlDeletion
 from irp_ingest.adapters.rpc_import import ImportDesk, ImportServicer
 from irp_ingest.adapters.rpc_pixels import PixelsServicer, enter
 from irp_ingest.adapters.rpc_quarantine import QuarantineDesk, QuarantineServicer
@@ -26,6 +27,7 @@ from irp_ingest.adapters.rpc_reports import ReportDesk, ReportsServicer
 from irp_ingest.adapters.search import Query, SqlSearch
 from irp_ingest.adapters.upload import TakeUpload
 from irp_ingest.app.record_clinical import RecordClinical
+from irp_ingest.domain.deletion import Target
 from irp_ingest.domain.matching import Rules, keys_of
 
 
@@ -47,7 +49,7 @@ class IngestServicer(ImportServicer, QuarantineServicer, ReportsServicer, Pixels
         super().__init__(database, objects)
         self._record, self._reports, self._quarantine = record, reports, quarantine
         self._imports = imports
-        self._search = SqlSearch(database)
+        self._search, self._delete = SqlSearch(database), SqlDeletion(database)
         self._take = take
         self._uploads = asyncio.Semaphore(uploads_at_once)
 
@@ -132,6 +134,18 @@ class IngestServicer(ImportServicer, QuarantineServicer, ReportsServicer, Pixels
         if row is None:
             raise SeriesUnknown
         return pb.GetSeriesResponse(series=state_to_proto(row))
+
+    async def DeleteInstances(  # noqa: N802
+        self, request: pb.DeleteInstancesRequest, context: Any
+    ) -> pb.DeleteInstancesResponse:
+        """Rows now, objects afterwards."""
+        project = enter(request.project)
+        caller().require_role("owner")
+        if not request.study_uid or (request.sop_instance_uid and not request.series_uid):
+            raise InvalidArgument("a study is named, and an instance with its series")
+        target = Target(study_uid=request.study_uid, series_uid=request.series_uid, sop_uid=request.sop_instance_uid)
+        done = await self._delete(project, target, list(request.asked_series_uids))
+        return pb.DeleteInstancesResponse(instances=done.instances, series=done.series)
 
     async def ListSeries(self, request: pb.ListSeriesRequest, context: Any) -> pb.ListSeriesResponse:  # noqa: N802
         """Every series, newest last."""

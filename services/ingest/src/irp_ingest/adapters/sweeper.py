@@ -21,7 +21,7 @@ KIND = "assemble"
 
 
 class Sweeper:
-    """Queues one job per complete series and count of instances."""
+    """Queues one job per complete series and state of it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -43,9 +43,9 @@ class Sweeper:
         async with self._database.transaction() as tx:
             for row in (await tx.execute(due)).all():
                 payload = {"project": row.project_ref, "series_uid": row.uid}
-                await tx.enqueue(KIND, key=f"{row.project}/{row.uid}/{row.count}", payload=payload)
+                await tx.enqueue(KIND, key=f"{row.project}/{row.uid}/{row.changes}", payload=payload)
                 here = (SERIES.c.project == row.project) & (SERIES.c.uid == row.uid)
-                await tx.execute(SERIES.update().where(here, SERIES.c.count == row.count).values(queued=True))
+                await tx.execute(SERIES.update().where(here, SERIES.c.changes == row.changes).values(queued=True))
 
 
 def assemble_job(assemble: AssembleSeries) -> JobHandler:

@@ -9,6 +9,7 @@ from typing import Any
 
 from irp_kernel import ObjectRef
 from irp_kernel.codec import NRRD
+from irp_kernel.errors import DataLoss
 
 from irp_ingest.app.ports import Assembled, Builders, Index, Kept, Objects, ProjectAt
 from irp_ingest.domain.component import preferred
@@ -29,6 +30,9 @@ class AssembleSeries:
     async def __call__(self, project: ProjectAt, series_uid: str) -> None:
         """Keep volume and row; may run twice."""
         count = await self._index.count(project.id, series_uid)
+        if count is None:
+            await self._index.left_over(project.id, series_uid)
+            return
         kept = {instance.sop_uid: instance for instance in await self._index.instances(project.id, series_uid)}
         try:
             stack = arrange(_planes(kept), preferred([rule for one in kept.values() for rule in one.candidates]))
@@ -36,6 +40,10 @@ class AssembleSeries:
         except NotAssembled as reason:
             await self._index.not_assembled(project.id, series_uid, count, reason.reason, reason.message)
             return
+        except DataLoss:
+            if await self._index.count(project.id, series_uid) == count:
+                raise
+            return  # instances were deleted meanwhile: what is left is assembled by another job
         first = kept[stack.order[0][0].uid]
         result = Assembled(
             sequence_class=decide(first.candidates, stack.geometry.frames),

@@ -102,8 +102,16 @@ class Index(Protocol):
         """K_site; makes the project's secret on first use."""
         ...
 
-    async def add(self, project: ProjectAt, intake: Intake, object: ObjectRef, open_s: float) -> bool:
-        """Add an instance and keep its series open; False if the same came before, ContentDiffers if another did."""
+    async def add(
+        self, project: ProjectAt, intake: Intake, object: ObjectRef, open_s: float, removals: int = 0
+    ) -> bool:
+        """Add an instance and keep its series open; False if the same came before.
+
+        Raises:
+            ContentDiffers: another one came before.
+            SeriesBeingDeleted: objects of the series are being removed.
+            ObjectsWereRemoved: not `removals` times, but as often as its details say: the object must be put again.
+        """
         ...
 
     async def wait_until(self, project: str, series_uids: Sequence[str], quiet_until: float) -> None:
@@ -114,16 +122,20 @@ class Index(Protocol):
         """Instances of a series."""
         ...
 
-    async def count(self, project: str, series_uid: str) -> int:
-        """How many instances of a series have come so far."""
+    async def count(self, project: str, series_uid: str) -> int | None:
+        """How many instances of a series have come and gone so far; None if the series was deleted."""
+        ...
+
+    async def left_over(self, project: str, series_uid: str) -> None:
+        """Objects were made of a series that is deleted: they are to be removed, too."""
         ...
 
     async def assembled(self, project: ProjectAt, series_uid: str, count: int, result: Assembled) -> None:
-        """Keep the volume and announce it, unless further instances came in the meantime."""
+        """Keep the volume and announce it, unless instances came or went in the meantime."""
         ...
 
     async def not_assembled(self, project: str, series_uid: str, count: int, reason: str, message: str) -> None:
-        """Keep the reason, unless further instances came in the meantime."""
+        """Keep the reason, unless instances came or went in the meantime."""
         ...
 
     async def reject(self, project: str, reason: str, message: str) -> None:

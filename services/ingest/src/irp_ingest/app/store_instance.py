@@ -7,14 +7,18 @@ from dataclasses import replace
 
 from irp_deid import Profile
 from irp_deid.errors import InstanceRefused
+from irp_kernel import ObjectRef
 from irp_kernel.errors import IrpError, TooLarge
 
 from irp_ingest.app.keep_apart import KeepApart
 from irp_ingest.app.open_series import OpenSeries
 from irp_ingest.app.outcome import Outcome, treated
 from irp_ingest.app.ports import Configurations, Index, Intakes, Objects, ProjectAt
-from irp_ingest.domain.errors import ContentDiffers, failure_reason
+from irp_ingest.domain.errors import ContentDiffers, ObjectsWereRemoved, SeriesBeingDeleted, failure_reason
 from irp_ingest.domain.intake import Intake, Order
+
+ATTEMPTS = 12  # while objects of the same series are being removed: half a minute
+LONGEST_PAUSE_S = 5.0
 
 
 class StoreInstance:
@@ -60,7 +64,29 @@ class StoreInstance:
 
     async def keep(self, intake: Intake, project: ProjectAt, open_s: float) -> Outcome:
         """Object, then row: an instance that may be stored, now or after a person has looked at it."""
-        ref = await self._objects.put(
+        known = Outcome.of(intake)
+        try:
+            new = await self._add(project, intake, open_s)
+        except (ContentDiffers, SeriesBeingDeleted) as refused:
+            await self._index.reject(project.id, refused.reason, refused.title())
+            return replace(known, failure=failure_reason(refused), reason=refused.reason)
+        return replace(known, repeated=not new, treated=treated(intake, again=not new))
+
+    async def _add(self, project: ProjectAt, intake: Intake, open_s: float) -> bool:
+        """While objects of the series are being removed, after that; False if it was there."""
+        removals = 0
+        for attempt in range(ATTEMPTS):
+            ref = await self._put(project, intake)
+            try:
+                return await self._index.add(project, intake, ref, open_s, removals)
+            except ObjectsWereRemoved as differs:
+                removals = int(differs.details["removals"])
+            except SeriesBeingDeleted:
+                await asyncio.sleep(min(0.05 * 2**attempt, LONGEST_PAUSE_S))
+        raise SeriesBeingDeleted
+
+    async def _put(self, project: ProjectAt, intake: Intake) -> ObjectRef:
+        return await self._objects.put(
             intake.data,
             project=project.id,
             entity="series",
@@ -69,13 +95,6 @@ class StoreInstance:
             media_type="application/dicom",
             extension="dcm",
         )
-        known = Outcome.of(intake)
-        try:
-            new = await self._index.add(project, intake, ref, open_s)
-        except ContentDiffers as differs:
-            await self._index.reject(project.id, differs.reason, differs.message)
-            return replace(known, failure=failure_reason(differs), reason=differs.reason)
-        return replace(known, repeated=not new, treated=treated(intake, again=not new))
 
     def series(self, project: ProjectAt, quiet_s: float, *, more: bool) -> OpenSeries:
         """The series of one upload, open while it goes on."""

@@ -12,7 +12,7 @@ from irp_deid.errors import (
     SopClassUnknown,
     StructuredReport,
 )
-from irp_kernel.errors import AlreadyExists, FailedPrecondition, InvalidArgument, IrpError, NotFound, TooLarge
+from irp_kernel.errors import Aborted, AlreadyExists, FailedPrecondition, InvalidArgument, IrpError, NotFound, TooLarge
 
 
 class InstanceTooLarge(InstanceRefused):
@@ -33,6 +33,27 @@ class MemoryFull(InstanceRefused):
     """Other uploads hold the memory that this file needs.
 
     Send it again after a moment; what was stored of the upload is not stored twice.
+    """
+
+
+class SeriesBeingDeleted(InstanceRefused):
+    """Instances of this series were deleted, and their objects are being removed.
+
+    Send it again after a moment.
+    """
+
+
+class ObjectsWereRemoved(FailedPrecondition):
+    """Objects of the series were removed while this one was being stored.
+
+    It is stored again by itself.
+    """
+
+
+class SeriesChanged(Aborted):
+    """The study got another series while it was to be deleted.
+
+    Look at what came, and delete again if you still want to.
     """
 
 
@@ -330,6 +351,7 @@ _FAILURES: dict[type[IrpError], int] = {
     InstanceTooLarge: OUT_OF_RESOURCES,
     TooLarge: OUT_OF_RESOURCES,
     MemoryFull: OUT_OF_RESOURCES,
+    SeriesBeingDeleted: OUT_OF_RESOURCES,
     IdentifiersMissing: NOT_MATCHING,
     NotInReport: NOT_MATCHING,
     NotDeidentified: PROCESSING_FAILURE,

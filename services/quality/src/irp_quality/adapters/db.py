@@ -11,6 +11,7 @@ from irp.common.v1.types_pb2 import Aggregate, ProjectRef
 from irp.ingest.v1.events_pb2 import SeriesStored
 from irp.quality.v1.events_pb2 import QualityRated, SeriesAssessed
 from irp_chassis.db import Database, Transaction
+from irp_chassis.departures import add_departures, require_there, still_comes
 from irp_chassis.objects import Objects
 from irp_chassis.tables import new_metadata
 from irp_chassis.wire import object_ref_from_proto, object_ref_to_proto
@@ -23,6 +24,7 @@ from irp_quality.domain.errors import QualityFormInvalid
 from irp_quality.domain.rating import Question, Rating, read_form
 
 METADATA = new_metadata()
+add_departures(METADATA)
 
 SERIES = Table(
     "series",
@@ -77,7 +79,7 @@ class AssessmentRows:
         project, uid, version = fact.project.id, fact.aggregate.id, fact.aggregate.version
         async with self._database.transaction() as tx:
             known = await _version(tx, SERIES, project=project, uid=uid)
-            if version > known:
+            if version > known and await still_comes(tx, project, uid, version):
                 row = {"project": project, "uid": uid, "version": version, "fact": fact.SerializeToString()}
                 await tx.upsert(SERIES, row, keys=("project", "uid"))
                 await tx.enqueue(
@@ -116,9 +118,11 @@ class AssessmentRows:
         async with self._database.transaction() as tx:
             if await _version(tx, ASSESSMENT, project=series.project, uid=series.uid) >= series.version:
                 return
-            await tx.upsert(ASSESSMENT, row, keys=("project", "uid"))
             known = (SERIES.c.project == series.project) & (SERIES.c.uid == series.uid)
-            fact = (await tx.execute(select(SERIES.c.fact).where(known))).scalar_one()
+            fact = (await tx.execute(select(SERIES.c.fact).where(known))).scalar()
+            if fact is None:  # deleted while it was assessed
+                return
+            await tx.upsert(ASSESSMENT, row, keys=("project", "uid"))
             await tx.announce(_assessed(SeriesStored.FromString(fact), assessment, document))
 
     async def find(self, project: Slug, uid: Uid) -> Assessment | None:
@@ -152,6 +156,7 @@ class RatingRows:
         """See Ratings.save."""
         where = (RATING.c.project == project) & (RATING.c.uid == uid) & (RATING.c.rater == rating.rater)
         async with self._database.transaction() as tx:
+            await require_there(tx, project, uid, await _version(tx, SERIES, project=project, uid=uid))
             old = (await tx.execute(select(RATING).where(where))).first()
             if old is not None and old.stars == rating.stars and old.form == dict(rating.form):
                 return int(old.version)

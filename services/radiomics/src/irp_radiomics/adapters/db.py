@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from irp_chassis.departures import add_departures
 from irp_chassis.tables import new_metadata
 from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Integer, String, Table
 
 METADATA = new_metadata()
+add_departures(METADATA)
 
 SERIES = Table(  # the newest volume of each series
     "series",

@@ -12,6 +12,7 @@ from irp.gateway.v1.events_pb2 import ProjectConfigured
 from irp.inference.v1.events_pb2 import MaskProposed
 from irp.ingest.v1.events_pb2 import ClinicalRecorded, SeriesStored
 from irp_chassis.db import Database, Transaction
+from irp_chassis.departures import still_comes
 from irp_chassis.jobs import Job
 from irp_chassis.objects import Objects
 from irp_chassis.wire import object_ref_from_proto
@@ -52,6 +53,8 @@ class Facts:
             known = (await tx.execute(select(SERIES.c.version).where(here))).scalar()
             if known is not None and known >= fact.aggregate.version:
                 return
+            if not await still_comes(tx, project, uid, fact.aggregate.version):
+                return
             await tx.upsert(SERIES, row, keys=("project", "series_uid"))
             accepted = (await tx.execute(select(CASE.c.volume).where(case))).scalar()
             if accepted is not None and accepted["sha256"] != volume:
@@ -74,6 +77,8 @@ class Facts:
         async with self._database.transaction() as tx:
             known = (await tx.execute(select(PROPOSAL.c.at).where(here))).scalar()
             if known is not None and known >= fact.provenance.at:
+                return
+            if not await still_comes(tx, fact.project.id, fact.series_uid, fact.aggregate.version):
                 return
             await tx.upsert(PROPOSAL, row, keys=("project", "series_uid"))
             found = (await tx.execute(select(CASE).where(case))).first()

@@ -10,6 +10,7 @@ from typing import Any
 from irp.common.v1 import types_pb2
 from irp.training.v1 import events_pb2
 from irp_chassis.db import Transaction
+from irp_chassis.departures import still_comes
 from irp_chassis.wire import object_ref_to_proto
 from sqlalchemy import func, select
 
@@ -59,6 +60,8 @@ class SqlChange:
         where = (table.c.project == project, table.c.series == series)
         known = await self._one(select(table.c.version).where(*where))
         if known is not None and known > version:
+            return
+        if not await still_comes(self._tx, project, series, version):
             return
         row = {"project": project, "series": series, "version": version, "verdict": verdict}
         await self._tx.upsert(table, row, keys=("project", "series"))
