@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gzip
 import io
 
@@ -51,6 +52,26 @@ def test_nibabel_reads_our_nifti_where_we_say_it_lies() -> None:
     assert np.array_equal(np.asarray(image.dataobj), array[0].transpose(2, 1, 0))
     lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine
     assert np.allclose(lps @ [3, 2, 1, 1], [*geometry.to_patient(np.array([1.0, 2.0, 3.0])), 1], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("times_ms", "zoom", "unit"),
+    [
+        ((0.0, 41.7, 83.4), 41.7, "msec"),
+        ((10.0, 52.0, 93.0), 41.5, "msec"),  # rounded by the scanner
+        ((0.0, 10.0, 100.0), 1.0, "unknown"),
+        ((0.0, 0.0, 0.0), 1.0, "unknown"),
+        ((), 1.0, "unknown"),
+    ],
+)
+def test_a_nifti_file_tells_the_time_between_frames_only_where_it_is_one_time(
+    times_ms: tuple[float, ...], zoom: float, unit: str
+) -> None:
+    geometry = dataclasses.replace(an_oblique_geometry(frames=3), frame_times_ms=times_ms)
+    volume = Volume(geometry=geometry, array=np.zeros(geometry.array_shape, dtype=np.int16))
+    header = nibabel.Nifti1Image.from_bytes(gzip.decompress(encode_volume(volume, NIFTI))).header
+    assert header.get_zooms()[3] == pytest.approx(zoom)
+    assert header.get_xyzt_units() == ("mm", unit)
 
 
 @pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])

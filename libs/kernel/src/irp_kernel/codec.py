@@ -27,7 +27,7 @@ EXTENSION = {NRRD: "nrrd", NIFTI: "nii.gz"}
 def encode_volume(volume: Volume, media_type: str = NRRD) -> bytes:
     """Volume -> file bytes of the media type (NRRD or NIfTI)."""
     if media_type == NIFTI:
-        return write_nifti(volume.array, volume.geometry.matrix)
+        return write_nifti(volume.array, volume.geometry.matrix, volume.geometry.frame_step_ms)
     return write_nrrd(Nrrd(volume.array, volume.geometry.matrix, _time_fields(volume.geometry)))
 
 
@@ -45,7 +45,7 @@ def decode_volume(data: bytes) -> Volume:
 def encode_mask(mask: Mask, media_type: str = NRRD) -> bytes:
     """Mask -> file bytes. NIfTI carries the labels only; NRRD carries table and `annotated` too."""
     if media_type == NIFTI:
-        return write_nifti(mask.labels, mask.geometry.matrix)
+        return write_nifti(mask.labels, mask.geometry.matrix, mask.geometry.frame_step_ms)
     fields = _time_fields(mask.geometry) | {
         "irp_labels": json.dumps({str(label.value): label.name for label in mask.table.labels}),
         "irp_annotated": base64.b64encode(np.packbits(mask.annotated).tobytes()).decode(),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from irp_kernel.errors import GeometryMismatch, InvalidArgument
 
 GRID_TOLERANCE_MM = 1e-2  # mm, at every corner of the grid: float32 NIfTI headers stay below it at 1 m
+EVEN_STEPS = 0.05  # of a step, by which frame times may stray from even ones: scanners round to milliseconds
 ORIENTATION_TOLERANCE_DEG = 0.01  # degree, between two images of one stack
 
 Matrix = tuple[tuple[float, ...], ...]
@@ -101,6 +102,16 @@ class Geometry:
     def array_shape(self) -> tuple[int, int, int, int]:
         """(time, slice, row, column)."""
         return (self.frames, *self.shape)
+
+    @property
+    def frame_step_ms(self) -> float:
+        """Time between two frames; 0 if it is unknown or not even."""
+        if len(self.frame_times_ms) < 2:
+            return 0.0
+        times = np.asarray(self.frame_times_ms, dtype=np.float64)
+        step = float(times[-1] - times[0]) / (len(times) - 1)
+        strays = np.abs(times - times[0] - step * np.arange(len(times)))
+        return step if step > 0 and strays.max() <= EVEN_STEPS * step else 0.0
 
     def to_patient(self, index: NDArray[np.float64]) -> NDArray[np.float64]:
         """(..., 3) indices (slice, row, column) -> (..., 3) LPS mm."""

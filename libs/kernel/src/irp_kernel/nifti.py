@@ -22,12 +22,13 @@ _RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _MM, _MSEC = 2, 16
 
 
-def write_nifti(array: NDArray[Any], affine: NDArray[np.float64]) -> bytes:
+def write_nifti(array: NDArray[Any], affine: NDArray[np.float64], frame_step_ms: float = 0.0) -> bytes:
     """NIfTI-1, gzip.
 
     Args:
         array: (time, slice, row, column).
         affine: (4, 4), (slice, row, column, 1) -> LPS mm.
+        frame_step_ms: between two time points; 0 if unknown or uneven: the file then names no unit of time.
     """
     frames, slices, rows, columns = array.shape
     ras = _RAS @ affine[:, [2, 1, 0, 3]]  # NIfTI's i, j, k are column, row, slice
@@ -37,9 +38,10 @@ def write_nifti(array: NDArray[Any], affine: NDArray[np.float64]) -> bytes:
     struct.pack_into("<i", header, 0, 348)
     struct.pack_into("<8h", header, 40, 4 if frames > 1 else 3, columns, rows, slices, frames, 1, 1, 1)
     struct.pack_into("<2h", header, 70, _CODE_OF[kind], array.dtype.itemsize * 8)
-    struct.pack_into("<8f", header, 76, 1.0, *spacing, 1.0, 1.0, 1.0, 1.0)
+    # A step of 0 would be honest where it is unknown, but ITK refuses it.
+    struct.pack_into("<8f", header, 76, 1.0, *spacing, frame_step_ms or 1.0, 1.0, 1.0, 1.0)
     struct.pack_into("<3f", header, 108, 352.0, 1.0, 0.0)
-    header[123] = _MM | _MSEC
+    header[123] = _MM | _MSEC if frame_step_ms else _MM
     struct.pack_into("<2h", header, 252, 0, 2)  # no qform; sform = aligned to the scanner
     struct.pack_into("<12f", header, 280, *ras[:3].ravel())
     header[344:348] = b"n+1\0"
