@@ -50,6 +50,23 @@ async def test_instances_that_arrive_at_once_are_all_counted(index: SqlIndex, ei
     assert (rows, count) == (16, 16)
 
 
+async def test_instances_that_arrive_at_once_have_each_their_own_outcome(
+    index: SqlIndex, either_database: Database
+) -> None:
+    other = ObjectRef(bucket="b", key="k", sha256="1" * 64, size=1, media_type="application/dicom")
+    outcomes = await asyncio.gather(
+        index.add(PROJECT, an_intake(1), REF, 1.0),
+        index.add(PROJECT, an_intake(1), REF, 1.0),
+        index.add(PROJECT, an_intake(1, fingerprint="another"), other, 1.0),
+        index.add(PROJECT, an_intake(2), REF, 1.0),
+        return_exceptions=True,
+    )
+    assert (outcomes[0], outcomes[1], outcomes[3]) == (True, False, True)
+    assert isinstance(outcomes[2], ContentDiffers)
+    async with either_database.read() as connection:
+        assert (await connection.execute(select(SERIES.c.count))).scalar_one() == 2
+
+
 async def test_the_same_bytes_by_another_way_are_the_same_and_others_are_not(index: SqlIndex) -> None:
     assert await index.add(PROJECT, an_intake(1), REF, 1.0)
     assert not await index.add(PROJECT, an_intake(1, fingerprint="another encoding"), REF, 1.0)

@@ -44,6 +44,8 @@ from irp_ingest.app.take_report import TakeReport
 from irp_ingest.app.write_report import WriteReport
 from irp_ingest.settings import Settings
 
+WAITING = 15  # files of one upload that wait for a worker, the store or the index
+
 
 async def compose(room: Room[Settings]) -> None:
     """Verbs, door, sweeper, job."""
@@ -56,14 +58,13 @@ async def compose(room: Room[Settings]) -> None:
     apart = KeepApart(quarantine, sealed, limit=settings.quarantine_limit)
     store = StoreInstance(WorkerIntakes(), room.objects, index, configurations, apart)
     budget = MemoryBudget(settings.upload_memory_bytes)
-    take = TakeUpload(store, budget, limit_bytes=settings.max_instance_bytes, in_flight=settings.cpu_workers + 2)
+    in_flight = settings.cpu_workers + WAITING
+    take = TakeUpload(store, budget, limit_bytes=settings.max_instance_bytes, in_flight=in_flight)
     record = RecordClinical(index, index, configurations)
     reports = report_desk(room, store, configurations, secrets, report_seed(key))
     desk = QuarantineDesk(decide=DecideQuarantined(quarantine, sealed, masks), rows=quarantine, sealed=sealed)
     imports = ImportDesk(
-        run=ImportSeries(
-            store, WorkerConverters(), max_bytes=settings.max_import_bytes, in_flight=settings.cpu_workers + 2
-        ),
+        run=ImportSeries(store, WorkerConverters(), max_bytes=settings.max_import_bytes, in_flight=in_flight),
         budget=budget,
         limit_bytes=settings.max_import_bytes,
     )

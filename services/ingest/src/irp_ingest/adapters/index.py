@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -14,15 +12,15 @@ from irp_kernel import ObjectRef
 from sqlalchemy import select
 
 from irp_ingest.adapters.again import again_if_aborted
+from irp_ingest.adapters.arrivals import Arrival, SqlArrivals
 from irp_ingest.adapters.convert import project_to_proto, result_to_json, series_to_proto
-from irp_ingest.adapters.criteria import DESCRIPTION, MODALITY, first_text, study_columns
-from irp_ingest.adapters.db import CLINICAL, INSTANCE, REJECTION, SERIES, STUDY
-from irp_ingest.adapters.deletion import deletion_of, remove_again, require_put_since
+from irp_ingest.adapters.db import CLINICAL, INSTANCE, REJECTION, SERIES
+from irp_ingest.adapters.deletion import deletion_of, remove_again
 from irp_ingest.adapters.secrets import ProjectSecrets
+from irp_ingest.adapters.together import Together
 from irp_ingest.app.ports import Assembled, Kept, ProjectAt
-from irp_ingest.domain.errors import ContentDiffers
 from irp_ingest.domain.intake import Intake
-from irp_ingest.domain.plane import planes_from_json, planes_to_json
+from irp_ingest.domain.plane import planes_from_json
 
 
 class SqlIndex:
@@ -30,89 +28,18 @@ class SqlIndex:
 
     def __init__(self, database: Database, secrets: ProjectSecrets) -> None:
         self._database, self._secrets = database, secrets
+        self._arrived = Together(SqlArrivals(database))
 
     async def site_key(self, project: str, site: str) -> bytes:
         """See Index.site_key."""
         return await self._secrets.site_key(project, site)
 
-    @again_if_aborted
     async def add(
         self, project: ProjectAt, intake: Intake, object: ObjectRef, open_s: float, removals: int = 0
     ) -> bool:
         """See Index.add."""
-        row = {
-            "project": project.id,
-            "sop_uid": intake.sop_uid,
-            "study_uid": intake.study_uid,
-            "series_uid": intake.series_uid,
-            "sop_class": intake.sop_class,
-            "transfer_syntax": intake.transfer_syntax,
-            "fingerprint": intake.fingerprint,
-            "object": dataclasses.asdict(object),
-            "header": intake.header,
-            "plane": planes_to_json(intake.planes),
-            "candidates": intake.candidates,
-        }
-        async with self._database.transaction() as tx:
-            deleted = await deletion_of(tx, project.id, intake.series_uid)
-            require_put_since(deleted, removals)
-            if not await tx.insert_once(INSTANCE, row, keys=("project", "sop_uid")):
-                await self._require_same(tx, project.id, intake, object)
-                return False
-            await self._touch_series(tx, project, intake, open_s, deleted)
-        return True
-
-    async def _require_same(self, tx: Transaction, project: str, intake: Intake, object: ObjectRef) -> None:
-        """The same original, or one that differs in its encoding only: its de-identified bytes are the same."""
-        query = select(INSTANCE.c.fingerprint, INSTANCE.c.object)
-        query = query.where(INSTANCE.c.project == project, INSTANCE.c.sop_uid == intake.sop_uid)
-        row = (await tx.execute(query)).one()
-        if row.fingerprint != intake.fingerprint and row.object["sha256"] != object.sha256:
-            raise ContentDiffers
-
-    async def _touch_series(
-        self, tx: Transaction, project: ProjectAt, intake: Intake, open_s: float, deleted: Any
-    ) -> None:
-        now = time.time()
-        new = {
-            "project": project.id,
-            "uid": intake.series_uid,
-            "study_uid": intake.study_uid,
-            "patient": intake.patient,
-            "site": intake.site,
-            "project_ref": dataclasses.asdict(project),
-            "state": "receiving",
-            "reason": "",
-            "message": "",
-            "count": 0,
-            "quiet_until": now + open_s,
-            "queued": False,
-            # a series that comes again goes on where it ended: facts about the older one stay the older ones
-            "version": deleted.version if deleted else 0,
-            "changes": deleted.changes if deleted else 0,
-            "result": None,
-            "arrived_at": now,
-            "modality": first_text(intake.header, MODALITY),
-            "description": first_text(intake.header, DESCRIPTION),
-            "header": intake.header,
-        }
-        if await tx.insert_once(SERIES, new, keys=("project", "uid")):
-            study = {"project": project.id, "uid": intake.study_uid, "header": intake.header}
-            await tx.insert_once(STUDY, study | study_columns(intake.header), keys=("project", "uid"))
-            same = (STUDY.c.project == project.id) & (STUDY.c.uid == intake.study_uid)
-            await tx.execute(select(STUDY.c.uid).where(same).with_for_update())  # whoever deletes it meets us here
-        await tx.execute(
-            SERIES.update()
-            .where(SERIES.c.project == project.id, SERIES.c.uid == intake.series_uid)
-            .values(
-                count=SERIES.c.count + 1,
-                changes=SERIES.c.changes + 1,
-                quiet_until=now + open_s,
-                queued=False,
-                state="receiving",
-                project_ref=new["project_ref"],
-            )
-        )
+        arrival = Arrival(project=project, intake=intake, object=object, open_s=open_s, removals=removals)
+        return await self._arrived(arrival)
 
     @again_if_aborted
     async def wait_until(self, project: str, series_uids: Sequence[str], quiet_until: float) -> None:
