@@ -64,8 +64,8 @@ async def pictures_of(
                 shown = True
         except CANNOT_BE_SHOWN as error:
             reason = reason or error
-    if reason is not None and not shown:
-        raise reason
+    if not shown:
+        raise reason or NotFound("there is no picture in it")
 
 
 async def _pictures(file: bytes, wanted: Picture, left: Sequence[int]) -> AsyncIterator[tuple[int, bytes]]:
