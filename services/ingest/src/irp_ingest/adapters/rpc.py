@@ -20,7 +20,7 @@ from sqlalchemy import select
 from irp_ingest.adapters.convert import outcome_to_proto, state_to_proto
 from irp_ingest.adapters.db import INSTANCE, REJECTION, SERIES
 from irp_ingest.adapters.deletion import SqlDeletion
-from irp_ingest.adapters.rpc_import import ImportDesk, ImportServicer
+from irp_ingest.adapters.rpc_import import ImportDesk, ImportServicer, opening
 from irp_ingest.adapters.rpc_pixels import PixelsServicer, enter
 from irp_ingest.adapters.rpc_quarantine import QuarantineDesk, QuarantineServicer
 from irp_ingest.adapters.rpc_reports import ReportDesk, ReportsServicer
@@ -58,12 +58,7 @@ class IngestServicer(ImportServicer, QuarantineServicer, ReportsServicer, Pixels
     ) -> pb.StoreInstancesResponse:
         """One outcome per file, in order; raw bytes live in memory only."""
         async with self._uploads:
-            first = await anext(request_iterator, None)
-            if first is None or first.WhichOneof("piece") != "upload":
-                raise InvalidArgument("the first message must be the upload")
-            project = enter(first.upload.project)
-            caller().require_role("uploader", "owner")
-            upload = first.upload
+            upload, project = await opening(request_iterator)
             begun = await self._reports.begin(project, upload.site, upload.study_uid, upload.report)
             async with self._reports.write.of(begun.rules, caller().subject, upload.report) as log:
                 outcomes = await self._take(

@@ -17,6 +17,7 @@ from irp_ingest.adapters.rpc_pixels import enter
 from irp_ingest.adapters.rpc_reports import ReportDesk
 from irp_ingest.adapters.upload import File
 from irp_ingest.app.import_series import ImportSeries
+from irp_ingest.app.ports import ProjectAt
 from irp_ingest.domain.errors import InstanceTooLarge
 from irp_ingest.domain.imported_dicom import Description
 
@@ -46,12 +47,8 @@ class ImportServicer(pb_grpc.IngestServiceServicer):
     ) -> pb.ImportSeriesResponse:
         """A series of its own, with a report as every upload has one."""
         async with self._uploads:
-            first = await anext(request_iterator, None)
-            if first is None or first.WhichOneof("piece") != "upload":
-                raise InvalidArgument("the first message must be the upload")
-            project = enter(first.upload.project)
-            caller().require_role("uploader", "owner")
-            begun = await self._reports.begin(project, first.upload.site)
+            upload, project = await opening(request_iterator)
+            begun = await self._reports.begin(project, upload.site)
             file = File(self._imports.budget, self._imports.limit_bytes)
             try:
                 description = await _read(request_iterator, file)
@@ -66,6 +63,21 @@ class ImportServicer(pb_grpc.IngestServiceServicer):
             already_stored=done.repeated,
             report=log.id,
         )
+
+
+async def opening(pieces: AsyncIterator[Any]) -> tuple[pb.Upload, ProjectAt]:
+    """The first message of a stream, if it is from somebody who may upload to its project.
+
+    Raises:
+        InvalidArgument: it is no upload.
+        PermissionDenied: somebody else.
+    """
+    first = await anext(pieces, None)
+    if first is None or first.WhichOneof("piece") != "upload":
+        raise InvalidArgument("the first message must be the upload")
+    project = enter(first.upload.project)
+    caller().require_role("uploader", "owner")
+    return first.upload, project
 
 
 async def _read(pieces: AsyncIterator[pb.ImportSeriesRequest], file: File) -> Description:
