@@ -14,6 +14,7 @@ from sqlalchemy import select
 from irp_training.adapters import db
 from irp_training.adapters.documents import dataset_from_document, model_from_document, run_from_document
 from irp_training.domain.dataset import Snapshot
+from irp_training.domain.registry import Model
 from irp_training.domain.run import Run
 
 
@@ -37,14 +38,7 @@ class DeletedSeries:
             snapshot = Snapshot.from_manifest(await self._objects.get(manifest))
             for uid in sorted({entry.case.series for entry in snapshot.entries} & wanted):
                 found.append(SeriesReference(kind="dataset", id=digest, series_uid=uid, state="frozen"))
-                found += _made_of(digest, uid, found_runs)
-                found += [
-                    SeriesReference(
-                        kind="model", id=f"{m.ref.name}@{m.ref.version}", series_uid=uid, state="registered"
-                    )
-                    for m in models
-                    if m.run in {(run.project, run.id) for run in found_runs if run.dataset.digest == digest}
-                ]
+                found += _made_of(digest, uid, found_runs, models)
         return found
 
     async def forget(self, fact: SeriesDeleted) -> None:
@@ -56,9 +50,13 @@ class DeletedSeries:
             await tx.execute(table.delete().where(here, table.c.version <= fact.aggregate.version))
 
 
-def _made_of(digest: str, uid: str, runs: Sequence[Run]) -> list[SeriesReference]:
-    return [
-        SeriesReference(kind="run", id=run.id, series_uid=uid, state=str(run.state))
-        for run in runs
-        if run.dataset.digest == digest
+def _made_of(digest: str, uid: str, runs: Sequence[Run], models: Sequence[Model]) -> list[SeriesReference]:
+    """The dataset's runs, then the models of these."""
+    of_dataset = [run for run in runs if run.dataset.digest == digest]
+    origins = {(run.project, run.id) for run in of_dataset}
+    found = [SeriesReference(kind="run", id=run.id, series_uid=uid, state=str(run.state)) for run in of_dataset]
+    return found + [
+        SeriesReference(kind="model", id=f"{m.ref.name}@{m.ref.version}", series_uid=uid, state="registered")
+        for m in models
+        if m.run in origins
     ]
