@@ -37,7 +37,7 @@ VICTIMS = ("gateway", "ingest", "nats", "s3")
 SIDE, SLICES = 128, 30  # pixels; instances of a series
 BATCH, STREAMS = 20, 4
 PAUSE_S, PATIENCE_S = 0.5, 300.0
-KILL_AT = 1 / 3  # of the instances acknowledged
+KILL_AT = 1 / 3  # of the instances
 
 
 @dataclass
@@ -50,6 +50,7 @@ class Upload:
     lock: threading.Lock = field(default_factory=threading.Lock)
     sent: int = 0
     acknowledged: list[str] = field(default_factory=list)
+    a_third: threading.Event = field(default_factory=threading.Event)
 
     def send(self, which: int) -> None:
         """Every STREAMS-th batch, each until it is answered."""
@@ -65,6 +66,8 @@ class Upload:
             if uids := self._answer(client, batch):
                 with self.lock:
                     self.acknowledged += uids
+                    if len(self.acknowledged) >= KILL_AT * len(self.files):
+                        self.a_third.set()
                 return
             time.sleep(PAUSE_S)
         raise RuntimeError(f"not answered within {PATIENCE_S:.0f} s")
@@ -95,8 +98,8 @@ def upload_and_kill(house: House, upload: Upload, victim: str) -> float:
     """Send everything, kill the process on the way; seconds until it answered again."""
     with concurrent.futures.ThreadPoolExecutor(STREAMS) as pool:
         streams = [pool.submit(upload.send, which) for which in range(STREAMS)]
-        while len(upload.acknowledged) < KILL_AT * len(upload.files) and not all(one.done() for one in streams):
-            time.sleep(0.02)
+        if not upload.a_third.wait(PATIENCE_S):
+            raise RuntimeError(f"no third acknowledged within {PATIENCE_S:.0f} s")
         began = time.monotonic()
         house.restarted(victim, house.kill(victim))
         away_s = time.monotonic() - began
