@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,9 @@ from google.protobuf.message import DecodeError
 from irp.common.v1 import operations_service_pb2 as pb
 from irp.common.v1 import operations_service_pb2_grpc as pb_grpc
 from irp_kernel import ObjectRef
-from irp_kernel.errors import Aborted, InvalidArgument, IrpError
+from irp_kernel.errors import InvalidArgument, IrpError
 
+from irp_chassis.again import again_if_aborted
 from irp_chassis.auth import ADMIN, caller
 from irp_chassis.db import Database
 from irp_chassis.departures import NAME, hold
@@ -28,7 +28,6 @@ References = Callable[[], Awaitable[Iterable[ObjectRef]]]
 REFERENCES_TOLD = 100  # of one answer; the count says how many there are
 SERIES_ASKED = 1000  # of one question: about a second to hold them
 LONGEST_HOLD_S = 600.0
-ATTEMPTS = 5  # at holding series that somebody works on at the same moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,14 +102,10 @@ class Operations(pb_grpc.OperationsServiceServicer):
             references=[reference_to_proto(reference) for reference in found[:REFERENCES_TOLD]], count=len(found)
         )
 
+    @again_if_aborted
     async def _hold(self, project: str, uids: Sequence[str], until: float) -> None:
         if NAME not in self._database.metadata.tables:  # a room that keeps nothing of series
             return
-        for _ in range(ATTEMPTS - 1):
-            with contextlib.suppress(Aborted):
-                async with self._database.transaction() as tx:
-                    await hold(tx, project, uids, until)
-                return
         async with self._database.transaction() as tx:
             await hold(tx, project, uids, until)
 

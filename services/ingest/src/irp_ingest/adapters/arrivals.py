@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
+from irp_chassis.again import again_if_aborted
 from irp_chassis.db import Database, Transaction
 from irp_kernel import ObjectRef
 from irp_kernel.errors import IrpError
 from sqlalchemy import select
 
-from irp_ingest.adapters.again import again_if_aborted
 from irp_ingest.adapters.criteria import DESCRIPTION, MODALITY, first_text, study_columns
 from irp_ingest.adapters.db import INSTANCE, SERIES, STUDY
 from irp_ingest.adapters.deletion import deletion_of, require_put_since

@@ -11,10 +11,10 @@ from collections.abc import Collection
 from typing import Any
 
 from irp.ingest.v1.events_pb2 import SeriesDeleted
+from irp_chassis.again import again_if_aborted
 from irp_chassis.db import Database, Transaction
 from sqlalchemy import func, select
 
-from irp_ingest.adapters.again import again_if_aborted
 from irp_ingest.adapters.convert import project_to_proto
 from irp_ingest.adapters.criteria import DESCRIPTION, MODALITY, first_text, study_columns
 from irp_ingest.adapters.db import DELETION, INSTANCE, SERIES, STUDY

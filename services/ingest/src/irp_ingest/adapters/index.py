@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from irp.ingest.v1.events_pb2 import ClinicalRecorded, SeriesStored
+from irp_chassis.again import again_if_aborted
 from irp_chassis.db import Database, Transaction
 from irp_kernel import ObjectRef
 from sqlalchemy import select
 
-from irp_ingest.adapters.again import again_if_aborted
 from irp_ingest.adapters.arrivals import Arrival, SqlArrivals
 from irp_ingest.adapters.convert import project_to_proto, result_to_json, series_to_proto
 from irp_ingest.adapters.db import CLINICAL, INSTANCE, REJECTION, SERIES

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from irp_chassis.again import again_if_aborted
 from irp_chassis.db import Database
 from irp_kernel import ObjectRef
 from irp_kernel.errors import InvalidArgument
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.sql import ColumnElement
 
-from irp_ingest.adapters.again import again_if_aborted
 from irp_ingest.adapters.db import INSTANCE, QUARANTINE
 from irp_ingest.app.keep_apart import Apart, Standing
 from irp_ingest.app.ports import ProjectAt

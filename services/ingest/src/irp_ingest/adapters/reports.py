@@ -6,13 +6,13 @@ import dataclasses
 from typing import Any
 
 from irp.ingest.v1 import ingest_service_pb2 as pb
+from irp_chassis.again import again_if_aborted
 from irp_chassis.db import Database
 from irp_chassis.wire import object_ref_to_proto
 from irp_kernel import ObjectRef
 from irp_kernel.errors import InvalidArgument
 from sqlalchemy import select, tuple_
 
-from irp_ingest.adapters.again import again_if_aborted
 from irp_ingest.adapters.db import REPORT
 from irp_ingest.app.write_report import KeptReport
 from irp_ingest.domain.errors import ReportUnknown

@@ -8,12 +8,12 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from irp_chassis.again import again_if_aborted
 from irp_chassis.db import Database
 from irp_deid import ProjectSecret
 from irp_kernel.errors import DataLoss, FailedPrecondition
 from sqlalchemy import select
 
-from irp_ingest.adapters.again import again_if_aborted
 from irp_ingest.adapters.db import SECRET
 
 NONCE_BYTES, SECRET_BYTES = 12, 32

@@ -1,4 +1,4 @@
-"""Transactions that lost against another one are run again: on PostgreSQL two uploads to a series do collide."""
+"""Transactions that lost against another one are run again: on PostgreSQL two that write the same rows do collide."""
 
 from __future__ import annotations
 
