@@ -13,10 +13,12 @@ from irp_bundle.errors import (
 )
 from irp_bundle.metrics import dice, dice_per_structure, hd95, mean_surface_distance, surface_distances
 from irp_bundle.networks import Stage, build_network
-from irp_bundle.pipeline import Engine, NoSuchSlice, Pipeline, PipelineReport
+from irp_bundle.pipeline import NoSuchSlice, PipelineReport, PipelineSteps, Segmented
 from irp_bundle.prepare import ImageNotFinite, as_images, normalise, prepare_locate, prepare_segment
+from irp_bundle.runner import Pipeline
 from irp_bundle.sampling import paste, sample, sample_labels, whole_windows
 from irp_bundle.spec import LocateSpec, Normalise, PipelineSpec, PostSpec, SegmentSpec
+from irp_bundle.steps import Engine, Forward, Steps, complete
 from irp_bundle.torch_engine import TorchEngine
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "BundleUnsafe",
     "ChannelsNotKnown",
     "Engine",
+    "Forward",
     "ImageNotFinite",
     "Limits",
     "LocateSpec",
@@ -41,14 +44,18 @@ __all__ = [
     "PipelineNotValid",
     "PipelineReport",
     "PipelineSpec",
+    "PipelineSteps",
     "PostSpec",
     "SegmentSpec",
+    "Segmented",
     "Stage",
+    "Steps",
     "TorchEngine",
     "agree",
     "as_images",
     "box_of",
     "build_network",
+    "complete",
     "dice",
     "dice_per_structure",
     "hd95",

@@ -1,36 +1,33 @@
 """Two networks, one answer: locate the left ventricle in the whole slice, segment inside its window, put it back.
 
-In: a volume and an engine (anything that answers logits). Out: a mask on the volume's own grid and what happened.
 Where the heart is depends on the volume alone, never on which slices were asked: one slice asked alone gives the
-same labels as in its series.
+same labels as in its series. Nothing here runs a network: the steps ask for forward passes (see `steps.py`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from irp_kernel import Mask, Volume
+from irp_kernel import LabelTable, Mask, Volume
 from irp_kernel.errors import InvalidArgument
+from irp_kernel.geometry import Geometry
 from irp_kernel.mask import VALUE_OF
 from numpy.typing import NDArray
 from torch import Tensor
 
 from irp_bundle.boxes import Box, Located, agree, box_of, box_to_image, whole
 from irp_bundle.bundle import BACKGROUND, Bundle
-from irp_bundle.networks import Stage
 from irp_bundle.post import post_process
 from irp_bundle.prepare import as_images, prepare_locate, prepare_segment
 from irp_bundle.sampling import paste, whole_windows
+from irp_bundle.steps import Forward, Steps
 
 CLOSER_LOOKS = 3  # at most; a box that was first seen too small or too large is found out by the next look
 SAME_SIZE = 0.05  # relative difference of two looks from which they agree
-
-Engine = Callable[[Stage, NDArray[np.float32]], NDArray[np.float32]]
-"""(stage, batch (N, 1, size, size)) -> logits (N, channels, size, size), both float32."""
 
 
 class NoSuchSlice(InvalidArgument):
@@ -57,23 +54,46 @@ class PipelineReport:
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 
-class Pipeline:
-    """A bundle in use. Holds no state between calls."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Segmented:
+    """Labels of what was asked for, and of nothing else.
 
-    def __init__(self, bundle: Bundle, engine: Engine) -> None:
+    Attributes:
+        labels: uint8 (frame, slice, row, column), canonical values; only the asked frames and slices.
+        table: what the values mean.
+        report: how they came to be; its `frames` and `slices` number the first two axes.
+    """
+
+    labels: NDArray[np.uint8]
+    table: LabelTable
+    report: PipelineReport
+
+    def mask(self, geometry: Geometry) -> Mask:
+        """On the volume's whole grid; what was not asked for is not annotated."""
+        here = np.ix_(self.report.frames, self.report.slices)
+        full = np.zeros(geometry.array_shape, dtype=np.uint8)
+        annotated = np.zeros((geometry.frames, geometry.shape[0], len(self.table.labels)), dtype=np.bool_)
+        full[here] = self.labels
+        annotated[here] = True
+        return Mask(geometry=geometry, labels=full, table=self.table, annotated=annotated)
+
+
+class PipelineSteps:
+    """A bundle's pipeline as steps that ask for forward passes. Holds no state between calls."""
+
+    def __init__(self, bundle: Bundle) -> None:
         self.bundle, self.spec = bundle, bundle.spec
-        self.engine = engine
         values = [0 if name == BACKGROUND else VALUE_OF[name] for name in bundle.channels]
         self._value_of_channel = np.asarray(values, dtype=np.uint8)
 
-    def run(
+    def segment(
         self,
         volume: Volume,
         *,
         frames: Sequence[int] | None = None,
         slices: Sequence[int] | None = None,
         located: Located | None = None,
-    ) -> tuple[Mask, PipelineReport]:
+    ) -> Steps[Segmented]:
         """Segment some or all slices and frames.
 
         Args:
@@ -82,9 +102,6 @@ class Pipeline:
             slices: None or empty = all.
             located: stage 1's verdict on this volume, if it is known already.
 
-        Returns:
-            Mask on the volume's grid (only what was asked for is annotated), and the report.
-
         Raises:
             NoSuchSlice: a number is out of range.
             ImageNotFinite: the image holds NaN or infinity.
@@ -92,21 +109,22 @@ class Pipeline:
         wanted_frames = _wanted(frames, volume.geometry.frames)
         wanted_slices = _wanted(slices, volume.geometry.shape[0])
         began = time.perf_counter()
-        located = self.locate(volume) if located is None else located
+        located = (yield from self.locate(volume)) if located is None else located
         found = time.perf_counter()
-        labels = self._segment(volume, located, wanted_frames, wanted_slices)
+        labels = yield from self._segment(volume, located, wanted_frames, wanted_slices)
         segmented = time.perf_counter()
-        mask = self._mask(volume, labels, wanted_frames, wanted_slices)
-        done = time.perf_counter()
-        timings = {"locate": found - began, "segment": segmented - found, "post": done - segmented}
-        return mask, PipelineReport(
+        tidy = post_process(labels, self.spec.post)
+        timings = {"locate": found - began, "segment": segmented - found, "post": time.perf_counter() - segmented}
+        report = PipelineReport(
             located=located,
             slices=wanted_slices,
             frames=wanted_frames,
             timings_ms={stage: round(1e3 * seconds, 3) for stage, seconds in timings.items()},
         )
+        shape = (len(wanted_frames), len(wanted_slices), *volume.geometry.shape[1:])
+        return Segmented(labels=tidy.reshape(shape), table=self.bundle.table, report=report)
 
-    def locate(self, volume: Volume) -> Located:
+    def locate(self, volume: Volume) -> Steps[Located]:
         """Stage 1: where the left ventricle is, in every slice; a function of the volume alone.
 
         Raises:
@@ -118,14 +136,15 @@ class Pipeline:
         spec = self.spec.locate
         keys = key_frames(frames, spec.frames)
         images = as_images(volume.array[list(keys)].reshape(-1, rows, columns))
-        found = self._agree(self._look(images, whole_windows(images)), slices, (rows, columns))
+        found = self._agree((yield from self._look(images, whole_windows(images))), slices, (rows, columns))
         for _ in range(CLOSER_LOOKS if spec.look_again else 0):
             if not found.box:
                 break
             # Where the series as a whole says that the heart is, at one size for all slices.
             closer = np.column_stack([found.windows[:, :2], np.full(slices, found.box * spec.look_again)])
             windows = torch.from_numpy(np.tile(closer, (len(keys), 1))).float()
-            size, found = found.box, self._agree(self._look(images, windows), slices, (rows, columns))
+            size = found.box
+            found = self._agree((yield from self._look(images, windows)), slices, (rows, columns))
             if abs(found.box / size - 1) < SAME_SIZE:
                 break
         return found
@@ -134,10 +153,10 @@ class Pipeline:
         found = [(number % slices, box) for number, box in enumerate(boxes) if box is not None]
         return agree(found, slices, shape, margin=self.spec.locate.margin, fallback=self.spec.locate.fallback)
 
-    def _look(self, images: Tensor, windows: Tensor) -> list[Box | None]:
+    def _look(self, images: Tensor, windows: Tensor) -> Steps[list[Box | None]]:
         """One look at windows of the images: boxes in the images' pixels."""
         spec = self.spec.locate
-        logits = self.engine("locate", prepare_locate(images, spec, windows).numpy())
+        logits = yield Forward("locate", prepare_locate(images, spec, windows).numpy())
         needed = np.log(spec.threshold / (1 - spec.threshold))
         regions = logits[:, 1] - logits[:, 0] > needed
         found = [box_of(region, spec.min_pixels) for region in regions]
@@ -145,25 +164,14 @@ class Pipeline:
 
     def _segment(
         self, volume: Volume, located: Located, frames: tuple[int, ...], slices: tuple[int, ...]
-    ) -> NDArray[np.uint8]:
+    ) -> Steps[NDArray[np.uint8]]:
         """Stage 2: canonical labels (frames x slices, rows, columns)."""
         shape = (volume.geometry.shape[1], volume.geometry.shape[2])
         images = as_images(volume.array[np.ix_(frames, slices)].reshape(-1, *shape))
         windows = torch.from_numpy(np.tile(located.windows[list(slices)], (len(frames), 1))).float()
-        logits = self.engine("segment", prepare_segment(images, windows, self.spec.segment).numpy())
+        logits = yield Forward("segment", prepare_segment(images, windows, self.spec.segment).numpy())
         channels = paste(torch.from_numpy(logits), windows, shape).numpy()
         return np.asarray(self._value_of_channel[channels], dtype=np.uint8)
-
-    def _mask(
-        self, volume: Volume, labels: NDArray[np.uint8], frames: tuple[int, ...], slices: tuple[int, ...]
-    ) -> Mask:
-        tidy = post_process(labels, self.spec.post).reshape(len(frames), len(slices), *volume.geometry.shape[1:])
-        table = self.bundle.table
-        full = np.zeros(volume.geometry.array_shape, dtype=np.uint8)
-        annotated = np.zeros((volume.geometry.frames, volume.geometry.shape[0], len(table.labels)), dtype=np.bool_)
-        full[np.ix_(frames, slices)] = tidy
-        annotated[np.ix_(frames, slices)] = True
-        return Mask(geometry=volume.geometry, labels=full, table=table, annotated=annotated)
 
 
 def key_frames(frames: int, wanted: int) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from irp_chassis import Room, run_room
 from irp_chassis.room import VERSION
 from irp_chassis.rpc import RpcServer
 
-from irp_inference.adapters.compute import EngineThread
+from irp_inference.adapters.compute import OneByOne, Threads
 from irp_inference.adapters.db import METADATA
 from irp_inference.adapters.deleted_series import DeletedSeries
 from irp_inference.adapters.events import PROPOSAL, Announcer, Facts, ProposalJob
@@ -21,6 +21,7 @@ from irp_inference.adapters.oip import OpenInference
 from irp_inference.adapters.readmodels import CachedConfigurations, CachedVolumes, SqlSeries
 from irp_inference.adapters.rpc import InferenceServicer
 from irp_inference.adapters.shelf import Shelf
+from irp_inference.app.drive import Drive
 from irp_inference.app.propose_series import ProposeSeries
 from irp_inference.app.segment_series import SegmentSeries
 from irp_inference.domain.cache import BytesBoundCache
@@ -32,14 +33,14 @@ WINDOWS_KEPT = 10_000
 async def compose(room: Room[Settings]) -> None:
     """Engine, verbs, doors, facts, jobs."""
     settings = room.settings
-    compute = EngineThread(settings.queue_limit)
+    batches = OneByOne(settings.queue_limit)
     shelf = Shelf(
         room.database, room.objects, engine=settings.engine, threads=settings.threads, kept=settings.models_kept
     )
     series = SqlSeries(room.database)
     windows: BytesBoundCache[Located] = BytesBoundCache(WINDOWS_KEPT)
     volumes = CachedVolumes(room.objects, settings.volume_cache_bytes)
-    segment = SegmentSeries(series, volumes, shelf, windows, compute)
+    segment = SegmentSeries(series, volumes, shelf, windows, Drive(batches, Threads(settings.beside_threads)))
     facts = Facts(room.database, CachedConfigurations(room.objects), shelf)
 
     room.serve(
@@ -48,7 +49,7 @@ async def compose(room: Room[Settings]) -> None:
         file=inference_service_pb2.DESCRIPTOR,
     )
     oip = RpcServer(settings, bind=settings.oip_bind)
-    oip.add(open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server, OpenInference(shelf, compute, VERSION))
+    oip.add(open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server, OpenInference(shelf, batches, VERSION))
     oip.describe(open_inference_pb2.DESCRIPTOR)
     room.serve_beside(oip)
 
@@ -60,7 +61,7 @@ async def compose(room: Room[Settings]) -> None:
     room.on(ModelPromoted, facts.on_model_promoted)
     room.hear(ModelPromoted, facts.hear_model_promoted)
     room.job(PROPOSAL, ProposalJob(room.database, ProposeSeries(segment, room.objects, Announcer(room.database))))
-    room.spawn(compute.serve)
+    room.spawn(batches.serve)
 
 
 def main() -> None:

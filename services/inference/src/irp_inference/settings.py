@@ -16,6 +16,8 @@ class Settings(ServiceSettings):
     """auto = torch on a GPU where there is one, else OpenVINO on the CPU."""
     threads: int = 0
     """CPU threads of the engine; 0 = every core."""
+    beside_threads: int = 2
+    """Threads that cut crops and tidy labels beside the engine."""
     volume_cache_bytes: int = 1 << 30
     """Bytes of decoded volumes that are kept."""
     queue_limit: int = 64

@@ -28,9 +28,15 @@ class SegmentRequest(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     SLICES_FIELD_NUMBER: _builtins.int
     FRAMES_FIELD_NUMBER: _builtins.int
+    PROMPTS_FIELD_NUMBER: _builtins.int
+    ALGORITHM_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    COMPACT_FIELD_NUMBER: _builtins.int
     series_uid: _builtins.str
     model: _builtins.str
     """"name" or "name@version"."""
+    compact: _builtins.bool
+    """Answer `labels` of what was asked for instead of a `mask` on the whole grid."""
     @_builtins.property
     def project(self) -> _types_pb2.ProjectRef: ...
     @_builtins.property
@@ -39,6 +45,16 @@ class SegmentRequest(_message.Message):
 
     @_builtins.property
     def frames(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def prompts(self) -> Global___Prompts:
+        """What the reader marked, for models and algorithms that take it."""
+
+    @_builtins.property
+    def algorithm(self) -> Global___Algorithm:
+        """Instead of a model: a conventional algorithm."""
+
+    @_builtins.property
+    def options(self) -> Global___Options: ...
     def __init__(
         self,
         *,
@@ -47,14 +63,207 @@ class SegmentRequest(_message.Message):
         model: _builtins.str = ...,
         slices: _abc.Iterable[_builtins.int] | None = ...,
         frames: _abc.Iterable[_builtins.int] | None = ...,
+        prompts: Global___Prompts | None = ...,
+        algorithm: Global___Algorithm | None = ...,
+        options: Global___Options | None = ...,
+        compact: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "options", b"options", "project", b"project", "prompts", b"prompts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "model", b"model", "project", b"project", "series_uid", b"series_uid", "slices", b"slices"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "compact", b"compact", "frames", b"frames", "model", b"model", "options", b"options", "project", b"project", "prompts", b"prompts", "series_uid", b"series_uid", "slices", b"slices"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SegmentRequest: _TypeAlias = SegmentRequest  # noqa: Y015
+
+@_typing.final
+class Prompts(_message.Message):
+    """Prompts are what a reader marked on the image; positions are in pixels of the series' grid, pixel centres are integers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLICKS_FIELD_NUMBER: _builtins.int
+    BOXES_FIELD_NUMBER: _builtins.int
+    SCRIBBLES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def clicks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Click]: ...
+    @_builtins.property
+    def boxes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Box]: ...
+    @_builtins.property
+    def scribbles(self) -> _containers.RepeatedCompositeFieldContainer[Global___Scribble]: ...
+    def __init__(
+        self,
+        *,
+        clicks: _abc.Iterable[Global___Click] | None = ...,
+        boxes: _abc.Iterable[Global___Box] | None = ...,
+        scribbles: _abc.Iterable[Global___Scribble] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "clicks", b"clicks", "scribbles", b"scribbles"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Prompts: _TypeAlias = Prompts  # noqa: Y015
+
+@_typing.final
+class Click(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FRAME_FIELD_NUMBER: _builtins.int
+    SLICE_FIELD_NUMBER: _builtins.int
+    ROW_FIELD_NUMBER: _builtins.int
+    COLUMN_FIELD_NUMBER: _builtins.int
+    INSIDE_FIELD_NUMBER: _builtins.int
+    frame: _builtins.int
+    slice: _builtins.int
+    row: _builtins.float
+    column: _builtins.float
+    inside: _builtins.bool
+    """True: this belongs to it; false: this does not."""
+    def __init__(
+        self,
+        *,
+        frame: _builtins.int = ...,
+        slice: _builtins.int = ...,
+        row: _builtins.float = ...,
+        column: _builtins.float = ...,
+        inside: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["column", b"column", "frame", b"frame", "inside", b"inside", "row", b"row", "slice", b"slice"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Click: _TypeAlias = Click  # noqa: Y015
+
+@_typing.final
+class Box(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FRAME_FIELD_NUMBER: _builtins.int
+    SLICE_FIELD_NUMBER: _builtins.int
+    ROW_FIRST_FIELD_NUMBER: _builtins.int
+    COLUMN_FIRST_FIELD_NUMBER: _builtins.int
+    ROW_LAST_FIELD_NUMBER: _builtins.int
+    COLUMN_LAST_FIELD_NUMBER: _builtins.int
+    frame: _builtins.int
+    slice: _builtins.int
+    row_first: _builtins.float
+    column_first: _builtins.float
+    row_last: _builtins.float
+    column_last: _builtins.float
+    def __init__(
+        self,
+        *,
+        frame: _builtins.int = ...,
+        slice: _builtins.int = ...,
+        row_first: _builtins.float = ...,
+        column_first: _builtins.float = ...,
+        row_last: _builtins.float = ...,
+        column_last: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["column_first", b"column_first", "column_last", b"column_last", "frame", b"frame", "row_first", b"row_first", "row_last", b"row_last", "slice", b"slice"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Box: _TypeAlias = Box  # noqa: Y015
+
+@_typing.final
+class Scribble(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FRAME_FIELD_NUMBER: _builtins.int
+    SLICE_FIELD_NUMBER: _builtins.int
+    POINTS_FIELD_NUMBER: _builtins.int
+    INSIDE_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    frame: _builtins.int
+    slice: _builtins.int
+    inside: _builtins.bool
+    width: _builtins.float
+    """Width of the line in pixels; 0 = 1."""
+    @_builtins.property
+    def points(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """A line through these points, as (row, column) pairs one after the other."""
+
+    def __init__(
+        self,
+        *,
+        frame: _builtins.int = ...,
+        slice: _builtins.int = ...,
+        points: _abc.Iterable[_builtins.float] | None = ...,
+        inside: _builtins.bool = ...,
+        width: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frame", b"frame", "inside", b"inside", "points", b"points", "slice", b"slice", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Scribble: _TypeAlias = Scribble  # noqa: Y015
+
+@_typing.final
+class Algorithm(_message.Message):
+    """Algorithm is a conventional method by name."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    STRUCTURE_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    WITHIN_MODEL_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"region-growing", "random-walker"..."""
+    structure: _builtins.str
+    """Canonical structure that the result is called."""
+    parameters: _builtins.str
+    """Parameters as JSON; missing ones take their defaults."""
+    within_model: _builtins.str
+    """Model whose answer the method works in, "name" or "name@version"; empty = none."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        structure: _builtins.str = ...,
+        parameters: _builtins.str = ...,
+        within_model: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "parameters", b"parameters", "structure", b"structure", "within_model", b"within_model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Algorithm: _TypeAlias = Algorithm  # noqa: Y015
+
+@_typing.final
+class Options(_message.Message):
+    """Options of one answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEST_TIME_AUGMENTATION_FIELD_NUMBER: _builtins.int
+    UNCERTAINTY_FIELD_NUMBER: _builtins.int
+    test_time_augmentation: _builtins.bool
+    uncertainty: _builtins.bool
+    def __init__(
+        self,
+        *,
+        test_time_augmentation: _builtins.bool = ...,
+        uncertainty: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["test_time_augmentation", b"test_time_augmentation", "uncertainty", b"uncertainty"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Options: _TypeAlias = Options  # noqa: Y015
 
 @_typing.final
 class SegmentResponse(_message.Message):
@@ -83,28 +292,132 @@ class SegmentResponse(_message.Message):
     MASK_FIELD_NUMBER: _builtins.int
     PROVENANCE_FIELD_NUMBER: _builtins.int
     TIMINGS_MS_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    UNCERTAINTY_FIELD_NUMBER: _builtins.int
+    ESTIMATE_FIELD_NUMBER: _builtins.int
     mask: _builtins.bytes
     """Mask as NRRD on the volume's own grid; what was not asked for is not annotated."""
+    uncertainty: _builtins.bytes
+    """If it was asked for: 0 (certain) to 255, in the layout of `labels`."""
     @_builtins.property
     def provenance(self) -> _types_pb2.Provenance: ...
     @_builtins.property
     def timings_ms(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Milliseconds per stage: load, locate, segment, post, encode."""
 
+    @_builtins.property
+    def labels(self) -> Global___Labels:
+        """If `compact` was asked for."""
+
+    @_builtins.property
+    def estimate(self) -> Global___Estimate: ...
     def __init__(
         self,
         *,
         mask: _builtins.bytes = ...,
         provenance: _types_pb2.Provenance | None = ...,
         timings_ms: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        labels: Global___Labels | None = ...,
+        uncertainty: _builtins.bytes = ...,
+        estimate: Global___Estimate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["provenance", b"provenance"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "labels", b"labels", "provenance", b"provenance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["mask", b"mask", "provenance", b"provenance", "timings_ms", b"timings_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "labels", b"labels", "mask", b"mask", "provenance", b"provenance", "timings_ms", b"timings_ms", "uncertainty", b"uncertainty"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SegmentResponse: _TypeAlias = SegmentResponse  # noqa: Y015
+
+@_typing.final
+class Labels(_message.Message):
+    """Labels of some frames and slices, and of nothing else."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class TableEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.int
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.int = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    FRAMES_FIELD_NUMBER: _builtins.int
+    SLICES_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    TABLE_FIELD_NUMBER: _builtins.int
+    rows: _builtins.int
+    columns: _builtins.int
+    data: _builtins.bytes
+    """uint8 in C order (frame, slice, row, column), compressed with zlib."""
+    @_builtins.property
+    def frames(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def slices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def table(self) -> _containers.ScalarMap[_builtins.int, _builtins.str]:
+        """Value -> canonical name."""
+
+    def __init__(
+        self,
+        *,
+        frames: _abc.Iterable[_builtins.int] | None = ...,
+        slices: _abc.Iterable[_builtins.int] | None = ...,
+        rows: _builtins.int = ...,
+        columns: _builtins.int = ...,
+        data: _builtins.bytes = ...,
+        table: _abc.Mapping[_builtins.int, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "data", b"data", "frames", b"frames", "rows", b"rows", "slices", b"slices", "table", b"table"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Labels: _TypeAlias = Labels  # noqa: Y015
+
+@_typing.final
+class Estimate(_message.Message):
+    """Estimate says how far the answer can be trusted, without knowing the truth."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DICE_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    dice: _builtins.float
+    """Expected Dice, 0 to 1."""
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What a reader should look at, in words; without patient data."""
+
+    def __init__(
+        self,
+        *,
+        dice: _builtins.float = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dice", b"dice", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Estimate: _TypeAlias = Estimate  # noqa: Y015
 
 @_typing.final
 class ProposeRequest(_message.Message):

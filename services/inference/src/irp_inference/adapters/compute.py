@@ -1,4 +1,4 @@
-"""One thread for all heavy work: live requests first, expired ones dropped before they cost anything."""
+"""The way to the networks: live requests first, expired and cancelled ones dropped before they cost anything."""
 
 from __future__ import annotations
 
@@ -8,57 +8,61 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from irp_chassis.rpc_server import deadline
+import numpy as np
+from irp_bundle import Stage
 from irp_kernel.errors import DeadlineExceeded
+from numpy.typing import NDArray
 from prometheus_client import Gauge, Histogram
 
+from irp_inference.app.ports import Loaded, Ticket
 from irp_inference.domain.errors import InferenceQueueFull
 
 WAITING = Gauge("irp_inference_waiting_requests", "Requests that wait for the engine")
 QUEUE_SECONDS = Histogram("irp_inference_queue_seconds", "Seconds a request waited for the engine")
 
 T = TypeVar("T")
+Logits = NDArray[np.float32]
 
 
 @dataclass(order=True, slots=True)
 class _Waiting:
-    priority: int
+    lane: int
     number: int
-    work: Callable[[], Any] = field(compare=False)
-    answer: asyncio.Future[Any] = field(compare=False)
+    model: Loaded = field(compare=False)
+    stage: Stage = field(compare=False)
+    inputs: NDArray[np.float32] = field(compare=False)
+    answer: asyncio.Future[Logits] = field(compare=False)
     until: float | None = field(compare=False)
     since: float = field(compare=False)
 
 
-class EngineThread:
-    """See app.ports.Compute."""
+class OneByOne:
+    """See app.ports.Batches."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._queue: asyncio.PriorityQueue[_Waiting] = asyncio.PriorityQueue()
         self._numbers = itertools.count()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
 
-    async def run(self, work: Callable[[], T], *, priority: int) -> T:
-        """Run in the engine's thread when it is this request's turn.
+    async def forward(self, model: Loaded, stage: Stage, inputs: NDArray[np.float32], ticket: Ticket) -> Logits:
+        """The logits, when it was this ticket's turn.
 
         Raises:
             InferenceQueueFull: too many wait.
-            DeadlineExceeded: the caller's deadline passed while it waited.
+            DeadlineExceeded: the ticket's time passed while it waited.
         """
         if self._queue.qsize() >= self._limit:
             raise InferenceQueueFull(f"{self._limit} requests wait", waiting=self._limit)
-        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        now = time.monotonic()
-        self._queue.put_nowait(_Waiting(priority, next(self._numbers), work, answer, deadline.get(), now))
+        answer: asyncio.Future[Logits] = asyncio.get_running_loop().create_future()
+        number, now = next(self._numbers), time.monotonic()
+        self._queue.put_nowait(_Waiting(ticket.lane, number, model, stage, inputs, answer, ticket.until, now))
         WAITING.set(self._queue.qsize())
         return await answer
 
     async def serve(self, stopping: asyncio.Event) -> None:
         """Work off the queue until `stopping` and empty."""
-        loop = asyncio.get_running_loop()
         while not (stopping.is_set() and self._queue.empty()):
             try:
                 waiting = await asyncio.wait_for(self._queue.get(), 0.5)
@@ -71,14 +75,25 @@ class EngineThread:
             if waiting.until is not None and waiting.until <= time.monotonic():
                 waiting.answer.set_exception(DeadlineExceeded())
                 continue
-            await self._work(loop, waiting)
+            await self._work(waiting)
 
-    async def _work(self, loop: asyncio.AbstractEventLoop, waiting: _Waiting) -> None:
+    async def _work(self, waiting: _Waiting) -> None:
         try:
-            result = await loop.run_in_executor(self._thread, waiting.work)
+            result = await waiting.model.nets.forward(waiting.stage, waiting.inputs)
         except Exception as error:
             if not waiting.answer.done():
                 waiting.answer.set_exception(error)
         else:
             if not waiting.answer.done():
                 waiting.answer.set_result(result)
+
+
+class Threads:
+    """See app.ports.Offload."""
+
+    def __init__(self, size: int) -> None:
+        self._pool = ThreadPoolExecutor(size, thread_name_prefix="beside")
+
+    async def __call__(self, work: Callable[[], T]) -> T:
+        """Run in one of the threads."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)

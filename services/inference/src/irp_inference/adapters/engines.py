@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +27,24 @@ class Built:
     run: Engine
     name: str
     device: str
+
+
+class ThreadNets:
+    """See app.ports.Nets: an engine in this process, one pass at a time."""
+
+    best_batch = BATCH
+
+    def __init__(self, built: Built, memory_bytes: int) -> None:
+        self._run, self.engine, self.device, self.memory_bytes = built.run, built.name, built.device, memory_bytes
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="nets")
+
+    async def forward(self, stage: Stage, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """One pass in the engine's own thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, stage, inputs)
+
+    async def close(self) -> None:
+        """Let the thread end."""
+        self._thread.shutdown(wait=False)
 
 
 def build_engine(bundle: Bundle, wish: str, threads: int) -> Built:

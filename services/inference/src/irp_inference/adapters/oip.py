@@ -10,12 +10,14 @@ import numpy as np
 from irp.oip import open_inference_pb2 as pb
 from irp.oip import open_inference_pb2_grpc as pb_grpc
 from irp_bundle import Stage
+from irp_chassis.rpc import caller
+from irp_chassis.rpc_server import deadline
 from irp_kernel.errors import IrpError, ModelUnknown
 from irp_kernel.ids import Slug
 from numpy.typing import NDArray
 
 from irp_inference.adapters.shelf import Shelf
-from irp_inference.app.ports import LIVE, Compute, Loaded
+from irp_inference.app.ports import Batches, Loaded, Ticket
 from irp_inference.domain.errors import TensorNotUsable
 
 INPUT, OUTPUT, FP32 = "image", "logits", "FP32"
@@ -26,8 +28,8 @@ LOCATE_CHANNELS = 2  # background, left ventricle
 class OpenInference(pb_grpc.GRPCInferenceServiceServicer):
     """Serves tensors; pre- and post-processing are the caller's."""
 
-    def __init__(self, shelf: Shelf, compute: Compute, version: str) -> None:
-        self._shelf, self._compute, self._version = shelf, compute, version
+    def __init__(self, shelf: Shelf, batches: Batches, version: str) -> None:
+        self._shelf, self._batches, self._version = shelf, batches, version
 
     async def ServerLive(self, request: pb.ServerLiveRequest, context: Any) -> pb.ServerLiveResponse:  # noqa: N802
         """True while it answers."""
@@ -57,7 +59,7 @@ class OpenInference(pb_grpc.GRPCInferenceServiceServicer):
             return pb.ModelMetadataResponse(
                 name=request.name,
                 versions=[str(model.version)],
-                platform=model.engine,
+                platform=model.nets.engine,
                 inputs=[tensor(name=INPUT, datatype=FP32, shape=[-1, 1, size, size])],
                 outputs=[tensor(name=OUTPUT, datatype=FP32, shape=[-1, channels, size, size])],
             )
@@ -66,7 +68,8 @@ class OpenInference(pb_grpc.GRPCInferenceServiceServicer):
         """Normalised images in, logits out."""
         async with self._use(request.model_name, request.model_version) as (model, stage):
             images = _images(request, _size(model, stage))
-            logits = await self._compute.run(lambda: model.pipeline.engine(stage, images), priority=LIVE)
+            ticket = Ticket(project=caller().project, until=deadline.get())
+            logits = await self._batches.forward(model, stage, images, ticket)
             output = pb.ModelInferResponse.InferOutputTensor(name=OUTPUT, datatype=FP32, shape=logits.shape)
             return pb.ModelInferResponse(
                 model_name=request.model_name,
@@ -83,18 +86,18 @@ class OpenInference(pb_grpc.GRPCInferenceServiceServicer):
             raise ModelUnknown("models are named <name>.locate and <name>.segment, versions are integers")
         stage: Stage = "locate" if wanted == "locate" else "segment"
         async with self._shelf.use(Slug(base), int(version) if version else None) as model:
-            if stage not in model.pipeline.bundle.stages:
+            if stage not in model.steps.bundle.stages:
                 raise ModelUnknown("this model has one stage")
             yield model, stage
 
 
 def _size(model: Loaded, stage: Stage) -> int:
-    spec = model.pipeline.spec
+    spec = model.steps.spec
     return spec.locate.size if stage == "locate" else spec.segment.size
 
 
 def _channels(model: Loaded, stage: Stage) -> int:
-    return LOCATE_CHANNELS if stage == "locate" else len(model.pipeline.bundle.channels)
+    return LOCATE_CHANNELS if stage == "locate" else len(model.steps.bundle.channels)
 
 
 def _images(request: pb.ModelInferRequest, size: int) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from irp.inference.v1 import inference_service_pb2 as pb
 from irp.inference.v1 import inference_service_pb2_grpc as pb_grpc
 from irp_chassis.db import Database
 from irp_chassis.rpc import caller
+from irp_chassis.rpc_server import deadline
 from irp_chassis.wire import project_ref_from_proto
 from irp_kernel import encode_mask
 from irp_kernel.errors import SeriesUnknown
@@ -18,7 +19,7 @@ from irp_kernel.ids import split_model
 
 from irp_inference.adapters.events import enqueue_proposal, provenance
 from irp_inference.adapters.shelf import Shelf
-from irp_inference.app.ports import Series
+from irp_inference.app.ports import Series, Ticket
 from irp_inference.app.segment_series import SegmentSeries, Wish
 
 
@@ -39,9 +40,9 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
             frames=list(request.frames),
             slices=list(request.slices),
         )
-        answer = await self._segment(wish)
+        answer = await self._segment(wish, Ticket(project=project.id, until=deadline.get()))
         began = time.perf_counter()
-        data = await asyncio.to_thread(encode_mask, answer.mask)
+        data = await asyncio.to_thread(lambda: encode_mask(answer.mask()))
         timings = {**answer.timings_ms, "encode": (time.perf_counter() - began) * 1000}
         return pb.SegmentResponse(mask=data, provenance=provenance(answer, caller().subject), timings_ms=timings)
 
@@ -65,9 +66,9 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
             pb.LoadedModel(
                 model=types_pb2.ModelRef(name=model.name, version=model.version, digest=model.digest),
                 ready=True,
-                engine=model.engine,
-                device=model.device,
-                weight_bytes=model.weight_bytes,
+                engine=model.nets.engine,
+                device=model.nets.device,
+                weight_bytes=model.nets.memory_bytes,
             )
             for model in self._shelf.loaded()
         ]

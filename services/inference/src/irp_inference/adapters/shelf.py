@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from irp_bundle import Pipeline, read_bundle
+from irp_bundle import PipelineSteps, read_bundle
 from irp_chassis.db import Database
 from irp_chassis.objects import Objects
 from irp_kernel import ObjectRef
@@ -16,7 +16,7 @@ from irp_kernel.errors import ModelUnknown
 from sqlalchemy import select
 
 from irp_inference.adapters.db import CHAMPION, MODEL
-from irp_inference.adapters.engines import build_engine
+from irp_inference.adapters.engines import ThreadNets, build_engine
 from irp_inference.app.ports import Loaded
 
 Key = tuple[str, int]
@@ -89,10 +89,8 @@ class Shelf:
             name=key[0],
             version=key[1],
             digest=digest,
-            pipeline=Pipeline(bundle, built.run),
-            engine=built.name,
-            device=built.device,
-            weight_bytes=bundle.weight_bytes,
+            steps=PipelineSteps(bundle),
+            nets=ThreadNets(built, bundle.weight_bytes),
         )
 
     def _drop_unused(self) -> None:

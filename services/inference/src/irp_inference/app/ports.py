@@ -5,13 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Protocol, TypeVar
 
-from irp_bundle import Located, Pipeline
+import numpy as np
+from irp_bundle import Located, PipelineSteps, Stage
 from irp_kernel import ObjectRef, Volume
+from numpy.typing import NDArray
 
 T = TypeVar("T")
-LIVE, BACKGROUND = 0, 1  # a person is waiting; nobody is
+
+
+class Lane(IntEnum):
+    """Who waits for a forward pass; a lower lane goes first."""
+
+    LIVE = 0
+    """A person is looking at the slice."""
+    AHEAD = 1
+    """The person may scroll there next."""
+    BACKGROUND = 2
+    """Nobody: a proposal, a shadow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticket:
+    """On whose behalf work is done, and until when it is worth doing.
+
+    Attributes:
+        project: passes are shared out fairly between projects.
+        lane: see Lane.
+        until: monotonic clock, seconds; None = as long as it takes.
+    """
+
+    project: str
+    lane: Lane = Lane.LIVE
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,17 +53,47 @@ class SeriesKnown:
     sequence_class: str
 
 
+class Nets(Protocol):
+    """The networks of one model version on one device, wherever they live."""
+
+    @property
+    def engine(self) -> str:
+        """ "openvino", "torch"..."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """ "cpu", "cuda:0"..."""
+        ...
+
+    @property
+    def memory_bytes(self) -> int:
+        """What holding it costs on that device."""
+        ...
+
+    @property
+    def best_batch(self) -> int:
+        """Inputs per pass beyond which the device gains nothing."""
+        ...
+
+    async def forward(self, stage: Stage, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """One pass: (N, C, *size) -> logits (N, channels, *size), both float32; never on the event loop."""
+        ...
+
+    async def close(self) -> None:
+        """Give the memory back."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A model that is ready to answer."""
+    """A model version that is ready to answer."""
 
     name: str
     version: int
     digest: str
-    pipeline: Pipeline
-    engine: str
-    device: str
-    weight_bytes: int
+    steps: PipelineSteps
+    nets: Nets
 
 
 class Series(Protocol):
@@ -58,7 +116,7 @@ class Models(Protocol):
     """Loaded models."""
 
     def use(self, name: str, version: int | None) -> AbstractAsyncContextManager[Loaded]:
-        """A model that stays loaded while it is used; None = the champion. ModelUnknown if there is none."""
+        """A model that stays loaded while it is used; None = whichever serves now. ModelUnknown if there is none."""
         ...
 
 
@@ -74,9 +132,19 @@ class Windows(Protocol):
         ...
 
 
-class Compute(Protocol):
-    """The one place where heavy work happens, off the event loop."""
+class Batches(Protocol):
+    """The one way to a network: passes of many requests go together."""
 
-    async def run(self, work: Callable[[], T], *, priority: int) -> T:
-        """Run when it is its turn. InferenceQueueFull, DeadlineExceeded."""
+    async def forward(
+        self, model: Loaded, stage: Stage, inputs: NDArray[np.float32], ticket: Ticket
+    ) -> NDArray[np.float32]:
+        """The logits, when it was this ticket's turn. InferenceQueueFull, DeadlineExceeded."""
+        ...
+
+
+class Offload(Protocol):
+    """Threads for what is computed beside the networks: crops, labels, post-processing."""
+
+    async def __call__(self, work: Callable[[], T]) -> T:
+        """Run off the event loop."""
         ...

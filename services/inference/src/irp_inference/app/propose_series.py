@@ -8,7 +8,7 @@ import numpy as np
 from irp_kernel import Mask, ObjectRef, encode_mask
 from irp_kernel.codec import NRRD
 
-from irp_inference.app.ports import BACKGROUND
+from irp_inference.app.ports import Lane, Ticket
 from irp_inference.app.segment_series import Answer, SegmentSeries, Wish
 
 
@@ -43,8 +43,8 @@ class ProposeSeries:
         answer: Answer | None = None
         for frame in range(frames):
             wish = Wish(project=name, series_uid=series_uid, model=model, frames=[frame])
-            answer = await self._segment(wish, priority=BACKGROUND)
-            merged = _merge(merged, answer.mask)
+            answer = await self._segment(wish, Ticket(project=name, lane=Lane.BACKGROUND))
+            merged = _merge(merged, answer.mask())
         if answer is None or merged is None:
             return
         ref = await self._objects.put(

@@ -1,4 +1,4 @@
-"""One answer: series and model -> mask on the series' own grid."""
+"""One answer: series and model -> labels of the asked slices on the series' own grid."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from irp_bundle import Located, PipelineReport
+from irp_bundle import Located, Segmented
 from irp_kernel import Mask, Volume
 from irp_kernel.errors import SeriesUnknown
+from irp_kernel.geometry import Geometry
 from irp_kernel.ids import split_model
 
-from irp_inference.app.ports import LIVE, Compute, Loaded, Models, Series, SeriesKnown, Volumes, Windows
+from irp_inference.app.drive import Drive
+from irp_inference.app.ports import Loaded, Models, Series, SeriesKnown, Ticket, Volumes, Windows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,23 +29,28 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A mask, from which model and volume, with milliseconds per stage and what the stages located."""
+    """Labels, from which model and volume, with milliseconds per stage and what the stages located."""
 
-    mask: Mask
+    segmented: Segmented
+    geometry: Geometry
     series: SeriesKnown
     model: Loaded
     timings_ms: dict[str, float] = field(default_factory=dict)
     parameters: dict[str, str] = field(default_factory=dict)
 
+    def mask(self) -> Mask:
+        """On the series' whole grid."""
+        return self.segmented.mask(self.geometry)
+
 
 class SegmentSeries:
     """Segment frames and slices of a series."""
 
-    def __init__(self, series: Series, volumes: Volumes, models: Models, windows: Windows, compute: Compute) -> None:
+    def __init__(self, series: Series, volumes: Volumes, models: Models, windows: Windows, drive: Drive) -> None:
         self._series, self._volumes, self._models = series, volumes, models
-        self._windows, self._compute = windows, compute
+        self._windows, self._drive = windows, drive
 
-    async def __call__(self, wish: Wish, *, priority: int = LIVE) -> Answer:
+    async def __call__(self, wish: Wish, ticket: Ticket) -> Answer:
         """The answer, once it was this request's turn.
 
         Raises:
@@ -60,29 +67,33 @@ class SegmentSeries:
         volume = await self._volumes.get(series.volume)
         load_ms = (time.perf_counter() - began) * 1000
         async with self._models.use(name, version) as model:
-            key = f"{series.volume.sha256}/{model.digest}"
-            located = self._windows.get(key)
-            if located is None:
-                located = await self._compute.run(lambda: model.pipeline.locate(volume), priority=priority)
-                self._windows.put(key, located, 1)
-            mask, report = await self._segment(volume, model, wish, located, priority)
-        timings = {"load": load_ms, **report.timings_ms}
-        return Answer(mask=mask, series=series, model=model, timings_ms=timings, parameters=_describe(report))
-
-    async def _segment(
-        self, volume: Volume, model: Loaded, wish: Wish, located: Located, priority: int
-    ) -> tuple[Mask, PipelineReport]:
-        return await self._compute.run(
-            lambda: model.pipeline.run(volume, frames=wish.frames, slices=wish.slices, located=located),
-            priority=priority,
+            located = await self._locate(series, volume, model, ticket)
+            steps = model.steps.segment(volume, frames=wish.frames, slices=wish.slices, located=located)
+            segmented = await self._drive(steps, model, ticket)
+        return Answer(
+            segmented=segmented,
+            geometry=volume.geometry,
+            series=series,
+            model=model,
+            timings_ms={"load": load_ms, **segmented.report.timings_ms},
+            parameters=_describe(located),
         )
 
+    async def _locate(self, series: SeriesKnown, volume: Volume, model: Loaded, ticket: Ticket) -> Located:
+        """Stage 1 looks at the whole series, once per model."""
+        key = f"{series.volume.sha256}/{model.digest}"
+        located = self._windows.get(key)
+        if located is None:
+            located = await self._drive(model.steps.locate(volume), model, ticket)
+            self._windows.put(key, located, 1)
+        return located
 
-def _describe(report: PipelineReport) -> dict[str, str]:
+
+def _describe(located: Located) -> dict[str, str]:
     """What stage 1 said, in numbers."""
-    outcomes = sorted(set(report.located.outcomes))
-    counts = {outcome: sum(o == outcome for o in report.located.outcomes) for outcome in outcomes}
+    outcomes = sorted(set(located.outcomes))
+    counts = {outcome: sum(o == outcome for o in located.outcomes) for outcome in outcomes}
     return {
-        "locate.box_px": f"{report.located.box:.1f}",
+        "locate.box_px": f"{located.box:.1f}",
         **{f"locate.{outcome}_slices": str(count) for outcome, count in counts.items()},
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irp_kernel.errors import FailedPrecondition, InvalidArgument, ResourceExhausted
+from irp_kernel.errors import FailedPrecondition, InvalidArgument, ResourceExhausted, Unavailable
 
 
 class InferenceQueueFull(ResourceExhausted):
@@ -26,3 +26,29 @@ class TensorNotUsable(InvalidArgument):
 
     Send one FP32 tensor of the shape that ModelMetadata answers.
     """
+
+
+class ModelCrashed(Unavailable):
+    """The process that ran the model ended, or did not answer in time, and was killed.
+
+    Other models were not touched, and the process begins anew: send the request again. A model that does it again and
+    again is parked.
+    """
+
+    retry_after_s = 2.0
+
+
+class ModelParked(FailedPrecondition):
+    """The model crashed or hung several times and is not tried again by itself.
+
+    Use another version, or load this one again when its cause is removed.
+    """
+
+
+class DeviceOutOfMemory(ResourceExhausted):
+    """The device has not enough memory for this pass, even for one input at a time.
+
+    Ask for fewer slices, unload models, or use a device with more memory.
+    """
+
+    retry_after_s = 5.0
