@@ -58,12 +58,12 @@ class Nets(Protocol):
 
     @property
     def engine(self) -> str:
-        """ "openvino", "torch"..."""
+        """For example "openvino" or "torch"."""
         ...
 
     @property
     def device(self) -> str:
-        """ "cpu", "cuda:0"..."""
+        """For example "cpu" or "cuda:0"."""
         ...
 
     @property
