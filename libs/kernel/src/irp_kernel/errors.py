@@ -42,7 +42,7 @@ class IrpError(Exception):
     code: ClassVar[Code] = Code.INTERNAL
     reason: ClassVar[str] = "INTERNAL"
     http_status: ClassVar[int | None] = None  # only where HTTP is finer than the code (406, 412, 413, 415, 422)
-    retry_after_s: ClassVar[float | None] = None
+    retry_after_s: float | None = None
 
     def __init__(self, message: str = "", /, **details: Detail) -> None:
         self.message = message or self.title()

@@ -13,7 +13,7 @@ from irp_chassis import Room, run_room
 from irp_chassis.room import VERSION
 from irp_chassis.rpc import RpcServer
 
-from irp_inference.adapters.compute import OneByOne, Threads
+from irp_inference.adapters.batches import DynamicBatches
 from irp_inference.adapters.db import METADATA
 from irp_inference.adapters.deleted_series import DeletedSeries
 from irp_inference.adapters.events import PROPOSAL, Announcer, Facts, ProposalJob
@@ -21,6 +21,7 @@ from irp_inference.adapters.oip import OpenInference
 from irp_inference.adapters.readmodels import CachedConfigurations, CachedVolumes, SqlSeries
 from irp_inference.adapters.rpc import InferenceServicer
 from irp_inference.adapters.shelf import Shelf
+from irp_inference.adapters.threads import Threads
 from irp_inference.app.drive import Drive
 from irp_inference.app.propose_series import ProposeSeries
 from irp_inference.app.segment_series import SegmentSeries
@@ -33,7 +34,7 @@ WINDOWS_KEPT = 10_000
 async def compose(room: Room[Settings]) -> None:
     """Engine, verbs, doors, facts, jobs."""
     settings = room.settings
-    batches = OneByOne(settings.queue_limit)
+    batches = DynamicBatches(settings.queue_limit, most=settings.max_batch, wait_s=settings.max_wait_ms / 1000)
     shelf = Shelf(
         room.database, room.objects, engine=settings.engine, threads=settings.threads, kept=settings.models_kept
     )

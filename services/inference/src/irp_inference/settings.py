@@ -22,5 +22,9 @@ class Settings(ServiceSettings):
     """Bytes of decoded volumes that are kept."""
     queue_limit: int = 64
     """Requests that may wait; further ones are refused with Retry-After."""
+    max_batch: int = 16
+    """Inputs of one forward pass at most; a network whose device gains nothing from so many gets fewer."""
+    max_wait_ms: float = 5.0
+    """Longest wait of an incomplete batch for those that were lately in flight; a lone client never waits."""
     models_kept: int = 4
     """Model versions that stay loaded beside the champions; the least recently used goes first."""
