@@ -16,6 +16,7 @@ from irp_chassis.rpc import RpcServer
 from irp_inference.adapters.batches import DynamicBatches
 from irp_inference.adapters.db import METADATA
 from irp_inference.adapters.deleted_series import DeletedSeries
+from irp_inference.adapters.engines import Engines
 from irp_inference.adapters.events import PROPOSAL, Announcer, Facts, ProposalJob
 from irp_inference.adapters.oip import OpenInference
 from irp_inference.adapters.readmodels import CachedConfigurations, CachedVolumes, SqlSeries
@@ -35,9 +36,15 @@ async def compose(room: Room[Settings]) -> None:
     """Engine, verbs, doors, facts, jobs."""
     settings = room.settings
     batches = DynamicBatches(settings.queue_limit, most=settings.max_batch, wait_s=settings.max_wait_ms / 1000)
-    shelf = Shelf(
-        room.database, room.objects, engine=settings.engine, threads=settings.threads, kept=settings.models_kept
+    engines = Engines(
+        settings.engine,
+        settings.threads,
+        timeout_s=settings.engine_timeout_s,
+        cache=settings.engine_cache,
+        cache_bytes=settings.engine_cache_bytes,
     )
+    room.on_stop(engines.close)
+    shelf = Shelf(room.database, room.objects, engines, kept=settings.models_kept)
     series = SqlSeries(room.database)
     windows: BytesBoundCache[Located] = BytesBoundCache(WINDOWS_KEPT)
     volumes = CachedVolumes(room.objects, settings.volume_cache_bytes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from irp_chassis import ServiceSettings
@@ -16,6 +17,12 @@ class Settings(ServiceSettings):
     """auto = torch on a GPU where there is one, else OpenVINO on the CPU."""
     threads: int = 0
     """CPU threads of the engine; 0 = every core."""
+    engine_timeout_s: float = 30.0
+    """A forward pass that takes longer is a hang: its process is killed and begun again."""
+    engine_cache: Path | None = None
+    """Folder of exported networks, by digest; empty = one that lives as long as the process."""
+    engine_cache_bytes: int = 2 << 30
+    """Bytes of that folder; the least recently used goes first."""
     beside_threads: int = 2
     """Threads that cut crops and tidy labels beside the engine."""
     volume_cache_bytes: int = 1 << 30

@@ -1,102 +1,205 @@
-"""Engines behind one port: torch (CUDA, CPU) and OpenVINO (CPU, float32), which must agree with torch when loaded."""
+"""Networks behind one port: each model in an engine process of its own on a CPU, one process per GPU.
+
+OpenVINO (the CPU's default) must answer what torch answers before a model is served.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import multiprocessing
 import os
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+import tempfile
+import time
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
-import openvino as ov
 import torch
-from irp_bundle import Bundle, Engine, Stage, TorchEngine
+from irp_bundle import Bundle, Stage
 from numpy.typing import NDArray
 
-from irp_inference.domain.errors import EngineDisagrees
+from irp_inference.adapters.export import PROBE, export_bundle, folder_of, is_whole, stage_sizes
+from irp_inference.adapters.hosts import EngineHost
+from irp_inference.domain.errors import EngineDisagrees, ModelCrashed, ModelParked
 
-BATCH = 16  # slices per pass
-TOLERANCE = 2e-3  # largest difference of logits over their largest magnitude
+Precision = Literal["float32", "bfloat16", "int8"]
+HINT: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
+# Largest difference of logits over their largest magnitude. An int8 model is judged by its Dice before it comes here.
+TOLERANCE: dict[Precision, float] = {"float32": 2e-3, "bfloat16": 5e-2, "int8": 1.0}
+CRASHES, WITHIN_S = 3, 600.0  # so many in so long: the model is parked
+EXPORTER_STAYS_S = 20.0  # its torch takes memory that nobody else uses
+
+Array = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
-    """An engine and where it runs."""
+class ProcessNets:
+    """See app.ports.Nets."""
 
-    run: Engine
-    name: str
-    device: str
+    def __init__(
+        self, host: EngineHost, model: str, *, engine: str, device: str, precision: Precision, told: dict[str, Any]
+    ) -> None:
+        self._host, self._model = host, model
+        self.engine, self.device, self.precision = engine, device, precision
+        self.memory_bytes: int = told["resident"]
+        self.best_batch = max(int(net["rows"]) for net in told["best"].values())
+        self.row_s: dict[str, float] = {stage: net["row_s"] for stage, net in told["best"].items()}
+        self._crashes: deque[float] = deque(maxlen=CRASHES)
 
+    @property
+    def pid(self) -> int | None:
+        """Of its process, if it lives."""
+        return self._host.pid
 
-class ThreadNets:
-    """See app.ports.Nets: an engine in this process, one pass at a time."""
+    async def forward(self, stage: Stage, inputs: Array) -> Array:
+        """One pass.
 
-    best_batch = BATCH
-
-    def __init__(self, built: Built, memory_bytes: int) -> None:
-        self._run, self.engine, self.device, self.memory_bytes = built.run, built.name, built.device, memory_bytes
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="nets")
-
-    async def forward(self, stage: Stage, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """One pass in the engine's own thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, stage, inputs)
+        Raises:
+            ModelCrashed, DeviceOutOfMemory, LogitsNotFinite, PassFailed: see EngineHost.forward.
+            ModelParked: it crashed too often; not tried until the model is loaded again.
+        """
+        if len(self._crashes) == CRASHES and self._crashes[-1] - self._crashes[0] < WITHIN_S:
+            raise ModelParked
+        try:
+            return await self._host.forward(self._model, stage, inputs)
+        except ModelCrashed:
+            self._crashes.append(time.monotonic())
+            raise
 
     async def close(self) -> None:
-        """Let the thread end."""
-        self._thread.shutdown(wait=False)
+        """Give the memory back: on a CPU the process ends."""
+        await self._host.unload(self._model)
 
 
-def build_engine(bundle: Bundle, wish: str, threads: int) -> Built:
-    """The engine for a bundle, warmed up.
+class Engines:
+    """Opens models.
 
-    Raises:
-        EngineDisagrees: OpenVINO does not give what torch gives.
+    Args:
+        wish: "auto" = torch on a GPU where there is one, else OpenVINO.
+        threads: CPU threads per engine; 0 = every core.
+        timeout_s: a pass that takes longer is a hang.
+        cache: folder of exported networks; None = one that lives as long as this process.
+        cache_bytes: bound of that folder.
     """
-    if torch.cuda.is_available() and wish in {"auto", "torch"}:
-        return _warm(Built(TorchEngine(bundle, "cuda"), "torch", "cuda"), bundle)
-    threads = threads or os.cpu_count() or 1
-    if wish == "torch":
-        torch.set_num_threads(threads)
-        return _warm(Built(TorchEngine(bundle), "torch", "cpu"), bundle)
-    built = Built(_openvino(bundle, threads), "openvino", "cpu")
-    _require_agreement(built.run, TorchEngine(bundle), bundle)
-    return built
+
+    def __init__(
+        self,
+        wish: str = "auto",
+        threads: int = 0,
+        *,
+        timeout_s: float = 30.0,
+        cache: Path | None = None,
+        cache_bytes: int = 2 << 30,
+    ) -> None:
+        self._on_gpu = torch.cuda.is_available() and wish in {"auto", "torch"}
+        self._engine = "torch" if self._on_gpu or wish == "torch" else "openvino"
+        self._threads, self._timeout_s, self._cache_bytes = threads or os.cpu_count() or 1, timeout_s, cache_bytes
+        self._own = None if cache else tempfile.TemporaryDirectory(prefix="irp-engines-")
+        self._cache = cache or Path(self._own.name if self._own else "")
+        self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._hosts: dict[str, EngineHost] = {}
+        self._numbers, self._exporting, self._exporter = itertools.count(), asyncio.Lock(), _Exporter()
+
+    async def open(self, data: bytes, bundle: Bundle, precision: Precision = "float32") -> ProcessNets:
+        """The networks of a bundle, loaded, warmed up, and found to agree with torch.
+
+        Args:
+            data: the bundle's archive.
+            bundle: the same, read.
+            precision: float32 unless a guard has accepted less.
+
+        Raises:
+            EngineDisagrees: the engine does not give what torch gives.
+            ModelCrashed, DeviceOutOfMemory, PassFailed: it could not be loaded.
+        """
+        model, device = f"{bundle.digest[:16]}-{next(self._numbers)}", "cuda:0" if self._on_gpu else "cpu"
+        with tempfile.NamedTemporaryFile(dir=self._cache, suffix=".zip") as file:
+            await asyncio.to_thread(_write, Path(file.name), data)
+            exported = Path(await self._export(file.name, bundle.digest))
+            options = self._options(bundle, Path(file.name), exported, precision, device)
+            host = self._host(device, model)
+            told = await host.load(model, self._engine, options)
+        nets = ProcessNets(host, model, engine=self._engine, device=device, precision=precision, told=told)
+        try:
+            await _require_agreement(nets, exported, bundle, TOLERANCE[precision])
+        except Exception:
+            await nets.close()
+            raise
+        return nets
+
+    async def close(self) -> None:
+        """End every process."""
+        await asyncio.gather(*(host.kill() for host in self._hosts.values()))
+        self._exporter.end()
+        if self._own is not None:
+            self._own.cleanup()
+
+    async def _export(self, path: str, digest: str) -> str:
+        folder = folder_of(self._cache, digest)
+        async with self._exporting:
+            if await asyncio.to_thread(is_whole, folder):
+                return str(folder)
+            return await self._exporter(path, str(self._cache), digest, self._cache_bytes)
+
+    def _options(self, bundle: Bundle, path: Path, exported: Path, precision: Precision, device: str) -> dict[str, Any]:
+        common = {"sizes": stage_sizes(bundle), "precision": HINT[precision], "threads": self._threads}
+        if self._engine == "openvino":
+            return common | {"nets": {stage: str(exported / f"{stage}.xml") for stage in bundle.stages}}
+        return common | {"path": str(path), "device": device}
+
+    def _host(self, device: str, model: str) -> EngineHost:
+        """One process per GPU; on a CPU one per model, so that ending it returns all its memory."""
+        place = device if self._on_gpu else model
+        self._hosts = {key: host for key, host in self._hosts.items() if host.pid is not None or key == place}
+        return self._hosts.setdefault(place, EngineHost(self._timeout_s))
 
 
-def _openvino(bundle: Bundle, threads: int) -> Engine:
-    core = ov.Core()
-    # The default precision is bfloat16 where the processor has it: faster, but not the same answer.
-    options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
-    compiled: dict[Stage, Any] = {}
-    for stage, size in _stages(bundle).items():
-        example = torch.zeros(1, 1, size, size)
-        model = ov.convert_model(bundle.build(stage), example_input=example, input=[-1, 1, size, size])
-        compiled[stage] = core.compile_model(model, "CPU", options)
+class _Exporter:
+    """The exporting process: begun when it is needed, ended when it was not needed for a while."""
 
-    def run(stage: Stage, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        parts = [images[at : at + BATCH] for at in range(0, len(images), BATCH)]
-        return np.concatenate([np.asarray(compiled[stage](part)[0], dtype=np.float32) for part in parts])
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+        self._alarm: asyncio.TimerHandle | None = None
 
-    return run
+    async def __call__(self, path: str, cache: str, digest: str, limit_bytes: int) -> str:
+        loop = asyncio.get_running_loop()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+        try:
+            return await loop.run_in_executor(self._pool, export_bundle, path, cache, digest, limit_bytes)
+        except BaseException:
+            self.end()
+            raise
+        finally:
+            self._alarm = loop.call_later(EXPORTER_STAYS_S, self.end)
+
+    def end(self) -> None:
+        """Give its memory back."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
 
 
-def _require_agreement(fast: Engine, true: Engine, bundle: Bundle) -> None:
-    generator = np.random.default_rng(0)
-    for stage, size in _stages(bundle).items():
-        images = generator.normal(size=(3, 1, size, size)).astype(np.float32)
-        expected, found = true(stage, images), fast(stage, images)
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+async def _require_agreement(nets: ProcessNets, exported: Path, bundle: Bundle, tolerance: float) -> None:
+    probe = await asyncio.to_thread(_probe, exported / PROBE)
+    for stage in bundle.stages:
+        expected = probe[f"{stage}.logits"]
+        found = await nets.forward(stage, probe[f"{stage}.inputs"])
         worst = float(np.abs(expected - found).max() / max(1.0, float(np.abs(expected).max())))
-        if not worst <= TOLERANCE:
-            raise EngineDisagrees(f"stage {stage}: logits differ by {worst:.1e}, allowed are {TOLERANCE:.0e}")
+        if not worst <= tolerance:
+            raise EngineDisagrees(f"stage {stage}: logits differ by {worst:.1e}, allowed are {tolerance:.0e}")
 
 
-def _warm(built: Built, bundle: Bundle) -> Built:
-    for stage, size in _stages(bundle).items():
-        built.run(stage, np.zeros((1, 1, size, size), np.float32))
-    return built
-
-
-def _stages(bundle: Bundle) -> dict[Stage, int]:
-    sizes: dict[Stage, int] = {"locate": bundle.spec.locate.size, "segment": bundle.spec.segment.size}
-    return {stage: sizes[stage] for stage in bundle.stages}
+def _probe(path: Path) -> dict[str, Array]:
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}

@@ -16,7 +16,7 @@ from irp_kernel.errors import ModelUnknown
 from sqlalchemy import select
 
 from irp_inference.adapters.db import CHAMPION, MODEL
-from irp_inference.adapters.engines import ThreadNets, build_engine
+from irp_inference.adapters.engines import Engines
 from irp_inference.app.ports import Loaded
 
 Key = tuple[str, int]
@@ -25,9 +25,9 @@ Key = tuple[str, int]
 class Shelf:
     """See app.ports.Models."""
 
-    def __init__(self, database: Database, objects: Objects, *, engine: str, threads: int, kept: int) -> None:
+    def __init__(self, database: Database, objects: Objects, engines: Engines, *, kept: int) -> None:
         self._database, self._objects = database, objects
-        self._engine, self._threads, self._kept = engine, threads, kept
+        self._engines, self._kept = engines, kept
         self._loaded: OrderedDict[Key, Loaded] = OrderedDict()
         self._champions: dict[str, int] = {}
         self._locks: dict[Key, asyncio.Lock] = {}
@@ -69,7 +69,7 @@ class Shelf:
             if key not in self._loaded:
                 ref = bundle or await self._find(key)
                 data = await self._objects.get(ref)
-                self._loaded[key] = await asyncio.to_thread(self._build, key, data, ref.sha256)
+                self._loaded[key] = await self._build(key, data, ref.sha256)
                 self._drop_unused()
             self._loaded.move_to_end(key)
             return self._loaded[key]
@@ -82,16 +82,10 @@ class Shelf:
             raise ModelUnknown
         return ObjectRef(**found)
 
-    def _build(self, key: Key, data: bytes, digest: str) -> Loaded:
-        bundle = read_bundle(data)
-        built = build_engine(bundle, self._engine, self._threads)
-        return Loaded(
-            name=key[0],
-            version=key[1],
-            digest=digest,
-            steps=PipelineSteps(bundle),
-            nets=ThreadNets(built, bundle.weight_bytes),
-        )
+    async def _build(self, key: Key, data: bytes, digest: str) -> Loaded:
+        bundle = await asyncio.to_thread(read_bundle, data)
+        nets = await self._engines.open(data, bundle)
+        return Loaded(name=key[0], version=key[1], digest=digest, steps=PipelineSteps(bundle), nets=nets)
 
     def _drop_unused(self) -> None:
         champions = set(self._champions.items())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irp_kernel.errors import FailedPrecondition, InvalidArgument, ResourceExhausted, Unavailable
+from irp_kernel.errors import FailedPrecondition, InvalidArgument, IrpError, ResourceExhausted, Unavailable
 
 
 class InferenceQueueFull(ResourceExhausted):
@@ -52,3 +52,17 @@ class DeviceOutOfMemory(ResourceExhausted):
     """
 
     retry_after_s = 5.0
+
+
+class LogitsNotFinite(FailedPrecondition):
+    """The model answered numbers that are not finite.
+
+    Use another version of the model, or another precision, and tell who trained it.
+    """
+
+
+class PassFailed(IrpError):
+    """The engine could not run the network.
+
+    Use another version of the model; its log line names the kind of error.
+    """

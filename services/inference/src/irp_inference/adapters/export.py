@@ -1,0 +1,82 @@
+"""From a bundle to what an engine process reads: OpenVINO files by digest, with a probe that says what torch answers.
+
+Runs in a process of its own, for tracing a network holds Python's lock for seconds. The folder is a cache: bounded,
+written whole or not at all, its files checked by hash before they are used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import torch
+from irp_bundle import Bundle, Stage, TorchEngine, read_bundle
+from irp_kernel import sha256_of
+
+MANIFEST, PROBE = "manifest.json", "probe.npz"
+PROBE_ROWS = 3
+
+
+def export_bundle(bundle_path: str, cache: str, digest: str, limit_bytes: int) -> str:
+    """Folder with `<stage>.xml`, `<stage>.bin` and the probe of a bundle; made if it is not there or broken."""
+    folder = folder_of(Path(cache), digest)
+    if not is_whole(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        building = Path(tempfile.mkdtemp(dir=cache, prefix=".building-"))
+        _write(read_bundle(Path(bundle_path).read_bytes()), building)
+        try:
+            building.rename(folder)
+        except OSError:  # another room was faster
+            shutil.rmtree(building, ignore_errors=True)
+    _prune(Path(cache), folder, limit_bytes)
+    return str(folder)
+
+
+def folder_of(cache: Path, digest: str) -> Path:
+    """Where a bundle's networks lie, for this version of OpenVINO."""
+    return cache / f"{digest}-{ov.__version__.split('-')[0]}"
+
+
+def is_whole(folder: Path) -> bool:
+    """True if every file is there and is what was written; says that the folder is in use."""
+    try:
+        hashes = json.loads((folder / MANIFEST).read_text())
+        os.utime(folder)
+        return all(sha256_of((folder / name).read_bytes()) == known for name, known in hashes.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def stage_sizes(bundle: Bundle) -> dict[Stage, list[int]]:
+    """Shape of one input per network: (channels, rows, columns)."""
+    sizes: dict[Stage, int] = {"locate": bundle.spec.locate.size, "segment": bundle.spec.segment.size}
+    return {stage: [1, sizes[stage], sizes[stage]] for stage in bundle.stages}
+
+
+def _write(bundle: Bundle, folder: Path) -> None:
+    generator, engine = np.random.default_rng(0), TorchEngine(bundle)
+    probe: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = {}
+    for stage, size in stage_sizes(bundle).items():
+        model = ov.convert_model(bundle.build(stage), example_input=torch.zeros(1, *size), input=[-1, *size])
+        ov.save_model(model, folder / f"{stage}.xml", compress_to_fp16=False)
+        probe[f"{stage}.inputs"] = generator.normal(size=(PROBE_ROWS, *size)).astype(np.float32)
+        probe[f"{stage}.logits"] = engine(stage, probe[f"{stage}.inputs"])
+    np.savez(folder / PROBE, allow_pickle=False, **probe)
+    hashes = {path.name: sha256_of(path.read_bytes()) for path in folder.iterdir()}
+    (folder / MANIFEST).write_text(json.dumps(hashes))
+
+
+def _prune(cache: Path, keep: Path, limit_bytes: int) -> None:
+    """The least recently used folders go first; processes that read them have them in memory."""
+    folders = sorted((f for f in cache.iterdir() if f.is_dir() and f != keep), key=lambda f: f.stat().st_mtime)
+    sizes = {folder: sum(path.stat().st_size for path in folder.iterdir()) for folder in [*folders, keep]}
+    total = sum(sizes.values())
+    for folder in folders:
+        if total > limit_bytes:
+            shutil.rmtree(folder, ignore_errors=True)
+            total -= sizes[folder]

@@ -1,0 +1,177 @@
+"""The process in which networks run: tensors in shared memory, one JSON line per question and answer.
+
+It is killed when it hangs, and ends with the room whatever happens to it. An OpenVINO process never imports torch.
+Run: `python -m irp_inference.adapters.host_child SOCKET MEMORY`, two inherited file descriptors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import mmap
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+Run = Callable[[str, Array], Array]  # (stage, inputs) -> logits
+
+PR_SET_PDEATHSIG = 1
+TRIED_BATCHES = (1, 2, 4, 8, 16)
+TRYING_S = 1.0  # for all sizes of one network
+WORTH = 1.03  # a smaller batch is as good if it takes at most this much longer per input
+
+
+class Memory:
+    """The block that both sides see; the child makes it larger where its answer needs it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor, self._map = descriptor, mmap.mmap(-1, 1)
+        self._size = 0
+
+    def view(self, shape: list[int], size: int) -> Array:
+        """The first numbers of the block as an array; the block has at least `size` bytes."""
+        self.reach(size)
+        count = int(np.prod(shape))
+        return np.frombuffer(self._map, np.float32, count).reshape(shape)
+
+    def reach(self, size: int) -> None:
+        """Have at least this many bytes."""
+        if size > self._size:
+            now = os.fstat(self._descriptor).st_size
+            if now < size:
+                os.ftruncate(self._descriptor, size)
+            self._map, self._size = mmap.mmap(self._descriptor, max(now, size)), max(now, size)
+
+
+class Host:
+    """Answers questions until the socket ends."""
+
+    def __init__(self, link: socket.socket, memory: Memory) -> None:
+        self._link, self._lines, self._memory = link, link.makefile("rb"), memory
+        self._models: dict[str, Run] = {}
+
+    def serve(self) -> None:
+        """Until the room is gone."""
+        for line in self._lines:
+            question = json.loads(line)
+            try:
+                answer = getattr(self, f"on_{question.pop('ask')}")(**question)
+            except MemoryError:
+                answer = {"error": "memory"}
+            except Exception as error:
+                # The type only: a text may quote what was in the image.
+                answer = {"error": "memory" if _is_memory(error) else "failed", "type": type(error).__name__}
+            self._link.sendall(json.dumps(answer).encode() + b"\n")
+
+    def on_load(self, model: str, engine: str, options: dict[str, Any]) -> dict[str, Any]:
+        """Load, warm up, and say what it costs."""
+        before = _resident()
+        run, sizes = _loaders()[engine](**options)
+        best = {stage: _measure(run, stage, size) for stage, size in sizes.items()}
+        self._models[model] = run
+        return {"best": best, "resident": max(0, _resident() - before)}
+
+    def on_unload(self, model: str) -> dict[str, Any]:
+        """Give a model's memory back; on a CPU the process ends instead."""
+        self._models.pop(model, None)
+        if "torch" in sys.modules:
+            import torch
+
+            torch.cuda.empty_cache()
+        return {}
+
+    def on_forward(self, model: str, stage: str, shape: list[int], size: int) -> dict[str, Any]:
+        """One pass; the answer lies where the question lay."""
+        inputs = self._memory.view(shape, size)
+        logits = self._models[model](stage, inputs)
+        if not np.isfinite(float(logits.min()) + float(logits.max())):
+            return {"error": "not finite"}
+        self._memory.reach(logits.nbytes)
+        np.copyto(self._memory.view(list(logits.shape), logits.nbytes), logits)
+        return {"shape": list(logits.shape)}
+
+
+def _measure(run: Run, stage: str, size: list[int]) -> dict[str, Any]:
+    """Warm up, and find from how many inputs on a pass gains nothing."""
+    seconds: dict[int, float] = {}
+    until = time.perf_counter() + TRYING_S
+    for rows in TRIED_BATCHES:
+        inputs = np.zeros((rows, *size), np.float32)
+        run(stage, inputs)
+        times = []
+        for _ in range(3):
+            began = time.perf_counter()
+            run(stage, inputs)
+            times.append(time.perf_counter() - began)
+        seconds[rows] = min(times) / rows
+        if time.perf_counter() > until:
+            break
+    fastest = min(seconds.values())
+    best = min(rows for rows, each in seconds.items() if each <= WORTH * fastest)
+    return {"rows": best, "row_s": seconds[best]}
+
+
+def _openvino(nets: dict[str, str], sizes: dict[str, list[int]], precision: str, threads: int) -> Any:
+    import openvino as ov
+
+    core = ov.Core()
+    # The default precision is bfloat16 where the processor has it: faster, but not the same answer.
+    options = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
+    requests = {
+        stage: core.compile_model(core.read_model(path), "CPU", options).create_infer_request()
+        for stage, path in nets.items()
+    }
+
+    def run(stage: str, inputs: Array) -> Array:
+        answer: Array = requests[stage].infer([inputs], share_inputs=True, share_outputs=True)[0]
+        return answer
+
+    return run, sizes
+
+
+def _torch(path: str, sizes: dict[str, list[int]], precision: str, threads: int, device: str) -> Any:
+    import torch
+    from irp_bundle import TorchEngine, read_bundle
+
+    torch.set_num_threads(threads)
+    with Path(path).open("rb") as file:
+        engine = TorchEngine(read_bundle(file.read()), device, autocast=precision == "bf16")
+    return engine, sizes
+
+
+def _loaders() -> dict[str, Callable[..., tuple[Run, dict[str, list[int]]]]]:
+    return {"openvino": _openvino, "torch": _torch}
+
+
+def _is_memory(error: Exception) -> bool:
+    """OpenVINO and torch say it in their own words."""
+    return type(error).__name__ == "OutOfMemoryError" or "memory" in str(error).lower()
+
+
+def _resident() -> int:
+    with Path("/proc/self/statm").open() as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def main() -> None:
+    """Serve one room."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the room's business
+    link = socket.socket(fileno=int(sys.argv[1]))
+    Host(link, Memory(int(sys.argv[2]))).serve()
+
+
+if __name__ == "__main__":
+    main()

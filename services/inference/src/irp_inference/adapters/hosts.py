@@ -1,0 +1,173 @@
+"""The room's side of an engine process: begin it, ask it, kill it when it hangs, begin it again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import mmap
+import os
+import socket
+import sys
+from typing import Any
+
+import numpy as np
+import structlog
+from irp_bundle import Stage
+from numpy.typing import NDArray
+from prometheus_client import Counter
+
+from irp_inference.domain.errors import DeviceOutOfMemory, LogitsNotFinite, ModelCrashed, PassFailed
+
+CRASHES = Counter("irp_inference_engine_crashes", "Engine processes that ended or were killed", ["why"])
+LOAD_TIMEOUT_S = 300.0
+LARGE = 1 << 20  # bytes from which tensors are copied in a thread
+
+Array = NDArray[np.float32]
+
+
+class EngineHost:
+    """One engine process, which may hold several models; one question at a time.
+
+    Args:
+        timeout_s: a pass that takes longer is a hang: the process is killed.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._loads: dict[str, dict[str, Any]] = {}
+        self._turn = asyncio.Lock()
+        self._process: asyncio.subprocess.Process | None = None
+        self._log = structlog.get_logger(part="engines")
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, if it lives."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    async def load(self, model: str, engine: str, options: dict[str, Any]) -> dict[str, Any]:
+        """Load and warm up a model; what it costs and which batches it likes.
+
+        Raises:
+            ModelCrashed: the process ended.
+            DeviceOutOfMemory: the model does not fit.
+            PassFailed: the engine refuses the network.
+        """
+        question = {"ask": "load", "model": model, "engine": engine, "options": options}
+        async with self._turn:
+            await self._begin()
+            answer = await self._ask(question, LOAD_TIMEOUT_S)
+            self._loads[model] = question
+        return answer
+
+    async def unload(self, model: str) -> None:
+        """Give a model's memory back; the process ends with its last model."""
+        async with self._turn:
+            known = self._loads.pop(model, None)
+            if not self._loads:
+                await self._end()
+            elif known and self.pid is not None:
+                await self._ask({"ask": "unload", "model": model}, self._timeout_s)
+
+    async def forward(self, model: str, stage: Stage, inputs: Array) -> Array:
+        """One pass.
+
+        Raises:
+            ModelCrashed: the process ended, or was killed because it hung; it begins anew with the next call.
+            DeviceOutOfMemory, LogitsNotFinite, PassFailed: what the engine said.
+        """
+        async with self._turn:
+            await self._begin()
+            await self._copy(inputs)
+            question = {"ask": "forward", "model": model, "stage": stage, "shape": inputs.shape, "size": self._size}
+            shape = (await self._ask(question, self._timeout_s))["shape"]
+            return await self._result(shape)
+
+    async def kill(self) -> None:
+        """End the process at once."""
+        async with self._turn:
+            await self._end()
+
+    async def _begin(self) -> None:
+        """Have a process that holds every model."""
+        if self.pid is not None:
+            return
+        await self._end()
+        ours, theirs = socket.socketpair()
+        self._memory = os.memfd_create("irp-tensors")
+        self._map, self._size = mmap.mmap(-1, 1), 0
+        descriptors = (theirs.fileno(), self._memory)
+        command = [sys.executable, "-m", "irp_inference.adapters.host_child", *map(str, descriptors)]
+        self._process = await asyncio.create_subprocess_exec(
+            *command, pass_fds=descriptors, stdin=asyncio.subprocess.DEVNULL
+        )
+        theirs.close()
+        self._reader, self._writer = await asyncio.open_connection(sock=ours)
+        for question in self._loads.values():
+            await self._ask(question, LOAD_TIMEOUT_S)
+
+    async def _ask(self, question: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        try:
+            self._writer.write(json.dumps(question).encode() + b"\n")
+            line = await asyncio.wait_for(self._reader.readline(), timeout_s)
+        except TimeoutError:
+            await self._lost("hung")
+        except (OSError, asyncio.CancelledError) as error:
+            # A cancelled caller leaves an answer on its way: the next question must not read it.
+            await asyncio.shield(self._end())
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            await self._lost("ended")
+        if not line:
+            await self._lost("ended")
+        answer: dict[str, Any] = json.loads(line)
+        _require_no_error(answer)
+        return answer
+
+    async def _lost(self, why: str) -> None:
+        CRASHES.labels(why).inc()
+        self._log.error("engine_process_lost", why=why, models=sorted(self._loads))
+        await self._end()
+        raise ModelCrashed("the model took too long" if why == "hung" else "the model's process ended")
+
+    async def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        self._writer.close()
+        os.close(self._memory)
+
+    async def _copy(self, inputs: Array) -> None:
+        self._reach(inputs.nbytes)
+        target = np.frombuffer(self._map, np.float32, inputs.size).reshape(inputs.shape)
+        if inputs.nbytes < LARGE:
+            np.copyto(target, inputs)
+        else:
+            await asyncio.to_thread(np.copyto, target, inputs)
+
+    async def _result(self, shape: list[int]) -> Array:
+        count = int(np.prod(shape))
+        self._reach(4 * count)
+        answer = np.frombuffer(self._map, np.float32, count).reshape(shape)
+        return answer.copy() if answer.nbytes < LARGE else await asyncio.to_thread(answer.copy)
+
+    def _reach(self, size: int) -> None:
+        if size > self._size:
+            now = os.fstat(self._memory).st_size
+            if now < size:
+                os.ftruncate(self._memory, size)
+            self._size = max(now, size)
+            self._map = mmap.mmap(self._memory, self._size)
+
+
+def _require_no_error(answer: dict[str, Any]) -> None:
+    error = answer.get("error")
+    if error == "memory":
+        raise DeviceOutOfMemory
+    if error == "not finite":
+        raise LogitsNotFinite
+    if error:
+        raise PassFailed(f"the engine refused the pass ({answer.get('type', 'unknown')})")
