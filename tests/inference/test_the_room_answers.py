@@ -123,6 +123,7 @@ async def living(settings: ServiceSettings, minter: TokenMinter, database: Path)
             "rpc_bind": f"127.0.0.1:{free_port()}",
             "http_bind": f"127.0.0.1:{free_port()}",
             "oip_bind": f"127.0.0.1:{free_port()}",
+            "engine_cache": database.parent.parent / "engine-cache",  # one export for all tests
             "database_url": f"sqlite+aiosqlite:///{database}",
         }
     )

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
 from irp.gateway.v1.events_pb2 import ProjectConfigured
-from irp.inference.v1 import inference_service_pb2, inference_service_pb2_grpc
+from irp.inference.v1 import (
+    inference_service_pb2,
+    inference_service_pb2_grpc,
+    serving_service_pb2,
+    serving_service_pb2_grpc,
+)
+from irp.inference.v1.events_pb2 import ServingConfigured
 from irp.ingest.v1.events_pb2 import SeriesDeleted, SeriesStored
 from irp.oip import open_inference_pb2, open_inference_pb2_grpc
 from irp.quality.v1.events_pb2 import SeriesAssessed
@@ -12,6 +22,7 @@ from irp_bundle import Located
 from irp_chassis import Room, run_room
 from irp_chassis.room import VERSION
 from irp_chassis.rpc import RpcServer
+from irp_kernel.errors import Unavailable
 
 from irp_inference.adapters.batches import DynamicBatches
 from irp_inference.adapters.db import METADATA
@@ -21,8 +32,11 @@ from irp_inference.adapters.events import PROPOSAL, Announcer, Facts, ProposalJo
 from irp_inference.adapters.oip import OpenInference
 from irp_inference.adapters.readmodels import CachedConfigurations, CachedVolumes, SqlSeries
 from irp_inference.adapters.rpc import InferenceServicer
+from irp_inference.adapters.serving import ServingServicer
+from irp_inference.adapters.serving_rows import ServingRows
 from irp_inference.adapters.shelf import Shelf
 from irp_inference.adapters.threads import Threads
+from irp_inference.app.answer_series import AnswerSeries
 from irp_inference.app.drive import Drive
 from irp_inference.app.propose_series import ProposeSeries
 from irp_inference.app.segment_series import SegmentSeries
@@ -30,6 +44,7 @@ from irp_inference.domain.cache import BytesBoundCache
 from irp_inference.settings import Settings
 
 WINDOWS_KEPT = 10_000
+RESTORE_S = 120.0  # after which a room that still loads models is ready for those it has
 
 
 async def compose(room: Room[Settings]) -> None:
@@ -43,18 +58,26 @@ async def compose(room: Room[Settings]) -> None:
         cache=settings.engine_cache,
         cache_bytes=settings.engine_cache_bytes,
     )
+    rows = ServingRows(room.database)
+    shelf = Shelf(rows, room.objects, engines, budget_bytes=settings.model_memory_bytes, on_closed=batches.forget)
     room.on_stop(engines.close)
-    shelf = Shelf(room.database, room.objects, engines, kept=settings.models_kept)
+    room.on_stop(shelf.close)
     series = SqlSeries(room.database)
     windows: BytesBoundCache[Located] = BytesBoundCache(WINDOWS_KEPT)
     volumes = CachedVolumes(room.objects, settings.volume_cache_bytes)
-    segment = SegmentSeries(series, volumes, shelf, windows, Drive(batches, Threads(settings.beside_threads)))
+    threads = Threads(settings.beside_threads)
+    room.on_stop(threads.close)
+    segment = AnswerSeries(SegmentSeries(series, volumes, shelf, windows, Drive(batches, threads)), shelf, threads)
     facts = Facts(room.database, CachedConfigurations(room.objects), shelf)
 
     room.serve(
         inference_service_pb2_grpc.add_InferenceServiceServicer_to_server,
         InferenceServicer(segment, series, shelf, room.database),
         file=inference_service_pb2.DESCRIPTOR,
+    )
+    serving = ServingServicer(shelf, rows, segment, room.database)
+    room.serve(
+        serving_service_pb2_grpc.add_ServingServiceServicer_to_server, serving, file=serving_service_pb2.DESCRIPTOR
     )
     oip = RpcServer(settings, bind=settings.oip_bind)
     oip.add(open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server, OpenInference(shelf, batches, VERSION))
@@ -68,8 +91,31 @@ async def compose(room: Room[Settings]) -> None:
     room.on(ModelRegistered, facts.on_model_registered)
     room.on(ModelPromoted, facts.on_model_promoted)
     room.hear(ModelPromoted, facts.hear_model_promoted)
+    room.hear(ServingConfigured, serving.hear)
     room.job(PROPOSAL, ProposalJob(room.database, ProposeSeries(segment, room.objects, Announcer(room.database))))
     room.spawn(batches.serve)
+    await _restore(room, shelf)
+
+
+async def _restore(room: Room[Settings], shelf: Shelf) -> None:
+    """Ready when the models of before are back, or have said why not, or took too long; it serves meanwhile."""
+    restoring = asyncio.create_task(shelf.restore())
+    room.on_stop(_ended(restoring))
+    until = time.monotonic() + RESTORE_S
+
+    async def restored() -> None:
+        if not restoring.done() and time.monotonic() < until:
+            raise Unavailable("models are being loaded")
+
+    room.ready_when("models", restored)
+
+
+def _ended(task: asyncio.Task[None]) -> Callable[[], Awaitable[None]]:
+    async def end() -> None:
+        task.cancel()
+        await asyncio.wait({task})
+
+    return end
 
 
 def main() -> None:

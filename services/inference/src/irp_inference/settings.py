@@ -33,5 +33,5 @@ class Settings(ServiceSettings):
     """Inputs of one forward pass at most; a network whose device gains nothing from so many gets fewer."""
     max_wait_ms: float = 5.0
     """Longest wait of an incomplete batch for those that were lately in flight; a lone client never waits."""
-    models_kept: int = 4
-    """Model versions that stay loaded beside the champions; the least recently used goes first."""
+    model_memory_bytes: int = 4 << 30
+    """What loaded models may take; the least recently used that is not needed goes first."""

@@ -61,3 +61,37 @@ class MaskProposed(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MaskProposed: _TypeAlias = MaskProposed  # noqa: Y015
+
+@_typing.final
+class ServingConfigured(_message.Message):
+    """ServingConfigured: an operator said which versions of a model answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    AGGREGATE_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    policy: _builtins.str
+    """As in ServingService."""
+    actor: _builtins.str
+    @_builtins.property
+    def aggregate(self) -> _types_pb2.Aggregate:
+        """id = model name, version = revision."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        aggregate: _types_pb2.Aggregate | None = ...,
+        policy: _builtins.str = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "aggregate", b"aggregate", "name", b"name", "policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServingConfigured: _TypeAlias = ServingConfigured  # noqa: Y015

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from irp_chassis.departures import add_departures
 from irp_chassis.tables import new_metadata
-from sqlalchemy import JSON, Column, Integer, String, Table
+from sqlalchemy import JSON, BigInteger, Column, Integer, String, Table
 
 METADATA = new_metadata()
 DEPARTURE = add_departures(METADATA)
@@ -33,4 +33,17 @@ CHAMPION = Table(
     Column("name", String(48), primary_key=True),
     Column("version", Integer, nullable=False),
     Column("aggregate_version", Integer, nullable=False),
+)
+SERVING = Table(
+    "serving",
+    METADATA,
+    Column("name", String(48), primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("policy", JSON, nullable=False),
+)
+KEPT = Table(
+    "kept",
+    METADATA,
+    Column("name", String(48), primary_key=True),
+    Column("version", Integer, primary_key=True),
 )

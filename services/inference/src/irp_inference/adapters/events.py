@@ -86,8 +86,9 @@ class Facts:
                 await tx.upsert(CHAMPION, row, keys=("name",))
 
     async def hear_model_promoted(self, fact: ModelPromoted) -> None:
-        """Every process loads the champion and swaps to it."""
-        await self._shelf.crown(fact.name, fact.model.version, object_ref_from_proto(fact.bundle))
+        """Every process loads the champion and swaps to it; the rows may not know it yet."""
+        await self.on_model_promoted(fact)
+        await self._shelf.crown(fact.name, fact.model.version)
 
 
 async def enqueue_proposal(tx: Any, project: types_pb2.ProjectRef, uid: str, version: int, model: str) -> str:

@@ -19,14 +19,15 @@ from irp_kernel.ids import split_model
 
 from irp_inference.adapters.events import enqueue_proposal, provenance
 from irp_inference.adapters.shelf import Shelf
+from irp_inference.app.answer_series import AnswerSeries
 from irp_inference.app.ports import Series, Ticket
-from irp_inference.app.segment_series import SegmentSeries, Wish
+from irp_inference.app.segment_series import Wish
 
 
 class InferenceServicer(pb_grpc.InferenceServiceServicer):
     """Wire <-> verbs."""
 
-    def __init__(self, segment: SegmentSeries, series: Series, shelf: Shelf, database: Database) -> None:
+    def __init__(self, segment: AnswerSeries, series: Series, shelf: Shelf, database: Database) -> None:
         self._segment, self._series, self._shelf, self._database = segment, series, shelf, database
 
     async def Segment(self, request: pb.SegmentRequest, context: Any) -> pb.SegmentResponse:  # noqa: N802
@@ -70,6 +71,7 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
                 device=model.nets.device,
                 weight_bytes=model.nets.memory_bytes,
             )
-            for model in self._shelf.loaded()
+            for status in self._shelf.loaded()
+            if (model := status.loaded) is not None
         ]
         return pb.ListLoadedResponse(models=models)

@@ -67,6 +67,11 @@ class Nets(Protocol):
         ...
 
     @property
+    def precision(self) -> str:
+        """Either "float32", "bfloat16" or "int8"."""
+        ...
+
+    @property
     def memory_bytes(self) -> int:
         """What holding it costs on that device."""
         ...

@@ -8,8 +8,9 @@ import numpy as np
 from irp_kernel import Mask, ObjectRef, encode_mask
 from irp_kernel.codec import NRRD
 
+from irp_inference.app.answer_series import AnswerSeries
 from irp_inference.app.ports import Lane, Ticket
-from irp_inference.app.segment_series import Answer, SegmentSeries, Wish
+from irp_inference.app.segment_series import Answer, Wish
 
 
 class Objects(Protocol):
@@ -33,7 +34,7 @@ class Announce(Protocol):
 class ProposeSeries:
     """Segment everything of a series and announce it."""
 
-    def __init__(self, segment: SegmentSeries, objects: Objects, announce: Announce) -> None:
+    def __init__(self, segment: AnswerSeries, objects: Objects, announce: Announce) -> None:
         self._segment, self._objects, self._announce = segment, objects, announce
 
     async def __call__(self, project: dict[str, object], series_uid: str, model: str, frames: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irp_kernel.errors import FailedPrecondition, InvalidArgument, IrpError, ResourceExhausted, Unavailable
+from irp_kernel.errors import DataLoss, FailedPrecondition, InvalidArgument, IrpError, ResourceExhausted, Unavailable
 
 
 class InferenceQueueFull(ResourceExhausted):
@@ -65,4 +65,27 @@ class PassFailed(IrpError):
     """The engine could not run the network.
 
     Use another version of the model; its log line names the kind of error.
+    """
+
+
+class ServingNotValid(InvalidArgument):
+    """What was said about serving a model is not understood.
+
+    Say pin (a version), canary and shadow (a version and a percentage each); null or absent means none.
+    """
+
+
+class ModelsTooLarge(ResourceExhausted):
+    """The model does not fit into the memory that models may take.
+
+    Unload other versions, or raise IRP_MODEL_MEMORY_BYTES.
+    """
+
+    retry_after_s = 30.0
+
+
+class ModelAltered(DataLoss):
+    """The bundle in the store is not the one that the registry names.
+
+    The version was not loaded; what served before goes on serving. Tell the operator: an object was changed.
     """

@@ -1,0 +1,132 @@
+"""The operators' gRPC door: what was said about models, kept and told to every replica."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from irp.common.v1 import types_pb2
+from irp.inference.v1 import serving_service_pb2 as pb
+from irp.inference.v1 import serving_service_pb2_grpc as pb_grpc
+from irp.inference.v1.events_pb2 import ServingConfigured
+from irp_chassis.db import Database
+from irp_chassis.rpc import caller
+from irp_kernel.errors import ModelUnknown
+from irp_kernel.ids import Slug
+from sqlalchemy import select
+
+from irp_inference.adapters.db import SERVING
+from irp_inference.adapters.serving_rows import ServingRows
+from irp_inference.adapters.shelf import Shelf, Status
+from irp_inference.app.answer_series import AnswerSeries
+from irp_inference.domain.serving import Policy, Share
+
+ADMIN = "admin"
+
+
+class ServingServicer(pb_grpc.ServingServiceServicer):
+    """Wire <-> shelf."""
+
+    def __init__(self, shelf: Shelf, rows: ServingRows, answers: AnswerSeries, database: Database) -> None:
+        self._shelf, self._rows, self._answers, self._database = shelf, rows, answers, database
+
+    async def ConfigureServing(self, request: pb.ConfigureServingRequest, context: Any) -> pb.ConfigureServingResponse:  # noqa: N802
+        """Row and fact in one transaction; the versions must be registered."""
+        caller().require_role(ADMIN)
+        name, policy = Slug(request.name), _policy(request.serving)
+        await self._shelf.champion(name)
+        for version in policy.versions:
+            if await self._rows.model((name, version)) is None:
+                raise ModelUnknown(f"{name}@{version}")
+        async with self._database.transaction() as tx:
+            known = (await tx.execute(select(SERVING.c.revision).where(SERVING.c.name == name))).scalar() or 0
+            row = {"name": name, "revision": known + 1, "policy": policy.to_json()}
+            await tx.upsert(SERVING, row, keys=("name",))
+            fact = ServingConfigured(name=name, policy=json.dumps(policy.to_json()), actor=request.actor)
+            fact.aggregate.id, fact.aggregate.version = name, known + 1
+            await tx.announce(fact)
+        return pb.ConfigureServingResponse(revision=known + 1)
+
+    async def hear(self, fact: ServingConfigured) -> None:
+        """Every process follows."""
+        await self._shelf.configure(fact.name, Policy.from_json(json.loads(fact.policy)), fact.aggregate.version)
+
+    async def GetServing(self, request: pb.GetServingRequest, context: Any) -> pb.GetServingResponse:  # noqa: N802
+        """What was said, and what came of it."""
+        name = Slug(request.name)
+        champion = await self._shelf.champion(name)
+        known = (await self._rows.policies()).get(name, (Policy(), 0))
+        pairs = ((pair, tally) for pair, tally in self._answers.comparisons.items() if pair[0] == name)
+        return pb.GetServingResponse(
+            serving=_serving(known[0]),
+            revision=known[1],
+            champion=champion,
+            comparisons=[
+                pb.Comparison(
+                    served=served,
+                    shadow=shadow,
+                    answers=tally.answers,
+                    failures=tally.failures,
+                    structures=[
+                        pb.StructureComparison(
+                            structure=structure, answers=t.answers, mean_dice=t.mean_dice, least_dice=t.least_dice
+                        )
+                        for structure, t in tally.structures.items()
+                    ],
+                )
+                for (_, served, shadow), tally in pairs
+            ],
+            answers=self._answers.answers[name],
+            canary_failures=self._answers.canary_failures[name],
+        )
+
+    async def LoadModel(self, request: pb.LoadModelRequest, context: Any) -> pb.LoadModelResponse:  # noqa: N802
+        """Answered when the version is warm."""
+        caller().require_role(ADMIN)
+        loaded = await self._shelf.load(Slug(request.name), request.version or None)
+        status = next(s for s in self._shelf.loaded() if s.key == (loaded.name, loaded.version))
+        return pb.LoadModelResponse(status=version_status(status))
+
+    async def UnloadModel(self, request: pb.UnloadModelRequest, context: Any) -> pb.UnloadModelResponse:  # noqa: N802
+        """Answered at once; the last user finishes first."""
+        caller().require_role(ADMIN)
+        await self._shelf.unload(Slug(request.name), request.version or None)
+        return pb.UnloadModelResponse()
+
+    async def ListVersions(self, request: pb.ListVersionsRequest, context: Any) -> pb.ListVersionsResponse:  # noqa: N802
+        """Of this replica."""
+        return pb.ListVersionsResponse(versions=[version_status(status) for status in self._shelf.loaded()])
+
+
+def version_status(status: Status) -> pb.VersionStatus:
+    """As it travels."""
+    answer = pb.VersionStatus(
+        model=types_pb2.ModelRef(name=status.key[0], version=status.key[1]),
+        state=status.state,
+        reason=status.reason,
+        role=status.role,
+        users=status.users,
+    )
+    if status.loaded is not None:
+        nets = status.loaded.nets
+        answer.model.digest = status.loaded.digest
+        answer.engine, answer.device, answer.precision = nets.engine, nets.device, nets.precision
+        answer.memory_bytes = nets.memory_bytes
+    return answer
+
+
+def _policy(serving: pb.Serving) -> Policy:
+    document: dict[str, Any] = {"pin": serving.pin or None}
+    for role in ("canary", "shadow"):
+        if serving.HasField(role):
+            share = getattr(serving, role)
+            document[role] = {"version": share.version, "percent": share.percent}
+    return Policy.from_json(document)
+
+
+def _serving(policy: Policy) -> pb.Serving:
+    return pb.Serving(pin=policy.pin or 0, canary=_share(policy.canary), shadow=_share(policy.shadow))
+
+
+def _share(share: Share | None) -> pb.Share | None:
+    return pb.Share(version=share.version, percent=share.percent) if share else None

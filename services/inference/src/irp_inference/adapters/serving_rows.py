@@ -1,0 +1,68 @@
+"""What this room remembers of models, so that a restart comes back with the same ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from irp_chassis.db import Database
+from irp_kernel import ObjectRef
+from sqlalchemy import select
+
+from irp_inference.adapters.db import CHAMPION, KEPT, MODEL, SERVING
+from irp_inference.domain.residency import Key
+from irp_inference.domain.serving import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A registered version: where its bundle lies, and the digest that the registry gave it."""
+
+    key: Key
+    bundle: ObjectRef
+    digest: str
+
+
+class ServingRows:
+    """Reads; what is written is written by the handlers of facts and by the serving door."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def model(self, key: Key) -> Known | None:
+        """A registered version, or None."""
+        query = select(MODEL).where(MODEL.c.name == key[0], MODEL.c.version == key[1])
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).first()
+        return None if row is None else Known(key, ObjectRef(**row.bundle), row.digest)
+
+    async def versions(self) -> list[Key]:
+        """Every registered version."""
+        async with self._database.read() as connection:
+            rows = (await connection.execute(select(MODEL.c.name, MODEL.c.version))).all()
+        return sorted((row.name, row.version) for row in rows)
+
+    async def champions(self) -> dict[str, int]:
+        """Version of each model's champion."""
+        async with self._database.read() as connection:
+            rows = (await connection.execute(select(CHAMPION))).all()
+        return {row.name: row.version for row in rows}
+
+    async def policies(self) -> dict[str, tuple[Policy, int]]:
+        """What operators said, with its revision."""
+        async with self._database.read() as connection:
+            rows = (await connection.execute(select(SERVING))).all()
+        return {row.name: (Policy.from_json(row.policy), row.revision) for row in rows}
+
+    async def kept(self) -> set[Key]:
+        """Versions that somebody loaded by name."""
+        async with self._database.read() as connection:
+            return {(row.name, row.version) for row in (await connection.execute(select(KEPT))).all()}
+
+    async def keep(self, key: Key, wanted: bool) -> None:
+        """Somebody loaded, or unloaded, a version by name."""
+        row = {"name": key[0], "version": key[1]}
+        async with self._database.transaction() as tx:
+            if wanted:
+                await tx.upsert(KEPT, row, keys=("name", "version"))
+            else:
+                await tx.execute(KEPT.delete().where(KEPT.c.name == key[0], KEPT.c.version == key[1]))
