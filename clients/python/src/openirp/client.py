@@ -96,6 +96,27 @@ class Irp:
         """Make the previous champion the champion again."""
         return dict(self.http.json("POST", f"/api/v1/models/{name}/rollback"))
 
+    def loaded_models(self) -> list[dict[str, Any]]:
+        """Versions that the classification server has loaded, or failed to load."""
+        return list(self.http.json("GET", "/api/v1/models/loaded"))
+
+    def serving(self, name: str) -> dict[str, Any]:
+        """Which version of a model answers, with the canary's and the shadow's figures."""
+        return dict(self.http.json("GET", f"/api/v1/models/{name}/serving"))
+
+    def set_serving(self, name: str, **said: Any) -> dict[str, Any]:
+        """Say which version answers: pin=2, canary={"version": 3, "percent": 10}, shadow likewise; nothing = champion."""
+        return dict(self.http.json("PUT", f"/api/v1/models/{name}/serving", said))
+
+    def load_model(self, name: str, version: int) -> dict[str, Any]:
+        """Load a version and keep it; answered when it is warm."""
+        answer = self.http.send("POST", f"/api/v1/models/{name}/versions/{version}/load", timeout=UPLOAD_S, repeat=True)
+        return dict(answer.json())
+
+    def unload_model(self, name: str, version: int) -> None:
+        """Let go of a version; its last user finishes first."""
+        self.http.send("POST", f"/api/v1/models/{name}/versions/{version}/unload", repeat=True)
+
     def parked(self) -> list[dict[str, Any]]:
         """Facts that rooms put aside, of every room."""
         return list(self.http.items("/api/v1/parked"))

@@ -25,6 +25,7 @@ from openirp.command import (
     projects,
     quarantine,
     report,
+    serving,
     training,
     upload,
 )
@@ -76,3 +77,4 @@ for group in (house, demo, upload, import_image, images, delete, quarantine, dei
     group.register(app)
 for name, commands in (("project", projects), ("train", training), ("models", models)):
     app.add_typer(commands.app, name=name)
+serving.register(models.app)

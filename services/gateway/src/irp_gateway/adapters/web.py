@@ -25,6 +25,7 @@ from irp_gateway.adapters import (
     segmentations,
     series,
     series_import,
+    serving,
     training,
 )
 from irp_gateway.adapters.desk import Desk
@@ -48,6 +49,7 @@ DOORS = (
     segmentations,
     training,
     models,
+    serving,
     radiomics,
     clinical,
     operations,
