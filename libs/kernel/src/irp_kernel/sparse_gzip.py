@@ -1,4 +1,4 @@
-"""One gzip member of many planes of which most are zero: the zeros are packed once per size, and their checksum computed.
+"""One gzip member of many planes of which most are zero: the zeros are packed once per size, and the CRC computed.
 
 A plane that is packed by itself and flushed (RFC 1951, a full flush) may stand beside any other in one deflate stream,
 so every reader of gzip reads it; no reader has to know members that follow each other. The CRC-32 of a run of zeros is

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from irp.gateway.v1.events_pb2 import ProjectConfigured
-from irp.inference.v1 import inference_service_pb2, inference_service_pb2_grpc
+from irp.inference.v1 import (
+    inference_service_pb2,
+    inference_service_pb2_grpc,
+    live_service_pb2,
+    live_service_pb2_grpc,
+)
 from irp.ingest.v1.events_pb2 import SeriesDeleted, SeriesStored
 from irp.oip import open_inference_pb2, open_inference_pb2_grpc
 from irp.quality.v1.events_pb2 import SeriesAssessed
 from irp.training.v1.events_pb2 import ModelPromoted, ModelRegistered
-from irp_bundle import Located
+from irp_bundle import Located, Segmented
 from irp_chassis import Room, run_room
 from irp_chassis.room import VERSION
 from irp_chassis.rpc import RpcServer
@@ -17,11 +22,13 @@ from irp_inference.adapters.compute import OneByOne, Threads
 from irp_inference.adapters.db import METADATA
 from irp_inference.adapters.deleted_series import DeletedSeries
 from irp_inference.adapters.events import PROPOSAL, Announcer, Facts, ProposalJob
+from irp_inference.adapters.live import LiveServicer
 from irp_inference.adapters.oip import OpenInference
 from irp_inference.adapters.readmodels import CachedConfigurations, CachedVolumes, SqlSeries
 from irp_inference.adapters.rpc import InferenceServicer
 from irp_inference.adapters.shelf import Shelf
 from irp_inference.app.drive import Drive
+from irp_inference.app.locations import Locations
 from irp_inference.app.propose_series import ProposeSeries
 from irp_inference.app.segment_series import SegmentSeries
 from irp_inference.domain.cache import BytesBoundCache
@@ -40,7 +47,12 @@ async def compose(room: Room[Settings]) -> None:
     series = SqlSeries(room.database)
     windows: BytesBoundCache[Located] = BytesBoundCache(WINDOWS_KEPT)
     volumes = CachedVolumes(room.objects, settings.volume_cache_bytes)
-    segment = SegmentSeries(series, volumes, shelf, windows, Drive(batches, Threads(settings.beside_threads)))
+    drive = Drive(batches, Threads(settings.beside_threads))
+    memory: BytesBoundCache[Segmented] = BytesBoundCache(settings.answer_cache_bytes)
+    segment = SegmentSeries(series, volumes, shelf, Locations(windows, drive), drive, memory)
+    live = LiveServicer(
+        segment, limit=settings.live_asks, ahead=settings.live_ahead, deadline_s=settings.live_deadline_s
+    )
     facts = Facts(room.database, CachedConfigurations(room.objects), shelf)
 
     room.serve(
@@ -48,6 +60,8 @@ async def compose(room: Room[Settings]) -> None:
         InferenceServicer(segment, series, shelf, room.database),
         file=inference_service_pb2.DESCRIPTOR,
     )
+    room.serve(live_service_pb2_grpc.add_LiveServiceServicer_to_server, live, file=live_service_pb2.DESCRIPTOR)
+    room.spawn(live.leave)
     oip = RpcServer(settings, bind=settings.oip_bind)
     oip.add(open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server, OpenInference(shelf, batches, VERSION))
     oip.describe(open_inference_pb2.DESCRIPTOR)

@@ -24,3 +24,11 @@ class Settings(ServiceSettings):
     """Requests that may wait; further ones are refused with Retry-After."""
     models_kept: int = 4
     """Model versions that stay loaded beside the champions; the least recently used goes first."""
+    answer_cache_bytes: int = 256 << 20
+    """Bytes of answers of single slices that are remembered: some 4000 of 256 x 256 pixels."""
+    live_asks: int = 16
+    """Asks to be kept that may wait in one live session."""
+    live_ahead: int = 3
+    """Slices that are computed ahead of a reader who scrolls; 0 = none."""
+    live_deadline_s: float = 2.0
+    """Seconds after which a live ask that has not been answered is dropped, where it says nothing else."""

@@ -34,7 +34,7 @@ class _Waiting:
     stage: Stage = field(compare=False)
     inputs: NDArray[np.float32] = field(compare=False)
     answer: asyncio.Future[Logits] = field(compare=False)
-    until: float | None = field(compare=False)
+    ticket: Ticket = field(compare=False)
     since: float = field(compare=False)
 
 
@@ -57,7 +57,7 @@ class OneByOne:
             raise InferenceQueueFull(f"{self._limit} requests wait", waiting=self._limit)
         answer: asyncio.Future[Logits] = asyncio.get_running_loop().create_future()
         number, now = next(self._numbers), time.monotonic()
-        self._queue.put_nowait(_Waiting(ticket.lane, number, model, stage, inputs, answer, ticket.until, now))
+        self._queue.put_nowait(_Waiting(ticket.lane, number, model, stage, inputs, answer, ticket, now))
         WAITING.set(self._queue.qsize())
         return await answer
 
@@ -72,14 +72,15 @@ class OneByOne:
             QUEUE_SECONDS.observe(time.monotonic() - waiting.since)
             if waiting.answer.done():  # its caller went away
                 continue
-            if waiting.until is not None and waiting.until <= time.monotonic():
+            if waiting.ticket.until is not None and waiting.ticket.until <= time.monotonic():
                 waiting.answer.set_exception(DeadlineExceeded())
                 continue
             await self._work(waiting)
 
     async def _work(self, waiting: _Waiting) -> None:
         try:
-            result = await waiting.model.nets.forward(waiting.stage, waiting.inputs)
+            with waiting.ticket.passing():
+                result = await waiting.model.nets.forward(waiting.stage, waiting.inputs)
         except Exception as error:
             if not waiting.answer.done():
                 waiting.answer.set_exception(error)

@@ -52,3 +52,28 @@ class DeviceOutOfMemory(ResourceExhausted):
     """
 
     retry_after_s = 5.0
+
+
+class TooManyAsks(ResourceExhausted):
+    """More asks of one live session wait than it takes.
+
+    Wait for answers, leave `keep` out, or cancel what is not wanted any more.
+    """
+
+    retry_after_s = 1.0
+
+
+class AskIdTaken(InvalidArgument):
+    """An ask of this id has not ended.
+
+    Give each ask an id of its own.
+    """
+
+
+class ServerLeaves(Unavailable):
+    """The classification server is told to leave.
+
+    Send the ask again: another one answers, or this one when it is back.
+    """
+
+    retry_after_s = 1.0
