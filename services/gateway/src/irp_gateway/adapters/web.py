@@ -13,6 +13,7 @@ from irp_gateway.adapters import (
     dicom_retrieve,
     dicom_search,
     dicom_store,
+    live,
     members,
     models,
     operations,
@@ -32,6 +33,7 @@ from irp_gateway.adapters.desk import Desk
 # dicom_retrieve last of its six: its catch-all answers what the others do not offer
 DOORS = (
     projects,
+    live,
     members,
     dicom_store,
     dicom_search,
