@@ -91,7 +91,7 @@ def summary(asked: dict[str, float], heard: list[tuple[float, LiveAnswer]]) -> d
 
 def wasted(house: House) -> float:
     """Forward passes for nothing, as inference counts them."""
-    text = httpx.get(f"http://127.0.0.1:{house.ports['inference-http']}/metrics", trust_env=False).text
+    text = httpx.get(f"http://127.0.0.1:{house.ports['inference_http']}/metrics", trust_env=False).text
     lines = (line for line in text.splitlines() if line.startswith("irp_inference_live_wasted_passes_total"))
     return float(next(lines, "0 0").split()[-1])
 
