@@ -34,7 +34,7 @@ from irp_ingest.adapters.rpc_pixels import picture_of
 from irp_ingest.domain.frames import frames_of, transcoded
 from irp_ingest.domain.render import render
 from irp_kernel import CANONICAL, Geometry, Label, LabelTable, Mask, Volume, encode_volume
-from irp_kernel.errors import FailedPrecondition, IrpError, ModelUnknown, ResourceExhausted, SeriesUnknown
+from irp_kernel.errors import FailedPrecondition, IrpError, ModelUnknown, NotFound, ResourceExhausted, SeriesUnknown
 from pydicom import dcmread
 
 from .fake_deletions import Deletions
@@ -289,6 +289,15 @@ class Inference(inference_grpc.InferenceServiceServicer):
 
     async def Propose(self, request: Any, context: Any) -> inference_pb.ProposeResponse:
         return inference_pb.ProposeResponse(job_id="job-1")
+
+    async def GetProposal(self, request: Any, context: Any) -> inference_pb.GetProposalResponse:
+        if request.job_id != "shared/1.2.3/1/cine@2":
+            raise NotFound("no such job")
+        self.looks = getattr(self, "looks", 0) + 1
+        state = "done" if self.looks > 2 else "running"
+        return inference_pb.GetProposalResponse(
+            state=state, series_uid="1.2.3", model="cine@2", done=self.looks, total=3, eta_s=3.0 - self.looks
+        )
 
 
 @dataclass

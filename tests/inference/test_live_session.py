@@ -1,4 +1,4 @@
-"""What you learn here: forward passes are counted. What is stale, cancelled or late costs none; what lies ahead is there."""
+"""What you learn here: what is stale, cancelled or late costs no forward pass; what lies ahead is there already."""
 
 from __future__ import annotations
 

@@ -21,9 +21,10 @@ from irp_chassis.rpc import RpcServer
 from irp_inference.adapters.compute import OneByOne, Threads
 from irp_inference.adapters.db import METADATA
 from irp_inference.adapters.deleted_series import DeletedSeries
-from irp_inference.adapters.events import PROPOSAL, Announcer, Facts, ProposalJob
+from irp_inference.adapters.events import Announcer, Facts, ProposalJob
 from irp_inference.adapters.live import LiveServicer
 from irp_inference.adapters.oip import OpenInference
+from irp_inference.adapters.proposals import PROPOSAL, Proposals
 from irp_inference.adapters.readmodels import CachedConfigurations, CachedVolumes, SqlSeries
 from irp_inference.adapters.rpc import InferenceServicer
 from irp_inference.adapters.shelf import Shelf
@@ -57,7 +58,7 @@ async def compose(room: Room[Settings]) -> None:
 
     room.serve(
         inference_service_pb2_grpc.add_InferenceServiceServicer_to_server,
-        InferenceServicer(segment, series, shelf, room.database),
+        InferenceServicer(segment, series, shelf, room.database, Proposals(room.database)),
         file=inference_service_pb2.DESCRIPTOR,
     )
     room.serve(live_service_pb2_grpc.add_LiveServiceServicer_to_server, live, file=live_service_pb2.DESCRIPTOR)

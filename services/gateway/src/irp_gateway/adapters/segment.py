@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from irp_gateway.adapters.answers import provenance_of
 from irp_gateway.adapters.door import Door, made
 from irp_gateway.adapters.labels import contours_json, labels_of
+from irp_gateway.adapters.proposals import shown_id
 from irp_gateway.adapters.visitor import Annotator, AnyMember, Inside, UidInPath
 from irp_gateway.domain.errors import PromptsNotTaken
 from irp_gateway.domain.negotiation import choose
@@ -66,7 +67,7 @@ class ProposeBody(BaseModel):
 class Proposing(BaseModel):
     """A proposal is on its way."""
 
-    job_id: str
+    job_id: str = Field(description="`GET .../proposals/{job_id}` tells how far it is")
 
 
 @router.post("/segment", summary="One segmentation, now", responses=MASK_ANSWER, response_class=Response)
@@ -102,9 +103,10 @@ async def propose(
     """202 after the job is committed; the proposal appears at Location."""
     asked = pb.ProposeRequest(project=here.ref, series_uid=uid, model=body.model)
     answer = await here.ask("inference", "Propose", asked)
-    made(request, job=answer.job_id)
+    job = shown_id(here, answer.job_id)
+    made(request, job=job)
     response.headers["Location"] = here.address("series", uid, "segmentations")
-    return Proposing(job_id=answer.job_id)
+    return Proposing(job_id=job)
 
 
 async def _encode(here: Inside, uid: str, answer: pb.SegmentResponse, media_type: str) -> bytes:

@@ -20,16 +20,21 @@ from irp_kernel.slices import encode_slices
 
 from irp_inference.adapters.compact import grid_to_proto, labelled, labels_to_proto, wish_of
 from irp_inference.adapters.events import enqueue_proposal, provenance
+from irp_inference.adapters.proposals import Proposals
 from irp_inference.adapters.shelf import Shelf
 from irp_inference.app.ports import Series, Ticket
 from irp_inference.app.segment_series import SegmentSeries
+from irp_inference.domain.errors import ProposalUnknown
 
 
 class InferenceServicer(pb_grpc.InferenceServiceServicer):
     """Wire <-> verbs."""
 
-    def __init__(self, segment: SegmentSeries, series: Series, shelf: Shelf, database: Database) -> None:
+    def __init__(
+        self, segment: SegmentSeries, series: Series, shelf: Shelf, database: Database, proposals: Proposals
+    ) -> None:
         self._segment, self._series, self._shelf, self._database = segment, series, shelf, database
+        self._proposals = proposals
 
     async def Segment(self, request: pb.SegmentRequest, context: Any) -> pb.SegmentResponse:  # noqa: N802
         """One answer now."""
@@ -59,6 +64,14 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         async with self._database.transaction() as tx:
             key = await enqueue_proposal(tx, request.project, request.series_uid, series.version, request.model)
         return pb.ProposeResponse(job_id=key)
+
+    async def GetProposal(self, request: pb.GetProposalRequest, context: Any) -> pb.GetProposalResponse:  # noqa: N802
+        """How far a queued proposal is."""
+        project = project_ref_from_proto(request.project)
+        caller().require_project(project.id)
+        if not request.job_id.startswith(f"{project.id}/"):
+            raise ProposalUnknown
+        return await self._proposals.state(request.job_id)
 
     async def ListLoaded(self, request: pb.ListLoadedRequest, context: Any) -> pb.ListLoadedResponse:  # noqa: N802
         """Models of this process."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irp_kernel.errors import FailedPrecondition, InvalidArgument, ResourceExhausted, Unavailable
+from irp_kernel.errors import FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted, Unavailable
 
 
 class InferenceQueueFull(ResourceExhausted):
@@ -77,3 +77,10 @@ class ServerLeaves(Unavailable):
     """
 
     retry_after_s = 1.0
+
+
+class ProposalUnknown(NotFound):
+    """No such proposal was asked for.
+
+    Use the `job_id` that `/propose` answered.
+    """
