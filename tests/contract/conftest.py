@@ -15,7 +15,7 @@ import httpx
 import pytest
 from irp.annotation.v1 import annotation_service_pb2_grpc
 from irp.common.v1 import operations_service_pb2_grpc
-from irp.inference.v1 import inference_service_pb2_grpc
+from irp.inference.v1 import inference_service_pb2_grpc, live_service_pb2_grpc
 from irp.ingest.v1 import ingest_service_pb2_grpc
 from irp.quality.v1 import quality_service_pb2_grpc
 from irp.radiomics.v1 import radiomics_service_pb2_grpc
@@ -31,6 +31,7 @@ from pydantic import SecretStr
 
 from . import fake_rooms
 from .fake_deletions import Referring
+from .fake_live import FakeLive
 
 TOKEN = "irp_bootstrap-of-the-tests"
 
@@ -50,6 +51,7 @@ class House:
     ingest: fake_rooms.Ingest
     annotation: fake_rooms.Annotation
     training: fake_rooms.Training
+    live: FakeLive = field(default_factory=FakeLive)
     referring: Referring = field(default_factory=Referring)
     radiomics: RpcServer | None = None
     radiomics_lives: bool = False
@@ -133,6 +135,7 @@ async def _live(house: House, address: str, objects: S3Objects, stop: asyncio.Ev
     server.add(quality_service_pb2_grpc.add_QualityServiceServicer_to_server, fake_rooms.Quality())
     server.add(annotation_service_pb2_grpc.add_AnnotationServiceServicer_to_server, house.annotation)
     server.add(inference_service_pb2_grpc.add_InferenceServiceServicer_to_server, fake_rooms.Inference())
+    server.add(live_service_pb2_grpc.add_LiveServiceServicer_to_server, house.live)
     server.add(training_service_pb2_grpc.add_TrainingServiceServicer_to_server, house.training)
     server.add(operations_service_pb2_grpc.add_OperationsServiceServicer_to_server, fake_rooms.Operations())
     await server.start()

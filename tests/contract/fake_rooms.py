@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import zlib
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -32,8 +33,8 @@ from irp_chassis.wire import object_ref_from_proto, object_ref_to_proto
 from irp_ingest.adapters.rpc_pixels import picture_of
 from irp_ingest.domain.frames import frames_of, transcoded
 from irp_ingest.domain.render import render
-from irp_kernel import CANONICAL, Geometry, Label, LabelTable, Mask, Volume, encode_mask, encode_volume
-from irp_kernel.errors import FailedPrecondition, IrpError, ModelUnknown, ResourceExhausted, SeriesUnknown
+from irp_kernel import CANONICAL, Geometry, Label, LabelTable, Mask, Volume, encode_volume
+from irp_kernel.errors import FailedPrecondition, IrpError, ModelUnknown, NotFound, ResourceExhausted, SeriesUnknown
 from pydicom import dcmread
 
 from .fake_deletions import Deletions
@@ -63,6 +64,22 @@ PROVENANCE = types_pb2.Provenance(
     model=types_pb2.ModelRef(name="cine", version=2, digest="d" * 64),
     inputs={"volume": "v" * 64},
 )
+
+
+def segmented(frames: list[int], slices: list[int], timings_ms: dict[str, float]) -> inference_pb.SegmentResponse:
+    """The mask's labels of some frames and slices, as inference packs them."""
+    mask = a_mask()
+    labels = inference_pb.Labels(
+        frames=frames,
+        slices=slices,
+        rows=16,
+        columns=16,
+        data=zlib.compress(mask.labels[np.ix_(frames, slices)].tobytes()),
+        table={1: CANONICAL[1]},
+    )
+    affine = mask.geometry.matrix.ravel().tolist()
+    grid = inference_pb.Grid(frames=3, slices=2, rows=16, columns=16, affine=affine)
+    return inference_pb.SegmentResponse(labels=labels, grid=grid, provenance=PROVENANCE, timings_ms=timings_ms)
 
 
 @dataclass
@@ -266,10 +283,21 @@ class Inference(inference_grpc.InferenceServiceServicer):
         if request.model.partition("@")[0] != "cine":
             raise ModelUnknown(request.model)
         timings = {"locate": 3.0, "segment": 9.0}
-        return inference_pb.SegmentResponse(mask=encode_mask(a_mask()), provenance=PROVENANCE, timings_ms=timings)
+        assert request.compact
+        frames, slices = list(request.frames) or [0, 1, 2], list(request.slices) or [0, 1]
+        return segmented(frames, slices, timings)
 
     async def Propose(self, request: Any, context: Any) -> inference_pb.ProposeResponse:
         return inference_pb.ProposeResponse(job_id="job-1")
+
+    async def GetProposal(self, request: Any, context: Any) -> inference_pb.GetProposalResponse:
+        if request.job_id != "shared/1.2.3/1/cine@2":
+            raise NotFound("no such job")
+        self.looks = getattr(self, "looks", 0) + 1
+        state = "done" if self.looks > 2 else "running"
+        return inference_pb.GetProposalResponse(
+            state=state, series_uid="1.2.3", model="cine@2", done=self.looks, total=3, eta_s=3.0 - self.looks
+        )
 
 
 @dataclass

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from irp.ingest.v1.events_pb2 import SeriesStored
 from irp_kernel import decode_mask, decode_volume
@@ -129,12 +130,18 @@ def test_a_segmentation_now_comes_as_asked_with_timing_and_provenance(
     assert {"locate", "segment", "convert", "total"} <= stages
     assert answer.headers["x-irp-model"] == "cine@2"
     assert json.loads(answer.headers["x-irp-provenance"])["inputs"] == {"volume": "v" * 64}
+    only = a_mask().labels * np.array([1, 0], dtype=np.uint8)[None, :, None, None]
     match kind:
         case "application/x-nrrd":
-            assert (decode_mask(answer.content).labels == a_mask().labels).all()
+            assert (decode_mask(answer.content).labels == only).all()
         case "application/x-nifti":
             assert answer.content.startswith(NIFTI_MAGIC)
-            assert (decode_mask(answer.content, a_mask().table).labels == a_mask().labels).all()
+            assert (decode_mask(answer.content, a_mask().table).labels == only).all()
+        case "application/json":
+            said = answer.json()
+            assert [area["area_mm2"] for area in said["areas"]] == [pytest.approx(16 * 1.4**2)] * 3
+            assert {(line["structure"], line["slice"]) for line in said["contours"]} == {("lv_blood_pool", 0)}
+            assert said["annotated"] == {"lv_blood_pool": [[0, 0], [1, 0], [2, 0]]}
         case _:
             assert answer.json() == {"encoded": kind}  # annotation's work
 

@@ -25,7 +25,7 @@ def test_the_whole_story_by_sdk(house: House) -> None:
     assert project.rate("1.2.3", 4, {"motion": 2})["version"] == 1
     assert project.volume("1.2.3").startswith(b"NRRD")
     mask, timings = project.segment("1.2.3", "cine", slices=[0])
-    assert (decode_mask(mask).labels == a_mask().labels).all()
+    assert (decode_mask(mask).labels[:, 0] == a_mask().labels[:, 0]).all()
     assert timings["segment"] == 9.0
     assert project.propose("1.2.3", "cine")["job_id"] == "job-1"
     made = project.put_mask("1.2.3", mask, state="accepted", annotated={"lv_blood_pool": {"slices": [0]}})

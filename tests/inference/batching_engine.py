@@ -18,7 +18,7 @@ Array = NDArray[np.float32]
 class CountingNets:
     """Answers twice its input and the version; waits for `gate` before each pass; fails where it is told to."""
 
-    engine, device, memory_bytes = "counting", "cpu", 0
+    engine, device, precision, memory_bytes = "counting", "cpu", "float32", 0
 
     def __init__(self, version: int = 0, best_batch: int = 8, gated: bool = False) -> None:
         self.version, self.best_batch = version, best_batch

@@ -213,7 +213,7 @@ class Segment:
             raise ModelCrashed
         nets: Any = CountingNets()
         model = Loaded(name="heart", version=version, digest="", steps=SimpleNamespace(), nets=nets)  # type: ignore[arg-type]
-        return SimpleNamespace(model=model, segmented=version)
+        return SimpleNamespace(model=model, segmented=version, known=False)
 
 
 async def at_once(work: Any) -> Any:

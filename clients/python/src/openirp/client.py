@@ -105,7 +105,7 @@ class Irp:
         return dict(self.http.json("GET", f"/api/v1/models/{name}/serving"))
 
     def set_serving(self, name: str, **said: Any) -> dict[str, Any]:
-        """Say which version answers: pin=2, canary={"version": 3, "percent": 10}, shadow likewise; nothing = champion."""
+        """Say which version answers: pin=2, canary={"version": 3, "percent": 10}, shadow likewise; nothing resets."""
         return dict(self.http.json("PUT", f"/api/v1/models/{name}/serving", said))
 
     def load_model(self, name: str, version: int) -> dict[str, Any]:

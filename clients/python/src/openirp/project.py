@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from openirp.live import Live
 from openirp.problem import Problem
 from openirp.stow import StowAnswer, multipart
 from openirp.transport import Transport
@@ -230,6 +231,14 @@ class Project:
         headers = {"Accept": media_type}
         answer = self.http.send("POST", path, json=body, headers=headers, timeout=SEGMENT_S, repeat=True)
         return answer.content, server_timing(answer.headers.get("Server-Timing", ""))
+
+    def live(self) -> Live:
+        """The live door: slices while a reader scrolls; use it as a context manager.
+
+        Raises:
+            Problem: no answer, not let in, or too many sessions.
+        """
+        return Live(self.http.url, self.http.token, self.name)
 
     def propose(self, uid: str, model: str) -> dict[str, Any]:
         """Ask for a proposal of the whole series, as a job."""

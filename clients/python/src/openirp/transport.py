@@ -29,7 +29,7 @@ class Transport:
     """
 
     def __init__(self, url: str, token: str, app: httpx.BaseTransport | None = None) -> None:
-        self.url = url.rstrip("/")
+        self.url, self.token = url.rstrip("/"), token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._heard = False
         self._http = httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT, transport=app, trust_env=False)

@@ -36,6 +36,7 @@ from irp_chassis.telemetry import start_telemetry, stop_telemetry
 from irp_chassis.workers import start_workers, stop_workers
 
 REPLAY_LOOK_S = 2.0
+MAX_WS_BYTES = 1 << 20  # of one WebSocket message that comes in
 VERSION = "0.1.0"
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -220,7 +221,13 @@ class _Web:
     def __init__(self, app: Any, bind: str) -> None:
         host, _, port = bind.rpartition(":")
         config = uvicorn.Config(
-            app, host=host.strip("[]"), port=int(port), log_config=None, access_log=False, timeout_graceful_shutdown=10
+            app,
+            host=host.strip("[]"),
+            port=int(port),
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=10,
+            ws_max_size=MAX_WS_BYTES,
         )
         self.server = uvicorn.Server(config)
         self.server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]

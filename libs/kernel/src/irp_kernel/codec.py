@@ -46,11 +46,16 @@ def encode_mask(mask: Mask, media_type: str = NRRD) -> bytes:
     """Mask -> file bytes. NIfTI carries the labels only; NRRD carries table and `annotated` too."""
     if media_type == NIFTI:
         return write_nifti(mask.labels, mask.geometry.matrix, mask.geometry.frame_step_ms)
-    fields = _time_fields(mask.geometry) | {
-        "irp_labels": json.dumps({str(label.value): label.name for label in mask.table.labels}),
-        "irp_annotated": base64.b64encode(np.packbits(mask.annotated).tobytes()).decode(),
-    }
+    fields = mask_fields(mask.geometry, mask.table, mask.annotated)
     return write_nrrd(Nrrd(mask.labels, mask.geometry.matrix, fields))
+
+
+def mask_fields(geometry: Geometry, table: LabelTable, annotated: NDArray[np.bool_]) -> dict[str, str]:
+    """What a mask's NRRD says beside its voxels: names of values, what was annotated, times."""
+    return _time_fields(geometry) | {
+        "irp_labels": json.dumps({str(label.value): label.name for label in table.labels}),
+        "irp_annotated": base64.b64encode(np.packbits(annotated).tobytes()).decode(),
+    }
 
 
 def decode_mask(data: bytes, table: LabelTable | None = None) -> Mask:

@@ -30,14 +30,29 @@ def write_nifti(array: NDArray[Any], affine: NDArray[np.float64], frame_step_ms:
         affine: (4, 4), (slice, row, column, 1) -> LPS mm.
         frame_step_ms: between two time points; 0 if unknown or uneven: the file then names no unit of time.
     """
-    frames, slices, rows, columns = array.shape
+    kind = array.dtype.newbyteorder("<").str[1:]
+    header = nifti_head(array.shape, kind, affine, frame_step_ms)
+    packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, wbits=31)
+    body = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False))
+    return packer.compress(header) + packer.compress(body.data) + packer.flush()
+
+
+def nifti_head(shape: tuple[int, ...], kind: str, affine: NDArray[np.float64], frame_step_ms: float = 0.0) -> bytes:
+    """Everything before the voxels of a NIfTI-1 file.
+
+    Args:
+        shape: (time, slice, row, column).
+        kind: numpy's name of the voxels' type without byte order, "u1".
+        affine: (4, 4), (slice, row, column, 1) -> LPS mm.
+        frame_step_ms: see write_nifti.
+    """
+    frames, slices, rows, columns = shape
     ras = _RAS @ affine[:, [2, 1, 0, 3]]  # NIfTI's i, j, k are column, row, slice
     spacing = np.linalg.norm(ras[:3, :3], axis=0)
-    kind = array.dtype.newbyteorder("<").str[1:]
     header = bytearray(352)
     struct.pack_into("<i", header, 0, 348)
     struct.pack_into("<8h", header, 40, 4 if frames > 1 else 3, columns, rows, slices, frames, 1, 1, 1)
-    struct.pack_into("<2h", header, 70, _CODE_OF[kind], array.dtype.itemsize * 8)
+    struct.pack_into("<2h", header, 70, _CODE_OF[kind], np.dtype(kind).itemsize * 8)
     # A step of 0 would be honest where it is unknown, but ITK refuses it.
     struct.pack_into("<8f", header, 76, 1.0, *spacing, frame_step_ms or 1.0, 1.0, 1.0, 1.0)
     struct.pack_into("<3f", header, 108, 352.0, 1.0, 0.0)
@@ -45,9 +60,7 @@ def write_nifti(array: NDArray[Any], affine: NDArray[np.float64], frame_step_ms:
     struct.pack_into("<2h", header, 252, 0, 2)  # no qform; sform = aligned to the scanner
     struct.pack_into("<12f", header, 280, *ras[:3].ravel())
     header[344:348] = b"n+1\0"
-    packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, wbits=31)
-    body = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False))
-    return packer.compress(bytes(header)) + packer.compress(body.data) + packer.flush()
+    return bytes(header)
 
 
 def read_nifti(data: bytes, *, max_bytes: int = MAX_VOXEL_BYTES) -> Nrrd:

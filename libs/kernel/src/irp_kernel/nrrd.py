@@ -58,9 +58,23 @@ def write_nrrd(nrrd: Nrrd) -> bytes:
     """NRRD bytes; the same content gives the same bytes."""
     array = np.ascontiguousarray(nrrd.array)
     kind = array.dtype.newbyteorder("<").str[1:]
-    columns = [nrrd.affine[:3, axis] for axis in (2, 1, 0)]
+    packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, wbits=31)
+    body = packer.compress(array.astype(array.dtype.newbyteorder("<"), copy=False).data) + packer.flush()
+    return nrrd_head(array.shape, kind, nrrd.affine, nrrd.fields) + body
+
+
+def nrrd_head(shape: tuple[int, ...], kind: str, affine: NDArray[np.float64], fields: dict[str, str]) -> bytes:
+    """The text before the voxels, gzip.
+
+    Args:
+        shape: (time, slice, row, column).
+        kind: numpy's name of the voxels' type without byte order, "u1".
+        affine: (4, 4), (slice, row, column, 1) -> LPS mm.
+        fields: key/value pairs.
+    """
+    columns = [affine[:3, axis] for axis in (2, 1, 0)]
     directions = " ".join(_vector(column) for column in columns)
-    sizes = " ".join(str(n) for n in reversed(array.shape))
+    sizes = " ".join(str(n) for n in reversed(shape))
     lines = [
         "NRRD0005",
         f"type: {_NAMES[kind]}",
@@ -71,14 +85,12 @@ def write_nrrd(nrrd: Nrrd) -> bytes:
         "kinds: domain domain domain list",
         "endian: little",
         "encoding: gzip",
-        f"space origin: {_vector(nrrd.affine[:3, 3])}",
-        *(f"{key}:={value}" for key, value in sorted(nrrd.fields.items())),
+        f"space origin: {_vector(affine[:3, 3])}",
+        *(f"{key}:={value}" for key, value in sorted(fields.items())),
         "",
         "",
     ]
-    packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, wbits=31)
-    body = packer.compress(array.astype(array.dtype.newbyteorder("<"), copy=False).data) + packer.flush()
-    return "\n".join(lines).encode() + body
+    return "\n".join(lines).encode()
 
 
 def read_nrrd(data: bytes, *, max_bytes: int = MAX_VOXEL_BYTES) -> Nrrd:

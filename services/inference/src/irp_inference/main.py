@@ -10,6 +10,8 @@ from irp.gateway.v1.events_pb2 import ProjectConfigured
 from irp.inference.v1 import (
     inference_service_pb2,
     inference_service_pb2_grpc,
+    live_service_pb2,
+    live_service_pb2_grpc,
     serving_service_pb2,
     serving_service_pb2_grpc,
 )
@@ -18,7 +20,7 @@ from irp.ingest.v1.events_pb2 import SeriesDeleted, SeriesStored
 from irp.oip import open_inference_pb2, open_inference_pb2_grpc
 from irp.quality.v1.events_pb2 import SeriesAssessed
 from irp.training.v1.events_pb2 import ModelPromoted, ModelRegistered
-from irp_bundle import Located
+from irp_bundle import Located, Segmented
 from irp_chassis import Room, run_room
 from irp_chassis.room import VERSION
 from irp_chassis.rpc import RpcServer
@@ -28,8 +30,10 @@ from irp_inference.adapters.batches import DynamicBatches
 from irp_inference.adapters.db import METADATA
 from irp_inference.adapters.deleted_series import DeletedSeries
 from irp_inference.adapters.engines import Engines
-from irp_inference.adapters.events import PROPOSAL, Announcer, Facts, ProposalJob
+from irp_inference.adapters.events import Announcer, Facts, ProposalJob
+from irp_inference.adapters.live import LiveServicer
 from irp_inference.adapters.oip import OpenInference
+from irp_inference.adapters.proposals import PROPOSAL, Proposals
 from irp_inference.adapters.readmodels import CachedConfigurations, CachedVolumes, SqlSeries
 from irp_inference.adapters.rpc import InferenceServicer
 from irp_inference.adapters.serving import ServingServicer
@@ -38,6 +42,7 @@ from irp_inference.adapters.shelf import Shelf
 from irp_inference.adapters.threads import Threads
 from irp_inference.app.answer_series import AnswerSeries
 from irp_inference.app.drive import Drive
+from irp_inference.app.locations import Locations
 from irp_inference.app.propose_series import ProposeSeries
 from irp_inference.app.segment_series import SegmentSeries
 from irp_inference.domain.cache import BytesBoundCache
@@ -67,18 +72,26 @@ async def compose(room: Room[Settings]) -> None:
     volumes = CachedVolumes(room.objects, settings.volume_cache_bytes)
     threads = Threads(settings.beside_threads)
     room.on_stop(threads.close)
-    segment = AnswerSeries(SegmentSeries(series, volumes, shelf, windows, Drive(batches, threads)), shelf, threads)
+    drive = Drive(batches, threads)
+    memory: BytesBoundCache[Segmented] = BytesBoundCache(settings.answer_cache_bytes)
+    looking = SegmentSeries(series, volumes, shelf, Locations(windows, drive), drive, memory)
+    segment = AnswerSeries(looking, shelf, threads)
+    live = LiveServicer(
+        segment, limit=settings.live_asks, ahead=settings.live_ahead, deadline_s=settings.live_deadline_s
+    )
     facts = Facts(room.database, CachedConfigurations(room.objects), shelf)
 
     room.serve(
         inference_service_pb2_grpc.add_InferenceServiceServicer_to_server,
-        InferenceServicer(segment, series, shelf, room.database),
+        InferenceServicer(segment, series, shelf, room.database, Proposals(room.database)),
         file=inference_service_pb2.DESCRIPTOR,
     )
     serving = ServingServicer(shelf, rows, segment, room.database)
     room.serve(
         serving_service_pb2_grpc.add_ServingServiceServicer_to_server, serving, file=serving_service_pb2.DESCRIPTOR
     )
+    room.serve(live_service_pb2_grpc.add_LiveServiceServicer_to_server, live, file=live_service_pb2.DESCRIPTOR)
+    room.spawn(live.leave)
     oip = RpcServer(settings, bind=settings.oip_bind)
     oip.add(open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server, OpenInference(shelf, batches, VERSION))
     oip.describe(open_inference_pb2.DESCRIPTOR)

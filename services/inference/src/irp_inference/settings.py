@@ -35,3 +35,11 @@ class Settings(ServiceSettings):
     """Longest wait of an incomplete batch for those that were lately in flight; a lone client never waits."""
     model_memory_bytes: int = 4 << 30
     """What loaded models may take; the least recently used that is not needed goes first."""
+    answer_cache_bytes: int = 256 << 20
+    """Bytes of answers of single slices that are remembered: some 4000 of 256 x 256 pixels."""
+    live_asks: int = 16
+    """Asks to be kept that may wait in one live session."""
+    live_ahead: int = 3
+    """Slices that are computed ahead of a reader who scrolls; 0 = none."""
+    live_deadline_s: float = 2.0
+    """Seconds after which a live ask that has not been answered is dropped, where it says nothing else."""

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from irp.common.v1 import types_pb2 as irp_dot_common_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(irp/inference/v1/inference_service.proto\x12\x10irp.inference.v1\x1a\x19irp/common/v1/types.proto\"\x98\x02\n\x0eSegmentRequest\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12\x12\n\nseries_uid\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0e\n\x06slices\x18\x04 \x03(\x05\x12\x0e\n\x06\x66rames\x18\x05 \x03(\x05\x12*\n\x07prompts\x18\x06 \x01(\x0b\x32\x19.irp.inference.v1.Prompts\x12.\n\talgorithm\x18\x07 \x01(\x0b\x32\x1b.irp.inference.v1.Algorithm\x12*\n\x07options\x18\x08 \x01(\x0b\x32\x19.irp.inference.v1.Options\x12\x0f\n\x07\x63ompact\x18\t \x01(\x08\"\x87\x01\n\x07Prompts\x12\'\n\x06\x63licks\x18\x01 \x03(\x0b\x32\x17.irp.inference.v1.Click\x12$\n\x05\x62oxes\x18\x02 \x03(\x0b\x32\x15.irp.inference.v1.Box\x12-\n\tscribbles\x18\x03 \x03(\x0b\x32\x1a.irp.inference.v1.Scribble\"R\n\x05\x43lick\x12\r\n\x05\x66rame\x18\x01 \x01(\x05\x12\r\n\x05slice\x18\x02 \x01(\x05\x12\x0b\n\x03row\x18\x03 \x01(\x01\x12\x0e\n\x06\x63olumn\x18\x04 \x01(\x01\x12\x0e\n\x06inside\x18\x05 \x01(\x08\"s\n\x03\x42ox\x12\r\n\x05\x66rame\x18\x01 \x01(\x05\x12\r\n\x05slice\x18\x02 \x01(\x05\x12\x11\n\trow_first\x18\x03 \x01(\x01\x12\x14\n\x0c\x63olumn_first\x18\x04 \x01(\x01\x12\x10\n\x08row_last\x18\x05 \x01(\x01\x12\x13\n\x0b\x63olumn_last\x18\x06 \x01(\x01\"W\n\x08Scribble\x12\r\n\x05\x66rame\x18\x01 \x01(\x05\x12\r\n\x05slice\x18\x02 \x01(\x05\x12\x0e\n\x06points\x18\x03 \x03(\x01\x12\x0e\n\x06inside\x18\x04 \x01(\x08\x12\r\n\x05width\x18\x05 \x01(\x01\"V\n\tAlgorithm\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tstructure\x18\x02 \x01(\t\x12\x12\n\nparameters\x18\x03 \x01(\t\x12\x14\n\x0cwithin_model\x18\x04 \x01(\t\">\n\x07Options\x12\x1e\n\x16test_time_augmentation\x18\x01 \x01(\x08\x12\x13\n\x0buncertainty\x18\x02 \x01(\x08\"\xb3\x02\n\x0fSegmentResponse\x12\x0c\n\x04mask\x18\x01 \x01(\x0c\x12-\n\nprovenance\x18\x02 \x01(\x0b\x32\x19.irp.common.v1.Provenance\x12\x44\n\ntimings_ms\x18\x03 \x03(\x0b\x32\x30.irp.inference.v1.SegmentResponse.TimingsMsEntry\x12(\n\x06labels\x18\x04 \x01(\x0b\x32\x18.irp.inference.v1.Labels\x12\x13\n\x0buncertainty\x18\x05 \x01(\x0c\x12,\n\x08\x65stimate\x18\x06 \x01(\x0b\x32\x1a.irp.inference.v1.Estimate\x1a\x30\n\x0eTimingsMsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xb7\x01\n\x06Labels\x12\x0e\n\x06\x66rames\x18\x01 \x03(\x05\x12\x0e\n\x06slices\x18\x02 \x03(\x05\x12\x0c\n\x04rows\x18\x03 \x01(\x05\x12\x0f\n\x07\x63olumns\x18\x04 \x01(\x05\x12\x0c\n\x04\x64\x61ta\x18\x05 \x01(\x0c\x12\x32\n\x05table\x18\x06 \x03(\x0b\x32#.irp.inference.v1.Labels.TableEntry\x1a,\n\nTableEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"*\n\x08\x45stimate\x12\x0c\n\x04\x64ice\x18\x01 \x01(\x01\x12\x10\n\x08warnings\x18\x02 \x03(\t\"_\n\x0eProposeRequest\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12\x12\n\nseries_uid\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\"!\n\x0fProposeResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x13\n\x11ListLoadedRequest\"C\n\x12ListLoadedResponse\x12-\n\x06models\x18\x01 \x03(\x0b\x32\x1d.irp.inference.v1.LoadedModel\"z\n\x0bLoadedModel\x12&\n\x05model\x18\x01 \x01(\x0b\x32\x17.irp.common.v1.ModelRef\x12\r\n\x05ready\x18\x02 \x01(\x08\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x04 \x01(\t\x12\x14\n\x0cweight_bytes\x18\x05 \x01(\x03\x32\x9a\x02\n\x10InferenceService\x12S\n\x07Segment\x12 .irp.inference.v1.SegmentRequest\x1a!.irp.inference.v1.SegmentResponse\"\x03\x90\x02\x01\x12S\n\x07Propose\x12 .irp.inference.v1.ProposeRequest\x1a!.irp.inference.v1.ProposeResponse\"\x03\x90\x02\x02\x12\\\n\nListLoaded\x12#.irp.inference.v1.ListLoadedRequest\x1a$.irp.inference.v1.ListLoadedResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(irp/inference/v1/inference_service.proto\x12\x10irp.inference.v1\x1a\x19irp/common/v1/types.proto\"\x98\x02\n\x0eSegmentRequest\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12\x12\n\nseries_uid\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0e\n\x06slices\x18\x04 \x03(\x05\x12\x0e\n\x06\x66rames\x18\x05 \x03(\x05\x12*\n\x07prompts\x18\x06 \x01(\x0b\x32\x19.irp.inference.v1.Prompts\x12.\n\talgorithm\x18\x07 \x01(\x0b\x32\x1b.irp.inference.v1.Algorithm\x12*\n\x07options\x18\x08 \x01(\x0b\x32\x19.irp.inference.v1.Options\x12\x0f\n\x07\x63ompact\x18\t \x01(\x08\"\x87\x01\n\x07Prompts\x12\'\n\x06\x63licks\x18\x01 \x03(\x0b\x32\x17.irp.inference.v1.Click\x12$\n\x05\x62oxes\x18\x02 \x03(\x0b\x32\x15.irp.inference.v1.Box\x12-\n\tscribbles\x18\x03 \x03(\x0b\x32\x1a.irp.inference.v1.Scribble\"R\n\x05\x43lick\x12\r\n\x05\x66rame\x18\x01 \x01(\x05\x12\r\n\x05slice\x18\x02 \x01(\x05\x12\x0b\n\x03row\x18\x03 \x01(\x01\x12\x0e\n\x06\x63olumn\x18\x04 \x01(\x01\x12\x0e\n\x06inside\x18\x05 \x01(\x08\"s\n\x03\x42ox\x12\r\n\x05\x66rame\x18\x01 \x01(\x05\x12\r\n\x05slice\x18\x02 \x01(\x05\x12\x11\n\trow_first\x18\x03 \x01(\x01\x12\x14\n\x0c\x63olumn_first\x18\x04 \x01(\x01\x12\x10\n\x08row_last\x18\x05 \x01(\x01\x12\x13\n\x0b\x63olumn_last\x18\x06 \x01(\x01\"W\n\x08Scribble\x12\r\n\x05\x66rame\x18\x01 \x01(\x05\x12\r\n\x05slice\x18\x02 \x01(\x05\x12\x0e\n\x06points\x18\x03 \x03(\x01\x12\x0e\n\x06inside\x18\x04 \x01(\x08\x12\r\n\x05width\x18\x05 \x01(\x01\"V\n\tAlgorithm\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tstructure\x18\x02 \x01(\t\x12\x12\n\nparameters\x18\x03 \x01(\t\x12\x14\n\x0cwithin_model\x18\x04 \x01(\t\">\n\x07Options\x12\x1e\n\x16test_time_augmentation\x18\x01 \x01(\x08\x12\x13\n\x0buncertainty\x18\x02 \x01(\x08\"\xd9\x02\n\x0fSegmentResponse\x12\x0c\n\x04mask\x18\x01 \x01(\x0c\x12-\n\nprovenance\x18\x02 \x01(\x0b\x32\x19.irp.common.v1.Provenance\x12\x44\n\ntimings_ms\x18\x03 \x03(\x0b\x32\x30.irp.inference.v1.SegmentResponse.TimingsMsEntry\x12(\n\x06labels\x18\x04 \x01(\x0b\x32\x18.irp.inference.v1.Labels\x12\x13\n\x0buncertainty\x18\x05 \x01(\x0c\x12,\n\x08\x65stimate\x18\x06 \x01(\x0b\x32\x1a.irp.inference.v1.Estimate\x12$\n\x04grid\x18\x07 \x01(\x0b\x32\x16.irp.inference.v1.Grid\x1a\x30\n\x0eTimingsMsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"m\n\x04Grid\x12\x0e\n\x06\x66rames\x18\x01 \x01(\x05\x12\x0e\n\x06slices\x18\x02 \x01(\x05\x12\x0c\n\x04rows\x18\x03 \x01(\x05\x12\x0f\n\x07\x63olumns\x18\x04 \x01(\x05\x12\x0e\n\x06\x61\x66\x66ine\x18\x05 \x03(\x01\x12\x16\n\x0e\x66rame_times_ms\x18\x06 \x03(\x01\"\xb7\x01\n\x06Labels\x12\x0e\n\x06\x66rames\x18\x01 \x03(\x05\x12\x0e\n\x06slices\x18\x02 \x03(\x05\x12\x0c\n\x04rows\x18\x03 \x01(\x05\x12\x0f\n\x07\x63olumns\x18\x04 \x01(\x05\x12\x0c\n\x04\x64\x61ta\x18\x05 \x01(\x0c\x12\x32\n\x05table\x18\x06 \x03(\x0b\x32#.irp.inference.v1.Labels.TableEntry\x1a,\n\nTableEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"*\n\x08\x45stimate\x12\x0c\n\x04\x64ice\x18\x01 \x01(\x01\x12\x10\n\x08warnings\x18\x02 \x03(\t\"_\n\x0eProposeRequest\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12\x12\n\nseries_uid\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\"!\n\x0fProposeResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"P\n\x12GetProposalRequest\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12\x0e\n\x06job_id\x18\x02 \x01(\t\"\x83\x01\n\x13GetProposalResponse\x12\r\n\x05state\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nseries_uid\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12\x0c\n\x04\x64one\x18\x05 \x01(\x05\x12\r\n\x05total\x18\x06 \x01(\x05\x12\r\n\x05\x65ta_s\x18\x07 \x01(\x01\"\x13\n\x11ListLoadedRequest\"C\n\x12ListLoadedResponse\x12-\n\x06models\x18\x01 \x03(\x0b\x32\x1d.irp.inference.v1.LoadedModel\"z\n\x0bLoadedModel\x12&\n\x05model\x18\x01 \x01(\x0b\x32\x17.irp.common.v1.ModelRef\x12\r\n\x05ready\x18\x02 \x01(\x08\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x04 \x01(\t\x12\x14\n\x0cweight_bytes\x18\x05 \x01(\x03\x32\xfb\x02\n\x10InferenceService\x12S\n\x07Segment\x12 .irp.inference.v1.SegmentRequest\x1a!.irp.inference.v1.SegmentResponse\"\x03\x90\x02\x01\x12S\n\x07Propose\x12 .irp.inference.v1.ProposeRequest\x1a!.irp.inference.v1.ProposeResponse\"\x03\x90\x02\x02\x12_\n\x0bGetProposal\x12$.irp.inference.v1.GetProposalRequest\x1a%.irp.inference.v1.GetProposalResponse\"\x03\x90\x02\x01\x12\\\n\nListLoaded\x12#.irp.inference.v1.ListLoadedRequest\x1a$.irp.inference.v1.ListLoadedResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,6 +40,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INFERENCESERVICE'].methods_by_name['Segment']._serialized_options = b'\220\002\001'
   _globals['_INFERENCESERVICE'].methods_by_name['Propose']._loaded_options = None
   _globals['_INFERENCESERVICE'].methods_by_name['Propose']._serialized_options = b'\220\002\002'
+  _globals['_INFERENCESERVICE'].methods_by_name['GetProposal']._loaded_options = None
+  _globals['_INFERENCESERVICE'].methods_by_name['GetProposal']._serialized_options = b'\220\002\001'
   _globals['_INFERENCESERVICE'].methods_by_name['ListLoaded']._loaded_options = None
   _globals['_INFERENCESERVICE'].methods_by_name['ListLoaded']._serialized_options = b'\220\002\001'
   _globals['_SEGMENTREQUEST']._serialized_start=90
@@ -57,25 +59,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPTIONS']._serialized_start=888
   _globals['_OPTIONS']._serialized_end=950
   _globals['_SEGMENTRESPONSE']._serialized_start=953
-  _globals['_SEGMENTRESPONSE']._serialized_end=1260
-  _globals['_SEGMENTRESPONSE_TIMINGSMSENTRY']._serialized_start=1212
-  _globals['_SEGMENTRESPONSE_TIMINGSMSENTRY']._serialized_end=1260
-  _globals['_LABELS']._serialized_start=1263
-  _globals['_LABELS']._serialized_end=1446
-  _globals['_LABELS_TABLEENTRY']._serialized_start=1402
-  _globals['_LABELS_TABLEENTRY']._serialized_end=1446
-  _globals['_ESTIMATE']._serialized_start=1448
-  _globals['_ESTIMATE']._serialized_end=1490
-  _globals['_PROPOSEREQUEST']._serialized_start=1492
-  _globals['_PROPOSEREQUEST']._serialized_end=1587
-  _globals['_PROPOSERESPONSE']._serialized_start=1589
-  _globals['_PROPOSERESPONSE']._serialized_end=1622
-  _globals['_LISTLOADEDREQUEST']._serialized_start=1624
-  _globals['_LISTLOADEDREQUEST']._serialized_end=1643
-  _globals['_LISTLOADEDRESPONSE']._serialized_start=1645
-  _globals['_LISTLOADEDRESPONSE']._serialized_end=1712
-  _globals['_LOADEDMODEL']._serialized_start=1714
-  _globals['_LOADEDMODEL']._serialized_end=1836
-  _globals['_INFERENCESERVICE']._serialized_start=1839
-  _globals['_INFERENCESERVICE']._serialized_end=2121
+  _globals['_SEGMENTRESPONSE']._serialized_end=1298
+  _globals['_SEGMENTRESPONSE_TIMINGSMSENTRY']._serialized_start=1250
+  _globals['_SEGMENTRESPONSE_TIMINGSMSENTRY']._serialized_end=1298
+  _globals['_GRID']._serialized_start=1300
+  _globals['_GRID']._serialized_end=1409
+  _globals['_LABELS']._serialized_start=1412
+  _globals['_LABELS']._serialized_end=1595
+  _globals['_LABELS_TABLEENTRY']._serialized_start=1551
+  _globals['_LABELS_TABLEENTRY']._serialized_end=1595
+  _globals['_ESTIMATE']._serialized_start=1597
+  _globals['_ESTIMATE']._serialized_end=1639
+  _globals['_PROPOSEREQUEST']._serialized_start=1641
+  _globals['_PROPOSEREQUEST']._serialized_end=1736
+  _globals['_PROPOSERESPONSE']._serialized_start=1738
+  _globals['_PROPOSERESPONSE']._serialized_end=1771
+  _globals['_GETPROPOSALREQUEST']._serialized_start=1773
+  _globals['_GETPROPOSALREQUEST']._serialized_end=1853
+  _globals['_GETPROPOSALRESPONSE']._serialized_start=1856
+  _globals['_GETPROPOSALRESPONSE']._serialized_end=1987
+  _globals['_LISTLOADEDREQUEST']._serialized_start=1989
+  _globals['_LISTLOADEDREQUEST']._serialized_end=2008
+  _globals['_LISTLOADEDRESPONSE']._serialized_start=2010
+  _globals['_LISTLOADEDRESPONSE']._serialized_end=2077
+  _globals['_LOADEDMODEL']._serialized_start=2079
+  _globals['_LOADEDMODEL']._serialized_end=2201
+  _globals['_INFERENCESERVICE']._serialized_start=2204
+  _globals['_INFERENCESERVICE']._serialized_end=2583
 # @@protoc_insertion_point(module_scope)

@@ -295,6 +295,7 @@ class SegmentResponse(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     UNCERTAINTY_FIELD_NUMBER: _builtins.int
     ESTIMATE_FIELD_NUMBER: _builtins.int
+    GRID_FIELD_NUMBER: _builtins.int
     mask: _builtins.bytes
     """Mask as NRRD on the volume's own grid; what was not asked for is not annotated."""
     uncertainty: _builtins.bytes
@@ -311,6 +312,10 @@ class SegmentResponse(_message.Message):
 
     @_builtins.property
     def estimate(self) -> Global___Estimate: ...
+    @_builtins.property
+    def grid(self) -> Global___Grid:
+        """With `labels`: where the series' voxels lie."""
+
     def __init__(
         self,
         *,
@@ -320,14 +325,58 @@ class SegmentResponse(_message.Message):
         labels: Global___Labels | None = ...,
         uncertainty: _builtins.bytes = ...,
         estimate: Global___Estimate | None = ...,
+        grid: Global___Grid | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "labels", b"labels", "provenance", b"provenance"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "grid", b"grid", "labels", b"labels", "provenance", b"provenance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "labels", b"labels", "mask", b"mask", "provenance", b"provenance", "timings_ms", b"timings_ms", "uncertainty", b"uncertainty"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "grid", b"grid", "labels", b"labels", "mask", b"mask", "provenance", b"provenance", "timings_ms", b"timings_ms", "uncertainty", b"uncertainty"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SegmentResponse: _TypeAlias = SegmentResponse  # noqa: Y015
+
+@_typing.final
+class Grid(_message.Message):
+    """Grid is where voxels lie in the patient."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FRAMES_FIELD_NUMBER: _builtins.int
+    SLICES_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    AFFINE_FIELD_NUMBER: _builtins.int
+    FRAME_TIMES_MS_FIELD_NUMBER: _builtins.int
+    frames: _builtins.int
+    """Of the whole series."""
+    slices: _builtins.int
+    rows: _builtins.int
+    columns: _builtins.int
+    @_builtins.property
+    def affine(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """4 x 4, row by row: (slice, row, column, 1) -> LPS mm."""
+
+    @_builtins.property
+    def frame_times_ms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Trigger time of each frame, or empty."""
+
+    def __init__(
+        self,
+        *,
+        frames: _builtins.int = ...,
+        slices: _builtins.int = ...,
+        rows: _builtins.int = ...,
+        columns: _builtins.int = ...,
+        affine: _abc.Iterable[_builtins.float] | None = ...,
+        frame_times_ms: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affine", b"affine", "columns", b"columns", "frame_times_ms", b"frame_times_ms", "frames", b"frames", "rows", b"rows", "slices", b"slices"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Grid: _TypeAlias = Grid  # noqa: Y015
 
 @_typing.final
 class Labels(_message.Message):
@@ -463,6 +512,71 @@ class ProposeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ProposeResponse: _TypeAlias = ProposeResponse  # noqa: Y015
+
+@_typing.final
+class GetProposalRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """As Propose answered it."""
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef: ...
+    def __init__(
+        self,
+        *,
+        project: _types_pb2.ProjectRef | None = ...,
+        job_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetProposalRequest: _TypeAlias = GetProposalRequest  # noqa: Y015
+
+@_typing.final
+class GetProposalResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    SERIES_UID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    ETA_S_FIELD_NUMBER: _builtins.int
+    state: _builtins.str
+    """"queued", "running", "done" or "failed"."""
+    reason: _builtins.str
+    """Why the last attempt did not succeed; empty = there was none."""
+    series_uid: _builtins.str
+    model: _builtins.str
+    done: _builtins.int
+    """Frames; total 0 = not known yet."""
+    total: _builtins.int
+    eta_s: _builtins.float
+    """Seconds to the end; negative = unknown."""
+    def __init__(
+        self,
+        *,
+        state: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        series_uid: _builtins.str = ...,
+        model: _builtins.str = ...,
+        done: _builtins.int = ...,
+        total: _builtins.int = ...,
+        eta_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "eta_s", b"eta_s", "model", b"model", "reason", b"reason", "series_uid", b"series_uid", "state", b"state", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetProposalResponse: _TypeAlias = GetProposalResponse  # noqa: Y015
 
 @_typing.final
 class ListLoadedRequest(_message.Message):

@@ -45,6 +45,11 @@ class InferenceServiceStub:
                 request_serializer=irp_dot_inference_dot_v1_dot_inference__service__pb2.ProposeRequest.SerializeToString,
                 response_deserializer=irp_dot_inference_dot_v1_dot_inference__service__pb2.ProposeResponse.FromString,
                 _registered_method=True)
+        self.GetProposal = channel.unary_unary(
+                '/irp.inference.v1.InferenceService/GetProposal',
+                request_serializer=irp_dot_inference_dot_v1_dot_inference__service__pb2.GetProposalRequest.SerializeToString,
+                response_deserializer=irp_dot_inference_dot_v1_dot_inference__service__pb2.GetProposalResponse.FromString,
+                _registered_method=True)
         self.ListLoaded = channel.unary_unary(
                 '/irp.inference.v1.InferenceService/ListLoaded',
                 request_serializer=irp_dot_inference_dot_v1_dot_inference__service__pb2.ListLoadedRequest.SerializeToString,
@@ -70,6 +75,13 @@ class InferenceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetProposal(self, request, context):
+        """GetProposal answers how far a proposal is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListLoaded(self, request, context):
         """ListLoaded answers the models that this replica holds.
         """
@@ -89,6 +101,11 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     servicer.Propose,
                     request_deserializer=irp_dot_inference_dot_v1_dot_inference__service__pb2.ProposeRequest.FromString,
                     response_serializer=irp_dot_inference_dot_v1_dot_inference__service__pb2.ProposeResponse.SerializeToString,
+            ),
+            'GetProposal': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetProposal,
+                    request_deserializer=irp_dot_inference_dot_v1_dot_inference__service__pb2.GetProposalRequest.FromString,
+                    response_serializer=irp_dot_inference_dot_v1_dot_inference__service__pb2.GetProposalResponse.SerializeToString,
             ),
             'ListLoaded': grpc.unary_unary_rpc_method_handler(
                     servicer.ListLoaded,
@@ -151,6 +168,33 @@ class InferenceService:
             '/irp.inference.v1.InferenceService/Propose',
             irp_dot_inference_dot_v1_dot_inference__service__pb2.ProposeRequest.SerializeToString,
             irp_dot_inference_dot_v1_dot_inference__service__pb2.ProposeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetProposal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.inference.v1.InferenceService/GetProposal',
+            irp_dot_inference_dot_v1_dot_inference__service__pb2.GetProposalRequest.SerializeToString,
+            irp_dot_inference_dot_v1_dot_inference__service__pb2.GetProposalResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,8 @@ class InferenceServiceStub:
     """Segment answers a mask of some slices and frames, or of the whole volume."""
     Propose: _grpc.UnaryUnaryMultiCallable[_inference_service_pb2.ProposeRequest, _inference_service_pb2.ProposeResponse]
     """Propose segments a whole series as a job and announces MaskProposed."""
+    GetProposal: _grpc.UnaryUnaryMultiCallable[_inference_service_pb2.GetProposalRequest, _inference_service_pb2.GetProposalResponse]
+    """GetProposal answers how far a proposal is."""
     ListLoaded: _grpc.UnaryUnaryMultiCallable[_inference_service_pb2.ListLoadedRequest, _inference_service_pb2.ListLoadedResponse]
     """ListLoaded answers the models that this replica holds."""
 
@@ -49,6 +51,8 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     """Segment answers a mask of some slices and frames, or of the whole volume."""
     Propose: _aio.UnaryUnaryMultiCallable[_inference_service_pb2.ProposeRequest, _inference_service_pb2.ProposeResponse]  # type: ignore[assignment]
     """Propose segments a whole series as a job and announces MaskProposed."""
+    GetProposal: _aio.UnaryUnaryMultiCallable[_inference_service_pb2.GetProposalRequest, _inference_service_pb2.GetProposalResponse]  # type: ignore[assignment]
+    """GetProposal answers how far a proposal is."""
     ListLoaded: _aio.UnaryUnaryMultiCallable[_inference_service_pb2.ListLoadedRequest, _inference_service_pb2.ListLoadedResponse]  # type: ignore[assignment]
     """ListLoaded answers the models that this replica holds."""
 
@@ -70,6 +74,14 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_inference_service_pb2.ProposeResponse, _abc.Awaitable[_inference_service_pb2.ProposeResponse]]:
         """Propose segments a whole series as a job and announces MaskProposed."""
+
+    @_abc_1.abstractmethod
+    def GetProposal(
+        self,
+        request: _inference_service_pb2.GetProposalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inference_service_pb2.GetProposalResponse, _abc.Awaitable[_inference_service_pb2.GetProposalResponse]]:
+        """GetProposal answers how far a proposal is."""
 
     @_abc_1.abstractmethod
     def ListLoaded(

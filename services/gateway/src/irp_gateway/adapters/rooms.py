@@ -8,7 +8,12 @@ from typing import Any
 
 from irp.annotation.v1 import annotation_service_pb2, annotation_service_pb2_grpc
 from irp.common.v1 import operations_service_pb2, operations_service_pb2_grpc
-from irp.inference.v1 import inference_service_pb2, inference_service_pb2_grpc
+from irp.inference.v1 import (
+    inference_service_pb2,
+    inference_service_pb2_grpc,
+    live_service_pb2_grpc,
+    serving_service_pb2_grpc,
+)
 from irp.ingest.v1 import ingest_service_pb2, ingest_service_pb2_grpc
 from irp.quality.v1 import quality_service_pb2, quality_service_pb2_grpc
 from irp.radiomics.v1 import radiomics_service_pb2, radiomics_service_pb2_grpc
@@ -29,14 +34,23 @@ STUBS: dict[str, tuple[Any, Any]] = {
     "radiomics": (radiomics_service_pb2, radiomics_service_pb2_grpc.RadiomicsServiceStub),
 }
 
+BESIDE: dict[str, tuple[Any, ...]] = {
+    "inference": (
+        live_service_pb2_grpc.LiveServiceStub,
+        serving_service_pb2_grpc.ServingServiceStub,
+    )
+}
+"""Further services of a room."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One room: its name, its client, its stub, and the stub of what every room answers."""
+    """One room: its name, its client, its stub, those of its further services, and of what every room answers."""
 
     room: str
     client: RpcClient
     stub: Any
+    beside: tuple[Any, ...]
     operations: Any
 
     async def ask(self, method: str, request: Any, *, timeout_s: float = 60) -> Any:
@@ -51,8 +65,8 @@ class Line:
         except (RemoteError, Unavailable) as error:
             raise self._told(error) from None
 
-    async def stream(self, method: str, request: Any, *, timeout_s: float) -> AsyncIterator[Any]:
-        """Call a method that answers a stream; raises as `ask`."""
+    async def stream(self, method: str, request: Any, *, timeout_s: float | None) -> AsyncIterator[Any]:
+        """Call a method that answers a stream; raises as `ask`. None = it may take for ever."""
         try:
             async for answer in self.client.stream(self._method(method), request, timeout_s=timeout_s):
                 yield answer
@@ -60,7 +74,8 @@ class Line:
             raise self._told(error) from None
 
     def _method(self, name: str) -> Any:
-        return getattr(self.stub, name, None) or getattr(self.operations, name)
+        stubs = (self.stub, *self.beside, self.operations)
+        return next(getattr(stub, name) for stub in stubs if hasattr(stub, name))
 
     def _told(self, error: RemoteError | Unavailable) -> RemoteError | Unavailable:
         """GRPC's own "unavailable" names no room; ours does."""
@@ -90,4 +105,5 @@ def _line(room: str, address: str, minter: TokenMinter) -> Line:
     messages, stub = STUBS[room]
     client = RpcClient(address, minter, files=[messages.DESCRIPTOR, operations_service_pb2.DESCRIPTOR])
     operations = operations_service_pb2_grpc.OperationsServiceStub(client.channel)
-    return Line(room, client, stub(client.channel), operations)
+    beside = tuple(more(client.channel) for more in BESIDE.get(room, ()))
+    return Line(room, client, stub(client.channel), beside, operations)

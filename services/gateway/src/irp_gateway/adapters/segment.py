@@ -9,12 +9,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request, Response
 from irp.annotation.v1 import annotation_service_pb2 as annotation_pb
 from irp.inference.v1 import inference_service_pb2 as pb
-from irp_kernel import decode_mask, encode_mask
 from irp_kernel.codec import NIFTI, NRRD
+from irp_kernel.slices import encode_slices
 from pydantic import BaseModel, ConfigDict, Field
 
 from irp_gateway.adapters.answers import provenance_of
 from irp_gateway.adapters.door import Door, made
+from irp_gateway.adapters.labels import contours_json, labels_of
+from irp_gateway.adapters.proposals import shown_id
 from irp_gateway.adapters.visitor import Annotator, AnyMember, Inside, UidInPath
 from irp_gateway.domain.errors import PromptsNotTaken
 from irp_gateway.domain.negotiation import choose
@@ -65,7 +67,7 @@ class ProposeBody(BaseModel):
 class Proposing(BaseModel):
     """A proposal is on its way."""
 
-    job_id: str
+    job_id: str = Field(description="`GET .../proposals/{job_id}` tells how far it is")
 
 
 @router.post("/segment", summary="One segmentation, now", responses=MASK_ANSWER, response_class=Response)
@@ -77,7 +79,12 @@ async def segment(
         raise PromptsNotTaken
     media_type = choose(accept, MASK_TYPES)
     asked = pb.SegmentRequest(
-        project=here.ref, series_uid=uid, model=body.model, slices=body.slices or [], frames=body.frames or []
+        project=here.ref,
+        series_uid=uid,
+        model=body.model,
+        slices=body.slices or [],
+        frames=body.frames or [],
+        compact=True,
     )
     began = time.perf_counter()
     answer = await here.ask("inference", "Segment", asked, timeout_s=SEGMENT_TIMEOUT_S)
@@ -96,21 +103,31 @@ async def propose(
     """202 after the job is committed; the proposal appears at Location."""
     asked = pb.ProposeRequest(project=here.ref, series_uid=uid, model=body.model)
     answer = await here.ask("inference", "Propose", asked)
-    made(request, job=answer.job_id)
+    job = shown_id(here, answer.job_id)
+    made(request, job=job)
     response.headers["Location"] = here.address("series", uid, "segmentations")
-    return Proposing(job_id=answer.job_id)
+    return Proposing(job_id=job)
 
 
 async def _encode(here: Inside, uid: str, answer: pb.SegmentResponse, media_type: str) -> bytes:
-    if media_type == NRRD:
-        return answer.mask
-    if media_type == NIFTI:
-        return await asyncio.to_thread(lambda: encode_mask(decode_mask(answer.mask), NIFTI))
+    if media_type != DICOM:
+        return await asyncio.to_thread(_write, uid, answer, media_type)
     asked = annotation_pb.EncodeRequest(
-        project=here.ref, series_uid=uid, mask=answer.mask, media_type=media_type, provenance=answer.provenance
+        project=here.ref,
+        series_uid=uid,
+        mask=await asyncio.to_thread(_write, uid, answer, NRRD),
+        media_type=media_type,
+        provenance=answer.provenance,
     )
     encoded: bytes = (await here.ask("annotation", "Encode", asked, timeout_s=ENCODE_TIMEOUT_S)).body
     return encoded
+
+
+def _write(uid: str, answer: pb.SegmentResponse, media_type: str) -> bytes:
+    found = labels_of(answer)
+    if media_type == JSON:
+        return contours_json(found, uid, provenance_of(answer.provenance).model_dump())
+    return encode_slices(found, media_type)
 
 
 def _headers(answer: pb.SegmentResponse, stages: dict[str, float]) -> dict[str, str]:

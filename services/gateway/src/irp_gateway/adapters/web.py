@@ -13,10 +13,12 @@ from irp_gateway.adapters import (
     dicom_retrieve,
     dicom_search,
     dicom_store,
+    live,
     members,
     models,
     operations,
     projects,
+    proposals,
     quality,
     quarantine,
     radiomics,
@@ -33,6 +35,7 @@ from irp_gateway.adapters.desk import Desk
 # dicom_retrieve last of its six: its catch-all answers what the others do not offer
 DOORS = (
     projects,
+    live,
     members,
     dicom_store,
     dicom_search,
@@ -46,6 +49,7 @@ DOORS = (
     quality,
     quarantine,
     segment,
+    proposals,
     segmentations,
     training,
     models,

@@ -9,6 +9,7 @@ from irp_kernel.errors import (
     InvalidArgument,
     NotFound,
     PermissionDenied,
+    ResourceExhausted,
     Unavailable,
     Unimplemented,
 )
@@ -180,3 +181,35 @@ class SiteNotYours(PermissionDenied):
 
     Leave X-IRP-Site out, or ask a project owner for a token of that site.
     """
+
+
+class FrameNotValid(InvalidArgument):
+    """The frame is not one that the live door takes.
+
+    Send one JSON object per text frame; docs/how-to/live.md shows every field.
+    """
+
+
+class LiveAskTwice(AlreadyExists):
+    """An ask of this id has not ended.
+
+    Give each ask an id of its own.
+    """
+
+
+class TooManyLiveAsks(ResourceExhausted):
+    """More asks of this session have not ended than it takes.
+
+    Wait for answers, leave `keep` out, or cancel what is not wanted any more.
+    """
+
+    retry_after_s = 1.0
+
+
+class TooManyReaders(ResourceExhausted):
+    """As many live sessions of one user are open as one may have.
+
+    Close one: a frontend needs one session, whatever its reader looks at.
+    """
+
+    retry_after_s = 10.0

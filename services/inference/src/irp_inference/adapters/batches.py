@@ -7,6 +7,7 @@ whose process crashed is repeated one request at a time, so that only the guilty
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import time
 from collections import defaultdict
@@ -38,6 +39,7 @@ class _Asked:
     inputs: NDArray[np.float32]
     answer: asyncio.Future[Logits]
     net: _Net
+    ticket: Ticket
 
 
 @dataclass(slots=True, eq=False)
@@ -155,7 +157,7 @@ class DynamicBatches:
             since=self._clock(),
             until=ticket.until,
         )
-        asked = _Asked(request, inputs, asyncio.get_running_loop().create_future(), net)
+        asked = _Asked(request, inputs, asyncio.get_running_loop().create_future(), net, ticket)
         self._asked[request.number] = asked
         device.line.add(request)
         WAITING.set(len(self._asked))
@@ -253,7 +255,10 @@ class DynamicBatches:
     async def _run(self, net: _Net, members: list[_Asked]) -> Logits:
         inputs = await _together([asked.inputs for asked in members])
         began = self._clock()
-        logits = await net.nets.forward(net.stage, inputs)
+        with contextlib.ExitStack() as stack:
+            for asked in members:
+                stack.enter_context(asked.ticket.passing())
+            logits = await net.nets.forward(net.stage, inputs)
         took, rows = self._clock() - began, len(inputs)
         net.row_s += (took / rows - net.row_s) * (LEARNING if net.row_s else 1.0)
         counts = net.statistics
@@ -281,7 +286,7 @@ class DynamicBatches:
             return
         middle = len(asked.inputs) // 2
         pieces = [
-            _Asked(asked.request, part, asyncio.get_running_loop().create_future(), asked.net)
+            _Asked(asked.request, part, asyncio.get_running_loop().create_future(), asked.net, asked.ticket)
             for part in (asked.inputs[:middle], asked.inputs[middle:])
         ]
         try:

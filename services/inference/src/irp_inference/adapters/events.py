@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,13 +22,13 @@ from irp_kernel.errors import ModelUnknown, NotYetKnown, SeriesUnknown
 from sqlalchemy import select
 
 from irp_inference.adapters.db import CHAMPION, DEPARTURE, MODEL, SERIES
+from irp_inference.adapters.proposals import PROPOSAL, Noting
 from irp_inference.adapters.readmodels import CachedConfigurations
 from irp_inference.adapters.shelf import Shelf
 from irp_inference.app.propose_series import ProposeSeries
 from irp_inference.app.segment_series import Answer
 from irp_inference.domain.automation import proposing_model
 
-PROPOSAL = "proposal"
 SOFTWARE = "inference/0.1.0"
 
 
@@ -127,7 +128,8 @@ class ProposalJob:
         if frames is None:
             raise NotYetKnown
         try:
-            await self._propose(payload["project"], payload["series_uid"], payload["model"], frames)
+            tell = Noting(self._database, job, time.time())
+            await self._propose(payload["project"], payload["series_uid"], payload["model"], frames, tell)
         except (ModelUnknown, SeriesUnknown):
             raise NotYetKnown from None
 

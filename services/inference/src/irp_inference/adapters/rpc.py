@@ -13,39 +13,43 @@ from irp_chassis.db import Database
 from irp_chassis.rpc import caller
 from irp_chassis.rpc_server import deadline
 from irp_chassis.wire import project_ref_from_proto
-from irp_kernel import encode_mask
+from irp_kernel.codec import NRRD
 from irp_kernel.errors import SeriesUnknown
 from irp_kernel.ids import split_model
+from irp_kernel.slices import encode_slices
 
+from irp_inference.adapters.compact import grid_to_proto, labelled, labels_to_proto, wish_of
 from irp_inference.adapters.events import enqueue_proposal, provenance
+from irp_inference.adapters.proposals import Proposals
 from irp_inference.adapters.shelf import Shelf
 from irp_inference.app.answer_series import AnswerSeries
 from irp_inference.app.ports import Series, Ticket
-from irp_inference.app.segment_series import Wish
+from irp_inference.domain.errors import ProposalUnknown
 
 
 class InferenceServicer(pb_grpc.InferenceServiceServicer):
     """Wire <-> verbs."""
 
-    def __init__(self, segment: AnswerSeries, series: Series, shelf: Shelf, database: Database) -> None:
+    def __init__(
+        self, segment: AnswerSeries, series: Series, shelf: Shelf, database: Database, proposals: Proposals
+    ) -> None:
         self._segment, self._series, self._shelf, self._database = segment, series, shelf, database
+        self._proposals = proposals
 
     async def Segment(self, request: pb.SegmentRequest, context: Any) -> pb.SegmentResponse:  # noqa: N802
         """One answer now."""
         project = project_ref_from_proto(request.project)
         caller().require_project(project.id)
-        wish = Wish(
-            project=project.id,
-            series_uid=request.series_uid,
-            model=request.model,
-            frames=list(request.frames),
-            slices=list(request.slices),
-        )
-        answer = await self._segment(wish, Ticket(project=project.id, until=deadline.get()))
+        answer = await self._segment(wish_of(request), Ticket(project=project.id, until=deadline.get()))
         began = time.perf_counter()
-        data = await asyncio.to_thread(lambda: encode_mask(answer.mask()))
-        timings = {**answer.timings_ms, "encode": (time.perf_counter() - began) * 1000}
-        return pb.SegmentResponse(mask=data, provenance=provenance(answer, caller().subject), timings_ms=timings)
+        response = pb.SegmentResponse(provenance=provenance(answer, caller().subject))
+        if request.compact:
+            response.labels.CopyFrom(await asyncio.to_thread(labels_to_proto, answer))
+            response.grid.CopyFrom(grid_to_proto(answer.geometry))
+        else:
+            response.mask = await asyncio.to_thread(encode_slices, labelled(answer), NRRD)
+        response.timings_ms.update(answer.timings_ms | {"encode": (time.perf_counter() - began) * 1000})
+        return response
 
     async def Propose(self, request: pb.ProposeRequest, context: Any) -> pb.ProposeResponse:  # noqa: N802
         """Queue a proposal; answered after its row is committed."""
@@ -60,6 +64,14 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         async with self._database.transaction() as tx:
             key = await enqueue_proposal(tx, request.project, request.series_uid, series.version, request.model)
         return pb.ProposeResponse(job_id=key)
+
+    async def GetProposal(self, request: pb.GetProposalRequest, context: Any) -> pb.GetProposalResponse:  # noqa: N802
+        """How far a queued proposal is."""
+        project = project_ref_from_proto(request.project)
+        caller().require_project(project.id)
+        if not request.job_id.startswith(f"{project.id}/"):
+            raise ProposalUnknown
+        return await self._proposals.state(request.job_id)
 
     async def ListLoaded(self, request: pb.ListLoadedRequest, context: Any) -> pb.ListLoadedResponse:  # noqa: N802
         """Models of this process."""

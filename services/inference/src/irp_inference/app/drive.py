@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -29,6 +30,8 @@ class Drive:
         try:
             found = await self._offload(_advance(steps, None))
             while not isinstance(found, _Done):
+                if ticket.turn is not None and ticket.turn.stale:
+                    raise asyncio.CancelledError
                 logits = await self._batches.forward(model, found.stage, found.inputs, ticket)
                 found = await self._offload(_advance(steps, logits))
             return found.result

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol, TypeVar
 
 import numpy as np
-from irp_bundle import Located, PipelineSteps, Stage
+from irp_bundle import Located, PipelineSteps, Segmented, Stage
 from irp_kernel import ObjectRef, Volume
 from numpy.typing import NDArray
 
@@ -27,6 +27,21 @@ class Lane(IntEnum):
     """Nobody: a proposal, a shadow."""
 
 
+@dataclass(slots=True)
+class Turn:
+    """What becomes of one request, said between its owner and whoever runs its passes.
+
+    Attributes:
+        passing: a pass of it is on the device: stopping now would save nothing.
+        stale: nobody waits for it any more; the pass on the device may end, no further one begins.
+        passes: how many began.
+    """
+
+    passing: bool = False
+    stale: bool = False
+    passes: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
     """On whose behalf work is done, and until when it is worth doing.
@@ -35,11 +50,23 @@ class Ticket:
         project: passes are shared out fairly between projects.
         lane: see Lane.
         until: monotonic clock, seconds; None = as long as it takes.
+        turn: kept up to date by whoever runs the passes, where somebody watches; None = nobody does.
     """
 
     project: str
     lane: Lane = Lane.LIVE
     until: float | None = None
+    turn: Turn | None = None
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """Around each pass on the device."""
+        turn = self.turn or Turn()
+        turn.passing, turn.passes = True, turn.passes + 1
+        try:
+            yield
+        finally:
+            turn.passing = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +160,18 @@ class Windows(Protocol):
         ...
 
     def put(self, key: str, value: Located, size: int) -> None:
+        """Keep it."""
+        ...
+
+
+class Memory(Protocol):
+    """Answers of single slices, by volume, model, options, frame and slice; bounded in bytes."""
+
+    def get(self, key: str) -> Segmented | None:
+        """A known answer, or None."""
+        ...
+
+    def put(self, key: str, value: Segmented, size: int) -> None:
         """Keep it."""
         ...
 

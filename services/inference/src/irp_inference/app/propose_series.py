@@ -31,13 +31,27 @@ class Announce(Protocol):
         ...
 
 
+class Tell(Protocol):
+    """Hears how far the work is."""
+
+    async def __call__(self, done: int, total: int) -> None:
+        """So many frames of so many."""
+        ...
+
+
+async def _nobody(done: int, total: int) -> None:
+    """Nobody wants to know."""
+
+
 class ProposeSeries:
     """Segment everything of a series and announce it."""
 
     def __init__(self, segment: AnswerSeries, objects: Objects, announce: Announce) -> None:
         self._segment, self._objects, self._announce = segment, objects, announce
 
-    async def __call__(self, project: dict[str, object], series_uid: str, model: str, frames: int) -> None:
+    async def __call__(
+        self, project: dict[str, object], series_uid: str, model: str, frames: int, tell: Tell = _nobody
+    ) -> None:
         """May run twice: the mask is content-addressed."""
         name = str(project["id"])
         merged: Mask | None = None
@@ -46,6 +60,7 @@ class ProposeSeries:
             wish = Wish(project=name, series_uid=series_uid, model=model, frames=[frame])
             answer = await self._segment(wish, Ticket(project=name, lane=Lane.BACKGROUND))
             merged = _merge(merged, answer.mask())
+            await tell(frame + 1, frames)
         if answer is None or merged is None:
             return
         ref = await self._objects.put(

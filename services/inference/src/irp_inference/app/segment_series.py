@@ -5,31 +5,47 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from irp_bundle import Located, Segmented
 from irp_kernel import Mask, Volume
-from irp_kernel.errors import SeriesUnknown
+from irp_kernel.errors import DeadlineExceeded, SeriesUnknown
 from irp_kernel.geometry import Geometry
 from irp_kernel.ids import split_model
 
 from irp_inference.app.drive import Drive
-from irp_inference.app.ports import Loaded, Models, Series, SeriesKnown, Ticket, Volumes, Windows
+from irp_inference.app.locations import Locations
+from irp_inference.app.ports import Loaded, Memory, Models, Series, SeriesKnown, Ticket, Volumes
+
+OVERHEAD_BYTES = 2048  # of an answer that is remembered, beside its labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What to segment: empty frames or slices = all."""
+    """What to segment.
+
+    Attributes:
+        project, series_uid: the series.
+        model: "name" or "name@version".
+        frames, slices: empty = all.
+        variant: whatever else the answer depends on, as text; None = it depends on what cannot be named, and answers
+            are not kept.
+    """
 
     project: str
     series_uid: str
     model: str
     frames: Sequence[int] = ()
     slices: Sequence[int] = ()
+    variant: str | None = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Labels, from which model and volume, with milliseconds per stage and what the stages located."""
+    """Labels, from which model and volume, with milliseconds per stage and what the stages located.
+
+    `known` = no network ran for it.
+    """
 
     segmented: Segmented
     geometry: Geometry
@@ -37,18 +53,29 @@ class Answer:
     model: Loaded
     timings_ms: dict[str, float] = field(default_factory=dict)
     parameters: dict[str, str] = field(default_factory=dict)
+    known: bool = False
 
     def mask(self) -> Mask:
         """On the series' whole grid."""
         return self.segmented.mask(self.geometry)
 
 
-class SegmentSeries:
-    """Segment frames and slices of a series."""
+class Segments(Protocol):
+    """Whoever answers wishes: SegmentSeries, or who chooses the version before it."""
 
-    def __init__(self, series: Series, volumes: Volumes, models: Models, windows: Windows, drive: Drive) -> None:
+    async def __call__(self, wish: Wish, ticket: Ticket) -> Answer:
+        """The answer, once it was this request's turn."""
+        ...
+
+
+class SegmentSeries:
+    """Segment frames and slices of a series; single slices are remembered."""
+
+    def __init__(
+        self, series: Series, volumes: Volumes, models: Models, locations: Locations, drive: Drive, memory: Memory
+    ) -> None:
         self._series, self._volumes, self._models = series, volumes, models
-        self._windows, self._drive = windows, drive
+        self._locations, self._drive, self._memory = locations, drive, memory
 
     async def __call__(self, wish: Wish, ticket: Ticket) -> Answer:
         """The answer, once it was this request's turn.
@@ -67,26 +94,40 @@ class SegmentSeries:
         volume = await self._volumes.get(series.volume)
         load_ms = (time.perf_counter() - began) * 1000
         async with self._models.use(name, version) as model:
-            located = await self._locate(series, volume, model, ticket)
-            steps = model.steps.segment(volume, frames=wish.frames, slices=wish.slices, located=located)
-            segmented = await self._drive(steps, model, ticket)
+            key = _key(wish, series, model)
+            known = self._memory.get(key) if key else None
+            segmented = known or await self._segment(wish, series, volume, model, ticket)
+            if key and not known:
+                self._memory.put(key, segmented, segmented.labels.nbytes + OVERHEAD_BYTES)
         return Answer(
             segmented=segmented,
             geometry=volume.geometry,
             series=series,
             model=model,
-            timings_ms={"load": load_ms, **segmented.report.timings_ms},
-            parameters=_describe(located),
+            timings_ms={"load": load_ms, **({} if known else segmented.report.timings_ms)},
+            parameters=_describe(segmented.report.located),
+            known=known is not None,
         )
 
-    async def _locate(self, series: SeriesKnown, volume: Volume, model: Loaded, ticket: Ticket) -> Located:
-        """Stage 1 looks at the whole series, once per model."""
-        key = f"{series.volume.sha256}/{model.digest}"
-        located = self._windows.get(key)
-        if located is None:
-            located = await self._drive(model.steps.locate(volume), model, ticket)
-            self._windows.put(key, located, 1)
-        return located
+    async def _segment(
+        self, wish: Wish, series: SeriesKnown, volume: Volume, model: Loaded, ticket: Ticket
+    ) -> Segmented:
+        if ticket.until is not None and ticket.until <= time.monotonic():
+            raise DeadlineExceeded
+        began = time.perf_counter()
+        located = await self._locations.find(series.volume.sha256, volume, model, ticket)
+        located_ms = (time.perf_counter() - began) * 1000
+        steps = model.steps.segment(volume, frames=wish.frames, slices=wish.slices, located=located)
+        segmented = await self._drive(steps, model, ticket)
+        segmented.report.timings_ms["locate"] = located_ms
+        return segmented
+
+
+def _key(wish: Wish, series: SeriesKnown, model: Loaded) -> str:
+    """What an answer depends on; empty = it is not remembered."""
+    if wish.variant is None or len(wish.frames) != 1 or len(wish.slices) != 1:
+        return ""
+    return f"{series.volume.sha256}/{model.digest}/{wish.variant}/{wish.frames[0]}/{wish.slices[0]}"
 
 
 def _describe(located: Located) -> dict[str, str]:

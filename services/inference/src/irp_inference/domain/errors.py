@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from irp_kernel.errors import DataLoss, FailedPrecondition, InvalidArgument, IrpError, ResourceExhausted, Unavailable
+from irp_kernel.errors import (
+    DataLoss,
+    FailedPrecondition,
+    InvalidArgument,
+    IrpError,
+    NotFound,
+    ResourceExhausted,
+    Unavailable,
+)
 
 
 class InferenceQueueFull(ResourceExhausted):
@@ -88,4 +96,36 @@ class ModelAltered(DataLoss):
     """The bundle in the store is not the one that the registry names.
 
     The version was not loaded; what served before goes on serving. Tell the operator: an object was changed.
+    """
+
+
+class TooManyAsks(ResourceExhausted):
+    """More asks of one live session wait than it takes.
+
+    Wait for answers, leave `keep` out, or cancel what is not wanted any more.
+    """
+
+    retry_after_s = 1.0
+
+
+class AskIdTaken(InvalidArgument):
+    """An ask of this id has not ended.
+
+    Give each ask an id of its own.
+    """
+
+
+class ServerLeaves(Unavailable):
+    """The classification server is told to leave.
+
+    Send the ask again: another one answers, or this one when it is back.
+    """
+
+    retry_after_s = 1.0
+
+
+class ProposalUnknown(NotFound):
+    """No such proposal was asked for.
+
+    Use the `job_id` that `/propose` answered.
     """

@@ -1,0 +1,284 @@
+"""What you learn here: what is stale, cancelled or late costs no forward pass; what lies ahead is there already."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import numpy as np
+import pytest
+from irp_inference.app.live_session import Answered, Dropped, Partly, Refused
+from irp_inference.app.ports import Lane, Ticket
+from irp_inference.app.segment_series import Wish
+from irp_inference.domain.errors import AskIdTaken, TooManyAsks
+from irp_inference.domain.live_queue import Asked, LiveQueue
+from irp_inference.domain.look_ahead import Heading, Place, ahead_of, heading
+
+from .live_builders import FRAMES, SLICES, Server, a_server
+
+
+async def warm(server: Server) -> None:
+    """The series is located, and one pass is held on the device for somebody else's slice."""
+    await server.ask("warm", 8, frame=3)
+    assert isinstance(await server.end(), Answered)
+    server.nets.passes.clear()
+    while not server.nets.begun.empty():
+        server.nets.begun.get_nowait()
+
+
+async def hold_the_device(server: Server) -> asyncio.Task[object]:
+    """Another reader's pass occupies the device until `go`."""
+    server.nets.hold = True
+    other = Wish(project="demo", series_uid="1.2", model="heart", frames=[3], slices=[0])
+    task = asyncio.create_task(server.segment(other, Ticket(project="demo", lane=Lane.LIVE)))
+    assert await server.begun() == (3, 0)
+    server.nets.passes.clear()
+    return task
+
+
+async def test_a_superseded_ask_causes_no_forward_pass() -> None:
+    async with a_server() as server:
+        await warm(server)
+        other = await hold_the_device(server)
+        for number in range(5):
+            await server.ask(f"a{number}", number)
+            await asyncio.sleep(0)
+        server.nets.hold = False
+        server.nets.go.release()
+        ends = {end.id: end for end in [await server.end() for _ in range(5)]}
+        assert isinstance(ends.pop("a4"), Answered)
+        assert ends == {f"a{number}": Dropped(f"a{number}", "superseded") for number in range(4)}
+        assert server.segmented == [(0, 4)]
+        await other
+
+
+async def test_a_cancelled_ask_causes_no_forward_pass() -> None:
+    async with a_server() as server:
+        await warm(server)
+        other = await hold_the_device(server)
+        await server.ask("first", 1)
+        await asyncio.sleep(0.01)  # it waits for the device by now
+        await server.session.cancel("first")
+        await server.ask("second", 2, keep=True)
+        await server.ask("third", 3, keep=True)
+        await server.session.cancel("second")
+        ends = {await server.end(), await server.end()}
+        assert ends == {Dropped("first", "cancelled"), Dropped("second", "cancelled")}
+        server.nets.hold = False
+        server.nets.go.release()
+        assert isinstance(await server.end(), Answered)
+        assert server.segmented == [(0, 3)]
+        await server.session.cancel("nobody")
+        await other
+
+
+async def test_an_expired_ask_causes_no_forward_pass() -> None:
+    async with a_server() as server:
+        await warm(server)
+        other = await hold_the_device(server)
+        await server.ask("late", 1, until=time.monotonic() + 0.01, keep=True)
+        await server.ask("later", 2, until=time.monotonic() + 0.02, keep=True)
+        await asyncio.sleep(0.03)
+        server.nets.hold = False
+        server.nets.go.release()
+        ends = {await server.end(), await server.end()}
+        assert ends == {Dropped("late", "expired"), Dropped("later", "expired")}
+        assert server.segmented == []
+        await other
+
+
+async def test_a_pass_that_is_on_the_device_ends_and_is_answered_and_no_further_one_begins() -> None:
+    async with a_server(rounds=2) as server:
+        await warm(server)
+        server.nets.hold = True
+        await server.ask("old", 1)
+        await server.begun()
+        await server.ask("new", 2)
+        server.nets.hold = False
+        server.nets.go.release()
+        assert (await server.end()) == Dropped("old", "superseded", passes=1)
+        assert isinstance(await server.end(), Answered)
+        assert server.segmented == [(0, 1), (0, 2), (0, 2)]
+    async with a_server(rounds=1) as server:
+        await warm(server)
+        server.nets.hold = True
+        await server.ask("old", 1)
+        await server.begun()
+        await server.ask("new", 2)
+        server.nets.hold = False
+        server.nets.go.release()
+        assert [type(await server.end()) for _ in range(2)] == [Answered, Answered]  # a fast reader sees something
+
+
+async def test_a_reader_who_scrolls_on_does_not_begin_the_search_for_the_heart_anew() -> None:
+    async with a_server() as server:
+        server.nets.hold = True
+        for number in range(4):
+            await server.ask(f"a{number}", number)
+            await asyncio.sleep(0.005)
+        server.nets.hold = False
+        server.nets.go.release()
+        while not isinstance(await server.end(), Answered):
+            pass
+        assert [stage for stage, *_ in server.nets.passes].count("locate") == 1
+
+
+async def test_a_search_that_nobody_waits_for_ends() -> None:
+    async with a_server() as server:
+        other = asyncio.create_task(server.ask("a", 1, series="2.2"))
+        server.nets.hold = True
+        await server.begun("locate")
+        await server.session.cancel("a")
+        assert isinstance(await server.end(), Dropped)
+        await asyncio.sleep(0.1)
+        await server.ask("b", 1, series="2.2")
+        server.nets.hold = False
+        server.nets.go.release()
+        assert isinstance(await server.end(), Answered)
+        assert [stage for stage, *_ in server.nets.passes].count("locate") == 2
+        await other
+
+
+async def test_neighbours_ahead_of_a_reader_are_there_without_a_pass() -> None:
+    async with a_server(ahead=2) as server:
+        await warm(server)
+        await server.ask("one", 2, ahead=True)
+        assert isinstance(await server.end(), Answered)
+        assert {await server.begun() for _ in range(4)} == {(0, 2), (0, 3), (0, 1), (1, 2)}
+        await server.ask("two", 3, ahead=True)
+        answer = await server.end()
+        assert isinstance(answer, Answered)
+        assert answer.answer.known
+        assert np.array_equal(answer.answer.segmented.report.slices, (3,))
+        assert [await server.begun(), await server.begun()] == [(0, 4), (0, 5)]
+
+
+async def test_what_lies_ahead_is_not_wanted_after_the_reader_turned() -> None:
+    async with a_server(ahead=4) as server:
+        await warm(server)
+        await server.ask("one", 2)
+        await server.end()
+        await server.ask("two", 3, ahead=True)
+        server.nets.hold = False
+        await server.end()
+        while (await server.begun()) != (0, 4):
+            pass
+        server.nets.hold = True
+        assert (await server.begun()) == (0, 5)  # ahead, held on the device
+        await server.ask("back", 2)
+        server.nets.hold = False
+        server.nets.go.release()
+        answer = await server.end()
+        assert isinstance(answer, Answered)
+        assert answer.answer.known
+        assert (0, 6) not in server.segmented
+
+
+async def test_the_slice_that_is_being_computed_ahead_is_not_computed_twice() -> None:
+    async with a_server(ahead=1) as server:
+        await warm(server)
+        await server.ask("one", 2)
+        await server.end()
+        await server.begun()
+        server.nets.hold = True
+        await server.ask("two", 3, ahead=True)
+        await server.begun()
+        server.nets.go.release()
+        await server.end()
+        assert (await server.begun()) == (0, 4)
+        await server.ask("three", 4)
+        server.nets.go.release()
+        assert isinstance(await server.end(), Answered)
+        assert server.segmented.count((0, 4)) == 1
+
+
+async def test_a_whole_series_comes_frame_by_frame_with_slices_between() -> None:
+    async with a_server() as server:
+        await warm(server)
+        server.nets.hold = True
+        await server.ask("all", None, frame=None)
+        await server.begun()
+        await server.ask("now", 5, frame=1)
+        for _ in range(FRAMES + 1):
+            server.nets.go.release()
+        heard = []
+        async with asyncio.timeout(5):
+            while len(heard) < FRAMES + 2:
+                heard.append(await server.heard.get())
+        parts = [event for event in heard if isinstance(event, Partly)]
+        assert [(part.done, part.total) for part in parts] == [(n + 1, FRAMES) for n in range(FRAMES)]
+        assert parts[0].eta_s >= 0
+        assert parts[-1].eta_s == 0
+        assert parts[0].answer.segmented.labels.shape == (1, SLICES, 8, 8)
+        assert heard[-1] == Answered("all", parts[-1].answer, whole=True)
+        order = [event.id for event in heard]
+        assert order.index("now") < 3
+
+
+async def test_a_cancelled_series_ends_between_frames() -> None:
+    async with a_server() as server:
+        await warm(server)
+        server.nets.hold = True
+        await server.ask("all", None, frame=None)
+        await server.begun()
+        await server.session.cancel("all")
+        server.nets.hold = False
+        server.nets.go.release()
+        end = await server.end()
+        assert isinstance(end, Dropped)
+        assert (end.id, end.reason) == ("all", "cancelled")
+        await asyncio.sleep(0)
+        assert len(server.segmented) == 1
+
+
+async def test_a_problem_ends_its_ask_and_the_session_goes_on() -> None:
+    async with a_server(limit=1) as server:
+        await server.ask("no", 1, series="9.9")
+        refused = await server.end()
+        assert isinstance(refused, Refused)
+        assert refused.error.reason == "SERIES_UNKNOWN"
+        await server.ask("yes", 1)
+        assert isinstance(await server.end(), Answered)
+
+
+async def test_a_server_that_leaves_answers_what_has_begun_and_refuses_the_rest() -> None:
+    async with a_server() as server:
+        await warm(server)
+        server.nets.hold = True
+        await server.ask("begun", 1, keep=True)
+        await server.begun()
+        await server.ask("waits", 2, keep=True)
+        await server.session.leave()
+        await server.ask("late", 3)
+        server.nets.go.release()
+        ends = {end.id: end for end in [await server.end() for _ in range(3)]}
+        assert isinstance(ends["begun"], Answered)
+        assert isinstance(ends["waits"], Refused)
+        assert isinstance(ends["late"], Refused)
+        assert ends["waits"].error.reason == "SERVER_LEAVES"
+
+
+def test_kept_asks_wait_newest_first_up_to_a_bound() -> None:
+    queue = LiveQueue(2)
+    assert queue.add(Asked(id="a", what=1, keep=True)) == []
+    assert queue.add(Asked(id="b", what=2)) == []
+    assert [stale.id for stale in queue.add(Asked(id="c", what=3, keep=True))] == ["b"]
+    with pytest.raises(AskIdTaken):
+        queue.add(Asked(id="a", what=4))
+    with pytest.raises(AskIdTaken):
+        queue.add(Asked(id="r", what=4), running=["r"])
+    with pytest.raises(TooManyAsks):
+        queue.add(Asked(id="d", what=4))
+    assert [asked.id for asked in (queue.take(), queue.take()) if asked] == ["c", "a"]
+    assert queue.take() is None
+
+
+def test_the_way_is_that_of_the_last_two_places() -> None:
+    a, b = Place("s", 0, 3), Place("s", 0, 4)
+    assert heading(None, a, Heading()) == Heading()
+    assert heading(a, b, Heading()) == Heading(0, 1)
+    assert heading(b, b, Heading(0, 1)) == Heading(0, 1)
+    assert heading(b, Place("t", 0, 4), Heading(0, 1)) == Heading()
+    assert ahead_of(b, Heading(0, 1), 4, 6, 3) == [Place("s", 0, 5)]
+    assert ahead_of(Place("s", 3, 4), Heading(1, 0), 4, 6, 2) == [Place("s", 0, 4), Place("s", 1, 4)]
+    assert ahead_of(Place("s", 0, 0), Heading(), 1, 1, 3) == []
