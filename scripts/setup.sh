@@ -6,8 +6,8 @@ cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=" >&2; exit 1; }
 packages=(proto libs/kernel libs/deid libs/bundle libs/chassis services/* 'clients/python[local]')
-want=$(cat constraints.txt requirements-dev.txt scripts/setup.sh proto/pyproject.toml {libs,services,clients}/*/pyproject.toml | sha256sum; echo "$PWD ${TORCH_INDEX:-}")
-if [ "$(cat .venv/.setup 2>/dev/null)" = "$want" ] && [ -x .tools/bin/nats-server ]; then exit 0; fi
+want=$(cat constraints.txt requirements-dev.txt tests/judges/requirements.txt scripts/setup.sh proto/pyproject.toml {libs,services,clients}/*/pyproject.toml | sha256sum; echo "$PWD ${TORCH_INDEX:-}")
+if [ "$(cat .venv/.setup 2>/dev/null)" = "$want" ] && [ -x .tools/bin/nats-server ] && [ -x .tools/judges/bin/python ]; then exit 0; fi
 
 say() { printf '\033[1m%s\033[0m\n' "$*"; }
 [ -x .venv/bin/python ] || { say "Making .venv"; "$python" -m venv .venv; }
@@ -22,4 +22,7 @@ arguments=(); for package in "${packages[@]}"; do arguments+=(-e "$package"); do
 pip install -c constraints.txt --no-build-isolation "${arguments[@]}" -r requirements-dev.txt
 say "Fetching nats-server"
 PYTHON=.venv/bin/python scripts/install_nats.sh
+say "Installing Triton's client, which judges the Open Inference Protocol (an environment of its own)"
+[ -x .tools/judges/bin/python ] || "$python" -m venv .tools/judges
+.tools/judges/bin/python -m pip --disable-pip-version-check --quiet install -r tests/judges/requirements.txt 2> >(grep -v '^WARNING: Location' >&2)
 echo "$want" > .venv/.setup

@@ -55,6 +55,7 @@ class _Plan:
     references: list[References] = field(default_factory=list)
     of_series: list[SeriesReferences] = field(default_factory=list)
     servers: list[RpcServer] = field(default_factory=list)
+    webs: list[_Web] = field(default_factory=list)
 
 
 class Room(Generic[S]):
@@ -81,6 +82,10 @@ class Room(Generic[S]):
     def serve_beside(self, server: RpcServer) -> None:
         """Start and stop a second gRPC server (another port) with the room."""
         self._plan.servers.append(server)
+
+    def serve_http_beside(self, app: Any, bind: str) -> None:
+        """Start and stop a second HTTP server (another port) with the room."""
+        self._plan.webs.append(_Web(app, bind))
 
     def on(self, message: type[Message], handler: Handler) -> None:
         """Handle a kind of fact, each once; the proto must name this room as reader."""
@@ -151,6 +156,8 @@ class Room(Generic[S]):
                 file=operations_service_pb2.DESCRIPTOR,
             )
             loops = await self._begin(stopping)
+            for beside in self._plan.webs:
+                stack.push_async_callback(_finish, asyncio.create_task(beside.serve()), beside)
             begun.set()
             self.log.info("room_ready", rpc_port=self.rpc.port)
             await stop.wait()

@@ -17,11 +17,12 @@ from irp.inference.v1 import (
 )
 from irp.inference.v1.events_pb2 import ServingConfigured
 from irp.ingest.v1.events_pb2 import SeriesDeleted, SeriesStored
-from irp.oip import open_inference_pb2, open_inference_pb2_grpc
+from irp.oip import model_repository_pb2, model_repository_pb2_grpc, open_inference_pb2, open_inference_pb2_grpc
 from irp.quality.v1.events_pb2 import SeriesAssessed
 from irp.training.v1.events_pb2 import ModelPromoted, ModelRegistered
 from irp_bundle import Located, Segmented
 from irp_chassis import Room, run_room
+from irp_chassis.auth import AUDIENCE, TENSORS, TokenVerifier
 from irp_chassis.room import VERSION
 from irp_chassis.rpc import RpcServer
 from irp_kernel.errors import Unavailable
@@ -32,7 +33,9 @@ from irp_inference.adapters.deleted_series import DeletedSeries
 from irp_inference.adapters.engines import Engines
 from irp_inference.adapters.events import Announcer, Facts, ProposalJob
 from irp_inference.adapters.live import LiveServicer
-from irp_inference.adapters.oip import OpenInference
+from irp_inference.adapters.oip.grpc_door import OpenInference
+from irp_inference.adapters.oip.nets import Nets
+from irp_inference.adapters.oip.rest_door import create_rest
 from irp_inference.adapters.proposals import PROPOSAL, Proposals
 from irp_inference.adapters.readmodels import CachedConfigurations, CachedVolumes, SqlSeries
 from irp_inference.adapters.rpc import InferenceServicer
@@ -92,11 +95,7 @@ async def compose(room: Room[Settings]) -> None:
     )
     room.serve(live_service_pb2_grpc.add_LiveServiceServicer_to_server, live, file=live_service_pb2.DESCRIPTOR)
     room.spawn(live.leave)
-    oip = RpcServer(settings, bind=settings.oip_bind)
-    oip.add(open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server, OpenInference(shelf, batches, VERSION))
-    oip.describe(open_inference_pb2.DESCRIPTOR)
-    room.serve_beside(oip)
-
+    _serve_tensors(room, Nets(shelf, batches))
     room.on(ProjectConfigured, facts.on_project_configured)
     room.on(SeriesStored, facts.on_series_stored)
     room.on(SeriesDeleted, DeletedSeries(room.database).forget)
@@ -108,6 +107,21 @@ async def compose(room: Room[Settings]) -> None:
     room.job(PROPOSAL, ProposalJob(room.database, ProposeSeries(segment, room.objects, Announcer(room.database))))
     room.spawn(batches.serve)
     await _restore(room, shelf)
+
+
+def _serve_tensors(room: Room[Settings], nets: Nets) -> None:
+    """The Open Inference Protocol, by gRPC and by REST, on ports of their own."""
+    settings, audiences = room.settings, (AUDIENCE, TENSORS)
+    oip, door = RpcServer(settings, bind=settings.oip_bind, audiences=audiences), OpenInference(nets, VERSION)
+    oip.add(open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server, door)
+    oip.add(model_repository_pb2_grpc.add_ModelRepositoryServiceServicer_to_server, door)
+    oip.describe(open_inference_pb2.DESCRIPTOR)
+    oip.describe(model_repository_pb2.DESCRIPTOR)
+    room.serve_beside(oip)
+    key = settings.auth_public_key_file
+    verifier = TokenVerifier.from_file(key, audiences) if key else None
+    rest = create_rest(nets, verifier, VERSION, settings.max_message_bytes)
+    room.serve_http_beside(rest, settings.oip_http_bind)
 
 
 async def _restore(room: Room[Settings], shelf: Shelf) -> None:

@@ -1,0 +1,152 @@
+"""Messages of the protocol <-> arrays and counts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from irp.oip import open_inference_pb2 as pb
+from irp_chassis.rpc import caller
+from numpy.typing import NDArray
+
+from irp_inference.adapters.oip.nets import FP32, INPUT, MAX_BATCH, OUTPUT, Net
+from irp_inference.app.ports import Lane, Ticket
+from irp_inference.domain.errors import TensorNotUsable
+from irp_inference.domain.statistics import NetStatistics, Tally
+
+SHARED_MEMORY = "shared memory is not offered: send the tensor's bytes (raw_input_contents, binary data)"
+
+
+def ticket(parameters: Mapping[str, Any], until: float | None) -> Ticket:
+    """Whose request, and until when it is worth answering.
+
+    Args:
+        parameters: plain values; `timeout` in microseconds, `priority` (0 or 1 = live, more = later).
+        until: the call's own deadline, monotonic.
+    """
+    timeout = parameters.get("timeout")
+    if timeout:
+        own = time.monotonic() + float(timeout) / 1e6
+        until = own if until is None else min(until, own)
+    lane = Lane(min(max(int(parameters.get("priority", 0)) - 1, 0), max(Lane)))
+    if parameters.get("sequence_id"):
+        raise TensorNotUsable("these models keep no state between requests: leave sequence_id out")
+    return Ticket(project=caller().project or caller().subject, lane=lane, until=until)
+
+
+def plain(parameters: Mapping[str, pb.InferParameter]) -> dict[str, Any]:
+    """Parameters of gRPC as plain values."""
+    return {name: getattr(p, which) for name, p in parameters.items() if (which := p.WhichOneof("parameter_choice"))}
+
+
+def images_of(request: pb.ModelInferRequest) -> NDArray[np.float32]:
+    """The one input; its bytes are not copied.
+
+    Raises:
+        TensorNotUsable: another name, type or number of inputs, or bytes that do not fit the shape.
+    """
+    require_outputs(output.name for output in request.outputs)
+    if any("classification" in output.parameters for output in request.outputs):
+        raise TensorNotUsable("classification is not offered: logits are answered")
+    if len(request.inputs) != 1:
+        raise TensorNotUsable("the model takes one tensor")
+    given = request.inputs[0]
+    require_input(given.name, given.datatype, given.parameters)
+    if request.raw_input_contents:
+        return from_bytes(request.raw_input_contents[0], list(given.shape))
+    return shaped(np.asarray(given.contents.fp32_contents, np.float32), list(given.shape))
+
+
+def require_input(name: str, datatype: str, parameters: Mapping[str, Any]) -> None:
+    """Refuse what is not the model's input."""
+    if name != INPUT or datatype != FP32:
+        raise TensorNotUsable(f"the input is called {INPUT} and is {FP32}")
+    if "shared_memory_region" in parameters:
+        raise TensorNotUsable(SHARED_MEMORY)
+
+
+def require_outputs(names: Any) -> None:
+    """Refuse outputs that there are not."""
+    if any(name != OUTPUT for name in names):
+        raise TensorNotUsable(f"the output is called {OUTPUT}")
+
+
+def from_bytes(raw: bytes | memoryview, shape: list[int]) -> NDArray[np.float32]:
+    """Little-endian bytes -> array, without a copy."""
+    if len(raw) % 4:
+        raise TensorNotUsable("the tensor's bytes do not fit its shape")
+    return shaped(np.frombuffer(raw, "<f4").astype(np.float32, copy=False), shape)
+
+
+def shaped(array: NDArray[np.float32], shape: list[int]) -> NDArray[np.float32]:
+    """With its shape, if it has so many numbers."""
+    small = len(shape) == 4 and all(0 < side <= MAX_BATCH for side in shape)
+    if not small or array.size != int(np.prod(shape, dtype=np.int64)):
+        raise TensorNotUsable("the tensor's bytes do not fit its shape")
+    return array.reshape(shape)
+
+
+def answer_of(request: pb.ModelInferRequest, version: int, logits: NDArray[np.float32]) -> pb.ModelInferResponse:
+    """Logits as raw bytes."""
+    output = pb.ModelInferResponse.InferOutputTensor(name=OUTPUT, datatype=FP32, shape=logits.shape)
+    return pb.ModelInferResponse(
+        model_name=request.model_name,
+        model_version=str(version),
+        id=request.id,
+        outputs=[output],
+        raw_output_contents=[np.ascontiguousarray(logits, "<f4").tobytes()],
+    )
+
+
+def metadata_of(net: Net) -> pb.ModelMetadataResponse:
+    """Shapes of the tensors; -1 = any number."""
+    tensor = pb.ModelMetadataResponse.TensorMetadata
+    return pb.ModelMetadataResponse(
+        name=net.name,
+        versions=[str(net.version)],
+        platform=net.model.nets.engine,
+        inputs=[tensor(name=INPUT, datatype=FP32, shape=[-1, 1, net.size, net.size])],
+        outputs=[tensor(name=OUTPUT, datatype=FP32, shape=[-1, net.channels, net.size, net.size])],
+    )
+
+
+def config_of(net: Net) -> pb.ModelConfig:
+    """What Triton's clients ask of a configuration."""
+    return pb.ModelConfig(
+        name=net.name,
+        platform=net.model.nets.engine,
+        backend=net.model.nets.engine,
+        max_batch_size=MAX_BATCH,
+        input=[pb.ModelInput(name=INPUT, data_type=pb.TYPE_FP32, dims=[1, net.size, net.size])],
+        output=[pb.ModelOutput(name=OUTPUT, data_type=pb.TYPE_FP32, dims=[net.channels, net.size, net.size])],
+        dynamic_batching=pb.ModelDynamicBatching(
+            preferred_batch_size=[net.model.nets.best_batch], preserve_ordering=True
+        ),
+    )
+
+
+def statistics_of(name: str, version: int, counts: NetStatistics) -> pb.ModelStatistics:
+    """Counts as Triton names them; putting tensors together and apart is part of `compute_infer`."""
+    return pb.ModelStatistics(
+        name=name,
+        version=str(version),
+        last_inference=int(counts.last_s * 1000),
+        inference_count=counts.inferences,
+        execution_count=counts.executions,
+        inference_stats=pb.InferStatistics(
+            success=_duration(counts.success),
+            fail=_duration(counts.fail),
+            queue=_duration(counts.queue),
+            compute_infer=_duration(counts.compute),
+        ),
+        batch_stats=[
+            pb.InferBatchStatistics(batch_size=rows, compute_infer=_duration(tally))
+            for rows, tally in sorted(counts.batches.items())
+        ],
+    )
+
+
+def _duration(tally: Tally) -> pb.StatisticDuration:
+    return pb.StatisticDuration(count=tally.count, ns=tally.ns)

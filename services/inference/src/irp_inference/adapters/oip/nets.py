@@ -1,0 +1,182 @@
+"""What both doors of the protocol ask: which networks there are, and what they answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from irp_bundle import Stage
+from irp_chassis.auth import ADMIN
+from irp_chassis.rpc import caller
+from irp_kernel.errors import IrpError, ModelUnknown
+from irp_kernel.ids import Slug
+from numpy.typing import NDArray
+
+from irp_inference.adapters.batches import DynamicBatches
+from irp_inference.adapters.shelf import Shelf, Status
+from irp_inference.app.ports import Loaded, Ticket
+from irp_inference.domain.errors import TensorNotUsable
+from irp_inference.domain.statistics import NetStatistics
+
+INPUT, OUTPUT, FP32 = "image", "logits", "FP32"
+MAX_BATCH = 4096  # inputs of one request
+LOCATE_CHANNELS = 2  # background, left ventricle
+STAGES: dict[str, Stage] = {"locate": "locate", "segment": "segment"}
+LARGE = 1 << 20  # bytes from which a tensor is looked through in a thread
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Net:
+    """One network of a loaded version.
+
+    Attributes:
+        name: `<model>.<stage>`.
+        version: of the model.
+        stage: which network.
+        model: the loaded version.
+        size: pixels per side of an input.
+        channels: of the logits.
+    """
+
+    name: str
+    version: int
+    stage: Stage
+    model: Loaded
+
+    @property
+    def size(self) -> int:
+        """Pixels per side of an input."""
+        spec = self.model.steps.spec
+        return spec.locate.size if self.stage == "locate" else spec.segment.size
+
+    @property
+    def channels(self) -> int:
+        """Of the logits."""
+        return LOCATE_CHANNELS if self.stage == "locate" else len(self.model.steps.bundle.channels)
+
+
+class Nets:
+    """Networks by the protocol's names and versions."""
+
+    def __init__(self, shelf: Shelf, batches: DynamicBatches) -> None:
+        self._shelf, self._batches = shelf, batches
+
+    async def infer(self, name: str, version: str, images: Array, ticket: Ticket, place: str) -> tuple[int, Array]:
+        """The version that answered, and its logits.
+
+        Args:
+            name: `<model>.<stage>`.
+            version: an integer, or empty = whichever serves.
+            images: float32 (N, 1, size, size).
+            ticket: whose.
+            place: chooses between champion and canary.
+
+        Raises:
+            ModelUnknown, TensorNotUsable, and those of the batches.
+        """
+        model, stage = split(name)
+        number = _number(version) or (await self._shelf.choice(model, place)).version
+        async with self._shelf.use(model, number) as loaded:
+            net = _net(loaded, stage)
+            _require_fits(images, net)
+            await _require_finite(images)
+            return number, await self._batches.forward(loaded, stage, images, ticket)
+
+    async def describe(self, name: str, version: str) -> Net:
+        """A network; its model is loaded if it is not."""
+        model, stage = split(name)
+        async with self._shelf.use(model, _number(version)) as loaded:
+            return _net(loaded, stage)
+
+    async def ready(self, name: str, version: str) -> bool:
+        """True if it can answer at once; nothing is loaded for the question."""
+        try:
+            model, stage = split(name)
+            number = _number(version) or await self._shelf.champion(model)
+        except IrpError:
+            return False
+        status = next((s for s in self._shelf.loaded() if s.key == (model, number)), None)
+        return status is not None and status.loaded is not None and stage in status.loaded.steps.bundle.stages
+
+    async def server_ready(self) -> bool:
+        """True once nothing is being loaded."""
+        return all(status.state != "loading" for status in self._shelf.loaded())
+
+    async def statistics(self, name: str, version: str) -> list[tuple[str, int, NetStatistics]]:
+        """Counts of one network, or of all that are loaded."""
+        if name:
+            net = await self.describe(name, version)
+            return [(name, net.version, self._counts(net.model, net.stage))]
+        return [
+            (f"{loaded.name}.{stage}", loaded.version, self._counts(loaded, stage))
+            for loaded in _loaded(self._shelf.loaded())
+            for stage in loaded.steps.bundle.stages
+        ]
+
+    async def index(self, ready: bool) -> list[tuple[str, int, str, str]]:
+        """(name, version, state, reason) of every network; of a version that is not loaded its segment net is named."""
+        found: list[tuple[str, int, str, str]] = []
+        for status in await self._shelf.index():
+            model, version = status.key
+            stages: tuple[Stage, ...] = status.loaded.steps.bundle.stages if status.loaded else ("segment",)
+            state = {"ready": "READY", "loading": "LOADING"}.get(status.state, "UNAVAILABLE")
+            if state == "READY" or not ready:
+                found += [(f"{model}.{stage}", version, state, status.reason) for stage in stages]
+        return found
+
+    async def load(self, name: str, parameters: Iterable[str]) -> None:
+        """Load the champion of a network's model, and keep it. Admins only."""
+        caller().require_role(ADMIN)
+        if set(parameters):
+            raise TensorNotUsable("models come from the registry: push a bundle there instead of `config` or `file:`")
+        await self._shelf.load(split(name)[0], None)
+
+    async def unload(self, name: str) -> None:
+        """Let go of every version of a network's model. Admins only."""
+        caller().require_role(ADMIN)
+        await self._shelf.unload(split(name)[0], None)
+
+    def _counts(self, model: Loaded, stage: Stage) -> NetStatistics:
+        return self._batches.statistics(model.name, model.version, stage)
+
+
+def split(name: str) -> tuple[str, Stage]:
+    """`<model>.<stage>` -> both. ModelUnknown if it is something else."""
+    base, _, wanted = name.rpartition(".")
+    if wanted not in STAGES:
+        raise ModelUnknown("models are named <name>.locate and <name>.segment")
+    return Slug(base), STAGES[wanted]
+
+
+def _number(version: str) -> int | None:
+    if version and not version.isdecimal():
+        raise ModelUnknown("versions are integers")
+    return int(version) if version else None
+
+
+def _net(model: Loaded, stage: Stage) -> Net:
+    if stage not in model.steps.bundle.stages:
+        raise ModelUnknown("this model has one stage")
+    return Net(name=f"{model.name}.{stage}", version=model.version, stage=stage, model=model)
+
+
+def _loaded(statuses: Iterable[Status]) -> list[Loaded]:
+    return [status.loaded for status in statuses if status.loaded is not None]
+
+
+def _require_fits(images: Array, net: Net) -> None:
+    if images.ndim != 4 or not 1 <= len(images) <= MAX_BATCH or images.shape[1:] != (1, net.size, net.size):
+        raise TensorNotUsable(f"the shape is (1 to {MAX_BATCH}, 1, {net.size}, {net.size})")
+
+
+async def _require_finite(images: Array) -> None:
+    if images.nbytes < LARGE:
+        finite = bool(np.isfinite(images).all())
+    else:
+        finite = await asyncio.to_thread(lambda: bool(np.isfinite(images).all()))
+    if not finite:
+        raise TensorNotUsable("the tensor holds numbers that are not finite")

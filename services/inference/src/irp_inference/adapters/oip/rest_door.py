@@ -1,0 +1,268 @@
+"""The protocol by REST, with Triton's extension for binary tensors; errors are `{"error": ...}`, as it says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import zlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from irp_chassis.auth import TokenVerifier, act_as
+from irp_chassis.verdicts import TABLE
+from irp_kernel.errors import IrpError, TooLarge, Unauthenticated
+from numpy.typing import NDArray
+
+from irp_inference.adapters.oip.grpc_door import EXTENSIONS
+from irp_inference.adapters.oip.messages import (
+    config_of,
+    from_bytes,
+    metadata_of,
+    require_input,
+    require_outputs,
+    shaped,
+    statistics_of,
+    ticket,
+)
+from irp_inference.adapters.oip.nets import FP32, OUTPUT, Nets
+from irp_inference.domain.errors import TensorNotUsable
+
+HEADER_LENGTH = "Inference-Header-Content-Length"
+MAX_HEADER = 1 << 20  # bytes of the JSON before binary tensors
+
+Array = NDArray[np.float32]
+
+
+def create_rest(nets: Nets, verifier: TokenVerifier | None, version: str, limit: int) -> FastAPI:
+    """The app for the protocol's HTTP port.
+
+    Args:
+        nets: what it answers from.
+        verifier: of tokens; without it every call but health is refused.
+        version: of the server.
+        limit: bytes of one body, unpacked.
+    """
+    app = FastAPI(title="Open Inference Protocol v2", version=version, docs_url=None, redoc_url=None, openapi_url=None)
+    door = _Rest(nets, limit)
+    open_, closed = APIRouter(prefix="/v2"), APIRouter(prefix="/v2")
+    open_.add_api_route("/health/live", door.live)
+    open_.add_api_route("/health/ready", door.server_ready)
+    open_.add_api_route("", _server(version))
+    model = "/models/{name}"
+    for path in (model, f"{model}/versions/{{version}}"):
+        closed.add_api_route(path, door.metadata)
+        closed.add_api_route(f"{path}/ready", door.ready)
+        closed.add_api_route(f"{path}/config", door.config)
+        closed.add_api_route(f"{path}/stats", door.statistics)
+        closed.add_api_route(f"{path}/infer", door.infer, methods=["POST"])
+    closed.add_api_route("/models/stats", door.all_statistics)
+    closed.add_api_route("/repository/index", door.index, methods=["POST"])
+    closed.add_api_route("/repository/models/{name}/load", door.load, methods=["POST"])
+    closed.add_api_route("/repository/models/{name}/unload", door.unload, methods=["POST"])
+    for kind in ("systemsharedmemory", "cudasharedmemory"):
+        closed.add_api_route(f"/{kind}/status", door.no_regions)
+        closed.add_api_route(f"/{kind}/unregister", door.nothing, methods=["POST"])
+        closed.add_api_route(f"/{kind}/region/{{name}}/unregister", door.nothing, methods=["POST"])
+        closed.add_api_route(f"/{kind}/region/{{name}}/register", door.no_shared_memory, methods=["POST"])
+    # /models/stats before /models/{name}
+    closed.routes.sort(key=lambda route: "{" in getattr(route, "path", ""))
+    app.include_router(open_)
+    app.include_router(closed)
+    app.add_exception_handler(IrpError, _refused)
+    app.middleware("http")(_guard(verifier))
+    return app
+
+
+class _Rest:
+    def __init__(self, nets: Nets, limit: int) -> None:
+        self._nets, self._limit = nets, limit
+
+    async def live(self) -> Response:
+        return Response()
+
+    async def server_ready(self) -> Response:
+        return Response(status_code=200 if await self._nets.server_ready() else 503)
+
+    async def ready(self, name: str, version: str = "") -> Response:
+        return Response(status_code=200 if await self._nets.ready(name, version) else 404)
+
+    async def metadata(self, name: str, version: str = "") -> Response:
+        return _json(metadata_of(await self._nets.describe(name, version)))
+
+    async def config(self, name: str, version: str = "") -> Response:
+        return _json(config_of(await self._nets.describe(name, version)))
+
+    async def statistics(self, name: str, version: str = "") -> Response:
+        found = await self._nets.statistics(name, version)
+        return JSONResponse({"model_stats": [_plain(statistics_of(*one)) for one in found]})
+
+    async def all_statistics(self) -> Response:
+        return await self.statistics("")
+
+    async def index(self, request: Request) -> Response:
+        asked = _document(await self._body(request)) if await request.body() else {}
+        found = await self._nets.index(bool(asked.get("ready")))
+        return JSONResponse([{"name": n, "version": str(v), "state": s, "reason": r} for n, v, s, r in found])
+
+    async def load(self, name: str, request: Request) -> Response:
+        asked = _document(await self._body(request)) if await request.body() else {}
+        await self._nets.load(name, asked.get("parameters") or ())
+        return JSONResponse({})
+
+    async def unload(self, name: str) -> Response:
+        await self._nets.unload(name)
+        return JSONResponse({})
+
+    async def no_regions(self) -> Response:
+        return JSONResponse([])
+
+    async def nothing(self) -> Response:
+        return JSONResponse({})
+
+    async def no_shared_memory(self, name: str) -> Response:
+        return JSONResponse({"error": "shared memory is not offered: send the tensor's bytes"}, 501)
+
+    async def infer(self, name: str, request: Request, version: str = "") -> Response:
+        head, rest = _split(await self._body(request), request.headers.get(HEADER_LENGTH))
+        document = _document(head)
+        parameters = document.get("parameters") or {}
+        images = _images(document, rest)
+        wanted = document.get("outputs") or []
+        require_outputs(output.get("name") for output in wanted)
+        if any("classification" in (output.get("parameters") or {}) for output in wanted):
+            raise TensorNotUsable("classification is not offered: logits are answered")
+        id_ = str(document.get("id") or "")
+        served, logits = await self._nets.infer(name, version, images, ticket(parameters, None), id_)
+        binary = _wants_binary(parameters, wanted)
+        answer = {"model_name": name, "model_version": str(served), **({"id": id_} if id_ else {})}
+        return await asyncio.to_thread(_answer, answer, logits, binary)
+
+    async def _body(self, request: Request) -> bytes:
+        """The body, unpacked, within its limit."""
+        if int(request.headers.get("content-length") or 0) > self._limit:
+            raise TooLarge(limit_bytes=self._limit)
+        body = await request.body()
+        kind = request.headers.get("content-encoding", "identity")
+        if kind == "identity":
+            return body
+        if kind not in {"gzip", "deflate"}:
+            raise TensorNotUsable("bodies are packed with gzip or deflate, or not at all")
+        return await asyncio.to_thread(_unpack, body, self._limit)
+
+
+def _guard(verifier: TokenVerifier | None) -> Callable[[Request, Any], Awaitable[Response]]:
+    """Who comes without a token learns only whether the server lives."""
+
+    async def guard(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+        if request.url.path.startswith("/v2/health/") or request.url.path == "/v2":
+            return await go_on(request)
+        try:
+            scheme, _, token = request.headers.get("authorization", "").partition(" ")
+            if verifier is None or scheme.lower() != "bearer":
+                raise Unauthenticated("the call carries no token")
+            act_as(verifier.verify(token))
+        except IrpError as error:
+            return await _refused(request, error)
+        return await go_on(request)
+
+    return guard
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    known = error if isinstance(error, IrpError) else IrpError()
+    headers = {"Retry-After": str(max(1, round(known.retry_after_s)))} if known.retry_after_s else None
+    return JSONResponse({"error": f"{known.reason}: {known.message}"}, TABLE[known.code].http, headers)
+
+
+def _server(version: str) -> Callable[[], Awaitable[Response]]:
+    async def server() -> Response:
+        return JSONResponse({"name": "openirp-inference", "version": version, "extensions": list(EXTENSIONS)})
+
+    return server
+
+
+def _split(body: bytes, header_length: str | None) -> tuple[memoryview, memoryview]:
+    whole = memoryview(body)
+    if header_length is None:
+        return whole, whole[:0]
+    if not header_length.isdecimal() or int(header_length) > min(len(body), MAX_HEADER):
+        raise TensorNotUsable(f"{HEADER_LENGTH} does not fit the body")
+    return whole[: int(header_length)], whole[int(header_length) :]
+
+
+def _document(data: bytes | memoryview) -> dict[str, Any]:
+    try:
+        document = json.loads(bytes(data))
+    except (ValueError, RecursionError) as cause:
+        raise TensorNotUsable("the body is not JSON") from cause
+    if not isinstance(document, dict):
+        raise TensorNotUsable("the body is not an object")
+    return document
+
+
+def _images(document: dict[str, Any], rest: memoryview) -> Array:
+    try:
+        (given,) = document["inputs"]
+        parameters, shape = given.get("parameters") or {}, [int(side) for side in given["shape"]]
+        require_input(given["name"], given["datatype"], parameters)
+        if "binary_data_size" in parameters:
+            if int(parameters["binary_data_size"]) != len(rest):
+                raise TensorNotUsable("the tensor's bytes do not fit its shape")
+            return from_bytes(rest, shape)
+        return shaped(np.asarray(given["data"], np.float32).ravel(), shape)
+    except (KeyError, TypeError, ValueError, AttributeError) as cause:
+        raise TensorNotUsable("`inputs` is one tensor with name, shape, datatype and data") from cause
+
+
+def _wants_binary(parameters: dict[str, Any], wanted: list[dict[str, Any]]) -> bool:
+    if wanted:
+        return any((output.get("parameters") or {}).get("binary_data") for output in wanted)
+    return bool(parameters.get("binary_data_output"))
+
+
+def _answer(answer: dict[str, Any], logits: Array, binary: bool) -> Response:
+    output: dict[str, Any] = {"name": OUTPUT, "datatype": FP32, "shape": list(logits.shape)}
+    if not binary:
+        return JSONResponse(answer | {"outputs": [output | {"data": logits.ravel().tolist()}]})
+    raw = np.ascontiguousarray(logits, "<f4").tobytes()
+    head = json.dumps(answer | {"outputs": [output | {"parameters": {"binary_data_size": len(raw)}}]}).encode()
+    headers = {HEADER_LENGTH: str(len(head)), "Content-Type": "application/octet-stream"}
+    return Response(head + raw, headers=headers)
+
+
+def _unpack(body: bytes, limit: int) -> bytes:
+    """Gzip or zlib, believed only up to the limit."""
+    machine = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+    try:
+        data = machine.decompress(body, limit)
+    except zlib.error as cause:
+        raise TensorNotUsable("the body cannot be unpacked") from cause
+    if machine.unconsumed_tail:
+        raise TooLarge(limit_bytes=limit)
+    return data
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    """A message as JSON with numbers as numbers (protobuf's own JSON writes 64-bit ones as text)."""
+    return {field.name: _value(field, value) for field, value in message.ListFields()}
+
+
+def _value(field: FieldDescriptor, value: Any) -> Any:
+    if field.is_repeated:
+        return [_single(field, one) for one in value]
+    return _single(field, value)
+
+
+def _single(field: FieldDescriptor, value: Any) -> Any:
+    if field.enum_type is not None:
+        return field.enum_type.values_by_number[value].name
+    return _plain(value) if field.message_type is not None else value
+
+
+def _json(message: Message) -> Response:
+    return JSONResponse(_plain(message))
