@@ -8,7 +8,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-import SimpleITK as sitk
+import SimpleITK
 from irp_annotation.domain.polygon import area, rasterise, trace
 from irp_kernel import Geometry, LabelTable, decode_mask, encode_mask
 from irp_kernel.codec import NIFTI, NRRD
@@ -56,7 +56,7 @@ def test_the_house_reads_it_as_the_whole_mask(media_type: str) -> None:
 def test_itk_reads_it(media_type: str, name: str, tmp_path: Path) -> None:
     found = two_slices()
     (tmp_path / name).write_bytes(encode_slices(found, media_type))
-    read = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / name)))
+    read = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(tmp_path / name)))
     if media_type == NRRD:  # the list of frames is a vector per voxel to ITK
         read = np.moveaxis(read, -1, 0)
     assert np.array_equal(read, found.mask().labels)
