@@ -12,11 +12,12 @@ from irp.common.v1.types_pb2 import ObjectRef, ProjectRef
 from irp.inference.v1 import live_service_pb2 as pb
 from irp.inference.v1.inference_service_pb2 import SegmentRequest
 from irp_chassis.auth import Caller, act_as
+from irp_inference.adapters.compute import OneByOne
 from irp_inference.adapters.live import LiveServicer
 from irp_inference.app.live_session import Answered, Dropped, Partly, Refused
 from irp_inference.app.ports import Lane, Ticket
 from irp_inference.app.segment_series import Wish
-from irp_inference.domain.errors import AskIdTaken, TooManyAsks
+from irp_inference.domain.errors import AskIdTaken, ServerLeaves, TooManyAsks
 from irp_inference.domain.live_queue import Asked, LiveQueue
 from irp_inference.domain.look_ahead import Heading, Place, ahead_of, heading
 
@@ -287,6 +288,14 @@ async def test_an_open_stream_does_not_hold_up_a_room_that_leaves() -> None:
                 stopping.set()
             await leaving
         assert [(said.id, said.WhichOneof("what")) for said in heard] == [("a", "answer")]
+
+
+async def test_a_pass_that_is_asked_for_after_the_last_one_ran_is_refused_at_once() -> None:
+    batches, stopping = OneByOne(4), asyncio.Event()
+    stopping.set()
+    await batches.serve(stopping)
+    with pytest.raises(ServerLeaves):
+        await batches.forward(None, "segment", np.zeros(1, dtype=np.float32), Ticket(project="demo"))  # type: ignore[arg-type]
 
 
 def test_kept_asks_wait_newest_first_up_to_a_bound() -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from prometheus_client import Gauge, Histogram
 
 from irp_inference.app.ports import Loaded, Ticket
-from irp_inference.domain.errors import InferenceQueueFull
+from irp_inference.domain.errors import InferenceQueueFull, ServerLeaves
 
 WAITING = Gauge("irp_inference_waiting_requests", "Requests that wait for the engine")
 QUEUE_SECONDS = Histogram("irp_inference_queue_seconds", "Seconds a request waited for the engine")
@@ -45,6 +45,7 @@ class OneByOne:
         self._limit = limit
         self._queue: asyncio.PriorityQueue[_Waiting] = asyncio.PriorityQueue()
         self._numbers = itertools.count()
+        self._left = False
 
     async def forward(self, model: Loaded, stage: Stage, inputs: NDArray[np.float32], ticket: Ticket) -> Logits:
         """The logits, when it was this ticket's turn.
@@ -52,7 +53,10 @@ class OneByOne:
         Raises:
             InferenceQueueFull: too many wait.
             DeadlineExceeded: the ticket's time passed while it waited.
+            ServerLeaves: nobody runs passes any more.
         """
+        if self._left:
+            raise ServerLeaves
         if self._queue.qsize() >= self._limit:
             raise InferenceQueueFull(f"{self._limit} requests wait", waiting=self._limit)
         answer: asyncio.Future[Logits] = asyncio.get_running_loop().create_future()
@@ -76,6 +80,7 @@ class OneByOne:
                 waiting.answer.set_exception(DeadlineExceeded())
                 continue
             await self._work(waiting)
+        self._left = True
 
     async def _work(self, waiting: _Waiting) -> None:
         try:
