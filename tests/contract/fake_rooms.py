@@ -275,7 +275,10 @@ def _segmentation(state: str) -> annotation_pb.Segmentation:
 
 
 class Inference(inference_grpc.InferenceServiceServicer):
-    """One mask for everybody."""
+    """One mask for everybody; a proposal that is done after three looks."""
+
+    def __init__(self) -> None:
+        self.looks: dict[str, int] = {}
 
     async def Segment(self, request: Any, context: Any) -> inference_pb.SegmentResponse:
         if request.model.partition("@")[0] == "busy":
@@ -291,12 +294,13 @@ class Inference(inference_grpc.InferenceServiceServicer):
         return inference_pb.ProposeResponse(job_id="job-1")
 
     async def GetProposal(self, request: Any, context: Any) -> inference_pb.GetProposalResponse:
-        if request.job_id != "shared/1.2.3/1/cine@2":
+        project = request.project.id
+        if request.job_id != f"{project}/1.2.3/1/cine@2":
             raise NotFound("no such job")
-        self.looks = getattr(self, "looks", 0) + 1
-        state = "done" if self.looks > 2 else "running"
+        looks = self.looks[project] = self.looks.get(project, 0) + 1
+        state = "done" if looks > 2 else "running"
         return inference_pb.GetProposalResponse(
-            state=state, series_uid="1.2.3", model="cine@2", done=self.looks, total=3, eta_s=3.0 - self.looks
+            state=state, series_uid="1.2.3", model="cine@2", done=looks, total=3, eta_s=3.0 - looks
         )
 
 

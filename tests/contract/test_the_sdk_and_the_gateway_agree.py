@@ -28,6 +28,8 @@ def test_the_whole_story_by_sdk(house: House) -> None:
     assert (decode_mask(mask).labels[:, 0] == a_mask().labels[:, 0]).all()
     assert timings["segment"] == 9.0
     assert project.propose("1.2.3", "cine")["job_id"] == "job-1"
+    assert project.proposal("1.2.3:1:cine@2")["state"] == "running"
+    assert [said["done"] for said in project.watch_proposal("1.2.3:1:cine@2")] == [2, 3]
     made = project.put_mask("1.2.3", mask, state="accepted", annotated={"lv_blood_pool": {"slices": [0]}})
     assert project.review(made["id"], "accepted")["state"] == "accepted"
     assert project.export(made["id"]) == b"mask"

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
+from irp.common.v1.types_pb2 import ObjectRef, ProjectRef
+from irp.inference.v1 import live_service_pb2 as pb
+from irp.inference.v1.inference_service_pb2 import SegmentRequest
+from irp_chassis.auth import Caller, act_as
+from irp_inference.adapters.compute import OneByOne
+from irp_inference.adapters.live import LiveServicer
 from irp_inference.app.live_session import Answered, Dropped, Partly, Refused
 from irp_inference.app.ports import Lane, Ticket
 from irp_inference.app.segment_series import Wish
-from irp_inference.domain.errors import AskIdTaken, TooManyAsks
+from irp_inference.domain.errors import AskIdTaken, ServerLeaves, TooManyAsks
 from irp_inference.domain.live_queue import Asked, LiveQueue
 from irp_inference.domain.look_ahead import Heading, Place, ahead_of, heading
 
 from .live_builders import FRAMES, SLICES, Server, a_server
+
+REF = ObjectRef(bucket="b", key="k", sha256="a" * 64, size=1, media_type="application/json")
+PROJECT = ProjectRef(id="demo", revision=1, configuration=REF)
 
 
 async def warm(server: Server) -> None:
@@ -256,6 +266,36 @@ async def test_a_server_that_leaves_answers_what_has_begun_and_refuses_the_rest(
         assert isinstance(ends["waits"], Refused)
         assert isinstance(ends["late"], Refused)
         assert ends["waits"].error.reason == "SERVER_LEAVES"
+
+
+async def test_an_open_stream_does_not_hold_up_a_room_that_leaves() -> None:
+    async with a_server() as server:
+        door = LiveServicer(server.segment, limit=4, ahead=0, deadline_s=2)
+        stopping, nothing = asyncio.Event(), asyncio.Event()
+
+        async def requests() -> AsyncIterator[pb.LiveRequest]:
+            act_as(Caller(subject="reader", project="demo"))
+            asked = SegmentRequest(project=PROJECT, series_uid="1.2", model="heart", slices=[1], frames=[0])
+            yield pb.LiveRequest(ask=pb.Ask(id="a", request=asked))
+            await nothing.wait()
+
+        act_as(Caller(subject="reader", project="demo"))
+        leaving = asyncio.create_task(door.leave(stopping))
+        heard = []
+        async with asyncio.timeout(5):
+            async for response in door.Live(requests(), None):
+                heard.append(response)
+                stopping.set()
+            await leaving
+        assert [(said.id, said.WhichOneof("what")) for said in heard] == [("a", "answer")]
+
+
+async def test_a_pass_that_is_asked_for_after_the_last_one_ran_is_refused_at_once() -> None:
+    batches, stopping = OneByOne(4), asyncio.Event()
+    stopping.set()
+    await batches.serve(stopping)
+    with pytest.raises(ServerLeaves):
+        await batches.forward(None, "segment", np.zeros(1, dtype=np.float32), Ticket(project="demo"))  # type: ignore[arg-type]
 
 
 def test_kept_asks_wait_newest_first_up_to_a_bound() -> None:

@@ -18,6 +18,7 @@ from openirp.transport import Transport
 NIFTI, NRRD, SEG, JSON = "application/x-nifti", "application/x-nrrd", "application/dicom", "application/json"
 SEGMENT_S = 120.0  # seconds that a live answer may take
 STOW_S = 300.0
+PROPOSAL_ENDED = frozenset({"done", "failed"})
 RUN_ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
 
@@ -243,6 +244,17 @@ class Project:
     def propose(self, uid: str, model: str) -> dict[str, Any]:
         """Ask for a proposal of the whole series, as a job."""
         return dict(self.http.json("POST", f"{self.path}/series/{uid}/propose", {"model": model}) or {})
+
+    def proposal(self, job_id: str) -> dict[str, Any]:
+        """How far a proposal is: state, frames done of total, seconds to the end."""
+        return dict(self.http.json("GET", f"{self.path}/proposals/{job_id}"))
+
+    def watch_proposal(self, job_id: str) -> Iterator[dict[str, Any]]:
+        """The same, each time it changes, until it is done or failed."""
+        path = f"{self.path}/proposals/{job_id}/events"
+        for event in self.http.events(path, ended=lambda said: said.get("state") in PROPOSAL_ENDED):
+            if "state" in event:
+                yield event
 
     def segmentations(self, uid: str) -> list[dict[str, Any]]:
         """Every version of every mask of a series, newest last."""

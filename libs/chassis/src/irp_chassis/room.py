@@ -235,6 +235,7 @@ class _Web:
             access_log=False,
             timeout_graceful_shutdown=10,
             ws_max_size=MAX_WS_BYTES,
+            ws_per_message_deflate=False,  # labels are packed already, and nobody sends a bomb
         )
         self.server = uvicorn.Server(config)
         self.server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]

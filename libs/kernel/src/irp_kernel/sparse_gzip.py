@@ -15,23 +15,24 @@ from functools import lru_cache
 _HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"  # deflate, no name, no time, fastest
 _END = b"\x03\x00"  # the last, empty block
 _POLYNOMIAL = 0xEDB88320  # of CRC-32, bits reversed
+_ALL = 0xFFFFFFFF
 _ONE = 1 << 31  # x^0, bits reversed
 LEVEL = 1
 
 
 def sparse_gzip(pieces: Iterable[bytes | int]) -> bytes:
     """Pack pieces one after the other: bytes, or a number of zero bytes. The same pieces give the same bytes."""
-    packed, crc, length = [_HEAD], 0, 0
+    packed, crc, length, zeros = [_HEAD], 0, 0, 0
     for piece in pieces:
         if isinstance(piece, int):
             packed.append(_packed_zeros(piece))
-            crc = _multiply(_power(piece), crc) ^ _crc_of_zeros(piece)
-            length += piece
-        else:
-            packed.append(_pack(piece))
-            crc = zlib.crc32(piece, crc)
-            length += len(piece)
-    return b"".join([*packed, _END, struct.pack("<II", crc, length & 0xFFFFFFFF)])
+            zeros += piece
+            continue
+        packed.append(_pack(piece))
+        crc = zlib.crc32(piece, _after_zeros(crc, zeros))
+        length, zeros = length + zeros + len(piece), 0
+    end = struct.pack("<II", _after_zeros(crc, zeros), (length + zeros) & 0xFFFFFFFF)
+    return b"".join([*packed, _END, end])
 
 
 def _pack(data: bytes) -> bytes:
@@ -44,12 +45,12 @@ def _packed_zeros(length: int) -> bytes:
     return _pack(bytes(length))
 
 
-@lru_cache(maxsize=64)
-def _crc_of_zeros(length: int) -> int:
-    return zlib.crc32(bytes(length))
+def _after_zeros(crc: int, length: int) -> int:
+    """The checksum of the same and so many zeros: its register, which begins and ends inverted, moves on."""
+    return _multiply(_power(length), crc ^ _ALL) ^ _ALL
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)
 def _power(length: int) -> int:
     """x^(8 length) modulo the polynomial: what so many zero bytes do to a checksum before them."""
     found, square, left = _ONE, _ONE >> 1, 8 * length

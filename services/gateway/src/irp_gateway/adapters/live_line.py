@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from irp.inference.v1 import live_service_pb2 as pb
-from irp_kernel.errors import IrpError
+from irp_kernel.errors import Code, IrpError
 
 from irp_gateway.adapters.live_frames import Out, SegmentFrame, frame_of, is_end, problem_frame
 from irp_gateway.adapters.rooms import Line
@@ -50,7 +50,9 @@ class LiveLine:
             async for response in self._line.stream("Live", _each(going), timeout_s=None):
                 await self._hear(response)
         except IrpError as broke:
-            error = broke
+            # What is wrong with an ask comes as its answer. A stream that ends while something is on its way to the
+            # room is "internal" to gRPC: the room left.
+            error = error if broke.code is Code.INTERNAL else broke
         self._going = None  # the next ask begins a new line
         lost, self.open = list(self.open), {}
         for ask in lost:

@@ -26,7 +26,8 @@ TAGS = {
     "quarantine": "Instances that may name somebody, and what a person decides about them",
     "series": "State, geometry and volume of what was uploaded",
     "quality": "What was measured at import, and what readers say",
-    "segmentations": "Masks: now, proposed, corrected, reviewed, exported",
+    "segmentations": "Masks: now, proposed, corrected, reviewed, exported. "
+    "While a reader scrolls: WebSocket /api/v1/projects/{project}/live",
     "training": "Runs that learn from accepted masks",
     "models": "The registry",
     "radiomics": "Features, heat-map, function",

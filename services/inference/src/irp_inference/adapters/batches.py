@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from irp_bundle import Stage
-from irp_kernel.errors import DeadlineExceeded, Unavailable
+from irp_kernel.errors import DeadlineExceeded
 from numpy.typing import NDArray
 
 from irp_inference.adapters.batch_metrics import BATCH_ROWS, DROPPED, PASS_SECONDS, QUEUE_SECONDS, WAITING
 from irp_inference.app.ports import Lane, Loaded, Nets, Ticket
 from irp_inference.domain.batching import Bounds, Line, Pass, Request, Wait
-from irp_inference.domain.errors import DeviceOutOfMemory, InferenceQueueFull, ModelCrashed
+from irp_inference.domain.errors import DeviceOutOfMemory, InferenceQueueFull, ModelCrashed, ServerLeaves
 from irp_inference.domain.statistics import NetStatistics
 
 Logits = NDArray[np.float32]
@@ -97,7 +97,7 @@ class DynamicBatches:
         Raises:
             InferenceQueueFull: too many wait.
             DeadlineExceeded: the ticket's time passed, or would pass, before the answer.
-            Unavailable: the room is leaving.
+            ServerLeaves: the room is leaving.
             DeviceOutOfMemory, ModelCrashed, ModelParked: of the pass.
         """
         net, most = self._net(model, stage, inputs.shape[1:]), min(self._most, model.nets.best_batch)
@@ -165,7 +165,7 @@ class DynamicBatches:
 
     def _require_room(self, device: _Device, net: _Net, ticket: Ticket) -> None:
         if self._closed:
-            raise Unavailable("the classification server is leaving")
+            raise ServerLeaves
         waiting = len(device.line)
         if waiting >= self._limit or device.line.of_project(ticket.project) >= max(1, self._limit * 3 // 4):
             full = InferenceQueueFull(f"{waiting} requests wait", waiting=waiting)
