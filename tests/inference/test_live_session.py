@@ -12,7 +12,7 @@ from irp.common.v1.types_pb2 import ObjectRef, ProjectRef
 from irp.inference.v1 import live_service_pb2 as pb
 from irp.inference.v1.inference_service_pb2 import SegmentRequest
 from irp_chassis.auth import Caller, act_as
-from irp_inference.adapters.compute import OneByOne
+from irp_inference.adapters.batches import DynamicBatches
 from irp_inference.adapters.live import LiveServicer
 from irp_inference.app.live_session import Answered, Dropped, Partly, Refused
 from irp_inference.app.ports import Lane, Ticket
@@ -291,7 +291,7 @@ async def test_an_open_stream_does_not_hold_up_a_room_that_leaves() -> None:
 
 
 async def test_a_pass_that_is_asked_for_after_the_last_one_ran_is_refused_at_once() -> None:
-    batches, stopping = OneByOne(4), asyncio.Event()
+    batches, stopping = DynamicBatches(4), asyncio.Event()
     stopping.set()
     await batches.serve(stopping)
     with pytest.raises(ServerLeaves):

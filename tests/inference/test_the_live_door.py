@@ -16,9 +16,7 @@ from irp_chassis.rpc import RpcClient
 from irp_chassis.settings import ServiceSettings
 from irp_kernel import decode_mask
 
-from .test_the_room_answers import WHO, World, a_project, a_volume, living, segment, until_version, world
-
-__all__ = ["world"]  # the fixture
+from .room import WHO, World, a_project, a_volume, living, segment, until_version
 
 
 class Line:

@@ -100,6 +100,8 @@ class DynamicBatches:
             ServerLeaves: the room is leaving.
             DeviceOutOfMemory, ModelCrashed, ModelParked: of the pass.
         """
+        if self._closed:
+            raise ServerLeaves
         net, most = self._net(model, stage, inputs.shape[1:]), min(self._most, model.nets.best_batch)
         if len(inputs) <= most:
             return await self._submit(net, inputs, ticket)
@@ -164,8 +166,6 @@ class DynamicBatches:
         return asked
 
     def _require_room(self, device: _Device, net: _Net, ticket: Ticket) -> None:
-        if self._closed:
-            raise ServerLeaves
         waiting = len(device.line)
         if waiting >= self._limit or device.line.of_project(ticket.project) >= max(1, self._limit * 3 // 4):
             full = InferenceQueueFull(f"{waiting} requests wait", waiting=waiting)

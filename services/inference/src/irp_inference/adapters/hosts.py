@@ -138,6 +138,8 @@ class EngineHost:
             process.kill()
         await process.wait()
         self._writer.close()
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
         os.close(self._memory)
 
     async def _copy(self, inputs: Array) -> None:
