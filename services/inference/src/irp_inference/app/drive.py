@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -36,7 +37,9 @@ class Drive:
                 found = await self._offload(_advance(steps, logits))
             return found.result
         finally:
-            steps.close()
+            # Cancelled while a thread is in the middle of a step, it cannot be closed: it ends with that step.
+            with contextlib.suppress(ValueError):
+                steps.close()
 
 
 def _advance(steps: Steps[T], value: Any) -> Callable[[], Forward | _Done[T]]:
