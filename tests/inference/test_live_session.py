@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import numpy as np
 import pytest
 from irp.common.v1.types_pb2 import ObjectRef, ProjectRef
 from irp.inference.v1 import live_service_pb2 as pb
 from irp.inference.v1.inference_service_pb2 import SegmentRequest
+from irp_bundle import Forward, Steps
 from irp_chassis.auth import Caller, act_as
 from irp_inference.adapters.batches import DynamicBatches
 from irp_inference.adapters.live import LiveServicer
+from irp_inference.adapters.threads import Threads
+from irp_inference.app.drive import Drive
 from irp_inference.app.live_session import Answered, Dropped, Partly, Refused
 from irp_inference.app.ports import Lane, Ticket
 from irp_inference.app.segment_series import Wish
@@ -288,6 +293,24 @@ async def test_an_open_stream_does_not_hold_up_a_room_that_leaves() -> None:
                 stopping.set()
             await leaving
         assert [(said.id, said.WhichOneof("what")) for said in heard] == [("a", "answer")]
+
+
+async def test_what_is_cancelled_in_the_middle_of_a_step_is_cancelled_and_nothing_else() -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def steps() -> Steps[int]:
+        begun.set()
+        go.wait(5)
+        yield Forward("segment", np.zeros((1, 2), dtype=np.float32))
+        return 1
+
+    model: Any = None
+    task = asyncio.create_task(Drive(DynamicBatches(1), Threads(1))(steps(), model, Ticket(project="demo")))
+    await asyncio.to_thread(begun.wait, 5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    go.set()
 
 
 async def test_a_pass_that_is_asked_for_after_the_last_one_ran_is_refused_at_once() -> None:

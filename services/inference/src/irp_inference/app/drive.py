@@ -37,7 +37,8 @@ class Drive:
                 found = await self._offload(_advance(steps, logits))
             return found.result
         finally:
-            with contextlib.suppress(ValueError):  # a thread is still at it: cancelled while it computed
+            # Cancelled while a thread is in the middle of a step, it cannot be closed: it ends with that step.
+            with contextlib.suppress(ValueError):
                 steps.close()
 
 
