@@ -123,6 +123,7 @@ async def living(settings: ServiceSettings, minter: TokenMinter, database: Path)
             "rpc_bind": f"127.0.0.1:{free_port()}",
             "http_bind": f"127.0.0.1:{free_port()}",
             "oip_bind": f"127.0.0.1:{free_port()}",
+            "oip_http_bind": f"127.0.0.1:{free_port()}",
             "database_url": f"sqlite+aiosqlite:///{database}",
         }
     )
@@ -130,6 +131,7 @@ async def living(settings: ServiceSettings, minter: TokenMinter, database: Path)
     life = asyncio.create_task(room.live(compose, "irp_inference.adapters.migrations", stop))
     client = RpcClient(own.rpc_bind, minter)
     client.oip_bind = own.oip_bind  # type: ignore[attr-defined]
+    client.oip_http_bind = own.oip_http_bind  # type: ignore[attr-defined]
     try:
         async with httpx.AsyncClient(base_url=f"http://{own.http_bind}") as http, asyncio.timeout(30):
             while True:

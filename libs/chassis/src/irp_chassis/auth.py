@@ -1,12 +1,13 @@
 """Rooms trust no one: the gateway mints 60-second tokens, every room verifies them.
 
-Token: JWT, EdDSA (Ed25519), issuer `irp-gateway`, audience `irp`, claims sub, project, roles.
+Token: JWT, EdDSA (Ed25519), issuer `irp-gateway`, audience `irp`, claims sub, project, roles. A token of another
+audience opens only the doors that name it: `irp-oip` is held by people for hours and opens tensors, nothing else.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from irp_kernel.errors import PermissionDenied, Unauthenticated
 
 ISSUER, AUDIENCE, LIFETIME_S = "irp-gateway", "irp", 60
+OIP_AUDIENCE = "irp-oip"
 ADMIN = "admin"
 
 
@@ -76,17 +78,17 @@ class TokenMinter:
         """Read an Ed25519 private key in PEM."""
         return cls(path.read_bytes())
 
-    def mint(self, identity: Caller) -> str:
-        """A token that lives 60 seconds."""
+    def mint(self, identity: Caller, *, audience: str = AUDIENCE, lifetime_s: int = LIFETIME_S) -> str:
+        """A token for an audience that lives so many seconds."""
         at = int(self._now())
         claims = {
             "iss": ISSUER,
-            "aud": AUDIENCE,
+            "aud": audience,
             "sub": identity.subject,
             "project": identity.project,
             "roles": sorted(identity.roles),
             "iat": at,
-            "exp": at + LIFETIME_S,
+            "exp": at + lifetime_s,
         }
         return jwt.encode(claims, self._key, algorithm="EdDSA")  # type: ignore[arg-type]
 
@@ -94,13 +96,13 @@ class TokenMinter:
 class TokenVerifier:
     """Verifies tokens with the gateway's public key."""
 
-    def __init__(self, public_key_pem: bytes) -> None:
-        self._key = load_pem_public_key(public_key_pem)
+    def __init__(self, public_key_pem: bytes, audiences: Sequence[str] = (AUDIENCE,)) -> None:
+        self._key, self._audiences = load_pem_public_key(public_key_pem), list(audiences)
 
     @classmethod
-    def from_file(cls, path: Path) -> TokenVerifier:
+    def from_file(cls, path: Path, audiences: Sequence[str] = (AUDIENCE,)) -> TokenVerifier:
         """Read an Ed25519 public key in PEM."""
-        return cls(path.read_bytes())
+        return cls(path.read_bytes(), audiences)
 
     def verify(self, token: str) -> Caller:
         """The caller a token speaks for.
@@ -114,7 +116,7 @@ class TokenVerifier:
                 self._key,  # type: ignore[arg-type]
                 algorithms=["EdDSA"],
                 issuer=ISSUER,
-                audience=AUDIENCE,
+                audience=self._audiences,
                 options={"require": ["exp", "iat", "sub"]},
                 leeway=5,
             )

@@ -54,6 +54,7 @@ class _Plan:
     references: list[References] = field(default_factory=list)
     of_series: list[SeriesReferences] = field(default_factory=list)
     servers: list[RpcServer] = field(default_factory=list)
+    webs: list[_Web] = field(default_factory=list)
 
 
 class Room(Generic[S]):
@@ -80,6 +81,10 @@ class Room(Generic[S]):
     def serve_beside(self, server: RpcServer) -> None:
         """Start and stop a second gRPC server (another port) with the room."""
         self._plan.servers.append(server)
+
+    def serve_web_beside(self, app: Any, bind: str) -> None:
+        """Serve a second ASGI app (another port), from when the room is composed until it is drained."""
+        self._plan.webs.append(_Web(app, bind))
 
     def on(self, message: type[Message], handler: Handler) -> None:
         """Handle a kind of fact, each once; the proto must name this room as reader."""
@@ -149,6 +154,8 @@ class Room(Generic[S]):
                 operations,
                 file=operations_service_pb2.DESCRIPTOR,
             )
+            for beside in self._plan.webs:
+                stack.push_async_callback(_finish, asyncio.create_task(beside.serve()), beside)
             loops = await self._begin(stopping)
             begun.set()
             self.log.info("room_ready", rpc_port=self.rpc.port)
@@ -181,6 +188,8 @@ class Room(Generic[S]):
         stopping.set()
         for server in self._plan.servers:
             await server.set_serving(False)
+        for web in self._plan.webs:
+            web.server.should_exit = True
         await asyncio.gather(*(server.stop(self.settings.drain_s) for server in self._plan.servers))
         _, unfinished = await asyncio.wait(loops, timeout=self.settings.drain_s)
         for task in unfinished:

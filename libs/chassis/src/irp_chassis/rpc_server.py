@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -16,7 +16,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from irp_kernel.errors import DeadlineExceeded, IrpError, Unauthenticated
 
-from irp_chassis.auth import TokenVerifier, act_as
+from irp_chassis.auth import AUDIENCE, TokenVerifier, act_as
 from irp_chassis.rpc_sending import stop_sending
 from irp_chassis.settings import ServiceSettings
 from irp_chassis.status import to_status
@@ -30,13 +30,16 @@ deadline: ContextVar[float | None] = ContextVar("irp_deadline", default=None)  #
 class RpcServer:
     """A grpc.aio server with health, reflection and the house's interceptor."""
 
-    def __init__(self, settings: ServiceSettings, *, bind: str | None = None) -> None:
+    def __init__(
+        self, settings: ServiceSettings, *, bind: str | None = None, audiences: Sequence[str] = (AUDIENCE,)
+    ) -> None:
         limits = [
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", settings.max_message_bytes),
             ("grpc.so_reuseport", 0),
         ]
-        verifier = TokenVerifier.from_file(settings.auth_public_key_file) if settings.auth_public_key_file else None
+        key = settings.auth_public_key_file
+        verifier = TokenVerifier.from_file(key, audiences) if key else None
         self._server = grpc.aio.server(interceptors=[_Door(verifier)], options=limits)
         self._bind = bind or settings.rpc_bind
         self._health = health.aio.HealthServicer()
@@ -63,6 +66,11 @@ class RpcServer:
         status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
         for name in ("", *self._names[2:]):
             await self._health.set(name, status)
+
+    async def name_serving(self, name: str, serving: bool) -> None:
+        """Tell probes of one name (a model, say) apart from the room's own state."""
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        await self._health.set(name, status)
 
     async def stop(self, grace_s: float) -> None:
         """Refuse new calls, let those in flight finish."""

@@ -5,22 +5,22 @@ from __future__ import annotations
 from irp.gateway.v1.events_pb2 import ProjectConfigured
 from irp.inference.v1 import inference_service_pb2, inference_service_pb2_grpc
 from irp.ingest.v1.events_pb2 import SeriesDeleted, SeriesStored
-from irp.oip import open_inference_pb2, open_inference_pb2_grpc
 from irp.quality.v1.events_pb2 import SeriesAssessed
 from irp.training.v1.events_pb2 import ModelPromoted, ModelRegistered
 from irp_bundle import Located
 from irp_chassis import Room, run_room
-from irp_chassis.room import VERSION
-from irp_chassis.rpc import RpcServer
 
 from irp_inference.adapters.compute import OneByOne, Threads
 from irp_inference.adapters.db import METADATA
 from irp_inference.adapters.deleted_series import DeletedSeries
 from irp_inference.adapters.events import PROPOSAL, Announcer, Facts, ProposalJob
-from irp_inference.adapters.oip import OpenInference
+from irp_inference.adapters.oip_doors import open_doors
+from irp_inference.adapters.oip_infer import Infer
+from irp_inference.adapters.oip_statistics import CountedPasses
 from irp_inference.adapters.readmodels import CachedConfigurations, CachedVolumes, SqlSeries
 from irp_inference.adapters.rpc import InferenceServicer
 from irp_inference.adapters.shelf import Shelf
+from irp_inference.adapters.shelf_repository import ShelfRepository
 from irp_inference.app.drive import Drive
 from irp_inference.app.propose_series import ProposeSeries
 from irp_inference.app.segment_series import SegmentSeries
@@ -33,14 +33,16 @@ WINDOWS_KEPT = 10_000
 async def compose(room: Room[Settings]) -> None:
     """Engine, verbs, doors, facts, jobs."""
     settings = room.settings
-    batches = OneByOne(settings.queue_limit)
+    passes = CountedPasses()
+    batches = OneByOne(settings.queue_limit, passes)
+    beside = Threads(settings.beside_threads)
     shelf = Shelf(
         room.database, room.objects, engine=settings.engine, threads=settings.threads, kept=settings.models_kept
     )
     series = SqlSeries(room.database)
     windows: BytesBoundCache[Located] = BytesBoundCache(WINDOWS_KEPT)
     volumes = CachedVolumes(room.objects, settings.volume_cache_bytes)
-    segment = SegmentSeries(series, volumes, shelf, windows, Drive(batches, Threads(settings.beside_threads)))
+    segment = SegmentSeries(series, volumes, shelf, windows, Drive(batches, beside))
     facts = Facts(room.database, CachedConfigurations(room.objects), shelf)
 
     room.serve(
@@ -48,10 +50,7 @@ async def compose(room: Room[Settings]) -> None:
         InferenceServicer(segment, series, shelf, room.database),
         file=inference_service_pb2.DESCRIPTOR,
     )
-    oip = RpcServer(settings, bind=settings.oip_bind)
-    oip.add(open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server, OpenInference(shelf, batches, VERSION))
-    oip.describe(open_inference_pb2.DESCRIPTOR)
-    room.serve_beside(oip)
+    open_doors(room, Infer(shelf, batches, beside), ShelfRepository(room.database, shelf), passes)
 
     room.on(ProjectConfigured, facts.on_project_configured)
     room.on(SeriesStored, facts.on_series_stored)

@@ -11,7 +11,11 @@ class Settings(ServiceSettings):
     """Settings of inference."""
 
     oip_bind: str = "127.0.0.1:0"
-    """host:port of the Open Inference Protocol."""
+    """host:port of the Open Inference Protocol by gRPC."""
+    oip_http_bind: str = "127.0.0.1:0"
+    """host:port of the Open Inference Protocol by REST."""
+    oip_max_batch: int = 4096
+    """Images in one request of the Open Inference Protocol; larger ones are refused."""
     engine: Literal["auto", "openvino", "torch"] = "auto"
     """auto = torch on a GPU where there is one, else OpenVINO on the CPU."""
     threads: int = 0

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from prometheus_client import Gauge, Histogram
 
 from irp_inference.app.ports import Loaded, Ticket
+from irp_inference.app.repository import Passes
 from irp_inference.domain.errors import InferenceQueueFull
 
 WAITING = Gauge("irp_inference_waiting_requests", "Requests that wait for the engine")
@@ -41,8 +42,8 @@ class _Waiting:
 class OneByOne:
     """See app.ports.Batches."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, limit: int, passes: Passes | None = None) -> None:
+        self._limit, self._passes = limit, passes
         self._queue: asyncio.PriorityQueue[_Waiting] = asyncio.PriorityQueue()
         self._numbers = itertools.count()
 
@@ -69,23 +70,32 @@ class OneByOne:
             except TimeoutError:
                 continue
             WAITING.set(self._queue.qsize())
-            QUEUE_SECONDS.observe(time.monotonic() - waiting.since)
+            queued = time.monotonic() - waiting.since
+            QUEUE_SECONDS.observe(queued)
             if waiting.answer.done():  # its caller went away
                 continue
             if waiting.until is not None and waiting.until <= time.monotonic():
                 waiting.answer.set_exception(DeadlineExceeded())
                 continue
-            await self._work(waiting)
+            await self._work(waiting, queued)
 
-    async def _work(self, waiting: _Waiting) -> None:
+    async def _work(self, waiting: _Waiting, queued: float) -> None:
+        began = time.monotonic()
         try:
             result = await waiting.model.nets.forward(waiting.stage, waiting.inputs)
         except Exception as error:
+            self._tell(waiting, queued, began, ok=False)
             if not waiting.answer.done():
                 waiting.answer.set_exception(error)
         else:
+            self._tell(waiting, queued, began, ok=True)
             if not waiting.answer.done():
                 waiting.answer.set_result(result)
+
+    def _tell(self, waiting: _Waiting, queued: float, began: float, *, ok: bool) -> None:
+        if self._passes is not None:
+            took = time.monotonic() - began
+            self._passes.passed(waiting.model, waiting.stage, len(waiting.inputs), queued, took, ok=ok)
 
 
 class Threads:

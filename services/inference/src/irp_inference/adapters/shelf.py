@@ -30,12 +30,15 @@ class Shelf:
         self._engine, self._threads, self._kept = engine, threads, kept
         self._loaded: OrderedDict[Key, Loaded] = OrderedDict()
         self._champions: dict[str, int] = {}
+        self._away: set[str] = set()  # unloaded by hand
         self._locks: dict[Key, asyncio.Lock] = {}
         self._log = structlog.get_logger(part="shelf")
 
     @asynccontextmanager
     async def use(self, name: str, version: int | None) -> AsyncIterator[Loaded]:
         """See Models.use. A version that is replaced meanwhile stays alive as long as somebody holds it."""
+        if name in self._away:
+            raise ModelUnknown(f"{name} was unloaded; load it to use it again")
         number = version if version is not None else await self.champion(name)
         yield await self._load((name, number))
 
@@ -56,9 +59,29 @@ class Shelf:
     async def crown(self, name: str, version: int, bundle: ObjectRef) -> None:
         """Load a version and then, between two requests, make it the champion."""
         await self._load((name, version), bundle)
+        self._away.discard(name)
         self._champions[name] = version
         self._log.info("champion_swapped", model=name, version=version)
         self._drop_unused()
+
+    async def load(self, name: str, version: int | None) -> None:
+        """Have a version (None = the champion) ready, also after `unload`."""
+        await self._load((name, version if version is not None else await self.champion(name)))
+        self._away.discard(name)
+
+    async def unload(self, name: str) -> None:
+        """Let go of every version; nobody gets one until `load` or a newer champion. Holders finish with theirs."""
+        self._away.add(name)
+        for key in [key for key in self._loaded if key[0] == name]:
+            del self._loaded[key]
+
+    def crowned(self) -> dict[str, int]:
+        """Champions that are ready to serve: name -> version."""
+        return {n: v for n, v in self._champions.items() if n not in self._away and (n, v) in self._loaded}
+
+    def unloaded(self) -> set[str]:
+        """Names that were unloaded by hand."""
+        return set(self._away)
 
     def loaded(self) -> list[Loaded]:
         """Every loaded model, least recently used first."""
