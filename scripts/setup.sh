@@ -20,6 +20,8 @@ pip install -c constraints.txt --no-build-isolation "$(grep '^pyradiomics==' con
 say "Installing everything else"
 arguments=(); for package in "${packages[@]}"; do arguments+=(-e "$package"); done
 pip install -c constraints.txt --no-build-isolation "${arguments[@]}" -r requirements-dev.txt
+say "Installing the clients that judge our doors"
+PYTHON="$python" scripts/install_judges.sh
 say "Fetching nats-server"
 PYTHON=.venv/bin/python scripts/install_nats.sh
 echo "$want" > .venv/.setup

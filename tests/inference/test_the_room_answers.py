@@ -91,8 +91,8 @@ class World:
         fact.series.volume.CopyFrom(object_ref_to_proto(await self.put(encode_volume(volume))))
         await self.say("ingest", fact)
 
-    async def promote(self, version: int, seed: int) -> None:
-        ref = await self.put(a_bundle(seed))
+    async def promote(self, version: int, seed: int = 0, bundle: bytes = b"") -> None:
+        ref = await self.put(bundle or a_bundle(seed))
         fact = ModelPromoted(name=self.model, bundle=object_ref_to_proto(ref))
         fact.aggregate.id, fact.aggregate.version = self.model, version
         fact.model.name, fact.model.version, fact.model.digest = self.model, version, ref.sha256

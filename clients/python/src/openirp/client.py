@@ -96,6 +96,10 @@ class Irp:
         """Make the previous champion the champion again."""
         return dict(self.http.json("POST", f"/api/v1/models/{name}/rollback"))
 
+    def inference_token(self, project: str = "", hours: int = 1) -> dict[str, Any]:
+        """A token for the Open Inference Protocol, when it expires, and the addresses that take it."""
+        return dict(self.http.json("POST", "/api/v1/inference/token", {"project": project, "hours": hours}))
+
     def parked(self) -> list[dict[str, Any]]:
         """Facts that rooms put aside, of every room."""
         return list(self.http.items("/api/v1/parked"))
