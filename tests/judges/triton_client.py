@@ -26,6 +26,11 @@ IMAGE = np.random.default_rng(1).normal(size=(2, 1, SIZE, SIZE)).astype(np.float
 seen: dict[str, Any] = {}
 
 
+def fresh() -> dict[str, str]:
+    """The HTTP client writes lengths and encodings into the headers it is given: each call gets its own."""
+    return {"authorization": f"Bearer {TOKEN}"}
+
+
 def tensor(door: Any, image: np.ndarray, datatype: str = "FP32", name: str = "image") -> list[Any]:
     given = door.InferInput(name, list(image.shape), datatype)
     given.set_data_from_numpy(image)
@@ -81,7 +86,7 @@ def repository(door: str, client: Any, index: Callable[[], list[Any]]) -> None:
 def answers(door: str, of: Any, client: Any) -> np.ndarray:
     def ask(image: np.ndarray = IMAGE, net: str = NET, version: str = "", **more: Any) -> Any:
         given = tensor(of, image, more.pop("datatype", "FP32"), more.pop("name", "image"))
-        return client.infer(net, given, model_version=version, headers=WHO, **more)
+        return client.infer(net, given, model_version=version, headers=fresh(), **more)
 
     first = ask(request_id="7", priority=1, timeout=5_000_000, sequence_id=3, sequence_start=True)
     logits: np.ndarray = first.as_numpy("logits")
@@ -166,14 +171,14 @@ def with_http(logits: np.ndarray) -> None:
     seen["http as grpc"] = bool(np.array_equal(other, logits))
     seen["http async"] = bool(
         np.array_equal(
-            client.async_infer(NET, tensor(by_http, IMAGE), headers=WHO).get_result().as_numpy("logits"), logits
+            client.async_infer(NET, tensor(by_http, IMAGE), headers=fresh()).get_result().as_numpy("logits"), logits
         )
     )
     for packing in ("gzip", "deflate"):
         packed = client.infer(
             NET,
             tensor(by_http, IMAGE),
-            headers=dict(WHO),
+            headers=fresh(),
             request_compression_algorithm=packing,
             response_compression_algorithm=packing,
         )
@@ -181,8 +186,7 @@ def with_http(logits: np.ndarray) -> None:
     given = by_http.InferInput("image", list(IMAGE.shape), "FP32")
     given.set_data_from_numpy(IMAGE, binary_data=False)
     asked = [by_http.InferRequestedOutput("logits", binary_data=False)]
-    fresh = {"authorization": WHO["authorization"]}  # the client writes lengths into the headers it is given
-    text = client.infer(NET, [given], outputs=asked, headers=fresh).as_numpy("logits")
+    text = client.infer(NET, [given], outputs=asked, headers=fresh()).as_numpy("logits")
     seen["http json"] = bool(np.allclose(text, logits, atol=1e-5))
     one = client.get_inference_statistics(NET, "1", headers=WHO)["model_stats"][0]
     seen["http statistics"] = one["inference_count"] > 0
@@ -194,11 +198,11 @@ def with_http(logits: np.ndarray) -> None:
 
 async def with_asyncio(logits: np.ndarray) -> None:
     grpc_client = by_grpc_aio.InferenceServerClient(GRPC)
-    answer = await grpc_client.infer(NET, tensor(by_grpc_aio, IMAGE), headers=WHO)
+    answer = await grpc_client.infer(NET, tensor(by_grpc_aio, IMAGE), headers=fresh())
     seen["grpc.aio"] = bool(np.array_equal(answer.as_numpy("logits"), logits))
     await grpc_client.close()
     http_client = by_http_aio.InferenceServerClient(HTTP)
-    answer = await http_client.infer(NET, tensor(by_http_aio, IMAGE), headers=WHO)
+    answer = await http_client.infer(NET, tensor(by_http_aio, IMAGE), headers=fresh())
     seen["http.aio"] = bool(np.array_equal(answer.as_numpy("logits"), logits))
     await http_client.close()
 
