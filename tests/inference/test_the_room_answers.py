@@ -116,7 +116,9 @@ async def world(service_settings: ServiceSettings) -> AsyncIterator[World]:
 
 
 @asynccontextmanager
-async def living(settings: ServiceSettings, minter: TokenMinter, database: Path) -> AsyncIterator[RpcClient]:
+async def living(
+    settings: ServiceSettings, minter: TokenMinter, database: Path, **more: Any
+) -> AsyncIterator[RpcClient]:
     own = Settings(
         **settings.model_dump()
         | {
@@ -126,6 +128,7 @@ async def living(settings: ServiceSettings, minter: TokenMinter, database: Path)
             "oip_http_bind": f"127.0.0.1:{free_port()}",
             "database_url": f"sqlite+aiosqlite:///{database}",
         }
+        | more
     )
     room, stop = Room("inference", own, METADATA), asyncio.Event()
     life = asyncio.create_task(room.live(compose, "irp_inference.adapters.migrations", stop))

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 import torch
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from irp.oip import model_repository_pb2, model_repository_pb2_grpc
 from irp_bundle import build_network, write_bundle
-from irp_chassis.auth import OIP_AUDIENCE, Caller, TokenMinter
+from irp_chassis.auth import OIP_AUDIENCE, Caller, TokenMinter, act_as
+from irp_chassis.rpc import RpcClient
 from irp_chassis.settings import ServiceSettings
 
 from .test_the_room_answers import NET, WHO, World, a_volume, living, until_version, world  # noqa: F401
@@ -51,6 +54,22 @@ async def told_by(judge: Path, *arguments: str) -> dict[str, Any]:
     assert process.returncode == 0, trouble.decode()[-3000:]
     found: dict[str, Any] = json.loads(said.decode().splitlines()[-1])
     return found
+
+
+async def mlservers_service_and_health_know_the_model(client: Any, minter: TokenMinter, model: str) -> None:
+    oip = RpcClient(client.oip_bind, minter)
+    act_as(BOSS)
+    stub = model_repository_pb2_grpc.ModelRepositoryServiceStub(oip.channel)
+    index = await oip.call(stub.RepositoryIndex, model_repository_pb2.RepositoryIndexRequest(ready=True))
+    assert {(m.name, m.state) for m in index.models} == {(f"{model}.{net}", "READY") for net in ("locate", "segment")}
+    health = health_pb2_grpc.HealthStub(oip.channel)
+    async with asyncio.timeout(10):
+        while True:  # it looks every two seconds
+            answer = await health.Check(health_pb2.HealthCheckRequest(service=f"{model}.segment"))
+            if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                break
+            await asyncio.sleep(0.1)
+    await oip.close()
 
 
 REFUSALS = {
@@ -101,12 +120,13 @@ async def test_tritonclient_works_unchanged_by_grpc_and_by_http(
     tmp_path: Path,
 ) -> None:
     tokens = [minter.mint(who, audience=OIP_AUDIENCE, lifetime_s=3600) for who in (WHO, BOSS)]
-    async with living(service_settings, minter, tmp_path / "i.db") as client:
+    async with living(service_settings, minter, tmp_path / "i.db", engine="torch") as client:
         await world.store(a_volume())
         await world.promote(1, bundle=a_bundle_of_128())
         await until_version(client, world, 1, slices=[0])
         doors = (client.oip_bind, client.oip_http_bind)  # type: ignore[attr-defined]
         seen = await told_by(judge, *doors, *tokens, world.model, str(BIG_SLICES))
+        await mlservers_service_and_health_know_the_model(client, minter, world.model)
     for door in ("grpc", "http"):
         assert {name: seen[f"{door} {name}"] for name in ANSWERS} == ANSWERS
         for name, words in REFUSALS.items():
