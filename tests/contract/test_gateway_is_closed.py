@@ -21,6 +21,7 @@ EVERY = [
     ("GET", "/api/v1/models"),
     ("GET", "/api/v1/audit"),
     ("POST", "/api/v1/tokens"),
+    ("POST", "/api/v1/inference/token"),
 ]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from irp_chassis.auth import OIP_AUDIENCE, TokenVerifier
 from irp_kernel import decode_mask
+from irp_kernel.errors import Unauthenticated
 from openirp import Irp, Problem
 
 from .conftest import PROJECT, TOKEN, House
@@ -42,6 +44,18 @@ def test_the_whole_story_by_sdk(house: House) -> None:
     assert {f["room"] for f in irp.parked()} >= {"ingest"}
     assert irp.replay_parked(room="ingest") == {"ingest": 1}
     assert any(line["room"] == "gateway" for line in irp.verify())
+
+
+def test_a_token_for_tensors_opens_no_room(house: House) -> None:
+    answer = Irp(house.url, TOKEN).inference_token(hours=2)
+    key = house.settings.auth_public_key_file
+    assert key is not None
+    assert "admin" in TokenVerifier.from_file(key, [OIP_AUDIENCE]).verify(answer["token"]).roles
+    with pytest.raises(Unauthenticated):
+        TokenVerifier.from_file(key).verify(answer["token"])
+    with pytest.raises(Problem) as refused:
+        Irp(house.url, TOKEN).inference_token("by-nobody")
+    assert refused.value.reason == "PROJECT_UNKNOWN"
 
 
 def test_a_problem_reaches_python_with_its_advice(house: House) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from irp_chassis.auth import TENSORS, Caller, TokenMinter
+from irp_chassis.auth import OIP_AUDIENCE, Caller, TokenMinter
 from irp_chassis.settings import ServiceSettings
 
 from .room import World, a_volume, living, until_version
@@ -29,7 +29,7 @@ async def seen(
         await world.promote(1, seed=1)
         await world.store(a_volume())
         await until_version(client, world, 1, slices=[0])
-        token = minter.mint(ADMIN, audience=TENSORS, lifetime_s=600)
+        token = minter.mint(ADMIN, audience=OIP_AUDIENCE, lifetime_s=600)
         addresses = (client.oip_bind, client.oip_http_bind)  # type: ignore[attr-defined]
         command = [str(PYTHON), str(SCRIPT), *addresses, world.model, str(SIZE), token]
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)

@@ -96,6 +96,10 @@ class Irp:
         """Make the previous champion the champion again."""
         return dict(self.http.json("POST", f"/api/v1/models/{name}/rollback"))
 
+    def inference_token(self, project: str = "", hours: int = 1) -> dict[str, Any]:
+        """A token for the Open Inference Protocol, when it expires, and the addresses that take it."""
+        return dict(self.http.json("POST", "/api/v1/inference/token", {"project": project, "hours": hours}))
+
     def loaded_models(self) -> list[dict[str, Any]]:
         """Versions that the classification server has loaded, or failed to load."""
         return list(self.http.json("GET", "/api/v1/models/loaded"))

@@ -1,6 +1,7 @@
 """Rooms trust no one: the gateway mints 60-second tokens, every room verifies them.
 
-Token: JWT, EdDSA (Ed25519), issuer `irp-gateway`, audience `irp`, claims sub, project, roles.
+Token: JWT, EdDSA (Ed25519), issuer `irp-gateway`, audience `irp`, claims sub, project, roles. A token of another
+audience opens only the doors that name it: `irp-oip` is held by people for hours and opens tensors, nothing else.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from irp_kernel.errors import PermissionDenied, Unauthenticated
 
 ISSUER, AUDIENCE, LIFETIME_S = "irp-gateway", "irp", 60
-TENSORS = "irp-oip"  # audience of tokens that open the Open Inference Protocol's ports and nothing else
+OIP_AUDIENCE = "irp-oip"  # audience of tokens that open the Open Inference Protocol's ports and nothing else
 ADMIN = "admin"
 
 

@@ -54,6 +54,7 @@ def desk(room: Room[Settings]) -> Desk:
     settings = room.settings
     addresses = {name: getattr(settings, f"{name}_address") for name in STUBS}
     projects, tokens = ProjectRows(room.database), TokenRows(room.database)
+    minter = TokenMinter.from_file(settings.auth_private_key_file)
     configurations = _ConfigurationObjects(room)
     return Desk(
         identify=Identify(tokens, settings.bootstrap_token_sha256, _now),
@@ -64,11 +65,13 @@ def desk(room: Room[Settings]) -> Desk:
         projects=projects,
         tokens=tokens,
         audit=AuditRows(room.database),
-        rooms=Rooms(addresses, TokenMinter.from_file(settings.auth_private_key_file)),
+        rooms=Rooms(addresses, minter),
         objects=room.objects,
         listeners=Listeners(),
         limits=Limits(instance=settings.max_instance_bytes, body=settings.max_body_bytes),
         public_url=(settings.public_url or f"http://{settings.http_bind}").rstrip("/"),
+        minter=minter,
+        oip_addresses=(settings.oip_address, settings.oip_http_address),
     )
 
 

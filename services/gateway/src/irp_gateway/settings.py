@@ -30,6 +30,10 @@ class Settings(ServiceSettings):
     """host:port of training's gRPC door."""
     radiomics_address: str = "127.0.0.1:8096"
     """host:port of radiomics' gRPC door."""
+    oip_address: str = ""
+    """host:port under which clients reach the Open Inference Protocol by gRPC; told with its tokens."""
+    oip_http_address: str = ""
+    """host:port under which clients reach the Open Inference Protocol by REST; told with its tokens."""
     max_instance_bytes: int = 512 << 20
     """Largest DICOM instance in bytes; larger ones are refused."""
     max_body_bytes: int = 256 << 20

@@ -22,7 +22,7 @@ from irp.quality.v1.events_pb2 import SeriesAssessed
 from irp.training.v1.events_pb2 import ModelPromoted, ModelRegistered
 from irp_bundle import Located, Segmented
 from irp_chassis import Room, run_room
-from irp_chassis.auth import AUDIENCE, TENSORS, TokenVerifier
+from irp_chassis.auth import AUDIENCE, OIP_AUDIENCE, TokenVerifier
 from irp_chassis.room import VERSION
 from irp_chassis.rpc import RpcServer
 from irp_kernel.errors import Unavailable
@@ -111,7 +111,7 @@ async def compose(room: Room[Settings]) -> None:
 
 def _serve_tensors(room: Room[Settings], nets: Nets) -> None:
     """The Open Inference Protocol, by gRPC and by REST, on ports of their own."""
-    settings, audiences = room.settings, (AUDIENCE, TENSORS)
+    settings, audiences = room.settings, (AUDIENCE, OIP_AUDIENCE)
     oip, door = RpcServer(settings, bind=settings.oip_bind, audiences=audiences), OpenInference(nets, VERSION)
     oip.add(open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server, door)
     oip.add(model_repository_pb2_grpc.add_ModelRepositoryServiceServicer_to_server, door)

@@ -19,6 +19,7 @@ from openirp.command import (
     house,
     images,
     import_image,
+    inference,
     masks,
     models,
     operations,
@@ -75,6 +76,6 @@ def _root(
 
 for group in (house, demo, upload, import_image, images, delete, quarantine, deid, masks, evidence, report, operations):
     group.register(app)
-for name, commands in (("project", projects), ("train", training), ("models", models)):
+for name, commands in (("project", projects), ("train", training), ("models", models), ("inference", inference)):
     app.add_typer(commands.app, name=name)
 serving.register(models.app)

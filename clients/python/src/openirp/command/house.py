@@ -45,7 +45,7 @@ def up(
     stand_up(house)
     say(f"\nThe house is open at [bold]{house.url}[/bold]   (pages: {house.url}/docs)")
     for name, value in house.exports().items():
-        say(f"  {name:<17} {value}")
+        say(f"  {name:<20} {value}")
     say('  In your shell: [bold]eval "$(irp env)"[/bold]')
     if detach:
         return

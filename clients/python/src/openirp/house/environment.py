@@ -27,7 +27,10 @@ def room_environment(
             "IRP_DICOM_BIND": f"{LOOPBACK}:{ports['dicom']}",
         }
     elif room == "inference":
-        told |= {"IRP_OIP_BIND": f"{LOOPBACK}:{ports['oip']}"}
+        told |= {
+            "IRP_OIP_BIND": f"{LOOPBACK}:{ports['oip']}",
+            "IRP_OIP_HTTP_BIND": f"{LOOPBACK}:{ports['oip_http']}",
+        }
     elif room == "training" and (shipped := models_folder()):
         told |= {"IRP_SHIPPED_MODELS_DIR": str(shipped)}
     return {**told, **(extra or {})}
@@ -60,6 +63,8 @@ def _gateway(keys: Keys, ports: Ports) -> dict[str, str]:
     return rooms | {
         "IRP_AUTH_PRIVATE_KEY_FILE": str(keys.private_key),
         "IRP_BOOTSTRAP_TOKEN_SHA256": hashlib.sha256(keys.token.encode()).hexdigest(),
+        "IRP_OIP_ADDRESS": f"{LOOPBACK}:{ports['oip']}",
+        "IRP_OIP_HTTP_ADDRESS": f"{LOOPBACK}:{ports['oip_http']}",
         "IRP_PUBLIC_URL": f"http://{LOOPBACK}:{ports['gateway']}",
     }
 

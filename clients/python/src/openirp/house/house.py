@@ -186,6 +186,7 @@ class House:
         ports = self.ports
         told = {"IRP_URL": self.url, "IRP_TOKEN": self.keys.token, "IRP_HOME": str(self.layout.home)}
         told["IRP_OIP_ADDRESS"] = f"{LOOPBACK}:{ports['oip']}"
+        told["IRP_OIP_HTTP_ADDRESS"] = f"{LOOPBACK}:{ports['oip_http']}"
         if look_at("s3", ports | {"s3": ports["dicom"]}).ready:
             told["IRP_DICOM_ADDRESS"] = f"{LOOPBACK}:{ports['dicom']}"
         return told

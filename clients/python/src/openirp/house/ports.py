@@ -20,7 +20,8 @@ LOOPBACK = "127.0.0.1"
 
 # Door -> distance from the gateway's port, so that one setting moves a whole house.
 _DOORS = ["gateway", "nats", "s3", "oip", "dicom"]
-_DOORS += [f"{room}_http" for room in ROOMS if room != "gateway"] + [f"{room}_rpc" for room in ROOMS]
+# Later doors stand at the end: a house keeps the ports it had.
+_DOORS += [f"{room}_http" for room in ROOMS if room != "gateway"] + [f"{room}_rpc" for room in ROOMS] + ["oip_http"]
 DOORS: tuple[str, ...] = tuple(_DOORS)
 
 Ports = dict[str, int]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
+from irp_chassis.auth import TokenMinter
 from irp_chassis.objects import Objects
 
 from irp_gateway.adapters.audit_rows import AuditRows
@@ -34,6 +35,7 @@ class Desk:
     """Verbs, rows, lines to the rooms.
 
     Attributes:
+        oip_addresses: where clients reach the Open Inference Protocol, by gRPC and by HTTP.
         problems: title and advice of other rooms' refusals that passed through here, by reason.
         leaving: set when the gateway is told to leave; long answers end then.
     """
@@ -51,6 +53,8 @@ class Desk:
     listeners: Listeners
     limits: Limits
     public_url: str
+    minter: TokenMinter
+    oip_addresses: tuple[str, str] = ("", "")
     problems: dict[str, tuple[str, str]] = field(default_factory=dict)
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
 

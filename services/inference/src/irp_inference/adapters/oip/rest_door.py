@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import numpy as np
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from google.protobuf.descriptor import FieldDescriptor
@@ -16,26 +13,26 @@ from google.protobuf.message import Message
 from irp_chassis.auth import TokenVerifier, act_as
 from irp_chassis.verdicts import TABLE
 from irp_kernel.errors import IrpError, TooLarge, Unauthenticated
-from numpy.typing import NDArray
 
+from irp_inference.adapters.oip.bodies import (
+    HEADER_LENGTH,
+    answer_with,
+    document_of,
+    images_in,
+    split,
+    unpack,
+    wants_binary,
+)
 from irp_inference.adapters.oip.grpc_door import EXTENSIONS
 from irp_inference.adapters.oip.messages import (
     config_of,
-    from_bytes,
     metadata_of,
-    require_input,
     require_outputs,
-    shaped,
     statistics_of,
     ticket,
 )
-from irp_inference.adapters.oip.nets import FP32, OUTPUT, Nets
+from irp_inference.adapters.oip.nets import Nets
 from irp_inference.domain.errors import TensorNotUsable
-
-HEADER_LENGTH = "Inference-Header-Content-Length"
-MAX_HEADER = 1 << 20  # bytes of the JSON before binary tensors
-
-Array = NDArray[np.float32]
 
 
 def create_rest(nets: Nets, verifier: TokenVerifier | None, version: str, limit: int) -> FastAPI:
@@ -105,12 +102,12 @@ class _Rest:
         return await self.statistics("")
 
     async def index(self, request: Request) -> Response:
-        asked = _document(await self._body(request)) if await request.body() else {}
+        asked = document_of(await self._body(request)) if await request.body() else {}
         found = await self._nets.index(bool(asked.get("ready")))
         return JSONResponse([{"name": n, "version": str(v), "state": s, "reason": r} for n, v, s, r in found])
 
     async def load(self, name: str, request: Request) -> Response:
-        asked = _document(await self._body(request)) if await request.body() else {}
+        asked = document_of(await self._body(request)) if await request.body() else {}
         await self._nets.load(name, asked.get("parameters") or ())
         return JSONResponse({})
 
@@ -128,19 +125,19 @@ class _Rest:
         return JSONResponse({"error": "shared memory is not offered: send the tensor's bytes"}, 501)
 
     async def infer(self, name: str, request: Request, version: str = "") -> Response:
-        head, rest = _split(await self._body(request), request.headers.get(HEADER_LENGTH))
-        document = _document(head)
+        head, rest = split(await self._body(request), request.headers.get(HEADER_LENGTH))
+        document = document_of(head)
         parameters = document.get("parameters") or {}
-        images = _images(document, rest)
+        images = images_in(document, rest)
         wanted = document.get("outputs") or []
         require_outputs(output.get("name") for output in wanted)
         if any("classification" in (output.get("parameters") or {}) for output in wanted):
             raise TensorNotUsable("classification is not offered: logits are answered")
         id_ = str(document.get("id") or "")
         served, logits = await self._nets.infer(name, version, images, ticket(parameters, None), id_)
-        binary = _wants_binary(parameters, wanted)
+        binary = wants_binary(parameters, wanted)
         answer = {"model_name": name, "model_version": str(served), **({"id": id_} if id_ else {})}
-        return await asyncio.to_thread(_answer, answer, logits, binary)
+        return await asyncio.to_thread(answer_with, answer, logits, binary)
 
     async def _body(self, request: Request) -> bytes:
         """The body, unpacked, within its limit."""
@@ -152,7 +149,7 @@ class _Rest:
             return body
         if kind not in {"gzip", "deflate"}:
             raise TensorNotUsable("bodies are packed with gzip or deflate, or not at all")
-        return await asyncio.to_thread(_unpack, body, self._limit)
+        return await asyncio.to_thread(unpack, body, self._limit)
 
 
 def _guard(verifier: TokenVerifier | None) -> Callable[[Request, Any], Awaitable[Response]]:
@@ -184,67 +181,6 @@ def _server(version: str) -> Callable[[], Awaitable[Response]]:
         return JSONResponse({"name": "openirp-inference", "version": version, "extensions": list(EXTENSIONS)})
 
     return server
-
-
-def _split(body: bytes, header_length: str | None) -> tuple[memoryview, memoryview]:
-    whole = memoryview(body)
-    if header_length is None:
-        return whole, whole[:0]
-    if not header_length.isdecimal() or int(header_length) > min(len(body), MAX_HEADER):
-        raise TensorNotUsable(f"{HEADER_LENGTH} does not fit the body")
-    return whole[: int(header_length)], whole[int(header_length) :]
-
-
-def _document(data: bytes | memoryview) -> dict[str, Any]:
-    try:
-        document = json.loads(bytes(data))
-    except (ValueError, RecursionError) as cause:
-        raise TensorNotUsable("the body is not JSON") from cause
-    if not isinstance(document, dict):
-        raise TensorNotUsable("the body is not an object")
-    return document
-
-
-def _images(document: dict[str, Any], rest: memoryview) -> Array:
-    try:
-        (given,) = document["inputs"]
-        parameters, shape = given.get("parameters") or {}, [int(side) for side in given["shape"]]
-        require_input(given["name"], given["datatype"], parameters)
-        if "binary_data_size" in parameters:
-            if int(parameters["binary_data_size"]) != len(rest):
-                raise TensorNotUsable("the tensor's bytes do not fit its shape")
-            return from_bytes(rest, shape)
-        return shaped(np.asarray(given["data"], np.float32).ravel(), shape)
-    except (KeyError, TypeError, ValueError, AttributeError) as cause:
-        raise TensorNotUsable("`inputs` is one tensor with name, shape, datatype and data") from cause
-
-
-def _wants_binary(parameters: dict[str, Any], wanted: list[dict[str, Any]]) -> bool:
-    if wanted:
-        return any((output.get("parameters") or {}).get("binary_data") for output in wanted)
-    return bool(parameters.get("binary_data_output"))
-
-
-def _answer(answer: dict[str, Any], logits: Array, binary: bool) -> Response:
-    output: dict[str, Any] = {"name": OUTPUT, "datatype": FP32, "shape": list(logits.shape)}
-    if not binary:
-        return JSONResponse(answer | {"outputs": [output | {"data": logits.ravel().tolist()}]})
-    raw = np.ascontiguousarray(logits, "<f4").tobytes()
-    head = json.dumps(answer | {"outputs": [output | {"parameters": {"binary_data_size": len(raw)}}]}).encode()
-    headers = {HEADER_LENGTH: str(len(head)), "Content-Type": "application/octet-stream"}
-    return Response(head + raw, headers=headers)
-
-
-def _unpack(body: bytes, limit: int) -> bytes:
-    """Gzip or zlib, believed only up to the limit."""
-    machine = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-    try:
-        data = machine.decompress(body, limit)
-    except zlib.error as cause:
-        raise TensorNotUsable("the body cannot be unpacked") from cause
-    if machine.unconsumed_tail:
-        raise TooLarge(limit_bytes=limit)
-    return data
 
 
 def _plain(message: Message) -> dict[str, Any]:
