@@ -25,9 +25,19 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 OLDEST = (1, 21)  # kubectl with kustomize components
-COMPONENTS = ("nats", "nats-cluster", "s3", "sqlite", "postgres", "network-policies", "autoscaling", "gpu")
-NEEDS = {"nats-cluster": ("nats",)}
-NEVER_TOGETHER = ({"sqlite", "postgres"}, {"sqlite", "autoscaling"})
+COMPONENTS = (
+    "nats",
+    "nats-cluster",
+    "s3",
+    "sqlite",
+    "postgres",
+    "network-policies",
+    "autoscaling",
+    "autoscaling-queue",
+    "gpu",
+)
+NEEDS = {"nats-cluster": ("nats",), "autoscaling-queue": ("autoscaling",)}
+NEVER_TOGETHER = ({"sqlite", "postgres"}, {"sqlite", "autoscaling"}, {"sqlite", "autoscaling-queue"})
 SECRETS = [
     *(f"irp-{r}={r}.env" for r in ("gateway", "ingest", "quality", "annotation", "training", "inference", "radiomics")),
     "irp-nats-users=nats-users.env",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import Counter, Gauge, Histogram
 
 WAITING = Gauge("irp_inference_waiting_requests", "Requests that wait for a pass or are in one")
+EXPECTED_WAIT = Gauge("irp_inference_expected_wait_seconds", "How long a request that came now would wait for its pass")
 QUEUE_SECONDS = Histogram("irp_inference_queue_seconds", "Seconds a request waited for its pass", ["lane"])
 PASS_SECONDS = Histogram("irp_inference_pass_seconds", "Seconds of a forward pass")
 BATCH_ROWS = Histogram(

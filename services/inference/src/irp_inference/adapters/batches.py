@@ -19,7 +19,14 @@ from irp_bundle import Stage
 from irp_kernel.errors import DeadlineExceeded
 from numpy.typing import NDArray
 
-from irp_inference.adapters.batch_metrics import BATCH_ROWS, DROPPED, PASS_SECONDS, QUEUE_SECONDS, WAITING
+from irp_inference.adapters.batch_metrics import (
+    BATCH_ROWS,
+    DROPPED,
+    EXPECTED_WAIT,
+    PASS_SECONDS,
+    QUEUE_SECONDS,
+    WAITING,
+)
 from irp_inference.app.ports import Lane, Loaded, Nets, Ticket
 from irp_inference.domain.batching import Bounds, Line, Pass, Request, Wait
 from irp_inference.domain.errors import DeviceOutOfMemory, InferenceQueueFull, ModelCrashed, ServerLeaves
@@ -162,8 +169,12 @@ class DynamicBatches:
         asked = _Asked(request, inputs, asyncio.get_running_loop().create_future(), net, ticket)
         self._asked[request.number] = asked
         device.line.add(request)
-        WAITING.set(len(self._asked))
+        self._say_waiting(device, net)
         return asked
+
+    def _say_waiting(self, device: _Device, net: _Net) -> None:
+        WAITING.set(len(self._asked))
+        EXPECTED_WAIT.set(device.line.rows() * net.row_s)
 
     def _require_room(self, device: _Device, net: _Net, ticket: Ticket) -> None:
         waiting = len(device.line)
@@ -229,7 +240,7 @@ class DynamicBatches:
             device.line.done(taken, self._clock())
             for asked in members:
                 self._asked.pop(asked.request.number, None)
-            WAITING.set(len(self._asked))
+            self._say_waiting(device, members[0].net)
             # Callers that were just answered come back first: those in the same turn of the loop share the next pass.
             asyncio.get_running_loop().call_soon(self._decide, device)
 
