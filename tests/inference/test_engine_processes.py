@@ -174,3 +174,10 @@ async def test_no_process_outlives_a_killed_room(tmp_path: Path) -> None:
 
 async def test_a_host_without_its_process_says_so() -> None:
     assert EngineHost(1).pid is None
+
+
+async def test_openvino_tells_nobody_of_its_use() -> None:
+    code = "import irp_inference.adapters.export, openvino.tools.ovc.telemetry_utils as t; print(t.tm.__name__)"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    assert output.decode().strip() == "openvino.tools.ovc.telemetry_stub"
