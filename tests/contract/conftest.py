@@ -15,7 +15,7 @@ import httpx
 import pytest
 from irp.annotation.v1 import annotation_service_pb2_grpc
 from irp.common.v1 import operations_service_pb2_grpc
-from irp.inference.v1 import inference_service_pb2_grpc, live_service_pb2_grpc
+from irp.inference.v1 import inference_service_pb2_grpc, live_service_pb2_grpc, serving_service_pb2_grpc
 from irp.ingest.v1 import ingest_service_pb2_grpc
 from irp.quality.v1 import quality_service_pb2_grpc
 from irp.radiomics.v1 import radiomics_service_pb2_grpc
@@ -32,6 +32,7 @@ from pydantic import SecretStr
 from . import fake_rooms
 from .fake_deletions import Referring
 from .fake_live import FakeLive
+from .fake_serving import FakeServing
 
 TOKEN = "irp_bootstrap-of-the-tests"
 
@@ -52,6 +53,7 @@ class House:
     annotation: fake_rooms.Annotation
     training: fake_rooms.Training
     live: FakeLive = field(default_factory=FakeLive)
+    serving: FakeServing = field(default_factory=FakeServing)
     referring: Referring = field(default_factory=Referring)
     radiomics: RpcServer | None = None
     radiomics_lives: bool = False
@@ -136,6 +138,7 @@ async def _live(house: House, address: str, objects: S3Objects, stop: asyncio.Ev
     server.add(annotation_service_pb2_grpc.add_AnnotationServiceServicer_to_server, house.annotation)
     server.add(inference_service_pb2_grpc.add_InferenceServiceServicer_to_server, fake_rooms.Inference())
     server.add(live_service_pb2_grpc.add_LiveServiceServicer_to_server, house.live)
+    server.add(serving_service_pb2_grpc.add_ServingServiceServicer_to_server, house.serving)
     server.add(training_service_pb2_grpc.add_TrainingServiceServicer_to_server, house.training)
     server.add(operations_service_pb2_grpc.add_OperationsServiceServicer_to_server, fake_rooms.Operations())
     await server.start()
