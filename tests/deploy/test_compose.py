@@ -49,7 +49,7 @@ def test_a_room_is_told_in_compose_what_its_deployment_tells_it(room: str, dev: 
 
 def test_only_loopback_is_bound() -> None:
     ports = [port for service in house()["services"].values() for port in service.get("ports", [])]
-    assert len(ports) == 2
+    assert len(ports) == 3  # the gateway, and the Open Inference Protocol by gRPC and by REST
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 

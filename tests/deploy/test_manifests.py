@@ -83,7 +83,7 @@ def test_only_the_gateway_may_call_a_room(dev: Documents) -> None:
         assert len(callers) == 1
         assert "'gateway'" in str(callers)
         open_doors = {port for port, sources in doors if sources == ("anybody",)}
-        assert open_doors == {"inference": {8001}}.get(room, set())
+        assert open_doors == {"inference": {8001, 8002}}.get(room, set())
 
 
 def test_the_public_and_private_keys_are_a_pair_and_only_the_gateway_sees_the_private_one(dev: Documents) -> None:
