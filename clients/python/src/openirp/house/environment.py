@@ -30,6 +30,7 @@ def room_environment(
         told |= {
             "IRP_OIP_BIND": f"{LOOPBACK}:{ports['oip']}",
             "IRP_OIP_HTTP_BIND": f"{LOOPBACK}:{ports['oip_http']}",
+            "IRP_ENGINE_CACHE": str(layout.data / "engines"),
         }
     elif room == "training" and (shipped := models_folder()):
         told |= {"IRP_SHIPPED_MODELS_DIR": str(shipped)}

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+import torch
+
 T = TypeVar("T")
 
 
@@ -14,6 +16,9 @@ class Threads:
     """See app.ports.Offload."""
 
     def __init__(self, size: int) -> None:
+        torch.set_num_threads(
+            1
+        )  # these threads are the parallelism; torch's own would spin beside the engines' processes
         self._pool = ThreadPoolExecutor(size, thread_name_prefix="beside")
 
     async def __call__(self, work: Callable[[], T]) -> T:
