@@ -20,6 +20,8 @@ class CountingNets:
 
     engine, device, precision, memory_bytes = "counting", "cpu", "float32", 0
 
+    parked = False
+
     def __init__(self, version: int = 0, best_batch: int = 8, gated: bool = False) -> None:
         self.version, self.best_batch = version, best_batch
         self.passes: list[list[float]] = []  # first value of each input

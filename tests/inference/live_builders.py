@@ -35,6 +35,7 @@ class CountingNets:
     engine: str = "counting"
     device: str = "cpu"
     precision: str = "float32"
+    parked: bool = False
     memory_bytes: int = 0
     best_batch: int = 1
 

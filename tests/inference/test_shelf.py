@@ -164,6 +164,15 @@ async def test_the_least_recently_used_makes_room_and_what_is_needed_stays(datab
     await world.shelf.close()
 
 
+async def test_a_parked_model_is_opened_anew_when_somebody_loads_it(world: World) -> None:
+    await world.crown(1)
+    first = world.engines.opened[0]
+    assert (await world.shelf.load("heart", 1)).nets is first
+    first.parked = True
+    assert next(status.reason for status in world.shelf.loaded()) == "MODEL_PARKED"
+    assert (await world.shelf.load("heart", 1)).nets is not first
+
+
 async def test_an_altered_bundle_is_not_loaded(world: World) -> None:
     await world.crown(1)
     await world.register(2, digest="f" * 64)

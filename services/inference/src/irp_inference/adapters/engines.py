@@ -49,6 +49,11 @@ class ProcessNets:
         self._crashes: deque[float] = deque(maxlen=CRASHES)
 
     @property
+    def parked(self) -> bool:
+        """True if it crashed three times in ten minutes."""
+        return len(self._crashes) == CRASHES and self._crashes[-1] - self._crashes[0] < WITHIN_S
+
+    @property
     def pid(self) -> int | None:
         """Of its process, if it lives."""
         return self._host.pid
@@ -60,7 +65,7 @@ class ProcessNets:
             ModelCrashed, DeviceOutOfMemory, LogitsNotFinite, PassFailed: see EngineHost.forward.
             ModelParked: it crashed too often; not tried until the model is loaded again.
         """
-        if len(self._crashes) == CRASHES and self._crashes[-1] - self._crashes[0] < WITHIN_S:
+        if self.parked:
             raise ModelParked
         try:
             return await self._host.forward(self._model, stage, inputs)

@@ -157,13 +157,16 @@ class Shelf:
             self._make_room(0)
 
     async def load(self, name: str, version: int | None) -> Loaded:
-        """Load by name, anew if it had failed, and keep it until it is unloaded; None = the champion.
+        """Load by name, anew if it had failed or was parked, and keep it until it is unloaded; None = the champion.
 
         Raises:
             ModelUnknown, ModelAltered, ModelsTooLarge, EngineDisagrees...: why not.
         """
         key = (name, version if version is not None else await self.champion(name))
         self._failed.pop(key, None)
+        known = self._entries.get(key)
+        if known is not None and known.loaded.nets.parked:
+            self._take_out(key)
         entry = await self._load(key)
         self._kept.add(key)
         await self._rows.keep(key, True)
@@ -204,7 +207,7 @@ class Shelf:
         return Status(
             key=key,
             state=state,
-            reason=self._failed.get(key, ""),
+            reason="MODEL_PARKED" if entry and entry.loaded.nets.parked else self._failed.get(key, ""),
             role=self._role(key),
             users=entry.users if entry else 0,
             loaded=entry.loaded if entry else None,

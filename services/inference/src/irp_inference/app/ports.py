@@ -108,6 +108,11 @@ class Nets(Protocol):
         """Inputs per pass beyond which the device gains nothing."""
         ...
 
+    @property
+    def parked(self) -> bool:
+        """True if it crashed too often, and is not tried again until it is opened anew."""
+        ...
+
     async def forward(self, stage: Stage, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """One pass: (N, C, *size) -> logits (N, channels, *size), both float32; never on the event loop."""
         ...
