@@ -13,7 +13,7 @@ import numpy as np
 from irp_bundle import Located, PipelineReport, Segmented, as_images
 from irp_kernel import LabelTable, Volume
 from irp_kernel.errors import SeriesUnknown
-from irp_kernel.mask import LV_BLOOD_POOL, VALUE_OF
+from irp_kernel.mask import LV_MYOCARDIUM, NO_REFLOW, SCAR, VALUE_OF
 from numpy.typing import NDArray
 
 from irp_inference.app.ports import Offload, Series, SeriesKnown, Ticket, Volumes
@@ -23,6 +23,7 @@ from irp_inference.domain.algorithms.table import Method, method
 from irp_inference.domain.errors import ParametersNotValid, PromptsNotValid
 
 VERSION = 1  # of the methods here: it changes when their results do
+MYOCARDIUM = (LV_MYOCARDIUM, SCAR, NO_REFLOW)
 MOST_SLICES = 64  # that one request may mark
 
 Place = tuple[int, int]  # (frame, slice)
@@ -101,7 +102,7 @@ class RunAlgorithm:
                 slices=[number],
             )
             labels = (await self._segment(asked, ticket)).segmented.labels[0, 0]
-            found[frame, number] = labels > LV_BLOOD_POOL
+            found[frame, number] = np.isin(labels, MYOCARDIUM)
         return found
 
 

@@ -1,4 +1,4 @@
-"""Region growing: everything that is connected with a click and looks like it (Adams, Bischof 1994, in its plain form)."""
+"""Region growing: everything that is connected with a click and looks like it (after Adams, Bischof 1994)."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Threshold:
         values = image[region]
         if np.ptp(values) == 0:
             return np.zeros(image.shape, np.bool_)
-        return region & (image > threshold_otsu(values))
+        return region & (image > float(threshold_otsu(values)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
