@@ -61,6 +61,12 @@ def test_n_sd_and_fwhm_find_a_scar_of_known_area_in_the_myocardium() -> None:
     assert not (method("fwhm", {})(image, Marks(), RING) & ~RING).any()
 
 
+def test_fwhm_with_remote_myocardium_does_not_depend_on_where_zero_lies() -> None:
+    shifted = late_enhancement() + np.float32(1000)
+    assert dice(method("fwhm", {})(shifted, Marks(), RING), SCAR) < 0.5
+    assert dice(method("fwhm", {})(shifted, REMOTE, RING), SCAR) >= 0.99
+
+
 def test_a_dark_core_that_scar_encloses_belongs_to_it() -> None:
     core = np.hypot(ROWS - 64, COLUMNS - 54) < 2
     assert (core & SCAR).sum() == core.sum()

@@ -61,7 +61,9 @@ class StandardDeviations:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FullWidthHalfMaximum:
-    """FWHM: brighter than half of the scar's brightest pixel.
+    """FWHM: brighter than half of the scar's brightest pixel; with marked remote myocardium, than half way from its mean.
+
+    The second form does not depend on where the images' zero lies: phase-sensitive and rescaled images have another one.
 
     Attributes:
         no_reflow: dark pixels that scar encloses belong to it.
@@ -77,7 +79,9 @@ class FullWidthHalfMaximum:
         region = _region(image, marks, within, needed=True)
         seeds = marks.region(image.shape, inside=True) & region
         highest = float(image[seeds if seeds.any() else region].max())
-        bright = region & (image >= highest / 2)
+        remote = marks.region(image.shape, inside=False) & region
+        lowest = float(image[remote].mean()) if remote.any() else 0.0
+        bright = region & (image >= (highest + lowest) / 2)
         if seeds.any():
             bright = np.asarray(ndimage.binary_propagation(seeds & bright, np.ones((3, 3)), mask=bright), np.bool_)
         return _with_core(bright, region) if self.no_reflow else bright
