@@ -61,9 +61,9 @@ class StandardDeviations:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FullWidthHalfMaximum:
-    """FWHM: brighter than half of the scar's brightest pixel; with marked remote myocardium, than half way from its mean.
+    """FWHM: brighter than half of the scar's brightest pixel, or than half way from marked remote myocardium to it.
 
-    The second form does not depend on where the images' zero lies: phase-sensitive and rescaled images have another one.
+    The second form does not depend on where zero lies: phase-sensitive and rescaled images have another one.
 
     Attributes:
         no_reflow: dark pixels that scar encloses belong to it.
