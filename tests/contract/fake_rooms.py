@@ -9,7 +9,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from irp.annotation.v1 import annotation_service_pb2 as annotation_pb
@@ -277,10 +277,15 @@ def _segmentation(state: str) -> annotation_pb.Segmentation:
 class Inference(inference_grpc.InferenceServiceServicer):
     """One mask for everybody; a proposal that is done after three looks."""
 
+    asked: ClassVar[list[Any]] = []  # requests for methods
+
     def __init__(self) -> None:
         self.looks: dict[str, int] = {}
 
     async def Segment(self, request: Any, context: Any) -> inference_pb.SegmentResponse:
+        if request.HasField("algorithm"):
+            self.asked.append(request)
+            return segmented([0], list(request.slices) or [0], {"segment": 9.0})
         if request.model.partition("@")[0] == "busy":
             raise ResourceExhausted("64 requests are waiting")
         if request.model.partition("@")[0] != "cine":

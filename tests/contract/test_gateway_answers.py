@@ -154,7 +154,8 @@ def test_what_a_model_cannot_do_is_a_problem(admin: httpx.Client, project: str) 
     busy = ask(model="busy")
     is_problem(busy, 429, "RESOURCE_EXHAUSTED")
     assert busy.headers["retry-after"] == "2"
-    is_problem(ask(model="cine", prompts={"foreground": [[1, 2, 3]]}), 400, "PROMPTS_NOT_TAKEN")
+    click = {"slice": 0, "row": 1, "column": 2}
+    is_problem(ask(model="cine", prompts={"clicks": [click]}), 400, "PROMPTS_NOT_TAKEN")
     is_problem(ask(model="cine", slices=[-1]), 422)
     is_problem(ask(model="cine", slices=[]), 422)
     is_problem(ask(model="cine", colour="red"), 422)

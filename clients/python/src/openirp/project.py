@@ -220,14 +220,27 @@ class Project:
     def segment(
         self,
         uid: str,
-        model: str,
+        model: str | None = None,
         *,
         slices: list[int] | None = None,
         frames: list[int] | None = None,
+        algorithm: dict[str, Any] | None = None,
+        prompts: dict[str, Any] | None = None,
         media_type: str = NRRD,
     ) -> tuple[bytes, dict[str, float]]:
-        """Ask the classification server now: (mask, milliseconds per stage)."""
-        body = {"model": model, "slices": slices, "frames": frames}
+        """Ask the classification server now: (mask, milliseconds per stage).
+
+        Args:
+            uid: SeriesInstanceUID.
+            model: "name" or "name@version"; or `algorithm`.
+            slices: None = all.
+            frames: None = all.
+            algorithm: {"name": "n-sd", "structure": "scar", "parameters": {...}, "within_model": "lge"}.
+            prompts: {"clicks": [...], "boxes": [...], "scribbles": [...]}: what a reader marked.
+            media_type: of the mask.
+        """
+        said = {"model": model, "slices": slices, "frames": frames, "algorithm": algorithm, "prompts": prompts}
+        body = {key: value for key, value in said.items() if value is not None}
         path = f"{self.path}/series/{uid}/segment"
         headers = {"Accept": media_type}
         answer = self.http.send("POST", path, json=body, headers=headers, timeout=SEGMENT_S, repeat=True)

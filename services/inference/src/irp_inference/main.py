@@ -47,6 +47,7 @@ from irp_inference.app.answer_series import AnswerSeries
 from irp_inference.app.drive import Drive
 from irp_inference.app.locations import Locations
 from irp_inference.app.propose_series import ProposeSeries
+from irp_inference.app.run_algorithm import RunAlgorithm
 from irp_inference.app.segment_series import SegmentSeries
 from irp_inference.domain.cache import BytesBoundCache
 from irp_inference.settings import Settings
@@ -79,6 +80,7 @@ async def compose(room: Room[Settings]) -> None:
     memory: BytesBoundCache[Segmented] = BytesBoundCache(settings.answer_cache_bytes)
     looking = SegmentSeries(series, volumes, shelf, Locations(windows, drive), drive, memory)
     segment = AnswerSeries(looking, shelf, threads)
+    algorithm = RunAlgorithm(series, volumes, segment, threads)
     live = LiveServicer(
         segment, limit=settings.live_asks, ahead=settings.live_ahead, deadline_s=settings.live_deadline_s
     )
@@ -86,7 +88,7 @@ async def compose(room: Room[Settings]) -> None:
 
     room.serve(
         inference_service_pb2_grpc.add_InferenceServiceServicer_to_server,
-        InferenceServicer(segment, series, shelf, room.database, Proposals(room.database)),
+        InferenceServicer(segment, algorithm, series, shelf, room.database, Proposals(room.database)),
         file=inference_service_pb2.DESCRIPTOR,
     )
     serving = ServingServicer(shelf, rows, segment, room.database)

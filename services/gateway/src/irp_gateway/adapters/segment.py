@@ -11,11 +11,12 @@ from irp.annotation.v1 import annotation_service_pb2 as annotation_pb
 from irp.inference.v1 import inference_service_pb2 as pb
 from irp_kernel.codec import NIFTI, NRRD
 from irp_kernel.slices import encode_slices
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from irp_gateway.adapters.answers import provenance_of
 from irp_gateway.adapters.door import Door, made
 from irp_gateway.adapters.labels import contours_json, labels_of
+from irp_gateway.adapters.prompts import AlgorithmBody, PromptsBody, algorithm_message, prompts_message
 from irp_gateway.adapters.proposals import shown_id
 from irp_gateway.adapters.visitor import Annotator, AnyMember, Inside, UidInPath
 from irp_gateway.domain.errors import PromptsNotTaken
@@ -50,10 +51,19 @@ class SegmentBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    model: ModelWanted
+    model: ModelWanted | None = Field(None, description="which model; or `algorithm`")
+    algorithm: AlgorithmBody | None = Field(None, description="a conventional method instead of a model")
     slices: list[Index] | None = Field(None, min_length=1, examples=[[4]], description="slice indices; null = all")
     frames: list[Index] | None = Field(None, min_length=1, description="time points; null = all")
-    prompts: dict[str, Any] | None = Field(None, description="for interactive models; no model here takes any yet")
+    prompts: PromptsBody | None = Field(
+        None, description="what a reader marked; for algorithms, no model takes any yet"
+    )
+
+    @model_validator(mode="after")
+    def _one_of(self) -> SegmentBody:
+        if (self.model is None) == (self.algorithm is None):
+            raise ValueError("say either model or algorithm")
+        return self
 
 
 class ProposeBody(BaseModel):
@@ -75,15 +85,17 @@ async def segment(
     uid: UidInPath, body: SegmentBody, here: AnyMember, request: Request, accept: Annotated[str, Header()] = "*/*"
 ) -> Response:
     """By Accept: NIfTI (gzip, the image's own grid), NRRD, DICOM SEG, or contours as JSON. Stores nothing."""
-    if body.prompts:
+    if body.prompts and body.model:
         raise PromptsNotTaken
     media_type = choose(accept, MASK_TYPES)
     asked = pb.SegmentRequest(
         project=here.ref,
         series_uid=uid,
-        model=body.model,
+        model=body.model or "",
         slices=body.slices or [],
         frames=body.frames or [],
+        prompts=prompts_message(body.prompts) if body.prompts else None,
+        algorithm=algorithm_message(body.algorithm) if body.algorithm else None,
         compact=True,
     )
     began = time.perf_counter()

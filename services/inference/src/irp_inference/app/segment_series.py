@@ -40,6 +40,25 @@ class Wish:
     variant: str | None = ""
 
 
+class Named(Protocol):
+    """What an answer came from: a model version, or a method."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Its version."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the bundle; empty for a method."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """Labels, from which model and volume, with milliseconds per stage and what the stages located.
@@ -50,7 +69,7 @@ class Answer:
     segmented: Segmented
     geometry: Geometry
     series: SeriesKnown
-    model: Loaded
+    model: Named
     timings_ms: dict[str, float] = field(default_factory=dict)
     parameters: dict[str, str] = field(default_factory=dict)
     known: bool = False

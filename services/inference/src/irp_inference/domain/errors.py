@@ -129,3 +129,24 @@ class ProposalUnknown(NotFound):
 
     Use the `job_id` that `/propose` answered.
     """
+
+
+class PromptsNotValid(InvalidArgument):
+    """What was marked is not what the method needs.
+
+    The detail says which marks it takes; positions are in pixels of the series' grid.
+    """
+
+
+class AlgorithmUnknown(InvalidArgument):
+    """There is no method of that name.
+
+    The detail names those that there are.
+    """
+
+
+class ParametersNotValid(InvalidArgument):
+    """A parameter of the method is unknown, or out of its range.
+
+    The detail says what there is.
+    """

@@ -1,0 +1,98 @@
+"""What a reader marks, and which method looks at it: bodies -> messages."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from irp.inference.v1 import inference_service_pb2 as pb
+from pydantic import BaseModel, ConfigDict, Field
+
+MOST_MARKS, MOST_POINTS = 200, 2000
+Index = Annotated[int, Field(ge=0, le=100_000)]
+Pixels = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ClickBody(_Strict):
+    """A point that belongs to the structure, or does not."""
+
+    slice: Index
+    frame: Index = 0
+    row: Pixels
+    column: Pixels
+    inside: bool = True
+
+
+class BoxBody(_Strict):
+    """A rectangle around the structure; both ends are part of it."""
+
+    slice: Index
+    frame: Index = 0
+    row_first: Pixels
+    column_first: Pixels
+    row_last: Pixels
+    column_last: Pixels
+
+
+class ScribbleBody(_Strict):
+    """A line that belongs to the structure, or does not."""
+
+    slice: Index
+    frame: Index = 0
+    points: list[tuple[Pixels, Pixels]] = Field(min_length=1, max_length=MOST_POINTS, description="(row, column)")
+    inside: bool = True
+    width: float = Field(1, gt=0, le=1000, description="pixels")
+
+
+class PromptsBody(_Strict):
+    """What was marked; positions in pixels of the series' grid, pixel centres are integers."""
+
+    clicks: list[ClickBody] = Field([], max_length=MOST_MARKS)
+    boxes: list[BoxBody] = Field([], max_length=MOST_MARKS)
+    scribbles: list[ScribbleBody] = Field([], max_length=MOST_MARKS)
+
+
+Algorithm = Literal["region-growing", "random-walker", "geodesic-active-contour", "threshold", "n-sd", "fwhm"]
+
+
+class AlgorithmBody(_Strict):
+    """A conventional method, for structures that no model knows."""
+
+    name: Algorithm
+    structure: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$", examples=["scar"], description="canonical name")
+    parameters: dict[str, Any] = Field(default_factory=dict, max_length=16, examples=[{"n": 5}])
+    within_model: str = Field(
+        "", pattern=r"^([a-z][a-z0-9-]{0,46}[a-z0-9](@[0-9]{1,9})?)?$", description="whose myocardium is looked at"
+    )
+
+
+def prompts_message(body: PromptsBody) -> pb.Prompts:
+    """Body -> message."""
+    return pb.Prompts(
+        clicks=[pb.Click(**click.model_dump()) for click in body.clicks],
+        boxes=[pb.Box(**box.model_dump()) for box in body.boxes],
+        scribbles=[
+            pb.Scribble(
+                frame=one.frame,
+                slice=one.slice,
+                points=[value for point in one.points for value in point],
+                inside=one.inside,
+                width=one.width,
+            )
+            for one in body.scribbles
+        ],
+    )
+
+
+def algorithm_message(body: AlgorithmBody) -> pb.Algorithm:
+    """Body -> message."""
+    return pb.Algorithm(
+        name=body.name,
+        structure=body.structure,
+        parameters=json.dumps(body.parameters),
+        within_model=body.within_model,
+    )

@@ -1,0 +1,111 @@
+"""What a reader marked on one slice: clicks, boxes, scribbles; positions in pixels, pixel centres are integers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.draw import line
+
+from irp_inference.domain.errors import PromptsNotValid
+
+Region = NDArray[np.bool_]
+MOST_MARKS, MOST_POINTS = 200, 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Click:
+    """A point that belongs to the structure, or does not."""
+
+    row: float
+    column: float
+    inside: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """A rectangle around the structure; both ends are part of it."""
+
+    row_first: float
+    column_first: float
+    row_last: float
+    column_last: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scribble:
+    """A line through points (row, column) that belong to the structure, or do not."""
+
+    points: tuple[tuple[float, float], ...]
+    inside: bool = True
+    width: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """Everything that was marked on one slice."""
+
+    clicks: Sequence[Click] = ()
+    boxes: Sequence[Box] = ()
+    scribbles: Sequence[Scribble] = ()
+
+    def require_on(self, shape: tuple[int, int]) -> None:
+        """Raise PromptsNotValid unless every mark is finite, on the image, and there are not too many."""
+        points = [(c.row, c.column) for c in self.clicks]
+        points += [p for b in self.boxes for p in ((b.row_first, b.column_first), (b.row_last, b.column_last))]
+        points += [p for s in self.scribbles for p in s.points]
+        if len(self.clicks) + len(self.boxes) + len(self.scribbles) > MOST_MARKS or len(points) > MOST_POINTS:
+            raise PromptsNotValid(f"at most {MOST_MARKS} marks and {MOST_POINTS} points", limit=MOST_MARKS)
+        for row, column in points:
+            if not (isfinite(row) and isfinite(column) and 0 <= row <= shape[0] - 1 and 0 <= column <= shape[1] - 1):
+                raise PromptsNotValid(f"a mark lies outside of the image of {shape[0]} x {shape[1]} pixels")
+        if any(not 0 < s.width <= min(shape) for s in self.scribbles):
+            raise PromptsNotValid("a scribble's width is above 0 and at most the image's side")
+
+    def region(self, shape: tuple[int, int], *, inside: bool) -> Region:
+        """Pixels that were marked as inside (or outside): clicks and scribbles."""
+        found = np.zeros(shape, np.bool_)
+        for click in self.clicks:
+            if click.inside is inside:
+                found[round(click.row), round(click.column)] = True
+        for scribble in self.scribbles:
+            if scribble.inside is inside:
+                found |= _drawn(scribble, shape)
+        return found
+
+    def frame(self, shape: tuple[int, int], margin: int) -> tuple[slice, slice]:
+        """Rows and columns of the smallest rectangle around all marks, with a margin, within the image."""
+        everything = self.region(shape, inside=True) | self.region(shape, inside=False) | self.boxed(shape)
+        rows, columns = np.nonzero(everything)
+        return (
+            slice(max(int(rows.min()) - margin, 0), min(int(rows.max()) + margin + 1, shape[0])),
+            slice(max(int(columns.min()) - margin, 0), min(int(columns.max()) + margin + 1, shape[1])),
+        )
+
+    def boxed(self, shape: tuple[int, int]) -> Region:
+        """Pixels within any box."""
+        found = np.zeros(shape, np.bool_)
+        for box in self.boxes:
+            rows = sorted((round(box.row_first), round(box.row_last)))
+            columns = sorted((round(box.column_first), round(box.column_last)))
+            found[rows[0] : rows[1] + 1, columns[0] : columns[1] + 1] = True
+        return found
+
+
+def _drawn(scribble: Scribble, shape: tuple[int, int]) -> Region:
+    found = np.zeros(shape, np.bool_)
+    points = [(round(row), round(column)) for row, column in scribble.points]
+    for (r0, c0), (r1, c1) in zip(points, points[1:] or points, strict=False):
+        found[line(r0, c0, r1, c1)] = True
+    radius = (scribble.width - 1) / 2
+    if radius <= 0 or not found.any():
+        return found
+    rows, columns = np.nonzero(found)
+    all_rows, all_columns = np.ogrid[: shape[0], : shape[1]]
+    wide = np.zeros(shape, np.bool_)
+    for row, column in zip(rows, columns, strict=True):
+        wide |= (all_rows - row) ** 2 + (all_columns - column) ** 2 <= radius**2
+    return wide

@@ -1,0 +1,123 @@
+"""What you learn here: a method's answer has a model's form, on the series' grid, and says how it came to be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from irp.inference.v1 import inference_service_pb2 as pb
+from irp_inference.adapters.marks import algorithm_wish_of
+from irp_inference.app.ports import SeriesKnown, Ticket
+from irp_inference.app.run_algorithm import RunAlgorithm
+from irp_inference.domain.errors import ParametersNotValid, PromptsNotValid
+from irp_kernel import Geometry, ObjectRef, Volume
+from irp_kernel.errors import SeriesUnknown
+from irp_kernel.mask import SCAR
+
+from .test_algorithms import RING, SIZE, dice, late_enhancement
+from .test_algorithms import SCAR as TRUE_SCAR
+
+REF = ObjectRef(bucket="b", key="k", sha256="0" * 64, size=1, media_type="application/x-nrrd")
+TICKET = Ticket(project="demo")
+
+
+class Series:
+    async def get(self, project: str, uid: str) -> SeriesKnown | None:
+        known = SeriesKnown(project=project, uid=uid, version=1, volume=REF, sequence_class="lge-psir-sax")
+        return known if uid == "1.2" else None
+
+
+class Volumes:
+    async def get(self, ref: ObjectRef) -> Volume:
+        geometry = Geometry(shape=(3, SIZE, SIZE), affine=tuple(map(tuple, np.diag([8.0, 1.4, 1.4, 1.0]))), frames=1)
+        return Volume(geometry=geometry, array=np.stack([late_enhancement()] * 3)[None])
+
+
+class Myocardium:
+    """A model whose myocardium is the ring, with a right ventricle elsewhere."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    async def __call__(self, wish: Any, ticket: Ticket) -> Any:
+        self.asked.append(wish)
+        labels = np.where(RING, 2, 0).astype(np.uint8)
+        labels[:5] = 3
+        return SimpleNamespace(segmented=SimpleNamespace(labels=labels[None, None]))
+
+
+async def at_once(work: Callable[[], Any]) -> Any:
+    return work()
+
+
+def a_request(**more: Any) -> pb.SegmentRequest:
+    request = pb.SegmentRequest(series_uid="1.2", slices=[1])
+    request.project.id = "demo"
+    said = {"name": "n-sd", "structure": "scar", "parameters": '{"n": 5}', "within_model": "lge", **more}
+    request.algorithm.CopyFrom(pb.Algorithm(**said))
+    request.prompts.scribbles.add(slice=1, points=[30, 44, 28, 50], inside=False, width=3)
+    return request
+
+
+def an_algorithm(model: Myocardium | None = None) -> RunAlgorithm:
+    segment: Any = model or Myocardium()
+    return RunAlgorithm(Series(), Volumes(), segment, at_once)
+
+
+async def test_scar_is_found_in_a_models_myocardium_on_the_marked_slice_only() -> None:
+    model = Myocardium()
+    answer = await an_algorithm(model)(algorithm_wish_of(a_request()), TICKET)
+    assert (model.asked[0].model, model.asked[0].slices) == ("lge", [1])
+    labels = answer.segmented.labels
+    assert labels.shape == (1, 1, SIZE, SIZE)
+    assert set(np.unique(labels)) == {0, SCAR}
+    assert dice(labels[0, 0] == SCAR, TRUE_SCAR) >= 0.99
+    mask = answer.segmented.mask(answer.geometry)
+    assert mask.annotated[0, :, 0].tolist() == [False, True, False]
+    assert (answer.model.name, answer.model.digest) == ("n-sd", "")
+    assert answer.parameters["algorithm.parameters"] == '{"n": 5}'
+    assert len(answer.parameters["algorithm.marks_sha256"]) == 64
+
+
+async def test_without_marks_a_method_that_needs_none_answers_the_slices_that_were_asked_for() -> None:
+    request = a_request(name="fwhm", parameters="")
+    request.ClearField("prompts")
+    answer = await an_algorithm()(algorithm_wish_of(request), TICKET)
+    assert dice(answer.segmented.labels[0, 0] == SCAR, TRUE_SCAR) >= 0.99
+
+
+BROKEN: list[tuple[dict[str, Any], type[Exception]]] = [
+    ({"parameters": "[]"}, ParametersNotValid),
+    ({"parameters": "{" * 5000}, ParametersNotValid),
+    ({"parameters": '{"n": 1e9}'}, ParametersNotValid),
+    ({"structure": "stomach"}, ParametersNotValid),
+]
+
+
+@pytest.mark.parametrize(("more", "error"), BROKEN)
+async def test_what_cannot_be_used_is_refused(more: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        await an_algorithm()(algorithm_wish_of(a_request(**more)), TICKET)
+
+
+async def test_marks_that_lie_nowhere_and_series_that_nobody_knows_are_refused() -> None:
+    elsewhere = a_request()
+    elsewhere.prompts.clicks.add(slice=7, row=1, column=1, inside=True)
+    with pytest.raises(PromptsNotValid):
+        await an_algorithm()(algorithm_wish_of(elsewhere), TICKET)
+    odd = a_request()
+    odd.prompts.scribbles[0].points.append(3)
+    with pytest.raises(PromptsNotValid):
+        algorithm_wish_of(odd)
+    unknown = a_request()
+    unknown.series_uid = "9.9"
+    with pytest.raises(SeriesUnknown):
+        await an_algorithm()(algorithm_wish_of(unknown), TICKET)
+    unmarked = a_request()
+    unmarked.ClearField("prompts")
+    unmarked.ClearField("slices")
+    with pytest.raises(PromptsNotValid):
+        await an_algorithm()(algorithm_wish_of(unmarked), TICKET)
