@@ -25,7 +25,8 @@ def test_what_is_said_is_followed_audited_and_shown(house: House, irp: Irp) -> N
     assert said["champion"] == 3
     assert said["comparisons"][0]["structures"][0]["mean_dice"] == 0.9123
     assert house.serving.actor == "bootstrap-admin"
-    assert any("/models/cine/serving" in str(event) for event in irp.http.items("/api/v1/audit"))
+    lines = [line for line in irp.http.items("/api/v1/audit") if "serving" in line["action"]]
+    assert "name=cine" in lines[-1]["target"]
     assert house.person().delete("/api/v1/models/cine/serving").status_code == 204
     after = irp.serving("cine")
     assert (after["pin"], after["canary"]) == (None, None)
