@@ -78,6 +78,15 @@ class Bundle:
         """("locate", "segment"), or ("segment",) for a bundle that looks at the whole slice."""
         return ("locate", "segment") if "locate" in self.weights else ("segment",)
 
+    def input_shape(self, stage: Stage) -> tuple[int, int, int]:
+        """One input of a network: (channels, rows, columns)."""
+        size = self.spec.locate.size if stage == "locate" else self.spec.segment.size
+        return 1, size, size
+
+    def logit_channels(self, stage: Stage) -> int:
+        """Channels that a network answers."""
+        return LOCATE_CHANNELS if stage == "locate" else len(self.channels)
+
     @property
     def weight_bytes(self) -> int:
         """Bytes of the weights in float32, as they lie in memory."""

@@ -16,6 +16,7 @@ from irp_kernel import LabelTable, Mask, Volume
 from irp_kernel.errors import InvalidArgument
 from irp_kernel.geometry import Geometry
 from irp_kernel.mask import VALUE_OF
+from irp_kernel.slices import LabelledSlices
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -68,14 +69,14 @@ class Segmented:
     table: LabelTable
     report: PipelineReport
 
+    def on(self, geometry: Geometry) -> LabelledSlices:
+        """Where they lie on the volume's grid."""
+        frames, slices = self.report.frames, self.report.slices
+        return LabelledSlices(geometry=geometry, labels=self.labels, frames=frames, slices=slices, table=self.table)
+
     def mask(self, geometry: Geometry) -> Mask:
         """On the volume's whole grid; what was not asked for is not annotated."""
-        here = np.ix_(self.report.frames, self.report.slices)
-        full = np.zeros(geometry.array_shape, dtype=np.uint8)
-        annotated = np.zeros((geometry.frames, geometry.shape[0], len(self.table.labels)), dtype=np.bool_)
-        full[here] = self.labels
-        annotated[here] = True
-        return Mask(geometry=geometry, labels=full, table=self.table, annotated=annotated)
+        return self.on(geometry).mask()
 
 
 class PipelineSteps:

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 from irp_kernel import Geometry, Mask
+from irp_kernel.outline import enclosed_area
 from numpy.typing import NDArray
 
 from irp_annotation.domain.annotated import state_annotated
-from irp_annotation.domain.polygon import Points, area, trace
+from irp_annotation.domain.polygon import Points, trace
 from irp_annotation.domain.provenance import Provenance
 
 DIGITS = 4  # of a millimetre or pixel
@@ -54,7 +55,7 @@ def contour_entry(structure: str, frame: int, slice_: int, points: Points, geome
         "slice": slice_,
         "points_px": np.round(points, DIGITS).tolist(),
         "points_mm": np.round(geometry.to_patient(index), DIGITS).tolist(),
-        "area_mm2": round(area(points) * pixel_mm2(geometry), DIGITS),
+        "area_mm2": round(enclosed_area(points) * pixel_mm2(geometry), DIGITS),
     }
 
 

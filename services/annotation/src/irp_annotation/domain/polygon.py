@@ -47,12 +47,6 @@ def _cross(
     toggles[y, at] ^= 1
 
 
-def area(points: Points) -> float:
-    """Enclosed area in square pixels (shoelace)."""
-    x, y = points[:, 0], points[:, 1]
-    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
-
-
 def trace(region: NDArray[np.bool_]) -> list[Points]:
     """Border polygons of a region, half-way between pixel centres; `rasterise` of them gives the region back.
 

@@ -6,23 +6,10 @@ import zlib
 
 from irp.inference.v1 import inference_service_pb2 as pb
 from irp_kernel import Geometry
-from irp_kernel.slices import LabelledSlices
 
 from irp_inference.app.segment_series import Answer, Wish
 
 LEVEL = 1  # a slice of labels shrinks 60-fold at once
-
-
-def labelled(answer: Answer) -> LabelledSlices:
-    """The answer's labels and where they lie."""
-    found = answer.segmented
-    return LabelledSlices(
-        geometry=answer.geometry,
-        labels=found.labels,
-        frames=tuple(found.report.frames),
-        slices=tuple(found.report.slices),
-        table=found.table,
-    )
 
 
 def labels_to_proto(answer: Answer) -> pb.Labels:

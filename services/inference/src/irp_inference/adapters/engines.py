@@ -21,7 +21,7 @@ import torch
 from irp_bundle import Bundle, Stage
 from numpy.typing import NDArray
 
-from irp_inference.adapters.export import PROBE, export_bundle, folder_of, is_whole, stage_sizes
+from irp_inference.adapters.export import PROBE, export_bundle, folder_of, is_whole
 from irp_inference.adapters.hosts import EngineHost
 from irp_inference.domain.errors import EngineDisagrees, ModelCrashed, ModelParked
 
@@ -149,7 +149,11 @@ class Engines:
             return await self._exporter(path, str(self._cache), digest, self._cache_bytes)
 
     def _options(self, bundle: Bundle, path: Path, exported: Path, precision: Precision, device: str) -> dict[str, Any]:
-        common = {"sizes": stage_sizes(bundle), "precision": HINT[precision], "threads": self._threads}
+        common = {
+            "sizes": {stage: bundle.input_shape(stage) for stage in bundle.stages},
+            "precision": HINT[precision],
+            "threads": self._threads,
+        }
         if self._engine == "openvino":
             return common | {"nets": {stage: str(exported / f"{stage}.xml") for stage in bundle.stages}}
         return common | {"path": str(path), "device": device}

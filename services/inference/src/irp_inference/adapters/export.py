@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 import torch
-from irp_bundle import Bundle, Stage, TorchEngine, read_bundle
+from irp_bundle import Bundle, TorchEngine, read_bundle
 from irp_kernel import sha256_of
 
 MANIFEST, PROBE = "manifest.json", "probe.npz"
@@ -52,16 +52,11 @@ def is_whole(folder: Path) -> bool:
         return False
 
 
-def stage_sizes(bundle: Bundle) -> dict[Stage, list[int]]:
-    """Shape of one input per network: (channels, rows, columns)."""
-    sizes: dict[Stage, int] = {"locate": bundle.spec.locate.size, "segment": bundle.spec.segment.size}
-    return {stage: [1, sizes[stage], sizes[stage]] for stage in bundle.stages}
-
-
 def _write(bundle: Bundle, folder: Path) -> None:
     generator, engine = np.random.default_rng(0), TorchEngine(bundle)
     probe: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = {}
-    for stage, size in stage_sizes(bundle).items():
+    for stage in bundle.stages:
+        size = bundle.input_shape(stage)
         model = ov.convert_model(bundle.build(stage), example_input=torch.zeros(1, *size), input=[-1, *size])
         ov.save_model(model, folder / f"{stage}.xml", compress_to_fp16=False)
         probe[f"{stage}.inputs"] = generator.normal(size=(PROBE_ROWS, *size)).astype(np.float32)

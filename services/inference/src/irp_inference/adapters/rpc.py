@@ -18,7 +18,7 @@ from irp_kernel.errors import SeriesUnknown
 from irp_kernel.ids import split_model
 from irp_kernel.slices import encode_slices
 
-from irp_inference.adapters.compact import grid_to_proto, labelled, labels_to_proto, wish_of
+from irp_inference.adapters.compact import grid_to_proto, labels_to_proto, wish_of
 from irp_inference.adapters.events import enqueue_proposal, provenance
 from irp_inference.adapters.marks import algorithm_wish_of
 from irp_inference.adapters.proposals import Proposals
@@ -59,7 +59,7 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
             response.labels.CopyFrom(await asyncio.to_thread(labels_to_proto, answer))
             response.grid.CopyFrom(grid_to_proto(answer.geometry))
         else:
-            response.mask = await asyncio.to_thread(encode_slices, labelled(answer), NRRD)
+            response.mask = await asyncio.to_thread(encode_slices, answer.segmented.on(answer.geometry), NRRD)
         response.timings_ms.update(answer.timings_ms | {"encode": (time.perf_counter() - began) * 1000})
         return response
 

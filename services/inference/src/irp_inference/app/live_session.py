@@ -95,7 +95,7 @@ class LiveSession:
         if asked.what.slices:
             self._supersede_running()
             self._rung.set()
-        if _is_one(asked.what):
+        if asked.what.is_one:
             self._ahead.moved(asked.what)
         for old in stale:
             await self._events.put(Dropped(old.id, "superseded"))
@@ -180,12 +180,12 @@ class LiveSession:
         if error is not None:
             return Refused(asked.id, self._known(error))
         answer = task.result()
-        if asked.ahead and _is_one(wish) and wish.variant is not None:
+        if asked.ahead and wish.is_one and wish.variant is not None:
             self._ahead.go(wish, answer)
         return Answered(asked.id, answer)
 
     async def _look(self, wish: Wish, ticket: Ticket) -> Answer:
-        if _is_one(wish):
+        if wish.is_one:
             await self._ahead.join(wish)
         return await self._segment(wish, ticket)
 
@@ -234,7 +234,3 @@ class LiveSession:
             return error
         self._log.error("live_failed", exc_info=error)
         return IrpError()
-
-
-def _is_one(wish: Wish) -> bool:
-    return len(wish.frames) == 1 and len(wish.slices) == 1

@@ -39,6 +39,11 @@ class Wish:
     slices: Sequence[int] = ()
     variant: str | None = ""
 
+    @property
+    def is_one(self) -> bool:
+        """One slice of one frame."""
+        return len(self.frames) == 1 and len(self.slices) == 1
+
 
 class Named(Protocol):
     """What an answer came from: a model version, or a method."""
@@ -144,7 +149,7 @@ class SegmentSeries:
 
 def _key(wish: Wish, series: SeriesKnown, model: Loaded) -> str:
     """What an answer depends on; empty = it is not remembered."""
-    if wish.variant is None or len(wish.frames) != 1 or len(wish.slices) != 1:
+    if wish.variant is None or not wish.is_one:
         return ""
     return f"{series.volume.sha256}/{model.digest}/{wish.variant}/{wish.frames[0]}/{wish.slices[0]}"
 

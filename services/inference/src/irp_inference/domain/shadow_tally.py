@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from math import isnan
 
 import numpy as np
-from irp_bundle import Segmented
-
-SMOOTH = 1e-9
+from irp_bundle import Segmented, dice
 
 
 @dataclass(slots=True)
@@ -47,10 +46,9 @@ def agreement(served: Segmented, shadow: Segmented) -> dict[str, float]:
     """Dice per structure that either answer holds; a structure that one of them does not know counts as empty."""
     found: dict[str, float] = {}
     for name in sorted({*served.table.names, *shadow.table.names}):
-        one, two = _region(served, name), _region(shadow, name)
-        total = int(one.sum()) + int(two.sum())
-        if total:
-            found[name] = 2 * int((one & two).sum()) / (total + SMOOTH)
+        value = dice(_region(shadow, name), _region(served, name))
+        if not isnan(value):
+            found[name] = value
     return found
 
 

@@ -22,7 +22,6 @@ from irp_inference.domain.statistics import NetStatistics
 
 INPUT, OUTPUT, FP32 = "image", "logits", "FP32"
 MAX_BATCH = 4096  # inputs of one request
-LOCATE_CHANNELS = 2  # background, left ventricle
 STAGES: dict[str, Stage] = {"locate": "locate", "segment": "segment"}
 LARGE = 1 << 20  # bytes from which a tensor is looked through in a thread
 
@@ -50,13 +49,12 @@ class Net:
     @property
     def size(self) -> int:
         """Pixels per side of an input."""
-        spec = self.model.steps.spec
-        return spec.locate.size if self.stage == "locate" else spec.segment.size
+        return self.model.steps.bundle.input_shape(self.stage)[-1]
 
     @property
     def channels(self) -> int:
         """Of the logits."""
-        return LOCATE_CHANNELS if self.stage == "locate" else len(self.model.steps.bundle.channels)
+        return self.model.steps.bundle.logit_channels(self.stage)
 
 
 class Nets:
