@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
-import mmap
-import os
 import resource
 import signal
 import socket
@@ -21,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from irp_inference.adapters.tensor_block import Array, TensorBlock
+
 Run = Callable[[str, Array], Array]  # (stage, inputs) -> logits
 
 PR_SET_PDEATHSIG = 1
@@ -32,32 +30,10 @@ TRYING_S = 1.0  # for all sizes of one network
 WORTH = 1.03  # a smaller batch is as good if it takes at most this much longer per input
 
 
-class Memory:
-    """The block that both sides see; the child makes it larger where its answer needs it."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor, self._map = descriptor, mmap.mmap(-1, 1)
-        self._size = 0
-
-    def view(self, shape: list[int], size: int) -> Array:
-        """The first numbers of the block as an array; the block has at least `size` bytes."""
-        self.reach(size)
-        count = int(np.prod(shape))
-        return np.frombuffer(self._map, np.float32, count).reshape(shape)
-
-    def reach(self, size: int) -> None:
-        """Have at least this many bytes."""
-        if size > self._size:
-            now = os.fstat(self._descriptor).st_size
-            if now < size:
-                os.ftruncate(self._descriptor, size)
-            self._map, self._size = mmap.mmap(self._descriptor, max(now, size)), max(now, size)
-
-
 class Host:
     """Answers questions until the socket ends."""
 
-    def __init__(self, link: socket.socket, memory: Memory) -> None:
+    def __init__(self, link: socket.socket, memory: TensorBlock) -> None:
         self._link, self._lines, self._memory = link, link.makefile("rb"), memory
         self._models: dict[str, Run] = {}
 
@@ -91,14 +67,13 @@ class Host:
             torch.cuda.empty_cache()
         return {}
 
-    def on_forward(self, model: str, stage: str, shape: list[int], size: int) -> dict[str, Any]:
+    def on_forward(self, model: str, stage: str, shape: list[int]) -> dict[str, Any]:
         """One pass; the answer lies where the question lay."""
-        inputs = self._memory.view(shape, size)
+        inputs = self._memory.view(shape)
         logits = self._models[model](stage, inputs)
         if not np.isfinite(float(logits.min()) + float(logits.max())):
             return {"error": "not finite"}
-        self._memory.reach(logits.nbytes)
-        np.copyto(self._memory.view(list(logits.shape), logits.nbytes), logits)
+        np.copyto(self._memory.view(logits.shape), logits)
         return {"shape": list(logits.shape)}
 
 
@@ -170,7 +145,7 @@ def main() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the room's business
     link = socket.socket(fileno=int(sys.argv[1]))
-    Host(link, Memory(int(sys.argv[2]))).serve()
+    Host(link, TensorBlock(int(sys.argv[2]))).serve()
 
 
 if __name__ == "__main__":

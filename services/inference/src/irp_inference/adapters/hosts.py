@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import mmap
 import os
 import socket
 import sys
@@ -14,16 +13,14 @@ from typing import Any
 import numpy as np
 import structlog
 from irp_bundle import Stage
-from numpy.typing import NDArray
 from prometheus_client import Counter
 
+from irp_inference.adapters.tensor_block import Array, TensorBlock
 from irp_inference.domain.errors import DeviceOutOfMemory, LogitsNotFinite, ModelCrashed, PassFailed
 
 CRASHES = Counter("irp_inference_engine_crashes", "Engine processes that ended or were killed", ["why"])
 LOAD_TIMEOUT_S = 300.0
 LARGE = 1 << 20  # bytes from which tensors are copied in a thread
-
-Array = NDArray[np.float32]
 
 
 class EngineHost:
@@ -79,7 +76,7 @@ class EngineHost:
         async with self._turn:
             await self._begin()
             await self._copy(inputs)
-            question = {"ask": "forward", "model": model, "stage": stage, "shape": inputs.shape, "size": self._size}
+            question = {"ask": "forward", "model": model, "stage": stage, "shape": inputs.shape}
             shape = (await self._ask(question, self._timeout_s))["shape"]
             return await self._result(shape)
 
@@ -94,9 +91,8 @@ class EngineHost:
             return
         await self._end()
         ours, theirs = socket.socketpair()
-        self._memory = os.memfd_create("irp-tensors")
-        self._map, self._size = mmap.mmap(-1, 1), 0
-        descriptors = (theirs.fileno(), self._memory)
+        self._block = TensorBlock(os.memfd_create("irp-tensors"))
+        descriptors = (theirs.fileno(), self._block.descriptor)
         command = [sys.executable, "-m", "irp_inference.adapters.host_child", *map(str, descriptors)]
         self._process = await asyncio.create_subprocess_exec(
             *command, pass_fds=descriptors, stdin=asyncio.subprocess.DEVNULL
@@ -140,29 +136,18 @@ class EngineHost:
         self._writer.close()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
-        os.close(self._memory)
+        os.close(self._block.descriptor)
 
     async def _copy(self, inputs: Array) -> None:
-        self._reach(inputs.nbytes)
-        target = np.frombuffer(self._map, np.float32, inputs.size).reshape(inputs.shape)
+        target = self._block.view(inputs.shape)
         if inputs.nbytes < LARGE:
             np.copyto(target, inputs)
         else:
             await asyncio.to_thread(np.copyto, target, inputs)
 
     async def _result(self, shape: list[int]) -> Array:
-        count = int(np.prod(shape))
-        self._reach(4 * count)
-        answer = np.frombuffer(self._map, np.float32, count).reshape(shape)
+        answer = self._block.view(shape)
         return answer.copy() if answer.nbytes < LARGE else await asyncio.to_thread(answer.copy)
-
-    def _reach(self, size: int) -> None:
-        if size > self._size:
-            now = os.fstat(self._memory).st_size
-            if now < size:
-                os.ftruncate(self._memory, size)
-            self._size = max(now, size)
-            self._map = mmap.mmap(self._memory, self._size)
 
 
 def _require_no_error(answer: dict[str, Any]) -> None:

@@ -84,8 +84,7 @@ class ServingServicer(pb_grpc.ServingServiceServicer):
         """Answered when the version is warm."""
         caller().require_role(ADMIN)
         loaded = await self._shelf.load(Slug(request.name), request.version or None)
-        status = next(s for s in self._shelf.loaded() if s.key == (loaded.name, loaded.version))
-        return pb.LoadModelResponse(status=version_status(status))
+        return pb.LoadModelResponse(status=version_status(self._shelf.status((loaded.name, loaded.version))))
 
     async def UnloadModel(self, request: pb.UnloadModelRequest, context: Any) -> pb.UnloadModelResponse:  # noqa: N802
         """Answered at once; the last user finishes first."""

@@ -182,12 +182,12 @@ class Shelf:
     async def index(self) -> list[Status]:
         """Every registered version."""
         keys = sorted({*await self._rows.versions(), *self._entries, *self._failed})
-        return [self._status(key) for key in keys]
+        return [self.status(key) for key in keys]
 
     def loaded(self) -> list[Status]:
         """Every version that is loaded, loading, or failed."""
         keys = {*self._entries, *self._failed, *(key for key, lock in self._locks.items() if lock.locked())}
-        return [self._status(key) for key in sorted(keys)]
+        return [self.status(key) for key in sorted(keys)]
 
     async def close(self) -> None:
         """Let go of everything."""
@@ -195,7 +195,8 @@ class Shelf:
             self._take_out(key)
         await asyncio.gather(*self._closing)
 
-    def _status(self, key: Key) -> Status:
+    def status(self, key: Key) -> Status:
+        """One version."""
         entry, lock = self._entries.get(key), self._locks.get(key)
         state: Literal["loading", "ready", "failed", "unloaded"] = "unloaded"
         if entry:

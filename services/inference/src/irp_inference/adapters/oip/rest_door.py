@@ -102,12 +102,12 @@ class _Rest:
         return await self.statistics("")
 
     async def index(self, request: Request) -> Response:
-        asked = document_of(await self._body(request)) if await request.body() else {}
+        asked = await self._asked(request)
         found = await self._nets.index(bool(asked.get("ready")))
         return JSONResponse([{"name": n, "version": str(v), "state": s, "reason": r} for n, v, s, r in found])
 
     async def load(self, name: str, request: Request) -> Response:
-        asked = document_of(await self._body(request)) if await request.body() else {}
+        asked = await self._asked(request)
         await self._nets.load(name, asked.get("parameters") or ())
         return JSONResponse({})
 
@@ -138,6 +138,10 @@ class _Rest:
         binary = wants_binary(parameters, wanted)
         answer = {"model_name": name, "model_version": str(served), **({"id": id_} if id_ else {})}
         return await asyncio.to_thread(answer_with, answer, logits, binary)
+
+    async def _asked(self, request: Request) -> dict[str, Any]:
+        """The JSON object of a body that may be empty."""
+        return document_of(await self._body(request) or b"{}")
 
     async def _body(self, request: Request) -> bytes:
         """The body, unpacked, within its limit."""
