@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from irp_bundle import Stage
 from irp_inference.adapters.batches import DynamicBatches
 from irp_inference.app.ports import Lane, Ticket
 from irp_inference.domain.errors import DeviceOutOfMemory, InferenceQueueFull, ModelCrashed, ModelParked
@@ -105,6 +106,47 @@ async def test_expired_requests_cause_no_pass() -> None:
         await ask(batches, nets, 3, Ticket(project="p1", until=now[0] + 0.5))
     await first
     assert nets.passes == [[0], [2]]
+
+
+async def test_a_request_of_many_inputs_is_known_to_take_longer() -> None:
+    now = [100.0]
+    nets, batches = CountingNets(), DynamicBatches(wait_s=0, clock=lambda: now[0])
+    forward = nets.forward
+
+    async def a_second_each(stage: Stage, inputs: Array) -> Array:
+        now[0] += len(inputs)
+        return await forward(stage, inputs)
+
+    nets.forward = a_second_each  # type: ignore[method-assign]
+    await ask(batches, nets, 1)
+    with pytest.raises(DeadlineExceeded):
+        await ask(batches, nets, 2, Ticket(project="p1", until=now[0] + 2), rows=8)
+    assert (await ask(batches, nets, 3, Ticket(project="p1", until=now[0] + 2)) == 6).all()
+    assert nets.passes == [[1], [3]]
+
+
+@pytest.mark.parametrize("error", [DeviceOutOfMemory, ModelCrashed])
+async def test_who_left_or_is_too_late_costs_no_repeated_pass(error: type[Exception]) -> None:
+    now = [100.0]
+    nets, batches = CountingNets(gated=True), DynamicBatches(wait_s=0, clock=lambda: now[0])
+    nets.fail = lambda inputs: error() if len(inputs) > 1 else None
+    first = await occupied(batches, nets)
+    stays, leaves = ask(batches, nets, 1), ask(batches, nets, 2)
+    late = ask(batches, nets, 3, Ticket(project="p1", until=105.0))
+    await settle()
+    gate = nets.gate
+    nets.begun.clear()
+    gate.set()
+    await first
+    gate.clear()
+    await nets.begun.wait()
+    leaves.cancel()
+    now[0] = 106.0
+    gate.set()
+    assert (await stays == 2).all()
+    with pytest.raises(DeadlineExceeded):
+        await late
+    assert nets.passes == [[0], [1, 2, 3], [1]]
 
 
 async def test_a_full_queue_refuses_with_a_time_to_come_back_and_no_project_fills_it_alone() -> None:
@@ -227,6 +269,19 @@ async def test_leaving_answers_what_was_taken_and_takes_no_more() -> None:
     assert (await waiting == 2).all()
     await first
     await asyncio.wait_for(serving, 5)
+
+
+async def test_the_counts_of_a_version_that_was_opened_anew_go_on() -> None:
+    old, new, batches = CountingNets(), CountingNets(), DynamicBatches()
+    before, after = loaded(old), loaded(new)
+    for model in (before, after, after):
+        await batches.forward(model, "segment", an_input(1), ME)
+    batches.forget(before)  # its last user left only now
+    await batches.forward(after, "segment", an_input(1), ME)
+    assert batches.statistics("heart", 1, "segment").success.count == 4
+    batches.forget(after)
+    assert batches.statistics("heart", 1, "segment").success.count == 0
+    assert batches.statistics("nobody", 1, "segment").success.count == 0
 
 
 async def test_the_counts_are_true() -> None:

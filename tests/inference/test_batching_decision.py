@@ -47,7 +47,7 @@ class AnySequence(RuleBasedStateMachine):
     @rule(seconds=st.floats(0.01, 2))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
-        for request in self.line.expired(self.now, {}):
+        for request in self.line.expired(self.now, self.bounds.__getitem__):
             assert request.until is not None
             assert request.until <= self.now
             del self.waiting[request.number]
@@ -56,7 +56,7 @@ class AnySequence(RuleBasedStateMachine):
     @precondition(lambda self: self.running is None)
     @rule()
     def decide(self) -> None:
-        decision = self.line.decide(self.now, self.bounds)
+        decision = self.line.decide(self.now, self.bounds.__getitem__)
         if decision is None:
             assert not self.waiting
         elif isinstance(decision, Wait):
@@ -111,7 +111,7 @@ def passes_of(clients: int, row_s: float, back_s: float, fixed_s: float, seconds
         if now < free:
             now = min([free, *(c[0] for c in comes)]) if comes else free
             continue
-        decision = line.decide(now, bounds)
+        decision = line.decide(now, bounds.__getitem__)
         if isinstance(decision, Pass):
             took = fixed_s + row_s * decision.rows
             free, busy, answered = now + took, busy + took, answered + decision.rows

@@ -10,7 +10,7 @@ lately in flight waits a little for the others: clients that were answered toget
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 
 PATIENCE_OF_LANES = 9  # passes of better lanes before a lane goes next
@@ -38,6 +38,10 @@ class Request:
     since: float
     until: float | None = None
 
+    def is_late(self, now: float, row_s: float) -> bool:
+        """True if an answer that is begun now would come too late."""
+        return self.until is not None and self.until - row_s * self.rows <= now
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
@@ -46,12 +50,15 @@ class Bounds:
     Attributes:
         most: rows beyond which a pass gains nothing.
         wait_s: how long an incomplete batch may wait for others.
-        pass_s: how long a pass of one row takes; 0 = not measured yet.
+        row_s: how long a pass takes per row; 0 = not measured yet.
     """
 
     most: int
     wait_s: float = 0.0
-    pass_s: float = 0.0
+    row_s: float = 0.0
+
+
+BoundsOf = Callable[[Hashable], Bounds]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,20 +134,21 @@ class Line:
             del lane.by_project[request.project]
         return request
 
-    def expired(self, now: float, pass_s: dict[Hashable, float]) -> list[Request]:
+    def expired(self, now: float, bounds: BoundsOf) -> list[Request]:
         """Take away what cannot be answered in time any more."""
-        late = [r for r in self._requests.values() if r.until is not None and r.until - pass_s.get(r.kind, 0.0) <= now]
+        timed = (request for request in self._requests.values() if request.until is not None)
+        late = [request for request in timed if request.is_late(now, bounds(request.kind).row_s)]
         for request in late:
             self.remove(request.number)
         return late
 
-    def decide(self, now: float, bounds: dict[Hashable, Bounds]) -> Pass | Wait | None:
+    def decide(self, now: float, bounds: BoundsOf) -> Pass | Wait | None:
         """The next pass, which is taken out of the line; or until when to wait; None if nobody is there."""
         lane = self._next_lane()
         if lane is None:
             return None
         first = self._fairest(self._lanes[lane], None)
-        limits = bounds[first.kind]
+        limits = bounds(first.kind)
         waiting = sum(request.rows for request in self._lanes[lane] if request.kind == first.kind)
         aim = min(limits.most, self._in_flight.get(first.kind, 1))
         until = max(first.since, self._free_since) + limits.wait_s
@@ -165,7 +173,7 @@ class Line:
         return next(iter(neglected + waiting), None)
 
     def _fairest(self, lane: _Lane, kind: Hashable | None) -> Request:
-        """Oldest request (of a kind) of the project that was served least; StopIteration never: one is there."""
+        """Oldest request (of a kind) of the project that was served least; the caller knows that there is one."""
         candidates = (
             (self._served[project], request.number, request)
             for project, waiting in lane.by_project.items()
