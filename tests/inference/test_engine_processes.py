@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -62,6 +63,10 @@ def alive(pid: int | None) -> bool:
         return False
 
 
+def files(folder: Path, pattern: str) -> list[Path]:
+    return list(folder.glob(pattern))
+
+
 def open_descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
@@ -96,6 +101,39 @@ async def test_a_killed_process_hurts_one_call_and_no_neighbour(engines: Engines
         await one.forward("segment", images())  # the room may learn of the end with this call
     assert (await two.forward("segment", images())).shape == (2, 3, 32, 32)
     assert np.array_equal(await one.forward("segment", images()), before)  # begun anew by itself
+
+
+@pytest.mark.parametrize("engine", ["openvino", "torch"])
+async def test_a_killed_process_loads_again_though_its_cache_is_full(tmp_path: Path, engine: str) -> None:
+    engines = Engines(engine, threads=1, cache=tmp_path, cache_bytes=1)
+    one, two = await opened(engines), await opened(engines, seed=2)
+    before = await one.forward("segment", images())
+    os.kill(one.pid or 0, signal.SIGKILL)
+    await gone(one.pid)
+    with contextlib.suppress(ModelCrashed):  # the room may learn of the end with this call
+        await one.forward("segment", images())
+    assert np.array_equal(await one.forward("segment", images()), before)
+    for nets in (one, two):
+        await nets.close()
+    assert engines.processes == []
+    await opened(engines, seed=3)
+    assert len(files(tmp_path, "*-*")) == 1  # nobody holds the others any more
+    await engines.close()
+
+
+async def test_a_model_that_cannot_be_loaded_again_is_parked(cache: Path, tmp_path: Path) -> None:
+    engines = Engines(threads=1, cache=tmp_path)
+    nets = await opened(engines)
+    await nets.forward("segment", images())
+    for path in files(tmp_path, "*/segment.bin"):
+        path.unlink()
+    os.kill(nets.pid or 0, signal.SIGKILL)
+    for _ in range(3):
+        with pytest.raises(ModelCrashed):
+            await nets.forward("segment", images())
+    with pytest.raises(ModelParked):
+        await nets.forward("segment", images())
+    await engines.close()
 
 
 async def test_a_hanging_process_is_killed_and_a_model_that_does_it_again_is_parked(cache: Path) -> None:
@@ -134,8 +172,10 @@ async def test_an_export_that_disagrees_with_its_network_is_refused(engines: Eng
     for name in ("segment.xml", "segment.bin"):
         (folder / name).write_bytes((lies / name).read_bytes())
     _trust(folder)
+    processes = engines.processes
     with pytest.raises(EngineDisagrees):
         await opened(engines, seed=4)
+    assert engines.processes == processes  # what was refused leaves no process
     (folder / "segment.bin").write_bytes(b"torn")  # a file that is not what was written is made again
     await opened(engines, seed=4)
 

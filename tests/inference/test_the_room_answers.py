@@ -53,6 +53,8 @@ REFUSED = [
     ({"slices": [99]}, "NO_SUCH_SLICE"),
     ({"frames": [-1]}, "NO_SUCH_SLICE"),
     ({"series_uid": "2.25.1"}, "SERIES_UNKNOWN"),
+    ({"options": pb.Options(uncertainty=True)}, "OPTIONS_NOT_OFFERED"),
+    ({"options": pb.Options(test_time_augmentation=True)}, "OPTIONS_NOT_OFFERED"),
 ]
 
 

@@ -10,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from irp_kernel.errors import Unavailable
+from irp_kernel.lifeline import end_with_parent
 
 T = TypeVar("T")
 
@@ -31,7 +32,7 @@ async def in_worker(work: Callable[..., T], *arguments: object) -> T:
     """
     global _pool
     if _pool is None:
-        _pool = ProcessPoolExecutor(_size, mp_context=multiprocessing.get_context("spawn"))
+        _pool = ProcessPoolExecutor(_size, mp_context=multiprocessing.get_context("spawn"), initializer=end_with_parent)
     try:
         return await asyncio.get_running_loop().run_in_executor(_pool, work, *arguments)
     except BrokenProcessPool:

@@ -243,7 +243,7 @@ Global___Algorithm: _TypeAlias = Algorithm  # noqa: Y015
 
 @_typing.final
 class Options(_message.Message):
-    """Options of one answer."""
+    """Options of one answer; refused (OPTIONS_NOT_OFFERED) until there is a pipeline that knows them."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -8,6 +8,7 @@ from irp.inference.v1 import inference_service_pb2 as pb
 from irp_kernel import Geometry
 
 from irp_inference.app.segment_series import Answer, Wish
+from irp_inference.domain.errors import OptionsNotOffered
 
 LEVEL = 1  # a slice of labels shrinks 60-fold at once
 
@@ -40,7 +41,13 @@ def grid_to_proto(geometry: Geometry) -> pb.Grid:
 
 
 def wish_of(request: pb.SegmentRequest) -> Wish:
-    """What a request wishes. Answers that depend on what a reader marked are not remembered."""
+    """What a request wishes. Answers that depend on what a reader marked are not remembered.
+
+    Raises:
+        OptionsNotOffered: an answer that would silently lack what was asked for.
+    """
+    if request.options.test_time_augmentation or request.options.uncertainty:
+        raise OptionsNotOffered
     marked = request.HasField("prompts") or request.HasField("algorithm")
     return Wish(
         project=request.project.id,
@@ -48,5 +55,5 @@ def wish_of(request: pb.SegmentRequest) -> Wish:
         model=request.model,
         frames=list(request.frames),
         slices=list(request.slices),
-        variant=None if marked else request.options.SerializeToString(deterministic=True).hex(),
+        variant=None if marked else "",
     )

@@ -12,23 +12,26 @@ import os
 import tempfile
 import time
 from collections import deque
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 import torch
 from irp_bundle import Bundle, Stage
+from irp_kernel.lifeline import end_with_parent
 from numpy.typing import NDArray
 
-from irp_inference.adapters.export import PROBE, export_bundle, folder_of, is_whole
+from irp_inference.adapters.export import BUNDLE, PROBE, export_bundle, folder_of, is_whole, use
 from irp_inference.adapters.hosts import EngineHost
 from irp_inference.domain.errors import EngineDisagrees, ModelCrashed, ModelParked
 
-Precision = Literal["float32", "bfloat16", "int8"]
-HINT: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
-# Largest difference of logits over their largest magnitude. An int8 model is judged by its Dice before it comes here.
-TOLERANCE: dict[Precision, float] = {"float32": 2e-3, "bfloat16": 5e-2, "int8": 1.0}
+Precision = Literal["float32", "bfloat16"]
+HINT: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
+# Largest difference of logits over their largest magnitude.
+TOLERANCE: dict[Precision, float] = {"float32": 2e-3, "bfloat16": 5e-2}
 CRASHES, WITHIN_S = 3, 600.0  # so many in so long: the model is parked
 EXPORTER_STAYS_S = 20.0  # its torch takes memory that nobody else uses
 
@@ -39,9 +42,17 @@ class ProcessNets:
     """See app.ports.Nets."""
 
     def __init__(
-        self, host: EngineHost, model: str, *, engine: str, device: str, precision: Precision, told: dict[str, Any]
+        self,
+        host: EngineHost,
+        model: str,
+        close: Callable[[], Awaitable[None]],
+        *,
+        engine: str,
+        device: str,
+        precision: Precision,
+        told: dict[str, Any],
     ) -> None:
-        self._host, self._model = host, model
+        self._host, self._model, self._close = host, model, close
         self.engine, self.device, self.precision = engine, device, precision
         self.memory_bytes: int = told["resident"]
         self.best_batch = max(int(net["rows"]) for net in told["best"].values())
@@ -75,7 +86,7 @@ class ProcessNets:
 
     async def close(self) -> None:
         """Give the memory back: on a CPU the process ends."""
-        await self._host.unload(self._model)
+        await self._close()
 
 
 class Engines:
@@ -120,19 +131,24 @@ class Engines:
             ModelCrashed, DeviceOutOfMemory, PassFailed: it could not be loaded.
         """
         model, device = f"{bundle.digest[:16]}-{next(self._numbers)}", "cuda:0" if self._on_gpu else "cpu"
-        with tempfile.NamedTemporaryFile(dir=self._cache, suffix=".zip") as file:
-            await asyncio.to_thread(_write, Path(file.name), data)
-            exported = Path(await self._export(file.name, bundle.digest))
-            options = self._options(bundle, Path(file.name), exported, precision, device)
-            host = self._host(device, model)
-            told = await host.load(model, self._engine, options)
-        nets = ProcessNets(host, model, engine=self._engine, device=device, precision=precision, told=told)
+        exported = await self._export(data, bundle.digest)
+        # One process per GPU; on a CPU one per model, so that ending it returns all its memory.
+        host = self._hosts.setdefault(device if self._on_gpu else model, EngineHost(self._timeout_s))
+        held = await asyncio.to_thread(use, exported)
+        close = partial(self._close, host, model, held)
         try:
+            told = await host.load(model, self._engine, self._options(bundle, exported, precision, device))
+            nets = ProcessNets(host, model, close, engine=self._engine, device=device, precision=precision, told=told)
             await _require_agreement(nets, exported, bundle, TOLERANCE[precision])
-        except Exception:
-            await nets.close()
+        except BaseException:
+            await close()
             raise
         return nets
+
+    @property
+    def processes(self) -> list[int]:
+        """Engine processes that live."""
+        return [pid for host in self._hosts.values() if (pid := host.pid) is not None]
 
     async def close(self) -> None:
         """End every process."""
@@ -141,14 +157,16 @@ class Engines:
         if self._own is not None:
             self._own.cleanup()
 
-    async def _export(self, path: str, digest: str) -> str:
+    async def _export(self, data: bytes, digest: str) -> Path:
         folder = folder_of(self._cache, digest)
         async with self._exporting:
-            if await asyncio.to_thread(is_whole, folder):
-                return str(folder)
-            return await self._exporter(path, str(self._cache), digest, self._cache_bytes)
+            if not await asyncio.to_thread(is_whole, folder):
+                with tempfile.NamedTemporaryFile(dir=self._cache, suffix=".zip") as file:
+                    await asyncio.to_thread(Path(file.name).write_bytes, data)
+                    await self._exporter(file.name, str(self._cache), digest, self._cache_bytes)
+        return folder
 
-    def _options(self, bundle: Bundle, path: Path, exported: Path, precision: Precision, device: str) -> dict[str, Any]:
+    def _options(self, bundle: Bundle, exported: Path, precision: Precision, device: str) -> dict[str, Any]:
         common = {
             "sizes": {stage: bundle.input_shape(stage) for stage in bundle.stages},
             "precision": HINT[precision],
@@ -156,13 +174,13 @@ class Engines:
         }
         if self._engine == "openvino":
             return common | {"nets": {stage: str(exported / f"{stage}.xml") for stage in bundle.stages}}
-        return common | {"path": str(path), "device": device}
+        return common | {"path": str(exported / BUNDLE), "device": device}
 
-    def _host(self, device: str, model: str) -> EngineHost:
-        """One process per GPU; on a CPU one per model, so that ending it returns all its memory."""
-        place = device if self._on_gpu else model
-        self._hosts = {key: host for key, host in self._hosts.items() if host.pid is not None or key == place}
-        return self._hosts.setdefault(place, EngineHost(self._timeout_s))
+    async def _close(self, host: EngineHost, model: str, held: IO[bytes]) -> None:
+        """Let go of a model; on a CPU its process ends. A GPU's process is kept for the next one."""
+        self._hosts.pop(model, None)
+        await host.unload(model)
+        held.close()
 
 
 class _Exporter:
@@ -177,7 +195,9 @@ class _Exporter:
         if self._alarm is not None:
             self._alarm.cancel()
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+            self._pool = ProcessPoolExecutor(
+                1, mp_context=multiprocessing.get_context("spawn"), initializer=end_with_parent
+            )
         try:
             return await loop.run_in_executor(self._pool, export_bundle, path, cache, digest, limit_bytes)
         except BaseException:
@@ -193,10 +213,6 @@ class _Exporter:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
 
 
 async def _require_agreement(nets: ProcessNets, exported: Path, bundle: Bundle, tolerance: float) -> None:

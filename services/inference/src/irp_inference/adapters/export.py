@@ -6,11 +6,13 @@ written whole or not at all, its files checked by hash before they are used.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import openvino as ov
@@ -18,7 +20,7 @@ import torch
 from irp_bundle import Bundle, TorchEngine, read_bundle
 from irp_kernel import sha256_of
 
-MANIFEST, PROBE = "manifest.json", "probe.npz"
+MANIFEST, PROBE, BUNDLE = "manifest.json", "probe.npz", "bundle.zip"
 PROBE_ROWS = 3
 
 
@@ -28,13 +30,22 @@ def export_bundle(bundle_path: str, cache: str, digest: str, limit_bytes: int) -
     if not is_whole(folder):
         shutil.rmtree(folder, ignore_errors=True)
         building = Path(tempfile.mkdtemp(dir=cache, prefix=".building-"))
-        _write(read_bundle(Path(bundle_path).read_bytes()), building)
+        data = Path(bundle_path).read_bytes()
+        (building / BUNDLE).write_bytes(data)
+        _write(read_bundle(data), building)
         try:
             building.rename(folder)
         except OSError:  # another room was faster
             shutil.rmtree(building, ignore_errors=True)
     _prune(Path(cache), folder, limit_bytes)
     return str(folder)
+
+
+def use(folder: Path) -> IO[bytes]:
+    """Hold a folder: it is not pruned until the file is closed, or its process has ended."""
+    held = (folder / MANIFEST).open("rb")
+    fcntl.flock(held, fcntl.LOCK_SH)
+    return held
 
 
 def folder_of(cache: Path, digest: str) -> Path:
@@ -67,11 +78,22 @@ def _write(bundle: Bundle, folder: Path) -> None:
 
 
 def _prune(cache: Path, keep: Path, limit_bytes: int) -> None:
-    """The least recently used folders go first; processes that read them have them in memory."""
+    """The least recently used folders go first, but for those that are held: a process may have to load again."""
     folders = sorted((f for f in cache.iterdir() if f.is_dir() and f != keep), key=lambda f: f.stat().st_mtime)
     sizes = {folder: sum(path.stat().st_size for path in folder.iterdir()) for folder in [*folders, keep]}
     total = sum(sizes.values())
     for folder in folders:
-        if total > limit_bytes:
+        if total > limit_bytes and not _is_held(folder):
             shutil.rmtree(folder, ignore_errors=True)
             total -= sizes[folder]
+
+
+def _is_held(folder: Path) -> bool:
+    try:
+        with (folder / MANIFEST).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # never finished
+        return False
+    return False

@@ -6,8 +6,6 @@ Run: `python -m irp_inference.adapters.host_child SOCKET MEMORY`, two inherited 
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import json
 import resource
 import signal
@@ -19,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from irp_kernel.lifeline import end_with_parent
 
 from irp_inference.adapters.tensor_block import Array, TensorBlock
 
 Run = Callable[[str, Array], Array]  # (stage, inputs) -> logits
 
-PR_SET_PDEATHSIG = 1
 TRIED_BATCHES = (1, 2, 4, 8, 16)
 TRYING_S = 1.0  # for all sizes of one network
 WORTH = 1.03  # a smaller batch is as good if it takes at most this much longer per input
@@ -141,8 +139,7 @@ def _resident() -> int:
 
 def main() -> None:
     """Serve one room."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the room's business
     link = socket.socket(fileno=int(sys.argv[1]))
     Host(link, TensorBlock(int(sys.argv[2]))).serve()

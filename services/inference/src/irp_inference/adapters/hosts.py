@@ -20,6 +20,11 @@ from irp_inference.domain.errors import DeviceOutOfMemory, LogitsNotFinite, Mode
 
 CRASHES = Counter("irp_inference_engine_crashes", "Engine processes that ended or were killed", ["why"])
 LOAD_TIMEOUT_S = 300.0
+LOST = {
+    "hung": "the model took too long",
+    "ended": "the model's process ended",
+    "not loaded again": "the model could not be loaded again after its process ended",
+}
 LARGE = 1 << 20  # bytes from which tensors are copied in a thread
 
 
@@ -100,7 +105,10 @@ class EngineHost:
         theirs.close()
         self._reader, self._writer = await asyncio.open_connection(sock=ours)
         for question in self._loads.values():
-            await self._ask(question, LOAD_TIMEOUT_S)
+            try:
+                await self._ask(question, LOAD_TIMEOUT_S)
+            except (DeviceOutOfMemory, LogitsNotFinite, PassFailed):
+                await self._lost("not loaded again")
 
     async def _ask(self, question: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         try:
@@ -124,7 +132,7 @@ class EngineHost:
         CRASHES.labels(why).inc()
         self._log.error("engine_process_lost", why=why, models=sorted(self._loads))
         await self._end()
-        raise ModelCrashed("the model took too long" if why == "hung" else "the model's process ended")
+        raise ModelCrashed(LOST[why])
 
     async def _end(self) -> None:
         process, self._process = self._process, None

@@ -95,7 +95,7 @@ class Nets(Protocol):
 
     @property
     def precision(self) -> str:
-        """Either "float32", "bfloat16" or "int8"."""
+        """Either "float32" or "bfloat16"."""
         ...
 
     @property

@@ -150,3 +150,10 @@ class ParametersNotValid(InvalidArgument):
 
     The detail says what there is.
     """
+
+
+class OptionsNotOffered(InvalidArgument):
+    """Test-time augmentation and uncertainty are not offered.
+
+    Ask without options.
+    """
