@@ -29,7 +29,7 @@ from irp_gateway.main import compose
 from irp_gateway.settings import Settings
 from pydantic import SecretStr
 
-from . import fake_rooms
+from . import fake_inference, fake_rooms
 from .fake_deletions import Referring
 from .fake_live import FakeLive
 from .fake_serving import FakeServing
@@ -136,7 +136,7 @@ async def _live(house: House, address: str, objects: S3Objects, stop: asyncio.Ev
     server.add(ingest_service_pb2_grpc.add_IngestServiceServicer_to_server, house.ingest)
     server.add(quality_service_pb2_grpc.add_QualityServiceServicer_to_server, fake_rooms.Quality())
     server.add(annotation_service_pb2_grpc.add_AnnotationServiceServicer_to_server, house.annotation)
-    server.add(inference_service_pb2_grpc.add_InferenceServiceServicer_to_server, fake_rooms.Inference())
+    server.add(inference_service_pb2_grpc.add_InferenceServiceServicer_to_server, fake_inference.Inference())
     server.add(live_service_pb2_grpc.add_LiveServiceServicer_to_server, house.live)
     server.add(serving_service_pb2_grpc.add_ServingServiceServicer_to_server, house.serving)
     server.add(training_service_pb2_grpc.add_TrainingServiceServicer_to_server, house.training)

@@ -11,7 +11,7 @@ from irp.inference.v1 import live_service_pb2_grpc as pb_grpc
 from irp_chassis.auth import caller
 from irp_kernel.errors import Unavailable
 
-from . import fake_rooms
+from . import fake_inference
 
 
 @dataclass
@@ -42,11 +42,11 @@ class FakeLive(pb_grpc.LiveServiceServicer):
             said = pb.Problem(code="NOT_FOUND", reason="MODEL_UNKNOWN", title="t", detail="d", advice="a")
             yield pb.LiveResponse(id=ask.id, problem=said)
         elif slices:
-            found = fake_rooms.segmented(frames, slices, {"segment": 9.0})
+            found = fake_inference.segmented(frames, slices, {"segment": 9.0})
             yield pb.LiveResponse(id=ask.id, answer=pb.Answer(segmentation=found, known=True))
         else:
             for frame in range(3):
-                found = fake_rooms.segmented([frame], [0, 1], {})
+                found = fake_inference.segmented([frame], [0, 1], {})
                 progress = pb.LiveProgress(done=frame + 1, total=3, eta_s=2.0 - frame)
                 yield pb.LiveResponse(id=ask.id, part=pb.Part(segmentation=found, progress=progress))
             found.ClearField("labels")

@@ -5,20 +5,16 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import zlib
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
-import numpy as np
 from irp.annotation.v1 import annotation_service_pb2 as annotation_pb
 from irp.annotation.v1 import annotation_service_pb2_grpc as annotation_grpc
 from irp.common.v1 import operations_service_pb2 as operations_pb
 from irp.common.v1 import operations_service_pb2_grpc as operations_grpc
 from irp.common.v1 import types_pb2
-from irp.inference.v1 import inference_service_pb2 as inference_pb
-from irp.inference.v1 import inference_service_pb2_grpc as inference_grpc
 from irp.ingest.v1 import events_pb2 as ingest_events
 from irp.ingest.v1 import ingest_service_pb2 as ingest_pb
 from irp.quality.v1 import quality_service_pb2 as quality_pb
@@ -33,53 +29,16 @@ from irp_chassis.wire import object_ref_from_proto, object_ref_to_proto
 from irp_ingest.adapters.rpc_pixels import picture_of
 from irp_ingest.domain.frames import frames_of, transcoded
 from irp_ingest.domain.render import render
-from irp_kernel import CANONICAL, Geometry, Label, LabelTable, Mask, Volume, encode_volume
-from irp_kernel.errors import FailedPrecondition, IrpError, ModelUnknown, NotFound, ResourceExhausted, SeriesUnknown
+from irp_kernel import encode_volume
+from irp_kernel.errors import FailedPrecondition, IrpError, SeriesUnknown
 from pydicom import dcmread
 
 from .fake_deletions import Deletions
 from .fake_found import Found, header_of
+from .fake_heart import PROVENANCE, a_volume
 from .fake_imports import Imports
 from .fake_quarantine import Quarantine
 from .fake_reports import Reports
-
-
-def a_volume() -> Volume:
-    geometry = Geometry(shape=(2, 16, 16), affine=np.diag([8.0, 1.4, 1.4, 1.0]), frames=3)
-    return Volume(geometry=geometry, array=np.arange(3 * 2 * 16 * 16, dtype=np.int16).reshape(3, 2, 16, 16))
-
-
-def a_mask() -> Mask:
-    volume = a_volume()
-    labels = np.zeros(volume.array.shape, dtype=np.uint8)
-    labels[:, :, 4:8, 4:8] = 1
-    table = LabelTable((Label(value=1, name=CANONICAL[1]),))
-    return Mask.annotated_where_labelled(volume.geometry, labels, table)
-
-
-PROVENANCE = types_pb2.Provenance(
-    actor="inference",
-    at="2026-01-01T00:00:00+00:00",
-    software="inference/0.1.0",
-    model=types_pb2.ModelRef(name="cine", version=2, digest="d" * 64),
-    inputs={"volume": "v" * 64},
-)
-
-
-def segmented(frames: list[int], slices: list[int], timings_ms: dict[str, float]) -> inference_pb.SegmentResponse:
-    """The mask's labels of some frames and slices, as inference packs them."""
-    mask = a_mask()
-    labels = inference_pb.Labels(
-        frames=frames,
-        slices=slices,
-        rows=16,
-        columns=16,
-        data=zlib.compress(mask.labels[np.ix_(frames, slices)].tobytes()),
-        table={1: CANONICAL[1]},
-    )
-    affine = mask.geometry.matrix.ravel().tolist()
-    grid = inference_pb.Grid(frames=3, slices=2, rows=16, columns=16, affine=affine)
-    return inference_pb.SegmentResponse(labels=labels, grid=grid, provenance=PROVENANCE, timings_ms=timings_ms)
 
 
 @dataclass
@@ -272,41 +231,6 @@ def _segmentation(state: str) -> annotation_pb.Segmentation:
     return annotation_pb.Segmentation(
         id="seg-1", series_uid="1.2.3", version=1, state=state, mask=ref, structures=[summary], provenance=PROVENANCE
     )
-
-
-class Inference(inference_grpc.InferenceServiceServicer):
-    """One mask for everybody; a proposal that is done after three looks."""
-
-    asked: ClassVar[list[Any]] = []  # requests for methods
-
-    def __init__(self) -> None:
-        self.looks: dict[str, int] = {}
-
-    async def Segment(self, request: Any, context: Any) -> inference_pb.SegmentResponse:
-        if request.HasField("algorithm"):
-            self.asked.append(request)
-            return segmented([0], list(request.slices) or [0], {"segment": 9.0})
-        if request.model.partition("@")[0] == "busy":
-            raise ResourceExhausted("64 requests are waiting")
-        if request.model.partition("@")[0] != "cine":
-            raise ModelUnknown(request.model)
-        timings = {"locate": 3.0, "segment": 9.0}
-        assert request.compact
-        frames, slices = list(request.frames) or [0, 1, 2], list(request.slices) or [0, 1]
-        return segmented(frames, slices, timings)
-
-    async def Propose(self, request: Any, context: Any) -> inference_pb.ProposeResponse:
-        return inference_pb.ProposeResponse(job_id="job-1")
-
-    async def GetProposal(self, request: Any, context: Any) -> inference_pb.GetProposalResponse:
-        project = request.project.id
-        if request.job_id != f"{project}/1.2.3/1/cine@2":
-            raise NotFound("no such job")
-        looks = self.looks[project] = self.looks.get(project, 0) + 1
-        state = "done" if looks > 2 else "running"
-        return inference_pb.GetProposalResponse(
-            state=state, series_uid="1.2.3", model="cine@2", done=looks, total=3, eta_s=3.0 - looks
-        )
 
 
 @dataclass

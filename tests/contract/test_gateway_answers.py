@@ -15,7 +15,7 @@ from irp_kernel import decode_mask, decode_volume
 from irp_kernel.codec import NIFTI, NRRD
 
 from .conftest import PROJECT, House, is_problem
-from .fake_rooms import a_mask, a_volume
+from .fake_heart import a_mask, a_volume
 
 NIFTI_MAGIC = b"\x1f\x8b"  # gzip
 

@@ -21,7 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from .conftest import PROJECT, TOKEN, House, is_problem
-from .fake_rooms import a_mask
+from .fake_heart import a_mask
 
 
 class Reader:

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from . import fake_rooms
+from . import fake_inference
 from .conftest import PROJECT, House
 
 NAME = "marked"
@@ -35,7 +35,7 @@ def test_marks_and_method_arrive_as_they_were_said(reader: httpx.Client) -> None
     answer = ask(reader, algorithm=METHOD, prompts=PROMPTS, slices=[1])
     assert answer.status_code == 200, answer.text
     assert answer.json()
-    asked = fake_rooms.Inference.asked[-1]
+    asked = fake_inference.Inference.asked[-1]
     assert (asked.algorithm.name, asked.algorithm.structure, asked.algorithm.within_model) == ("n-sd", "scar", "lge@2")
     assert asked.algorithm.parameters == '{"n": 5}'
     assert (asked.prompts.clicks[0].row, asked.prompts.clicks[0].inside) == (7.5, True)

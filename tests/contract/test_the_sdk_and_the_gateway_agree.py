@@ -9,7 +9,7 @@ from irp_kernel.errors import Unauthenticated
 from openirp import Irp, Problem
 
 from .conftest import PROJECT, TOKEN, House
-from .fake_rooms import a_mask
+from .fake_heart import a_mask
 from .test_dicomweb import a_file
 
 
