@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from irp_inference.adapters.oip.bodies import document_of, images_in, split, unpack
 from irp_inference.adapters.oip.messages import from_bytes, shaped
+from irp_inference.adapters.oip.nets import Nets
 from irp_inference.adapters.oip.nets import split as split_name
 from irp_kernel.errors import InvalidArgument, IrpError, ModelUnknown, TooLarge
 
@@ -73,6 +75,13 @@ def test_shapes_that_the_numbers_do_not_fit_are_refused(shape: list[int]) -> Non
         shaped(np.zeros(8, np.float32), shape)
     with pytest.raises(InvalidArgument):
         from_bytes(bytes(32), shape)
+
+
+@pytest.mark.parametrize("version", ["one", "-1", "1.0", "9" * 40, "\u0663"])
+async def test_versions_that_cannot_be_are_unknown(version: str) -> None:
+    nowhere: Any = SimpleNamespace(use=None)
+    with pytest.raises(ModelUnknown):
+        await Nets(nowhere, nowhere).describe("heart.segment", version)
 
 
 @pytest.mark.parametrize("name", ["heart", "heart.post", ".segment", "../etc.segment", ""])

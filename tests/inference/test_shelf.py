@@ -198,6 +198,16 @@ async def test_a_restart_comes_back_with_the_same_models(world: World) -> None:
     await asyncio.gather(after.close(), last.close())
 
 
+async def test_who_asks_for_what_there_is_not_leaves_nothing_behind(world: World) -> None:
+    await world.crown(1)
+    for version in (7, 8, 9):
+        with pytest.raises(ModelUnknown):
+            async with world.shelf.use("heart", version):
+                pass
+    assert [status.key for status in world.shelf.loaded()] == [("heart", 1)]
+    assert [status.key for status in await world.shelf.index()] == [("heart", 1)]
+
+
 async def test_an_older_word_about_serving_is_dropped(world: World) -> None:
     await world.crown(1)
     await world.register(2)

@@ -15,7 +15,7 @@ from irp_chassis.objects import Objects
 from irp_kernel.errors import IrpError, ModelUnknown
 from prometheus_client import Counter, Gauge
 
-from irp_inference.adapters.serving_rows import ServingRows
+from irp_inference.adapters.serving_rows import Known, ServingRows
 from irp_inference.app.ports import Loaded, Nets
 from irp_inference.domain.errors import ModelAltered
 from irp_inference.domain.residency import Key, Resident, leaving
@@ -237,10 +237,13 @@ class Shelf:
         return True
 
     async def _load(self, key: Key) -> _Entry:
+        known = await self._rows.model(key)
+        if known is None:
+            raise ModelUnknown
         async with self._locks.setdefault(key, asyncio.Lock()):
             entry = self._entries.get(key)
             if entry is None:
-                entry = _Entry(await self._open(key))
+                entry = _Entry(await self._open(known))
                 self._entries[key] = entry
                 self._failed.pop(key, None)
                 LOADS.labels("loaded").inc()
@@ -248,13 +251,11 @@ class Shelf:
             entry.last_used = time.monotonic()
             return entry
 
-    async def _open(self, key: Key) -> Loaded:
-        known = await self._rows.model(key)
-        if known is None:
-            raise ModelUnknown
+    async def _open(self, known: Known) -> Loaded:
+        name, version = known.key
         data = await self._objects.get(known.bundle)  # verified: its SHA-256 is the reference's
         if known.bundle.sha256 != known.digest:
-            raise ModelAltered(model=key[0], version=key[1])
+            raise ModelAltered(model=name, version=version)
         bundle = await asyncio.to_thread(read_bundle, data)
         self._make_room(bundle.weight_bytes)
         nets = await self._engines.open(data, bundle)
@@ -263,7 +264,7 @@ class Shelf:
         except BaseException:
             await nets.close()
             raise
-        return Loaded(name=key[0], version=key[1], digest=known.digest, steps=PipelineSteps(bundle), nets=nets)
+        return Loaded(name=name, version=version, digest=known.digest, steps=PipelineSteps(bundle), nets=nets)
 
     def _make_room(self, coming: int) -> None:
         residents = [

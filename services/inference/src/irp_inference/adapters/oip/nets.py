@@ -21,6 +21,7 @@ from irp_inference.domain.errors import TensorNotUsable
 from irp_inference.domain.statistics import NetStatistics
 
 INPUT, OUTPUT, FP32 = "image", "logits", "FP32"
+LONGEST_VERSION = 9  # digits
 MAX_BATCH = 4096  # inputs of one request
 STAGES: dict[str, Stage] = {"locate": "locate", "segment": "segment"}
 LARGE = 1 << 20  # bytes from which a tensor is looked through in a thread
@@ -151,7 +152,7 @@ def split(name: str) -> tuple[str, Stage]:
 
 
 def _number(version: str) -> int | None:
-    if version and not version.isdecimal():
+    if version and not (version.isascii() and version.isdecimal() and len(version) <= LONGEST_VERSION):
         raise ModelUnknown("versions are integers")
     return int(version) if version else None
 
