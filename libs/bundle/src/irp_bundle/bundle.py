@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +15,20 @@ from torch import Tensor
 from irp_bundle.archive import DEFAULT_LIMITS, Limits, pack, unpack
 from irp_bundle.errors import BundleBroken, BundleTooLarge, ChannelsNotKnown
 from irp_bundle.layout import complete_config, complete_metadata
-from irp_bundle.networks import DEFINITION, Stage, build_network, out_channels
+from irp_bundle.networks import MEMBERS, Stage, build_network, definition_of, out_channels
 from irp_bundle.spec import PipelineSpec
+from irp_bundle.spec_reading import read_spec
 from irp_bundle.weights import StateDict, load_weights, save_weights
 
 METADATA, CONFIG = "configs/metadata.json", "configs/inference.json"
 CARD, LICENCE = "docs/README.md", "docs/license.txt"
-WEIGHTS = {"model": "models/model.pt", "locate": "models/locate.pt"}
+# Further members of an ensemble are models/model.2.pt, models/model.3.pt...
+ROLES: Mapping[Stage, str] = {
+    "locate": "locate",
+    **{stage: f"model.{number}" if number > 1 else "model" for number, stage in enumerate(MEMBERS, 1)},
+}
+WEIGHTS = {role: f"models/{role}.pt" for role in ROLES.values()}
+MEMBER = re.compile(r"models/model\.\d+\.pt")
 BACKGROUND = "background"
 LOCATE_CHANNELS = 2  # background, left ventricle
 
@@ -47,7 +55,8 @@ class Bundle:
         digest: SHA-256 of the archive.
         metadata: configs/metadata.json.
         config: configs/inference.json, as plain JSON; `$` expressions in it are text.
-        weights: "model" (stage 2) and, unless the bundle has one stage only, "locate" (stage 1); float16.
+        weights: "model" (stage 2), "model.2"... (further members of an ensemble), and, unless the bundle has one stage
+            only, "locate" (stage 1); float16.
         card: docs/README.md.
         licence: docs/license.txt.
         spec: `irp_pipeline`, checked.
@@ -75,13 +84,17 @@ class Bundle:
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """("locate", "segment"), or ("segment",) for a bundle that looks at the whole slice."""
-        return ("locate", "segment") if "locate" in self.weights else ("segment",)
+        """("locate", "segment"), ("segment",) for a bundle that looks at the whole slice, and an ensemble's members."""
+        return tuple(stage for stage, role in ROLES.items() if role in self.weights)
 
-    def input_shape(self, stage: Stage) -> tuple[int, int, int]:
-        """One input of a network: (channels, rows, columns)."""
-        size = self.spec.locate.size if stage == "locate" else self.spec.segment.size
-        return 1, size, size
+    @property
+    def members(self) -> tuple[Stage, ...]:
+        """The networks of stage 2, whose probabilities are averaged: one, or an ensemble's."""
+        return tuple(stage for stage in self.stages if stage != "locate")
+
+    def input_shape(self, stage: Stage) -> tuple[int, ...]:
+        """One input of a network: (channels, rows, columns) or (channels, slices, rows, columns)."""
+        return self.spec.locate.input_shape if stage == "locate" else self.spec.segment.input_shape
 
     def logit_channels(self, stage: Stage) -> int:
         """Channels that a network answers."""
@@ -98,8 +111,8 @@ class Bundle:
         Raises:
             BundleBroken: the weights do not fit the definition.
         """
-        network = build_network(self.config.get(DEFINITION[stage]))
-        state = self.weights["model" if stage == "segment" else stage]
+        network = build_network(self.config.get(definition_of(stage)), inputs=self.input_shape(stage))
+        state = self.weights[ROLES[stage]]
         try:
             network.load_state_dict({name: _float32(tensor) for name, tensor in state.items()})
         except RuntimeError as cause:
@@ -117,6 +130,8 @@ def read_bundle(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Bundle:
     metadata, config = _json(files, METADATA, limits), _json(files, CONFIG, limits)
     if WEIGHTS["model"] not in files:
         raise BundleBroken("models/model.pt is missing")
+    if any(MEMBER.fullmatch(path) and path not in WEIGHTS.values() for path in files):
+        raise BundleTooLarge("an ensemble has too many members", limit_members=len(MEMBERS))
     weights = {role: load_weights(files[path], limits) for role, path in WEIGHTS.items() if path in files}
     bundle = Bundle(
         digest=sha256_of(data),
@@ -125,7 +140,7 @@ def read_bundle(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Bundle:
         weights=weights,
         card=_text(files, CARD, limits),
         licence=_text(files, LICENCE, limits),
-        spec=PipelineSpec.from_json(config.get("irp_pipeline", {})),
+        spec=read_spec(config.get("irp_pipeline", {})),
         channels=_channels(metadata, config),
     )
     for stage in bundle.stages:
@@ -141,6 +156,7 @@ def write_bundle(
     metadata: Mapping[str, Any],
     card: str,
     licence: str,
+    further_members: Sequence[Mapping[str, Tensor]] = (),
 ) -> bytes:
     """Networks -> ZIP bytes; the same content gives the same bytes. What it writes, `read_bundle` reads.
 
@@ -153,6 +169,7 @@ def write_bundle(
             everything else (dataset digest, recipe, figures, seed...) is kept as it is.
         card: docs/README.md: data, recipe, figures, limits.
         licence: docs/license.txt.
+        further_members: weights of stage 2's ensemble beyond the first.
 
     Raises:
         As `read_bundle`.
@@ -162,6 +179,10 @@ def write_bundle(
     files |= {CARD: card.encode(), LICENCE: licence.encode(), WEIGHTS["model"]: save_weights(segment_state)}
     if locate_state is not None:
         files[WEIGHTS["locate"]] = save_weights(locate_state)
+    if len(further_members) >= len(MEMBERS):
+        raise BundleTooLarge("an ensemble has too many members", limit_members=len(MEMBERS))
+    for stage, state in zip(MEMBERS[1 : 1 + len(further_members)], further_members, strict=True):
+        files[WEIGHTS[ROLES[stage]]] = save_weights(state)
     data = pack(name, files)
     read_bundle(data)
     return data

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from irp_bundle import Bundle, PipelineSpec, build_network
+from irp_bundle import Bundle, PipelineSpec, build_network, read_spec
 from torch import nn
 
 from irp_training.domain.recipe import Recipe
@@ -22,7 +22,7 @@ def definitions(recipe: Recipe, structures: Sequence[str], base: Bundle | None) 
     if base is not None:
         keys = ("network_def", "locate_def", "irp_pipeline")
         config = {key: base.config[key] for key in keys if key in base.config}
-        spec = _windowed(PipelineSpec.from_json(config.get("irp_pipeline", {})), recipe)
+        spec = _windowed(read_spec(config.get("irp_pipeline", {})), recipe)
         network = {**config["network_def"], "out_channels": 1 + len(structures)}
         return config | {"network_def": network, "irp_pipeline": spec.to_json()}
     spec = _windowed(PipelineSpec(), recipe)
