@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irp_inference.domain.algorithms.active_contour import GeodesicActiveContour
+from irp_inference.domain.algorithms.graph_cut import GraphCut
 from irp_inference.domain.algorithms.marks import Marks, Region
 from irp_inference.domain.algorithms.parameters import parameters_of
 from irp_inference.domain.algorithms.random_walk import RandomWalker
@@ -44,6 +45,11 @@ METHODS: Mapping[str, Described] = {
     "random-walker": Described(
         kind=RandomWalker,
         finds="each pixel goes to the mark that a random walk reaches first (Grady 2006)",
+        marks="inside, and outside or a box",
+    ),
+    "graph-cut": Described(
+        kind=GraphCut,
+        finds="the border that costs least, where edges and likeness with the marks set the price (Boykov, Jolly 2001)",
         marks="inside, and outside or a box",
     ),
     "geodesic-active-contour": Described(
