@@ -8,6 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 from irp.inference.v1 import inference_service_pb2 as inference_pb
 from irp.inference.v1 import inference_service_pb2_grpc as inference_grpc
+from irp_inference.adapters.algorithms import described
+from irp_inference.domain.algorithms.table import METHODS
+from irp_inference.domain.errors import AlgorithmUnknown
 from irp_kernel import CANONICAL
 from irp_kernel.errors import ModelUnknown, NotFound, ResourceExhausted
 
@@ -41,6 +44,8 @@ class Inference(inference_grpc.InferenceServiceServicer):
     async def Segment(self, request: Any, context: Any) -> inference_pb.SegmentResponse:
         if request.HasField("algorithm"):
             self.asked.append(request)
+            if request.algorithm.name not in METHODS:
+                raise AlgorithmUnknown
             return segmented([0], list(request.slices) or [0], {"segment": 9.0})
         if request.model.partition("@")[0] == "busy":
             raise ResourceExhausted("64 requests are waiting")
@@ -50,6 +55,9 @@ class Inference(inference_grpc.InferenceServiceServicer):
         assert request.compact
         frames, slices = list(request.frames) or [0, 1, 2], list(request.slices) or [0, 1]
         return segmented(frames, slices, timings)
+
+    async def ListAlgorithms(self, request: Any, context: Any) -> inference_pb.ListAlgorithmsResponse:
+        return inference_pb.ListAlgorithmsResponse(algorithms=[described(name, one) for name, one in METHODS.items()])
 
     async def Propose(self, request: Any, context: Any) -> inference_pb.ProposeResponse:
         return inference_pb.ProposeResponse(job_id="job-1")

@@ -645,3 +645,115 @@ class LoadedModel(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LoadedModel: _TypeAlias = LoadedModel  # noqa: Y015
+
+@_typing.final
+class ListAlgorithmsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAlgorithmsRequest: _TypeAlias = ListAlgorithmsRequest  # noqa: Y015
+
+@_typing.final
+class ListAlgorithmsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALGORITHMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def algorithms(self) -> _containers.RepeatedCompositeFieldContainer[Global___AlgorithmDescription]: ...
+    def __init__(
+        self,
+        *,
+        algorithms: _abc.Iterable[Global___AlgorithmDescription] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithms", b"algorithms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAlgorithmsResponse: _TypeAlias = ListAlgorithmsResponse  # noqa: Y015
+
+@_typing.final
+class AlgorithmDescription(_message.Message):
+    """AlgorithmDescription is what a method says of itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    FINDS_FIELD_NUMBER: _builtins.int
+    MARKS_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    finds: _builtins.str
+    """What it finds, with its source."""
+    marks: _builtins.str
+    """Which marks it takes or needs, in words."""
+    @_builtins.property
+    def parameters(self) -> _containers.RepeatedCompositeFieldContainer[Global___AlgorithmParameter]: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        finds: _builtins.str = ...,
+        marks: _builtins.str = ...,
+        parameters: _abc.Iterable[Global___AlgorithmParameter] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finds", b"finds", "marks", b"marks", "name", b"name", "parameters", b"parameters"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AlgorithmDescription: _TypeAlias = AlgorithmDescription  # noqa: Y015
+
+@_typing.final
+class AlgorithmParameter(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    DEFAULT_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    CHOICES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    text: _builtins.str
+    """What it means, with its unit."""
+    kind: _builtins.str
+    """"number", "integer" or "boolean"."""
+    default: _builtins.str
+    """As JSON; "null" = the method finds it out."""
+    low: _builtins.float
+    """Both ends are allowed; for numbers and integers."""
+    high: _builtins.float
+    @_builtins.property
+    def choices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The only values, if there are any."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        text: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        default: _builtins.str = ...,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+        choices: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices", "default", b"default", "high", b"high", "kind", b"kind", "low", b"low", "name", b"name", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AlgorithmParameter: _TypeAlias = AlgorithmParameter  # noqa: Y015

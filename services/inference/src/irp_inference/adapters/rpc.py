@@ -18,6 +18,7 @@ from irp_kernel.errors import SeriesUnknown
 from irp_kernel.ids import split_model
 from irp_kernel.slices import encode_slices
 
+from irp_inference.adapters.algorithms import described
 from irp_inference.adapters.compact import grid_to_proto, labels_to_proto, wish_of
 from irp_inference.adapters.events import enqueue_proposal, provenance
 from irp_inference.adapters.marks import algorithm_wish_of
@@ -26,6 +27,7 @@ from irp_inference.adapters.shelf import Shelf
 from irp_inference.app.answer_series import AnswerSeries
 from irp_inference.app.ports import Series, Ticket
 from irp_inference.app.run_algorithm import RunAlgorithm
+from irp_inference.domain.algorithms.table import METHODS
 from irp_inference.domain.errors import ProposalUnknown
 
 
@@ -99,3 +101,9 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
             if (model := status.loaded) is not None
         ]
         return pb.ListLoadedResponse(models=models)
+
+    async def ListAlgorithms(  # noqa: N802
+        self, request: pb.ListAlgorithmsRequest, context: Any
+    ) -> pb.ListAlgorithmsResponse:
+        """The methods that stand in a model's place."""
+        return pb.ListAlgorithmsResponse(algorithms=[described(name, known) for name, known in METHODS.items()])

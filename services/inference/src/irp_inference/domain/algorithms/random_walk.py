@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from skimage.segmentation import random_walker
 
 from irp_inference.domain.algorithms.marks import Marks, Region
+from irp_inference.domain.algorithms.parameters import integer, number
 from irp_inference.domain.errors import PromptsNotValid
 
 LARGEST = 256 * 256  # pixels of the solved system
@@ -16,15 +17,10 @@ LARGEST = 256 * 256  # pixels of the solved system
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RandomWalker:
-    """Parameters.
+    """See the fields."""
 
-    Attributes:
-        beta: how much an edge holds the walk back.
-        margin: pixels around the marks that are looked at; what lies beyond is outside.
-    """
-
-    beta: float = 130.0
-    margin: int = 24
+    beta: float = number(130.0, 1, 100_000, "how much an edge holds the walk back")
+    margin: int = integer(24, 1, 256, "pixels around the marks that are looked at; what lies beyond is outside")
 
     def __call__(self, image: NDArray[np.float32], marks: Marks, within: Region | None) -> Region:
         """Pixels (row, column)."""
