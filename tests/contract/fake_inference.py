@@ -33,6 +33,14 @@ def segmented(frames: list[int], slices: list[int], timings_ms: dict[str, float]
     return inference_pb.SegmentResponse(labels=labels, grid=grid, provenance=PROVENANCE, timings_ms=timings_ms)
 
 
+def _tell(answer: inference_pb.SegmentResponse) -> None:
+    """40 of 255 wherever there is a label, and a reason to look twice."""
+    answer.uncertainty = zlib.compress((np.frombuffer(zlib.decompress(answer.labels.data), np.uint8) * 40).tobytes())
+    answer.estimate.dice = answer.estimate.expected_dice["lv_blood_pool"] = 0.75
+    answer.estimate.warning_codes.append("low-confidence")
+    answer.estimate.warnings.append("The network itself expects a Dice below 0.8.")
+
+
 class Inference(inference_grpc.InferenceServiceServicer):
     """One mask for everybody; a proposal that is done after three looks."""
 
@@ -54,7 +62,10 @@ class Inference(inference_grpc.InferenceServiceServicer):
         timings = {"locate": 3.0, "segment": 9.0}
         assert request.compact
         frames, slices = list(request.frames) or [0, 1, 2], list(request.slices) or [0, 1]
-        return segmented(frames, slices, timings)
+        answer = segmented(frames, slices, timings)
+        if request.options.uncertainty:
+            _tell(answer)
+        return answer
 
     async def ListAlgorithms(self, request: Any, context: Any) -> inference_pb.ListAlgorithmsResponse:
         return inference_pb.ListAlgorithmsResponse(algorithms=[described(name, one) for name, one in METHODS.items()])

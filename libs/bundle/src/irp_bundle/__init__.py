@@ -19,7 +19,7 @@ from irp_bundle.pipeline import AugmentationsNotDeclared, NoSuchSlice, PipelineS
 from irp_bundle.prepare import ImageNotFinite, as_images, normalise, prepare_locate, prepare_segment
 from irp_bundle.runner import Pipeline
 from irp_bundle.sampling import paste, sample, sample_labels, whole_windows
-from irp_bundle.segmented import Options, PipelineReport, Segmented
+from irp_bundle.segmented import PLAIN, Options, PipelineReport, Segmented
 from irp_bundle.spec import LocateSpec, Normalise, PipelineSpec, PostSpec, SegmentSpec
 from irp_bundle.spec_reading import read_spec
 from irp_bundle.steps import Engine, Forward, Steps, complete
@@ -30,6 +30,7 @@ __all__ = [
     "BACKGROUND",
     "DEFAULT_LIMITS",
     "LEFT_VENTRICLE",
+    "PLAIN",
     "SYMMETRIES",
     "WARNINGS",
     "AugmentationsNotDeclared",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from irp_kernel import LabelTable, Mask
@@ -21,16 +21,18 @@ class Options:
 
     Attributes:
         test_time_augmentation: look again under every symmetry that the bundle declares in `augment`.
-        uncertainty: answer a map of it, and what the network expects of its own Dice.
+        uncertainty: answer a map of it, and the estimate.
+        estimate: answer what the network expects of its own Dice.
     """
 
     test_time_augmentation: bool = False
     uncertainty: bool = False
+    estimate: bool = False
 
     @property
     def key(self) -> str:
         """As text, for whoever remembers answers; empty = nothing beyond."""
-        return "+".join(name for name in ("test_time_augmentation", "uncertainty") if getattr(self, name))
+        return "+".join(option.name for option in fields(self) if getattr(self, option.name))
 
 
 PLAIN, NOTHING_KNOWN = Options(), Estimate()

@@ -102,8 +102,10 @@ class Segmenting:
 
     def _keep(self, part: slice, scores: Tensor, windows: Tensor) -> None:
         self.channels[part] = paste(scores, windows, self._seen.plane).numpy()
+        if not (self._options.estimate or self._options.uncertainty):
+            return
+        probabilities = softmax(scores.numpy())
+        self._soft.add(probabilities)
         if self.uncertainty is not None:
-            probabilities = softmax(scores.numpy())
-            self._soft.add(probabilities)
             values = torch.from_numpy(entropy(probabilities))
             self.uncertainty[part] = paste_values(values, windows, self._seen.plane).numpy()

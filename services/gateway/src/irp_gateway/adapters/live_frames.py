@@ -13,6 +13,7 @@ from irp_kernel.errors import IrpError
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from irp_gateway.adapters.labels import contours_of, labels_of
+from irp_gateway.adapters.options import OptionsBody, estimate_json
 from irp_gateway.adapters.segment import Index, ModelWanted
 
 MAX_FRAME_BYTES = 64 << 10  # of a text that comes in
@@ -37,6 +38,7 @@ class SegmentFrame(BaseModel):
     keep: bool = False
     ahead: bool = True
     deadline_s: float | None = Field(None, gt=0, le=60)
+    options: OptionsBody = Field(default_factory=OptionsBody)
     prompts: dict[str, Any] | None = None
 
     def to_proto(self, project: types_pb2.ProjectRef) -> pb.LiveRequest:
@@ -47,6 +49,7 @@ class SegmentFrame(BaseModel):
             model=self.model,
             slices=[] if self.slice is None else [self.slice],
             frames=self._frames(),
+            options=self.options.to_proto(),
             compact=True,
         )
         ask = pb.Ask(id=self.id, request=request, keep=self.keep, ahead=self.ahead, deadline_s=self.deadline_s or 0)
@@ -119,7 +122,10 @@ def _segmented(header: dict[str, Any], found: segment_pb.SegmentResponse, asked:
         "model": f"{model.name}@{model.version}",
         "digest": model.digest,
         "timings_ms": {stage: round(ms, 2) for stage, ms in found.timings_ms.items()},
+        "estimate": estimate_json(found),
     }
+    if found.uncertainty:
+        header["uncertainty"] = base64.b64encode(found.uncertainty).decode()
     if not found.HasField("labels"):
         return header, b""
     labels = found.labels

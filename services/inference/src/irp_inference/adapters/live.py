@@ -16,7 +16,13 @@ from irp_chassis.wire import project_ref_from_proto
 from irp_kernel.errors import InvalidArgument, IrpError
 from prometheus_client import Counter, Gauge
 
-from irp_inference.adapters.compact import grid_to_proto, labels_to_proto, wish_of
+from irp_inference.adapters.compact import (
+    estimate_to_proto,
+    grid_to_proto,
+    labels_to_proto,
+    uncertainty_to_proto,
+    wish_of,
+)
 from irp_inference.adapters.events import provenance
 from irp_inference.app.live_session import Answered, Dropped, Event, LiveSession, Partly, Refused
 from irp_inference.app.segment_series import Answer, Segments
@@ -115,6 +121,8 @@ async def _segmentation(answer: Answer, subject: str, *, labels: bool) -> segmen
         timings_ms=answer.timings_ms,
         labels=await asyncio.to_thread(labels_to_proto, answer) if labels else None,
         grid=grid_to_proto(answer.geometry),
+        uncertainty=await asyncio.to_thread(uncertainty_to_proto, answer) if labels else b"",
+        estimate=estimate_to_proto(answer.segmented.estimate),
     )
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from irp.inference.v1 import inference_service_pb2 as pb
 
+from irp_inference.adapters.compact import options_of
 from irp_inference.app.run_algorithm import AlgorithmWish, Place
 from irp_inference.domain.algorithms.marks import Box, Click, Marks, Scribble
-from irp_inference.domain.errors import ParametersNotValid, PromptsNotValid
+from irp_inference.domain.errors import OptionsNotOffered, ParametersNotValid, PromptsNotValid
 
 MOST_PARAMETERS = 4096  # bytes
 
@@ -20,7 +21,10 @@ def algorithm_wish_of(request: pb.SegmentRequest) -> AlgorithmWish:
 
     Raises:
         PromptsNotValid, ParametersNotValid: what was said is not well-formed.
+        OptionsNotOffered: an answer would silently lack what was asked for.
     """
+    if options_of(request.options).key:
+        raise OptionsNotOffered
     asked = request.algorithm
     return AlgorithmWish(
         project=request.project.id,

@@ -19,7 +19,13 @@ from irp_kernel.ids import split_model
 from irp_kernel.slices import encode_slices
 
 from irp_inference.adapters.algorithms import described
-from irp_inference.adapters.compact import grid_to_proto, labels_to_proto, wish_of
+from irp_inference.adapters.compact import (
+    estimate_to_proto,
+    grid_to_proto,
+    labels_to_proto,
+    uncertainty_to_proto,
+    wish_of,
+)
 from irp_inference.adapters.events import enqueue_proposal, provenance
 from irp_inference.adapters.marks import algorithm_wish_of
 from irp_inference.adapters.proposals import Proposals
@@ -56,7 +62,11 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         else:
             answer = await self._segment(wish_of(request), ticket)
         began = time.perf_counter()
-        response = pb.SegmentResponse(provenance=provenance(answer, caller().subject))
+        response = pb.SegmentResponse(
+            provenance=provenance(answer, caller().subject),
+            uncertainty=await asyncio.to_thread(uncertainty_to_proto, answer),
+            estimate=estimate_to_proto(answer.segmented.estimate),
+        )
         if request.compact:
             response.labels.CopyFrom(await asyncio.to_thread(labels_to_proto, answer))
             response.grid.CopyFrom(grid_to_proto(answer.geometry))

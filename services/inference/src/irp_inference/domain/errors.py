@@ -153,7 +153,7 @@ class ParametersNotValid(InvalidArgument):
 
 
 class OptionsNotOffered(InvalidArgument):
-    """Test-time augmentation and uncertainty are not offered.
+    """A conventional method has neither uncertainty nor further looks.
 
-    Ask without options.
+    Ask the method without options, or ask a model.
     """
