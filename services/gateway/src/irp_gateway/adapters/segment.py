@@ -16,10 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from irp_gateway.adapters.answers import provenance_of
 from irp_gateway.adapters.door import Door, made
 from irp_gateway.adapters.labels import contours_json, labels_of
-from irp_gateway.adapters.prompts import AlgorithmBody, PromptsBody, algorithm_message, prompts_message
+from irp_gateway.adapters.prompts import AlgorithmBody, PromptsBody, algorithm_message, prompts_message, require_one
 from irp_gateway.adapters.proposals import shown_id
 from irp_gateway.adapters.visitor import Annotator, AnyMember, Inside, UidInPath
-from irp_gateway.domain.errors import PromptsNotTaken
 from irp_gateway.domain.negotiation import choose
 
 router = APIRouter(prefix="/api/v1/projects/{project}/series/{uid}", tags=["segmentations"], route_class=Door)
@@ -55,14 +54,11 @@ class SegmentBody(BaseModel):
     algorithm: AlgorithmBody | None = Field(None, description="a conventional method instead of a model")
     slices: list[Index] | None = Field(None, min_length=1, examples=[[4]], description="slice indices; null = all")
     frames: list[Index] | None = Field(None, min_length=1, description="time points; null = all")
-    prompts: PromptsBody | None = Field(
-        None, description="what a reader marked; for algorithms, no model takes any yet"
-    )
+    prompts: PromptsBody | None = Field(None, description="what a reader marked, for what takes marks")
 
     @model_validator(mode="after")
     def _one_of(self) -> SegmentBody:
-        if (self.model is None) == (self.algorithm is None):
-            raise ValueError("say either model or algorithm")
+        require_one(self.model, self.algorithm)
         return self
 
 
@@ -85,8 +81,6 @@ async def segment(
     uid: UidInPath, body: SegmentBody, here: AnyMember, request: Request, accept: Annotated[str, Header()] = "*/*"
 ) -> Response:
     """By Accept: NIfTI (gzip, the image's own grid), NRRD, DICOM SEG, or contours as JSON. Stores nothing."""
-    if body.prompts and body.model:
-        raise PromptsNotTaken
     media_type = choose(accept, MASK_TYPES)
     asked = pb.SegmentRequest(
         project=here.ref,

@@ -7,6 +7,7 @@ import zlib
 from irp.inference.v1 import inference_service_pb2 as pb
 from irp_kernel import Geometry
 
+from irp_inference.adapters.marks import marks_of, method_of
 from irp_inference.app.segment_series import Answer, Wish
 from irp_inference.domain.errors import OptionsNotOffered
 
@@ -45,15 +46,19 @@ def wish_of(request: pb.SegmentRequest) -> Wish:
 
     Raises:
         OptionsNotOffered: an answer that would silently lack what was asked for.
+        PromptsNotValid, ParametersNotValid: what was marked or said is not well-formed.
     """
     if request.options.test_time_augmentation or request.options.uncertainty:
         raise OptionsNotOffered
-    marked = request.HasField("prompts") or request.HasField("algorithm")
+    method = method_of(request)
+    marks = marks_of(request) if method or request.HasField("prompts") else {}
     return Wish(
         project=request.project.id,
         series_uid=request.series_uid,
-        model=request.model,
-        frames=list(request.frames),
-        slices=list(request.slices),
-        variant=None if marked else "",
+        model="" if method else request.model,
+        frames=sorted({frame for frame, _ in marks}) or list(request.frames),
+        slices=sorted({number for _, number in marks}) or list(request.slices),
+        variant=None if marks else "",
+        marks=marks,
+        method=method,
     )
