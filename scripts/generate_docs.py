@@ -203,8 +203,9 @@ def shown_errors() -> Iterator[type[IrpError]]:
 def algorithms_page() -> str:
     """Conventional methods, their marks and parameters."""
     text = NOTE + (
-        "# Methods without a model\n\nWhat `algorithm` of `/segment` and of the live door can name. `GET /api/v1/algorithms` and "
-        "`irp algorithms` say the same. How to use them: [Segment by marks](../how-to/interactive.md).\n"
+        "# Methods without a model\n\nWhat `algorithm` of `/segment` and of the live door can name. "
+        "`GET /api/v1/algorithms` and `irp algorithms` say the same. "
+        "How to use them: [Segment by marks](../how-to/interactive.md).\n"
     )
     for name, known in METHODS.items():
         text += f"\n## {name}\n\n{known.finds[:1].upper()}{known.finds[1:]}. Marks: {known.marks}.\n\n"

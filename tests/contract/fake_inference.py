@@ -10,7 +10,7 @@ from irp.inference.v1 import inference_service_pb2 as inference_pb
 from irp.inference.v1 import inference_service_pb2_grpc as inference_grpc
 from irp_inference.adapters.algorithms import described
 from irp_inference.domain.algorithms.table import METHODS
-from irp_inference.domain.errors import AlgorithmUnknown
+from irp_inference.domain.errors import AlgorithmUnknown, PromptsNotTaken
 from irp_kernel import CANONICAL
 from irp_kernel.errors import ModelUnknown, NotFound, ResourceExhausted
 
@@ -59,6 +59,8 @@ class Inference(inference_grpc.InferenceServiceServicer):
             raise ResourceExhausted("64 requests are waiting")
         if request.model.partition("@")[0] != "cine":
             raise ModelUnknown(request.model)
+        if request.HasField("prompts"):
+            raise PromptsNotTaken
         timings = {"locate": 3.0, "segment": 9.0}
         assert request.compact
         frames, slices = list(request.frames) or [0, 1, 2], list(request.slices) or [0, 1]

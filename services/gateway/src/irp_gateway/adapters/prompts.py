@@ -69,6 +69,12 @@ class AlgorithmBody(_Strict):
     )
 
 
+def require_one(model: str | None, algorithm: AlgorithmBody | None) -> None:
+    """Raise ValueError, which is a refusal of the body, unless exactly one of them is said."""
+    if (model is None) == (algorithm is None):
+        raise ValueError("say either model or algorithm")
+
+
 def prompts_message(body: PromptsBody) -> pb.Prompts:
     """Body -> message."""
     return pb.Prompts(

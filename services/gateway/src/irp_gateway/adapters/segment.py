@@ -17,10 +17,9 @@ from irp_gateway.adapters.answers import provenance_of
 from irp_gateway.adapters.door import Door, made
 from irp_gateway.adapters.labels import contours_json, labels_of
 from irp_gateway.adapters.options import OptionsBody, estimate_json, uncertainty_file
-from irp_gateway.adapters.prompts import AlgorithmBody, PromptsBody, algorithm_message, prompts_message
+from irp_gateway.adapters.prompts import AlgorithmBody, PromptsBody, algorithm_message, prompts_message, require_one
 from irp_gateway.adapters.proposals import shown_id
 from irp_gateway.adapters.visitor import Annotator, AnyMember, Inside, UidInPath
-from irp_gateway.domain.errors import PromptsNotTaken
 from irp_gateway.domain.negotiation import choose
 
 router = APIRouter(prefix="/api/v1/projects/{project}/series/{uid}", tags=["segmentations"], route_class=Door)
@@ -66,14 +65,11 @@ class SegmentBody(BaseModel):
     answer: Literal["mask", "uncertainty"] = Field(
         "mask", description="uncertainty: a map from 0 (certain) to 255 on the image's grid, as NIfTI or NRRD"
     )
-    prompts: PromptsBody | None = Field(
-        None, description="what a reader marked; for algorithms, no model takes any yet"
-    )
+    prompts: PromptsBody | None = Field(None, description="what a reader marked, for what takes marks")
 
     @model_validator(mode="after")
     def _one_of(self) -> SegmentBody:
-        if (self.model is None) == (self.algorithm is None):
-            raise ValueError("say either model or algorithm")
+        require_one(self.model, self.algorithm)
         if self.answer == "uncertainty" and not self.options.uncertainty:
             raise ValueError("answer uncertainty needs options.uncertainty")
         return self
@@ -98,8 +94,6 @@ async def segment(
     uid: UidInPath, body: SegmentBody, here: AnyMember, request: Request, accept: Annotated[str, Header()] = "*/*"
 ) -> Response:
     """By Accept: NIfTI (gzip, the image's own grid), NRRD, DICOM SEG, or contours as JSON. Stores nothing."""
-    if body.prompts and body.model:
-        raise PromptsNotTaken
     media_type = choose(accept, MASK_TYPES if body.answer == "mask" else MAP_TYPES)
     asked = pb.SegmentRequest(
         project=here.ref,

@@ -8,7 +8,9 @@ from irp.inference.v1 import inference_service_pb2 as pb
 from irp_bundle import Estimate, Options
 from irp_kernel import Geometry
 
+from irp_inference.adapters.marks import marks_of, method_of
 from irp_inference.app.segment_series import Answer, Wish
+from irp_inference.domain.errors import OptionsNotOffered
 
 LEVEL = 1  # a slice of labels shrinks 60-fold at once
 
@@ -57,16 +59,26 @@ def grid_to_proto(geometry: Geometry) -> pb.Grid:
 
 
 def wish_of(request: pb.SegmentRequest) -> Wish:
-    """What a request wishes. Answers that depend on what a reader marked are not remembered."""
-    marked = request.HasField("prompts") or request.HasField("algorithm")
+    """What a request wishes. Answers that depend on what a reader marked are not remembered.
+
+    Raises:
+        OptionsNotOffered: a method's answer would silently lack what was asked for.
+        PromptsNotValid, ParametersNotValid: what was marked or said is not well-formed.
+    """
+    method, options = method_of(request), options_of(request.options)
+    if method and options.key:
+        raise OptionsNotOffered
+    marks = marks_of(request) if method or request.HasField("prompts") else {}
     return Wish(
         project=request.project.id,
         series_uid=request.series_uid,
-        model=request.model,
-        frames=list(request.frames),
-        slices=list(request.slices),
-        variant=None if marked else "",
-        options=options_of(request.options),
+        model="" if method else request.model,
+        frames=sorted({frame for frame, _ in marks}) or list(request.frames),
+        slices=sorted({number for _, number in marks}) or list(request.slices),
+        variant=None if marks else "",
+        options=options,
+        marks=marks,
+        method=method,
     )
 
 

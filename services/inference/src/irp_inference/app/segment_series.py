@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from irp_bundle import PLAIN, Options, Segmented
 from irp_kernel import Mask, Volume
-from irp_kernel.errors import DeadlineExceeded, SeriesUnknown
+from irp_kernel.errors import SeriesUnknown
 from irp_kernel.geometry import Geometry
 from irp_kernel.ids import split_model
 
@@ -17,6 +17,9 @@ from irp_inference.app.described import described
 from irp_inference.app.drive import Drive
 from irp_inference.app.locations import Locations
 from irp_inference.app.ports import Loaded, Memory, Models, Series, SeriesKnown, Ticket, Volumes
+from irp_inference.domain.algorithms.marks import Marks, Place
+from irp_inference.domain.algorithms.table import Wanted
+from irp_inference.domain.errors import PromptsNotTaken
 
 OVERHEAD_BYTES = 2048  # of an answer that is remembered, beside its labels
 
@@ -27,20 +30,24 @@ class Wish:
 
     Attributes:
         project, series_uid: the series.
-        model: "name" or "name@version".
+        model: "name" or "name@version"; or `method`.
         frames, slices: empty = all.
         options: how a model's pipeline answers.
         variant: whatever else the answer depends on, as text; None = it depends on what cannot be named, and answers
             are not kept.
+        marks: what a reader marked, by frame and slice; all of them are asked for. Empty = nothing was marked.
+        method: a conventional method in the model's place.
     """
 
     project: str
     series_uid: str
-    model: str
+    model: str = ""
     frames: Sequence[int] = ()
     slices: Sequence[int] = ()
     options: Options = PLAIN
     variant: str | None = ""
+    marks: Mapping[Place, Marks] = field(default_factory=dict)
+    method: Wanted | None = None
 
     @property
     def is_one(self) -> bool:
@@ -109,6 +116,7 @@ class SegmentSeries:
 
         Raises:
             SeriesUnknown, ModelUnknown: no such thing.
+            PromptsNotTaken: something was marked, and the model does not look at marks.
             NoSuchSlice: a frame or slice that the image does not have.
             ImageNotFinite: the image holds NaN or infinity.
             InferenceQueueFull, DeadlineExceeded: too much to do.
@@ -139,8 +147,9 @@ class SegmentSeries:
     async def _segment(
         self, wish: Wish, series: SeriesKnown, volume: Volume, model: Loaded, ticket: Ticket
     ) -> Segmented:
-        if ticket.until is not None and ticket.until <= time.monotonic():
-            raise DeadlineExceeded
+        ticket.require_wanted()
+        if wish.marks:
+            raise PromptsNotTaken
         began = time.perf_counter()
         located = await self._locations.find(series.volume.sha256, volume, model, ticket)
         located_ms = (time.perf_counter() - began) * 1000

@@ -138,6 +138,13 @@ class PromptsNotValid(InvalidArgument):
     """
 
 
+class PromptsNotTaken(InvalidArgument):
+    """The model takes no prompts.
+
+    Leave `prompts` out, or name a model that takes them, or an `algorithm`.
+    """
+
+
 class AlgorithmUnknown(InvalidArgument):
     """There is no method of that name.
 

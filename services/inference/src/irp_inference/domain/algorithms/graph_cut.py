@@ -13,7 +13,6 @@ from irp_inference.domain.algorithms.minimum_cut import STEPS, Costs, minimum_cu
 from irp_inference.domain.algorithms.parameters import integer, number
 from irp_inference.domain.errors import PromptsNotValid
 
-LARGEST = 256 * 256  # pixels of the graph
 AROUND = 2  # pixels around a mark that say how its side looks
 BINS, BLUR = 48, 3.0  # of the histograms, and how far a brightness speaks for its neighbours, in bins
 RARE = 1e-3  # least likelihood of any brightness
@@ -38,8 +37,6 @@ class GraphCut:
             outside |= ~marks.boxed(image.shape)
         frame = marks.frame(image.shape, self.margin)
         part, inner, outer = image[frame].astype(np.float64), inside[frame], outside[frame] & ~inside[frame]
-        if part.size > LARGEST:
-            raise PromptsNotValid(f"the marks span more than {LARGEST} pixels: mark a smaller part")
         found = np.zeros(image.shape, np.bool_)
         found[frame] = self._cut(part, inner, outer)
         return found if within is None else found & within

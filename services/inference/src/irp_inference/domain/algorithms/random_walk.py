@@ -12,8 +12,6 @@ from irp_inference.domain.algorithms.marks import Marks, Region
 from irp_inference.domain.algorithms.parameters import integer, number
 from irp_inference.domain.errors import PromptsNotValid
 
-LARGEST = 256 * 256  # pixels of the solved system
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RandomWalker:
@@ -30,8 +28,6 @@ class RandomWalker:
             raise PromptsNotValid("the random walker needs inside marks, and outside marks or a box")
         rows, columns = marks.frame(image.shape, self.margin)
         part = image[rows, columns]
-        if part.size > LARGEST:
-            raise PromptsNotValid(f"the marks span more than {LARGEST} pixels: mark a smaller part")
         if not np.ptp(part):
             return inside if within is None else inside & within  # nothing holds a walk back: only the marks are known
         if marks.boxes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,23 @@ class Described:
     kind: type[Any]
     finds: str
     marks: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A method that somebody names.
+
+    Attributes:
+        name: of the method.
+        structure: canonical name of what is found.
+        parameters: of the method; missing ones take their defaults.
+        within_model: "name" or "name@version" whose myocardium is looked at; empty = none.
+    """
+
+    name: str
+    structure: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    within_model: str = ""
 
 
 METHODS: Mapping[str, Described] = {
