@@ -144,7 +144,7 @@ class EngineHost:
         self._writer.close()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
-        os.close(self._block.descriptor)
+        self._block.close()
 
     async def _copy(self, inputs: Array) -> None:
         target = self._block.view(inputs.shape)
