@@ -213,6 +213,10 @@ async def _one_process(host: Any, told: dict[str, Any], full: type[Exception]) -
     found["difference"] = difference(await host.forward("one", "segment", batch), expected)
     await host.unload("two")
     found["taken_with_one_mib"] = (start - _free()) >> 20
+    for _ in range(5):
+        await host.load("two", "torch", told)
+        await host.unload("two")
+    found["taken_after_five_more_mib"] = (start - _free()) >> 20
     hog = torch.empty(max(0, _free() - (600 << 20)), dtype=torch.uint8, device="cuda:0")
     try:
         await host.forward("one", "segment", big)
