@@ -9,8 +9,10 @@ import os
 import signal
 import sys
 import textwrap
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,7 +61,7 @@ def alive(pid: int | None) -> bool:
     """A process that is neither gone nor a zombie."""
     try:
         return pid is not None and Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
@@ -190,6 +192,36 @@ async def test_numbers_that_are_not_finite_are_an_error(engines: Engines) -> Non
     with pytest.raises(LogitsNotFinite):
         await nets.forward("segment", np.full((1, 1, 32, 32), 3e38, np.float32))
     assert np.isfinite(await nets.forward("segment", images())).all()
+
+
+class Slow:
+    """Images (40, 1, 96, 96) whose copy takes until somebody says so."""
+
+    shape, nbytes = (40, 1, 96, 96), 40 * 96 * 96 * 4
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.begun, self.go_on, self._loop = asyncio.Event(), threading.Event(), loop
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, np.dtype[np.float32]]:
+        self._loop.call_soon_threadsafe(self.begun.set)
+        self.go_on.wait(10)
+        return np.full(self.shape, 1e6, np.float32)
+
+
+async def test_a_cancelled_large_copy_does_not_reach_the_next_call(engines: Engines) -> None:
+    nets = await opened(engines)
+    alone = await nets.forward("segment", images())
+    slow: Any = Slow(asyncio.get_running_loop())
+    cancelled = asyncio.create_task(nets.forward("segment", slow))
+    await slow.begun.wait()
+    cancelled.cancel()
+    following = asyncio.create_task(nets.forward("segment", images()))
+    cancelled.cancel()  # twice: it still waits for its copy
+    done, _ = await asyncio.wait({cancelled, following}, timeout=0.2)
+    assert not done
+    slow.go_on.set()
+    assert np.array_equal(await following, alone)
+    assert cancelled.cancelled()
 
 
 async def test_no_process_outlives_a_killed_room(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ from irp_inference.adapters.serving import ServingServicer
 from irp_inference.adapters.serving_rows import ServingRows
 from irp_inference.adapters.shelf import Shelf
 from irp_inference.adapters.threads import Threads
+from irp_inference.adapters.torch_networks import CudaOptions
 from irp_inference.app.answer_series import AnswerSeries
 from irp_inference.app.answer_wish import AnswerWish
 from irp_inference.app.drive import Drive
@@ -67,6 +68,12 @@ async def compose(room: Room[Settings]) -> None:
         timeout_s=settings.engine_timeout_s,
         cache=settings.engine_cache,
         cache_bytes=settings.engine_cache_bytes,
+        cuda=CudaOptions(
+            channels_last=settings.cuda_channels_last,
+            pinned=settings.cuda_pinned,
+            graphs=settings.cuda_graphs,
+            compiled=settings.cuda_compile,
+        ),
     )
     rows = ServingRows(room.database)
     shelf = Shelf(rows, room.objects, engines, budget_bytes=settings.model_memory_bytes, on_closed=batches.forget)

@@ -25,6 +25,14 @@ class Settings(ServiceSettings):
     """Folder of exported networks, by digest; empty = one that lives as long as the process."""
     engine_cache_bytes: int = 2 << 30
     """Bytes of that folder; the least recently used goes first."""
+    cuda_channels_last: bool = False
+    """On GPUs: pixels beside their channels in memory."""
+    cuda_pinned: bool = False
+    """On GPUs: tensors cross in memory that the GPU reads by itself."""
+    cuda_graphs: bool = False
+    """On GPUs: a pass is recorded once per number of inputs, and replayed."""
+    cuda_compile: bool = False
+    """On GPUs: torch.compile; loading takes minutes, and a C compiler must be there."""
     beside_threads: int = 2
     """Threads that cut crops and tidy labels beside the engine."""
     volume_cache_bytes: int = 1 << 30

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 
 from irp_inference.adapters.export import BUNDLE, PROBE, export_bundle, folder_of, is_whole, use
 from irp_inference.adapters.hosts import EngineHost
+from irp_inference.adapters.torch_networks import CudaOptions
 from irp_inference.domain.errors import EngineDisagrees, ModelCrashed, ModelParked
 
 Precision = Literal["float32", "bfloat16"]
@@ -98,6 +100,7 @@ class Engines:
         timeout_s: a pass that takes longer is a hang.
         cache: folder of exported networks; None = one that lives as long as this process.
         cache_bytes: bound of that folder.
+        cuda: what GPUs may do to be faster.
     """
 
     def __init__(
@@ -108,10 +111,12 @@ class Engines:
         timeout_s: float = 30.0,
         cache: Path | None = None,
         cache_bytes: int = 2 << 30,
+        cuda: CudaOptions | None = None,
     ) -> None:
         self._on_gpu = torch.cuda.is_available() and wish in {"auto", "torch"}
         self._engine = "torch" if self._on_gpu or wish == "torch" else "openvino"
         self._threads, self._timeout_s, self._cache_bytes = threads or os.cpu_count() or 1, timeout_s, cache_bytes
+        self._cuda = cuda or CudaOptions()
         self._own = None if cache else tempfile.TemporaryDirectory(prefix="irp-engines-")
         self._cache = cache or Path(self._own.name if self._own else "")
         self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -171,10 +176,11 @@ class Engines:
             "sizes": {stage: bundle.input_shape(stage) for stage in bundle.stages},
             "precision": HINT[precision],
             "threads": self._threads,
+            "device": device,
         }
         if self._engine == "openvino":
             return common | {"nets": {stage: str(exported / f"{stage}.xml") for stage in bundle.stages}}
-        return common | {"path": str(exported / BUNDLE), "device": device}
+        return common | {"path": str(exported / BUNDLE), "cuda": asdict(self._cuda)}
 
     async def _close(self, host: EngineHost, model: str, held: IO[bytes]) -> None:
         """Let go of a model; on a CPU its process ends. A GPU's process is kept for the next one."""

@@ -8,7 +8,9 @@ import json
 import os
 import socket
 import sys
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import structlog
@@ -26,6 +28,7 @@ LOST = {
     "not loaded again": "the model could not be loaded again after its process ended",
 }
 LARGE = 1 << 20  # bytes from which tensors are copied in a thread
+T = TypeVar("T")
 
 
 class EngineHost:
@@ -144,18 +147,30 @@ class EngineHost:
         self._writer.close()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
-        os.close(self._block.descriptor)
+        self._block.close()
 
     async def _copy(self, inputs: Array) -> None:
         target = self._block.view(inputs.shape)
         if inputs.nbytes < LARGE:
             np.copyto(target, inputs)
         else:
-            await asyncio.to_thread(np.copyto, target, inputs)
+            await _to_its_end(partial(np.copyto, target, inputs))
 
     async def _result(self, shape: list[int]) -> Array:
         answer = self._block.view(shape)
-        return answer.copy() if answer.nbytes < LARGE else await asyncio.to_thread(answer.copy)
+        return answer.copy() if answer.nbytes < LARGE else await _to_its_end(answer.copy)
+
+
+async def _to_its_end(work: Callable[[], T]) -> T:
+    """Work in a thread, which cannot be stopped: who is cancelled leaves when it has ended, for the block is shared."""
+    task = asyncio.create_task(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({task})
+        raise
 
 
 def _require_no_error(answer: dict[str, Any]) -> None:
