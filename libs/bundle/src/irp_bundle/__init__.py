@@ -23,10 +23,11 @@ from irp_bundle.segmented import PLAIN, Options, PipelineReport, Segmented
 from irp_bundle.spec import LocateSpec, Normalise, PipelineSpec, PostSpec, SegmentSpec
 from irp_bundle.spec_reading import read_spec
 from irp_bundle.steps import Engine, Forward, Steps, complete
-from irp_bundle.symmetry import SYMMETRIES
+from irp_bundle.symmetry import AS_STORED, SYMMETRIES
 from irp_bundle.torch_engine import TorchEngine
 
 __all__ = [
+    "AS_STORED",
     "BACKGROUND",
     "DEFAULT_LIMITS",
     "LEFT_VENTRICLE",
