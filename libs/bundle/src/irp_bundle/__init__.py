@@ -10,11 +10,14 @@ from irp_bundle.errors import (
     ChannelsNotKnown,
     NetworkNotAllowed,
     PipelineNotValid,
+    PromptsNeeded,
 )
+from irp_bundle.interactive import Features, InteractiveSteps, View
 from irp_bundle.metrics import dice, dice_per_structure, hd95, mean_surface_distance, surface_distances
 from irp_bundle.networks import Stage, build_network
 from irp_bundle.pipeline import NoSuchSlice, PipelineReport, PipelineSteps, Segmented
 from irp_bundle.prepare import ImageNotFinite, as_images, normalise, prepare_locate, prepare_segment
+from irp_bundle.prompts import Kind, PromptsSpec, prompt_maps
 from irp_bundle.runner import Pipeline
 from irp_bundle.sampling import paste, sample, sample_labels, whole_windows
 from irp_bundle.spec import LocateSpec, Normalise, PipelineSpec, PostSpec, SegmentSpec
@@ -32,8 +35,11 @@ __all__ = [
     "BundleUnsafe",
     "ChannelsNotKnown",
     "Engine",
+    "Features",
     "Forward",
     "ImageNotFinite",
+    "InteractiveSteps",
+    "Kind",
     "Limits",
     "LocateSpec",
     "Located",
@@ -46,11 +52,14 @@ __all__ = [
     "PipelineSpec",
     "PipelineSteps",
     "PostSpec",
+    "PromptsNeeded",
+    "PromptsSpec",
     "SegmentSpec",
     "Segmented",
     "Stage",
     "Steps",
     "TorchEngine",
+    "View",
     "agree",
     "as_images",
     "box_of",
@@ -65,6 +74,7 @@ __all__ = [
     "paste",
     "prepare_locate",
     "prepare_segment",
+    "prompt_maps",
     "read_bundle",
     "sample",
     "sample_labels",

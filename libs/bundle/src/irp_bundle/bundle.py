@@ -12,16 +12,24 @@ from irp_kernel import CANONICAL, LabelTable, sha256_of
 from torch import Tensor
 
 from irp_bundle.archive import DEFAULT_LIMITS, Limits, pack, unpack
-from irp_bundle.errors import BundleBroken, BundleTooLarge, ChannelsNotKnown
+from irp_bundle.errors import (
+    BundleBroken,
+    BundleTooLarge,
+    ChannelsNotKnown,
+    NetworkNotAllowed,
+    PipelineNotValid,
+)
 from irp_bundle.layout import complete_config, complete_metadata
 from irp_bundle.networks import DEFINITION, Stage, build_network, out_channels
+from irp_bundle.prompts import MAPS
 from irp_bundle.spec import PipelineSpec
 from irp_bundle.weights import StateDict, load_weights, save_weights
 
 METADATA, CONFIG = "configs/metadata.json", "configs/inference.json"
 CARD, LICENCE = "docs/README.md", "docs/license.txt"
-WEIGHTS = {"model": "models/model.pt", "locate": "models/locate.pt"}
+WEIGHTS = {"model": "models/model.pt", "locate": "models/locate.pt", "encode": "models/encode.pt"}
 BACKGROUND = "background"
+MAX_FEATURES = 64  # channels that an encoder answers
 LOCATE_CHANNELS = 2  # background, left ventricle
 
 # Names that other bundles use for the same structures.
@@ -47,7 +55,8 @@ class Bundle:
         digest: SHA-256 of the archive.
         metadata: configs/metadata.json.
         config: configs/inference.json, as plain JSON; `$` expressions in it are text.
-        weights: "model" (stage 2) and, unless the bundle has one stage only, "locate" (stage 1); float16.
+        weights: "model" (stage 2) and, unless the bundle has one stage only, "locate" (stage 1); "encode" if what a
+            model that takes marks sees of the image is computed once for all marks; float16.
         card: docs/README.md.
         licence: docs/license.txt.
         spec: `irp_pipeline`, checked.
@@ -75,16 +84,21 @@ class Bundle:
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """("locate", "segment"), or ("segment",) for a bundle that looks at the whole slice."""
-        return ("locate", "segment") if "locate" in self.weights else ("segment",)
+        """("locate", "segment"), or ("segment",) for a bundle that looks at the whole slice; "encode" if it has one."""
+        early: tuple[Stage, ...] = ("locate", "encode")
+        return (*(stage for stage in early if stage in self.weights), "segment")
 
     def input_shape(self, stage: Stage) -> tuple[int, int, int]:
         """One input of a network: (channels, rows, columns)."""
         size = self.spec.locate.size if stage == "locate" else self.spec.segment.size
+        if stage == "segment" and self.spec.prompts is not None:
+            return self.logit_channels("encode") + MAPS, size, size
         return 1, size, size
 
     def logit_channels(self, stage: Stage) -> int:
-        """Channels that a network answers."""
+        """Channels that a network answers; without an encoder the crop itself counts as its answer."""
+        if stage == "encode":
+            return out_channels(self.config.get(DEFINITION[stage]) or {}) if stage in self.weights else 1
         return LOCATE_CHANNELS if stage == "locate" else len(self.channels)
 
     @property
@@ -98,7 +112,7 @@ class Bundle:
         Raises:
             BundleBroken: the weights do not fit the definition.
         """
-        network = build_network(self.config.get(DEFINITION[stage]))
+        network = build_network(self.config.get(DEFINITION[stage]), inputs=self.input_shape(stage)[0])
         state = self.weights["model" if stage == "segment" else stage]
         try:
             network.load_state_dict({name: _float32(tensor) for name, tensor in state.items()})
@@ -128,6 +142,7 @@ def read_bundle(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Bundle:
         spec=PipelineSpec.from_json(config.get("irp_pipeline", {})),
         channels=_channels(metadata, config),
     )
+    _require_encoder_fits(bundle)
     for stage in bundle.stages:
         bundle.build(stage)
     return bundle
@@ -141,6 +156,7 @@ def write_bundle(
     metadata: Mapping[str, Any],
     card: str,
     licence: str,
+    encode_state: Mapping[str, Tensor] | None = None,
 ) -> bytes:
     """Networks -> ZIP bytes; the same content gives the same bytes. What it writes, `read_bundle` reads.
 
@@ -148,11 +164,12 @@ def write_bundle(
         name: the bundle's folder.
         segment_state: weights of stage 2; stored as float16.
         locate_state: weights of stage 1, or None.
-        config: `network_def`, `locate_def`, `irp_pipeline`; what MONAI's own tools need is added.
+        config: `network_def`, `locate_def`, `encode_def`, `irp_pipeline`; what MONAI's own tools need is added.
         metadata: at least `structures` (list of canonical names in channel order) or MONAI's `network_data_format`;
             everything else (dataset digest, recipe, figures, seed...) is kept as it is.
         card: docs/README.md: data, recipe, figures, limits.
         licence: docs/license.txt.
+        encode_state: weights of the encoder of a model that takes marks, or None.
 
     Raises:
         As `read_bundle`.
@@ -162,6 +179,8 @@ def write_bundle(
     files |= {CARD: card.encode(), LICENCE: licence.encode(), WEIGHTS["model"]: save_weights(segment_state)}
     if locate_state is not None:
         files[WEIGHTS["locate"]] = save_weights(locate_state)
+    if encode_state is not None:
+        files[WEIGHTS["encode"]] = save_weights(encode_state)
     data = pack(name, files)
     read_bundle(data)
     return data
@@ -204,6 +223,15 @@ def _channels(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[s
     if config.get("locate_def") is not None and out_channels(config["locate_def"]) != LOCATE_CHANNELS:
         raise ChannelsNotKnown("stage 1 answers two channels: background and left ventricle")
     return tuple(named[channel] for channel in range(count))
+
+
+def _require_encoder_fits(bundle: Bundle) -> None:
+    if "encode" not in bundle.weights:
+        return
+    if bundle.spec.prompts is None:
+        raise PipelineNotValid("a bundle with an encoder says in `prompts` which marks it takes")
+    if not 1 <= bundle.logit_channels("encode") <= MAX_FEATURES:
+        raise NetworkNotAllowed(f"an encoder answers 1 to {MAX_FEATURES} channels")
 
 
 def _canonical(text: str) -> str:

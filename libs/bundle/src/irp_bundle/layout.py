@@ -30,7 +30,10 @@ def complete_metadata(name: str, metadata: Mapping[str, Any], config: Mapping[st
     spec = PipelineSpec.from_json(config.get("irp_pipeline", {}))
     own = dict(metadata)
     if "network_data_format" not in own:
-        own["network_data_format"] = _data_format(("background", *own["structures"]), spec, _modality(metadata))
+        channels = _inputs(config)
+        own["network_data_format"] = _data_format(
+            ("background", *own["structures"]), spec, _modality(metadata), channels
+        )
     return {
         "name": name,
         "version": BUNDLE_VERSION,
@@ -49,18 +52,24 @@ def _modality(metadata: Mapping[str, Any]) -> str:
     return str(metadata.get("modality", "MR"))
 
 
-def _data_format(channels: tuple[str, ...], spec: PipelineSpec, modality: str) -> dict[str, Any]:
+def _inputs(config: Mapping[str, Any]) -> int:
+    """Channels that stage 2 takes: the image alone, or with marks."""
+    definition = config.get("network_def")
+    return int(definition.get("in_channels", 1)) if isinstance(definition, Mapping) else 1
+
+
+def _data_format(channels: tuple[str, ...], spec: PipelineSpec, modality: str, inputs: int) -> dict[str, Any]:
     size = [spec.segment.size, spec.segment.size]
     image = {
         "type": "image",
         "format": "magnitude",
         "modality": modality,
-        "num_channels": 1,
+        "num_channels": inputs,
         "spatial_shape": size,
         "dtype": "float32",
         "value_range": [-5, 5] if spec.segment.normalise.kind == "zscore" else [0, 1],
         "is_patch_data": False,
-        "channel_def": {"0": "image"},
+        "channel_def": {"0": "image"} | {str(number): "features and marks" for number in range(1, inputs)},
     }
     pred = image | {
         "format": "segmentation",

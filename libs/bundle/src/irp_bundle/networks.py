@@ -17,8 +17,8 @@ from monai.networks.nets.unet import UNet
 from irp_bundle.archive import DEFAULT_LIMITS, Limits
 from irp_bundle.errors import BundleBroken, BundleTooLarge, NetworkNotAllowed
 
-Stage = Literal["locate", "segment"]
-DEFINITION: Mapping[str, str] = {"segment": "network_def", "locate": "locate_def"}
+Stage = Literal["locate", "encode", "segment"]
+DEFINITION: Mapping[str, str] = {"segment": "network_def", "locate": "locate_def", "encode": "encode_def"}
 
 ALLOWED: Mapping[str, Callable[..., torch.nn.Module]] = {
     "UNet": UNet,
@@ -30,15 +30,15 @@ ALLOWED: Mapping[str, Callable[..., torch.nn.Module]] = {
 MAX_DEPTH, MAX_ITEMS, MAX_WIDTH = 4, 16, 4096
 
 
-def build_network(definition: object, limits: Limits = DEFAULT_LIMITS) -> torch.nn.Module:
-    """A network with fresh weights from `{"_target_": "UNet", ...}`.
+def build_network(definition: object, limits: Limits = DEFAULT_LIMITS, *, inputs: int = 1) -> torch.nn.Module:
+    """A network with fresh weights from `{"_target_": "UNet", ...}` that takes so many input channels.
 
     Raises:
-        NetworkNotAllowed: another class, an argument that is no plain value, three dimensions, more inputs than one.
+        NetworkNotAllowed: another class, an argument that is no plain value, three dimensions, other inputs.
         BundleTooLarge: more parameters than allowed.
         BundleBroken: the class does not take these arguments.
     """
-    make, arguments = _checked(definition)
+    make, arguments = _checked(definition, inputs)
     try:
         with torch.device("meta"):
             planned = sum(parameter.numel() for parameter in make(**arguments).parameters())
@@ -54,7 +54,7 @@ def out_channels(definition: Mapping[str, Any]) -> int:
     return int(definition.get("out_channels", 0))
 
 
-def _checked(definition: object) -> tuple[Callable[..., torch.nn.Module], dict[str, Any]]:
+def _checked(definition: object, inputs: int) -> tuple[Callable[..., torch.nn.Module], dict[str, Any]]:
     if not isinstance(definition, Mapping):
         raise BundleBroken("the network's definition is missing")
     name = str(definition.get("_target_", "")).removeprefix("monai.networks.nets.")
@@ -66,8 +66,8 @@ def _checked(definition: object) -> tuple[Callable[..., torch.nn.Module], dict[s
         raise NetworkNotAllowed(f"arguments of {name} are {', '.join(known)}")
     for value in arguments.values():
         _check_plain(value, 0)
-    if arguments.get("spatial_dims") != 2 or arguments.get("in_channels") != 1:
-        raise NetworkNotAllowed("networks here have spatial_dims 2 and in_channels 1")
+    if arguments.get("spatial_dims") != 2 or arguments.get("in_channels") != inputs:
+        raise NetworkNotAllowed(f"this network has spatial_dims 2 and in_channels {inputs}")
     return ALLOWED[name], arguments
 
 

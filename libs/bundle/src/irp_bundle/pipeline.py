@@ -22,6 +22,7 @@ from torch import Tensor
 
 from irp_bundle.boxes import Box, Located, agree, box_of, box_to_image, whole
 from irp_bundle.bundle import BACKGROUND, Bundle
+from irp_bundle.errors import PromptsNeeded
 from irp_bundle.post import post_process
 from irp_bundle.prepare import as_images, prepare_locate, prepare_segment
 from irp_bundle.sampling import paste, whole_windows
@@ -106,7 +107,10 @@ class PipelineSteps:
         Raises:
             NoSuchSlice: a number is out of range.
             ImageNotFinite: the image holds NaN or infinity.
+            PromptsNeeded: the bundle segments what is marked: see `interactive`.
         """
+        if self.spec.prompts is not None:
+            raise PromptsNeeded
         wanted_frames = _wanted(frames, volume.geometry.frames)
         wanted_slices = _wanted(slices, volume.geometry.shape[0])
         began = time.perf_counter()

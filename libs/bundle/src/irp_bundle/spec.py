@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeVar, get_args
 
 from irp_bundle.errors import PipelineNotValid
+from irp_bundle.prompts import PromptsSpec
 
 SPEC_VERSION = 1
 MAX_SIZE = 1024  # pixels
@@ -96,12 +97,14 @@ class PipelineSpec:
         locate: stage 1.
         segment: stage 2.
         post: after both.
+        prompts: how the model looks at marks; None = it takes none.
         version: of this format.
     """
 
     locate: LocateSpec = LocateSpec()
     segment: SegmentSpec = SegmentSpec()
     post: PostSpec = PostSpec()
+    prompts: PromptsSpec | None = None
     version: int = SPEC_VERSION
 
     @classmethod
@@ -116,6 +119,7 @@ class PipelineSpec:
             locate=_stage(given.pop("locate", {}), "locate", LocateSpec),
             segment=_stage(given.pop("segment", {}), "segment", SegmentSpec),
             post=_stage(given.pop("post", {}), "post", PostSpec),
+            prompts=PromptsSpec.from_json(given.pop("prompts")) if given.get("prompts") is not None else None,
             version=given.pop("version", SPEC_VERSION),
         )
         if spec.version != SPEC_VERSION:
@@ -127,7 +131,8 @@ class PipelineSpec:
         document = asdict(self)
         for stage in ("locate", "segment"):
             document[stage]["size"] = [document[stage]["size"]] * 2
-        return document
+        document.pop("prompts")  # platforms that do not know the key go on reading models without marks
+        return document if self.prompts is None else document | {"prompts": self.prompts.to_json()}
 
 
 _RANGES: dict[str, tuple[float, float]] = {

@@ -23,7 +23,7 @@ from irp_inference.domain.statistics import NetStatistics
 INPUT, OUTPUT, FP32 = "image", "logits", "FP32"
 LONGEST_VERSION = 9  # digits
 MAX_BATCH = 4096  # inputs of one request
-STAGES: dict[str, Stage] = {"locate": "locate", "segment": "segment"}
+STAGES: dict[str, Stage] = {"locate": "locate", "encode": "encode", "segment": "segment"}
 LARGE = 1 << 20  # bytes from which a tensor is looked through in a thread
 
 Array = NDArray[np.float32]
@@ -48,9 +48,14 @@ class Net:
     model: Loaded
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of one input: (channels, rows, columns)."""
+        return self.model.steps.bundle.input_shape(self.stage)
+
+    @property
     def size(self) -> int:
         """Pixels per side of an input."""
-        return self.model.steps.bundle.input_shape(self.stage)[-1]
+        return self.shape[-1]
 
     @property
     def channels(self) -> int:
@@ -70,7 +75,7 @@ class Nets:
         Args:
             name: `<model>.<stage>`.
             version: an integer, or empty = whichever serves.
-            images: float32 (N, 1, size, size).
+            images: float32 (N, channels, size, size).
             ticket: whose.
             place: chooses between champion and canary.
 
@@ -147,7 +152,7 @@ def split(name: str) -> tuple[str, Stage]:
     """`<model>.<stage>` -> both. ModelUnknown if it is something else."""
     base, _, wanted = name.rpartition(".")
     if wanted not in STAGES:
-        raise ModelUnknown("models are named <name>.locate and <name>.segment")
+        raise ModelUnknown("models are named <name>.locate, <name>.encode and <name>.segment")
     return Slug(base), STAGES[wanted]
 
 
@@ -159,7 +164,7 @@ def _number(version: str) -> int | None:
 
 def _net(model: Loaded, stage: Stage) -> Net:
     if stage not in model.steps.bundle.stages:
-        raise ModelUnknown("this model has one stage")
+        raise ModelUnknown("this model has no such stage")
     return Net(name=f"{model.name}.{stage}", version=model.version, stage=stage, model=model)
 
 
@@ -168,8 +173,8 @@ def _loaded(statuses: Iterable[Status]) -> list[Loaded]:
 
 
 def _require_fits(images: Array, net: Net) -> None:
-    if images.ndim != 4 or not 1 <= len(images) <= MAX_BATCH or images.shape[1:] != (1, net.size, net.size):
-        raise TensorNotUsable(f"the shape is (1 to {MAX_BATCH}, 1, {net.size}, {net.size})")
+    if images.ndim != 4 or not 1 <= len(images) <= MAX_BATCH or images.shape[1:] != net.shape:
+        raise TensorNotUsable(f"the shape is (1 to {MAX_BATCH}, {', '.join(map(str, net.shape))})")
 
 
 async def _require_finite(images: Array) -> None:
