@@ -13,9 +13,16 @@ from irp_kernel import CANONICAL, LabelTable, sha256_of
 from torch import Tensor
 
 from irp_bundle.archive import DEFAULT_LIMITS, Limits, pack, unpack
-from irp_bundle.errors import BundleBroken, BundleTooLarge, ChannelsNotKnown
+from irp_bundle.errors import (
+    BundleBroken,
+    BundleTooLarge,
+    ChannelsNotKnown,
+    NetworkNotAllowed,
+    PipelineNotValid,
+)
 from irp_bundle.layout import complete_config, complete_metadata
 from irp_bundle.networks import MEMBERS, Stage, build_network, definition_of, out_channels
+from irp_bundle.prompts import MAPS
 from irp_bundle.spec import PipelineSpec
 from irp_bundle.spec_reading import read_spec
 from irp_bundle.weights import StateDict, load_weights, save_weights
@@ -25,11 +32,13 @@ CARD, LICENCE = "docs/README.md", "docs/license.txt"
 # Further members of an ensemble are models/model.2.pt, models/model.3.pt...
 ROLES: Mapping[Stage, str] = {
     "locate": "locate",
+    "encode": "encode",
     **{stage: f"model.{number}" if number > 1 else "model" for number, stage in enumerate(MEMBERS, 1)},
 }
 WEIGHTS = {role: f"models/{role}.pt" for role in ROLES.values()}
 MEMBER = re.compile(r"models/model\.\d+\.pt")
 BACKGROUND = "background"
+MAX_FEATURES = 64  # channels that an encoder answers
 LOCATE_CHANNELS = 2  # background, left ventricle
 
 # Names that other bundles use for the same structures.
@@ -56,7 +65,8 @@ class Bundle:
         metadata: configs/metadata.json.
         config: configs/inference.json, as plain JSON; `$` expressions in it are text.
         weights: "model" (stage 2), "model.2"... (further members of an ensemble), and, unless the bundle has one stage
-            only, "locate" (stage 1); float16.
+            only, "locate" (stage 1); "encode" if what a model that takes marks sees of the image is computed once for
+            all marks; float16.
         card: docs/README.md.
         licence: docs/license.txt.
         spec: `irp_pipeline`, checked.
@@ -84,20 +94,27 @@ class Bundle:
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """("locate", "segment"), ("segment",) for a bundle that looks at the whole slice, and an ensemble's members."""
+        """Those that it has: stage 1, an encoder, stage 2 with every member of its ensemble."""
         return tuple(stage for stage, role in ROLES.items() if role in self.weights)
 
     @property
     def members(self) -> tuple[Stage, ...]:
         """The networks of stage 2, whose probabilities are averaged: one, or an ensemble's."""
-        return tuple(stage for stage in self.stages if stage != "locate")
+        return tuple(stage for stage in MEMBERS if ROLES[stage] in self.weights)
 
     def input_shape(self, stage: Stage) -> tuple[int, ...]:
         """One input of a network: (channels, rows, columns) or (channels, slices, rows, columns)."""
-        return self.spec.locate.input_shape if stage == "locate" else self.spec.segment.input_shape
+        if stage == "locate":
+            return self.spec.locate.input_shape
+        _, *grid = self.spec.segment.input_shape
+        if stage in MEMBERS and self.spec.prompts is not None:
+            return self.logit_channels("encode") + MAPS, *grid
+        return self.spec.segment.input_shape
 
     def logit_channels(self, stage: Stage) -> int:
-        """Channels that a network answers."""
+        """Channels that a network answers; without an encoder the crop itself counts as its answer."""
+        if stage == "encode":
+            return out_channels(self.config.get(definition_of(stage)) or {}) if stage in self.weights else 1
         return LOCATE_CHANNELS if stage == "locate" else len(self.channels)
 
     @property
@@ -143,6 +160,7 @@ def read_bundle(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Bundle:
         spec=read_spec(config.get("irp_pipeline", {})),
         channels=_channels(metadata, config),
     )
+    _require_encoder_fits(bundle)
     for stage in bundle.stages:
         bundle.build(stage)
     return bundle
@@ -157,6 +175,7 @@ def write_bundle(
     card: str,
     licence: str,
     further_members: Sequence[Mapping[str, Tensor]] = (),
+    encode_state: Mapping[str, Tensor] | None = None,
 ) -> bytes:
     """Networks -> ZIP bytes; the same content gives the same bytes. What it writes, `read_bundle` reads.
 
@@ -164,12 +183,13 @@ def write_bundle(
         name: the bundle's folder.
         segment_state: weights of stage 2; stored as float16.
         locate_state: weights of stage 1, or None.
-        config: `network_def`, `locate_def`, `irp_pipeline`; what MONAI's own tools need is added.
+        config: `network_def`, `locate_def`, `encode_def`, `irp_pipeline`; what MONAI's own tools need is added.
         metadata: at least `structures` (list of canonical names in channel order) or MONAI's `network_data_format`;
             everything else (dataset digest, recipe, figures, seed...) is kept as it is.
         card: docs/README.md: data, recipe, figures, limits.
         licence: docs/license.txt.
         further_members: weights of stage 2's ensemble beyond the first.
+        encode_state: weights of the encoder of a model that takes marks, or None.
 
     Raises:
         As `read_bundle`.
@@ -183,6 +203,8 @@ def write_bundle(
         raise BundleTooLarge("an ensemble has too many members", limit_members=len(MEMBERS))
     for stage, state in zip(MEMBERS[1 : 1 + len(further_members)], further_members, strict=True):
         files[WEIGHTS[ROLES[stage]]] = save_weights(state)
+    if encode_state is not None:
+        files[WEIGHTS["encode"]] = save_weights(encode_state)
     data = pack(name, files)
     read_bundle(data)
     return data
@@ -225,6 +247,17 @@ def _channels(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[s
     if config.get("locate_def") is not None and out_channels(config["locate_def"]) != LOCATE_CHANNELS:
         raise ChannelsNotKnown("stage 1 answers two channels: background and left ventricle")
     return tuple(named[channel] for channel in range(count))
+
+
+def _require_encoder_fits(bundle: Bundle) -> None:
+    if bundle.spec.prompts is not None and len(bundle.members) > 1:
+        raise PipelineNotValid("a model that takes marks has one network for them")
+    if "encode" not in bundle.weights:
+        return
+    if bundle.spec.prompts is None:
+        raise PipelineNotValid("a bundle with an encoder says in `prompts` which marks it takes")
+    if not 1 <= bundle.logit_channels("encode") <= MAX_FEATURES:
+        raise NetworkNotAllowed(f"an encoder answers 1 to {MAX_FEATURES} channels")
 
 
 def _canonical(text: str) -> str:

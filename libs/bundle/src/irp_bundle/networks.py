@@ -17,7 +17,7 @@ from monai.networks.nets.unet import UNet
 from irp_bundle.archive import DEFAULT_LIMITS, Limits
 from irp_bundle.errors import BundleBroken, BundleTooLarge, NetworkNotAllowed
 
-Stage = Literal["locate", "segment", "segment-2", "segment-3", "segment-4", "segment-5"]
+Stage = Literal["locate", "encode", "segment", "segment-2", "segment-3", "segment-4", "segment-5"]
 MEMBERS: tuple[Stage, ...] = ("segment", "segment-2", "segment-3", "segment-4", "segment-5")
 
 ALLOWED: Mapping[str, Callable[..., torch.nn.Module]] = {
@@ -59,7 +59,7 @@ def build_network(
 
 def definition_of(stage: Stage) -> str:
     """Where configs/inference.json describes a stage's network; an ensemble's members share one description."""
-    return "locate_def" if stage == "locate" else "network_def"
+    return {"locate": "locate_def", "encode": "encode_def"}.get(stage, "network_def")
 
 
 def out_channels(definition: Mapping[str, Any]) -> int:

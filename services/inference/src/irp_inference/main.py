@@ -20,7 +20,7 @@ from irp.ingest.v1.events_pb2 import SeriesDeleted, SeriesStored
 from irp.oip import model_repository_pb2, model_repository_pb2_grpc, open_inference_pb2, open_inference_pb2_grpc
 from irp.quality.v1.events_pb2 import SeriesAssessed
 from irp.training.v1.events_pb2 import ModelPromoted, ModelRegistered
-from irp_bundle import Located, Segmented
+from irp_bundle import Features, Located, Segmented
 from irp_chassis import Room, run_room
 from irp_chassis.auth import AUDIENCE, OIP_AUDIENCE, TokenVerifier
 from irp_chassis.room import VERSION
@@ -50,6 +50,7 @@ from irp_inference.app.drive import Drive
 from irp_inference.app.locations import Locations
 from irp_inference.app.propose_series import ProposeSeries
 from irp_inference.app.run_algorithm import RunAlgorithm
+from irp_inference.app.segment_marked import SegmentMarked
 from irp_inference.app.segment_series import SegmentSeries
 from irp_inference.domain.cache import BytesBoundCache
 from irp_inference.settings import Settings
@@ -86,7 +87,9 @@ async def compose(room: Room[Settings]) -> None:
     room.on_stop(threads.close)
     drive = Drive(batches, threads)
     memory: BytesBoundCache[Segmented] = BytesBoundCache(settings.answer_cache_bytes)
-    looking = SegmentSeries(series, volumes, shelf, Locations(windows, drive), drive, memory)
+    seen: BytesBoundCache[Features] = BytesBoundCache(settings.features_cache_bytes)
+    marked = SegmentMarked(drive, threads, seen)
+    looking = SegmentSeries(series, volumes, shelf, Locations(windows, drive), drive, memory, marked)
     segment = AnswerSeries(looking, shelf, threads)
     answer = AnswerWish(segment, RunAlgorithm(series, volumes, segment, threads))
     live = LiveServicer(

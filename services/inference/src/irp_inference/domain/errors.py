@@ -160,7 +160,7 @@ class ParametersNotValid(InvalidArgument):
 
 
 class OptionsNotOffered(InvalidArgument):
-    """A conventional method has neither uncertainty nor further looks.
+    """Answers to marks have neither uncertainty nor further looks, whether a method or a model gives them.
 
-    Ask the method without options, or ask a model.
+    Ask without options, or ask a model that needs no marks.
     """
