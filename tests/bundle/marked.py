@@ -30,7 +30,7 @@ def a_marked_bundle(*, encoder: bool = True, prompts: Any = PROMPTS, inputs: int
         {"structures": ["lv_blood_pool"]},
         "A phantom's model.",
         "Apache-2.0",
-        build_network(ENCODER).state_dict() if encoder else None,
+        encode_state=build_network(ENCODER).state_dict() if encoder else None,
     )
 
 

@@ -174,6 +174,7 @@ def write_bundle(
     metadata: Mapping[str, Any],
     card: str,
     licence: str,
+    *,
     further_members: Sequence[Mapping[str, Tensor]] = (),
     encode_state: Mapping[str, Tensor] | None = None,
 ) -> bytes:
