@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
-from irp_bundle import Bundle, LocateSpec, PipelineSpec, SegmentSpec
+from irp_bundle import Bundle, LocateSpec, PipelineSpec, PromptsSpec, SegmentSpec
 from irp_kernel.mask import VALUE_OF
 from irp_training.domain.automation import TrainByItself
 from irp_training.domain.card import model_card
@@ -73,6 +74,8 @@ def test_a_run_keeps_the_window_of_its_base_unless_the_recipe_names_another() ->
     )
     kept = definitions(read("{}"), HEART, base)["irp_pipeline"]
     assert (kept["segment"]["size"], kept["locate"]["margin"]) == ([192, 192], 2.2)
+    with pytest.raises(BadRecipe):  # masks teach nothing about marks
+        definitions(read("{}"), HEART, replace(base, spec=replace(base.spec, prompts=PromptsSpec())))
     changed = definitions(read('{"window": 1.9, "segment_size": 160}'), HEART[:2], base)
     assert (changed["irp_pipeline"]["segment"]["size"], changed["irp_pipeline"]["locate"]["margin"]) == (
         [160, 160],

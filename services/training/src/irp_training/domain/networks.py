@@ -10,6 +10,7 @@ import torch
 from irp_bundle import Bundle, PipelineSpec, build_network
 from torch import nn
 
+from irp_training.domain.errors import BadRecipe
 from irp_training.domain.recipe import Recipe
 from irp_training.domain.surgery import rechannel
 
@@ -18,7 +19,13 @@ LOCATE_CHANNELS = 2  # background, left ventricle
 
 
 def definitions(recipe: Recipe, structures: Sequence[str], base: Bundle | None) -> Definition:
-    """`network_def`, `locate_def` and `irp_pipeline` of the bundle that the run will make."""
+    """`network_def`, `locate_def` and `irp_pipeline` of the bundle that the run will make.
+
+    Raises:
+        BadRecipe: the base takes marks, and masks alone teach nothing about marks.
+    """
+    if base is not None and base.spec.prompts is not None:
+        raise BadRecipe("a model that takes marks is no base of a run: it is trained elsewhere, and pushed")
     if base is not None:
         keys = ("network_def", "locate_def", "irp_pipeline")
         config = {key: base.config[key] for key in keys if key in base.config}
