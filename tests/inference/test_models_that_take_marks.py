@@ -6,12 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from irp.inference.v1 import inference_service_pb2 as pb
 from irp_bundle import InteractiveSteps, PipelineSteps, PromptsNeeded, read_bundle
+from irp_chassis.auth import Caller, act_as
 from irp_inference.adapters.batches import DynamicBatches
+from irp_inference.adapters.rpc import InferenceServicer
 from irp_inference.app.drive import Drive
 from irp_inference.app.live_session import Answered, Dropped, LiveSession, Refused
 from irp_inference.app.locations import Locations
@@ -27,6 +31,7 @@ from irp_kernel import Geometry, ObjectRef, Volume
 from tests.bundle.marked import ByMarks, a_marked_bundle
 
 from .live_builders import CountingNets, FakeSteps, OneModel, OneSeries, at_once
+from .test_live_session import PROJECT
 
 TICKET = Ticket(project="demo")
 FEATURE_BYTES = 3 * 32 * 32 * 4
@@ -135,6 +140,18 @@ async def test_on_the_live_door_a_newer_click_supersedes_and_the_encoder_has_not
         assert isinstance(whole, Refused)
         assert whole.error.reason == "PROMPTS_NEEDED"
         serving.cancel()
+
+
+async def test_a_model_that_needs_marks_proposes_nothing() -> None:
+    bundle = read_bundle(a_marked_bundle())
+    assert bundle.spec.prompts
+    loaded = SimpleNamespace(interactive=InteractiveSteps(bundle, bundle.spec.prompts))
+    nothing: Any = None
+    shelf: Any = SimpleNamespace(status=lambda key: SimpleNamespace(loaded=loaded))
+    door = InferenceServicer(nothing, nothing, shelf, nothing, nothing)
+    act_as(Caller(subject="reader", project="demo", roles=frozenset({"annotator"})))
+    with pytest.raises(PromptsNeeded):
+        await door.Propose(pb.ProposeRequest(project=PROJECT, series_uid="1.2", model="click@1"), None)
 
 
 async def test_marks_and_models_that_do_not_go_together_are_refused_without_a_pass() -> None:

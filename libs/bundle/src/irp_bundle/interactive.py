@@ -92,7 +92,7 @@ class InteractiveSteps:
         return [crop.copy() for crop in crops]  # each is kept by itself
 
     def segment(self, views: Sequence[View], features: Sequence[Features], located: Located) -> Steps[Segmented]:
-        """Labels of the views, which are every pair of some frames and slices; outside marks are never part of it."""
+        """Labels of the views; other pairs of their frames and slices are background, and so is what is outside."""
         began = time.perf_counter()
         inputs = np.stack([self._inputs(view, seen) for view, seen in zip(views, features, strict=True)])
         logits = yield Forward("segment", inputs)

@@ -141,7 +141,7 @@ class PromptsNotValid(InvalidArgument):
 class PromptsNotTaken(InvalidArgument):
     """The model takes no prompts.
 
-    Leave `prompts` out, or name a model that takes them, or an `algorithm`.
+    Leave `prompts` out, or name an `algorithm`, or a model that takes them: `GET /api/v1/models/loaded` says which do.
     """
 
 

@@ -19,7 +19,11 @@ LOCATE_CHANNELS = 2  # background, left ventricle
 
 
 def definitions(recipe: Recipe, structures: Sequence[str], base: Bundle | None) -> Definition:
-    """`network_def`, `locate_def` and `irp_pipeline` of the bundle that the run will make."""
+    """`network_def`, `locate_def` and `irp_pipeline` of the bundle that the run will make.
+
+    Raises:
+        PipelineNotLearnt: the lessons would show the base other inputs than its pipeline gives.
+    """
     if base is not None:
         _require_learnable(base)
         keys = ("network_def", "locate_def", "irp_pipeline")
@@ -68,9 +72,10 @@ def _looks(recipe: Recipe) -> tuple[str, ...]:
 
 
 def _require_learnable(base: Bundle) -> None:
-    """Raise PipelineNotLearnt where the lessons would show other inputs than the pipeline gives."""
     spec = base.spec
     stages = (spec.locate, spec.segment)
+    if spec.prompts is not None:
+        raise PipelineNotLearnt("masks teach nothing about marks: such a model is trained elsewhere, and pushed")
     if len(base.members) > 1:
         raise PipelineNotLearnt("the base is an ensemble")
     if spec.segment.dimension != "2d" or spec.orientation != AS_STORED or any(stage.spacing for stage in stages):
