@@ -19,7 +19,7 @@ import pytest
 import torch
 from irp_bundle import TorchEngine, build_network, read_bundle, write_bundle
 from irp_inference.adapters.engines import Engines, ProcessNets
-from irp_inference.adapters.export import PROBE, folder_of
+from irp_inference.adapters.export_cache import PROBE, folder_of
 from irp_inference.adapters.hosts import EngineHost
 from irp_inference.domain.errors import EngineDisagrees, LogitsNotFinite, ModelCrashed, ModelParked
 from irp_kernel import sha256_of

@@ -10,6 +10,7 @@ from irp_bundle.errors import (
     ChannelsNotKnown,
     NetworkNotAllowed,
     PipelineNotValid,
+    WeightsMissing,
 )
 from irp_bundle.metrics import dice, dice_per_structure, hd95, mean_surface_distance, surface_distances
 from irp_bundle.networks import Stage, build_network
@@ -51,6 +52,7 @@ __all__ = [
     "Stage",
     "Steps",
     "TorchEngine",
+    "WeightsMissing",
     "agree",
     "as_images",
     "box_of",

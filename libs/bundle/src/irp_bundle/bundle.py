@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,7 +12,8 @@ from irp_kernel import CANONICAL, LabelTable, sha256_of
 from torch import Tensor
 
 from irp_bundle.archive import DEFAULT_LIMITS, Limits, pack, unpack
-from irp_bundle.errors import BundleBroken, BundleTooLarge, ChannelsNotKnown
+from irp_bundle.errors import BundleBroken, BundleTooLarge, ChannelsNotKnown, WeightsMissing
+from irp_bundle.exports import PATHS, Exports, check_exports, read_exports
 from irp_bundle.layout import complete_config, complete_metadata
 from irp_bundle.networks import DEFINITION, Stage, build_network, out_channels
 from irp_bundle.spec import PipelineSpec
@@ -52,6 +53,7 @@ class Bundle:
         licence: docs/license.txt.
         spec: `irp_pipeline`, checked.
         channels: structure per output channel of stage 2; channel 0 is "background" only if the bundle says so.
+        exports: networks as they run, by stage and format; beside the weights, or instead of them.
     """
 
     digest: str
@@ -62,6 +64,7 @@ class Bundle:
     licence: str
     spec: PipelineSpec
     channels: tuple[str, ...]
+    exports: Exports = field(default_factory=dict)
 
     @property
     def structures(self) -> tuple[str, ...]:
@@ -76,7 +79,7 @@ class Bundle:
     @property
     def stages(self) -> tuple[Stage, ...]:
         """("locate", "segment"), or ("segment",) for a bundle that looks at the whole slice."""
-        return ("locate", "segment") if "locate" in self.weights else ("segment",)
+        return ("locate", "segment") if "locate" in {*self.weights, *self.exports} else ("segment",)
 
     def input_shape(self, stage: Stage) -> tuple[int, int, int]:
         """One input of a network: (channels, rows, columns)."""
@@ -89,17 +92,27 @@ class Bundle:
 
     @property
     def weight_bytes(self) -> int:
-        """Bytes of the weights in float32, as they lie in memory."""
-        return sum(4 * tensor.numel() for state in self.weights.values() for tensor in state.values())
+        """Bytes of the weights in float32, as they lie in memory; of an export its length stands for them."""
+        exported = (
+            min(map(len, formats.values())) for stage, formats in self.exports.items() if not self.learns(stage)
+        )
+        return sum(4 * tensor.numel() for state in self.weights.values() for tensor in state.values()) + sum(exported)
+
+    def learns(self, stage: Stage) -> bool:
+        """True if a stage has weights, from which its network is built here and can be learnt further."""
+        return _role(stage) in self.weights
 
     def build(self, stage: Stage) -> torch.nn.Module:
         """The network of a stage with its weights: float32, eval, on the CPU.
 
         Raises:
             BundleBroken: the weights do not fit the definition.
+            WeightsMissing: the stage has none.
         """
+        if not self.learns(stage):
+            raise WeightsMissing
         network = build_network(self.config.get(DEFINITION[stage]))
-        state = self.weights["model" if stage == "segment" else stage]
+        state = self.weights[_role(stage)]
         try:
             network.load_state_dict({name: _float32(tensor) for name, tensor in state.items()})
         except RuntimeError as cause:
@@ -108,15 +121,15 @@ class Bundle:
 
 
 def read_bundle(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Bundle:
-    """ZIP bytes -> Bundle, wholly checked: both networks can be built and fit their weights.
+    """ZIP bytes -> Bundle, wholly checked: networks can be built and fit their weights; exports are not opened here.
 
     Raises:
         BundleBroken, BundleUnsafe, BundleTooLarge, NetworkNotAllowed, PipelineNotValid, ChannelsNotKnown.
     """
     files = unpack(data, limits)
     metadata, config = _json(files, METADATA, limits), _json(files, CONFIG, limits)
-    if WEIGHTS["model"] not in files:
-        raise BundleBroken("models/model.pt is missing")
+    if not {WEIGHTS["model"], *PATHS["segment"].values()} & set(files):
+        raise BundleBroken("models/model.pt is missing, and models/model.ts and models/model.onnx are too")
     weights = {role: load_weights(files[path], limits) for role, path in WEIGHTS.items() if path in files}
     bundle = Bundle(
         digest=sha256_of(data),
@@ -127,44 +140,54 @@ def read_bundle(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Bundle:
         licence=_text(files, LICENCE, limits),
         spec=PipelineSpec.from_json(config.get("irp_pipeline", {})),
         channels=_channels(metadata, config),
+        exports=read_exports(files, limits),
     )
     for stage in bundle.stages:
-        bundle.build(stage)
+        if bundle.learns(stage):
+            bundle.build(stage)
+        check_exports(bundle.exports, stage, bundle.input_shape(stage), bundle.logit_channels(stage), limits)
     return bundle
 
 
 def write_bundle(
     name: str,
-    segment_state: Mapping[str, Tensor],
+    segment_state: Mapping[str, Tensor] | None,
     locate_state: Mapping[str, Tensor] | None,
     config: Mapping[str, Any],
     metadata: Mapping[str, Any],
     card: str,
     licence: str,
+    exports: Mapping[str, bytes] | None = None,
 ) -> bytes:
     """Networks -> ZIP bytes; the same content gives the same bytes. What it writes, `read_bundle` reads.
 
     Args:
         name: the bundle's folder.
-        segment_state: weights of stage 2; stored as float16.
+        segment_state: weights of stage 2; stored as float16; None if it is exported only.
         locate_state: weights of stage 1, or None.
         config: `network_def`, `locate_def`, `irp_pipeline`; what MONAI's own tools need is added.
         metadata: at least `structures` (list of canonical names in channel order) or MONAI's `network_data_format`;
             everything else (dataset digest, recipe, figures, seed...) is kept as it is.
         card: docs/README.md: data, recipe, figures, limits.
         licence: docs/license.txt.
+        exports: networks as they run, by path (models/model.onnx, models/locate.ts...).
 
     Raises:
         As `read_bundle`.
     """
     documents = {METADATA: complete_metadata(name, metadata, config), CONFIG: complete_config(config, metadata)}
     files = {path: _dump(document) for path, document in documents.items()}
-    files |= {CARD: card.encode(), LICENCE: licence.encode(), WEIGHTS["model"]: save_weights(segment_state)}
-    if locate_state is not None:
-        files[WEIGHTS["locate"]] = save_weights(locate_state)
+    files |= {CARD: card.encode(), LICENCE: licence.encode()} | dict(exports or {})
+    for role, state in (("model", segment_state), ("locate", locate_state)):
+        if state is not None:
+            files[WEIGHTS[role]] = save_weights(state)
     data = pack(name, files)
     read_bundle(data)
     return data
+
+
+def _role(stage: Stage) -> str:
+    return "model" if stage == "segment" else stage
 
 
 def _dump(document: Mapping[str, Any]) -> bytes:
@@ -195,7 +218,7 @@ def _channels(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[s
         named = {int(channel): _canonical(str(text)) for channel, text in definition.items()}
     except (KeyError, TypeError, ValueError, AttributeError) as cause:
         raise ChannelsNotKnown("configs/metadata.json has no channel_def for `pred`") from cause
-    count = out_channels(config.get("network_def") or {})
+    count = out_channels(config.get("network_def") or {}) or len(named)
     foreign = set(named.values()) - {BACKGROUND, *CANONICAL.values()}
     if foreign or sorted(named) != list(range(count)) or len(set(named.values())) != count:
         raise ChannelsNotKnown(f"known are {BACKGROUND}, {', '.join(CANONICAL.values())}", channels=count)

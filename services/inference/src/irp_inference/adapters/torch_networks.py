@@ -85,7 +85,8 @@ class TorchNetworks:
     def _step(self, network: torch.nn.Module) -> Step:
         layout = torch.channels_last if self._options.channels_last else torch.contiguous_format
         placed = network.to(self._device, memory_format=layout)  # type: ignore[call-overload]
-        run = cast(Step, torch.compile(placed) if self._options.compiled else placed)
+        compiles = self._options.compiled and not isinstance(placed, torch.jit.ScriptModule)
+        run = cast(Step, torch.compile(placed) if compiles else placed)
 
         def step(inputs: Tensor) -> Tensor:
             with torch.autocast(self._device.type, self._dtype or torch.bfloat16, enabled=self._dtype is not None):
