@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from irp_bundle import Bundle, PipelineSpec, build_network
+from irp_bundle import Bundle, PipelineSpec, WeightsMissing, build_network
 from torch import nn
 
 from irp_training.domain.recipe import Recipe
@@ -18,8 +18,14 @@ LOCATE_CHANNELS = 2  # background, left ventricle
 
 
 def definitions(recipe: Recipe, structures: Sequence[str], base: Bundle | None) -> Definition:
-    """`network_def`, `locate_def` and `irp_pipeline` of the bundle that the run will make."""
+    """`network_def`, `locate_def` and `irp_pipeline` of the bundle that the run will make.
+
+    Raises:
+        WeightsMissing: the base can be run, and not learnt further.
+    """
     if base is not None:
+        if not all(base.learns(stage) for stage in base.stages):
+            raise WeightsMissing
         keys = ("network_def", "locate_def", "irp_pipeline")
         config = {key: base.config[key] for key in keys if key in base.config}
         spec = _windowed(PipelineSpec.from_json(config.get("irp_pipeline", {})), recipe)
