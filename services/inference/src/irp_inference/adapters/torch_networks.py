@@ -71,8 +71,11 @@ class TorchNetworks:
         """(N, C, rows, columns) -> logits (N, channels, rows, columns), valid until the next call."""
         step = self._steps[stage]
         with torch.inference_mode():
-            parts = [self._part(step, inputs[at : at + ROWS_AT_ONCE]) for at in range(0, len(inputs), ROWS_AT_ONCE)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+            if len(inputs) <= ROWS_AT_ONCE:
+                return self._part(step, inputs)
+            pieces = (inputs[at : at + ROWS_AT_ONCE] for at in range(0, len(inputs), ROWS_AT_ONCE))
+            # Copied: the next piece's answer may lie where this one lies.
+            return np.concatenate([self._part(step, piece).copy() for piece in pieces])
 
     def close(self) -> None:
         """Give the memory back."""
@@ -85,14 +88,15 @@ class TorchNetworks:
     def _step(self, network: torch.nn.Module) -> Step:
         layout = torch.channels_last if self._options.channels_last else torch.contiguous_format
         placed = network.to(self._device, memory_format=layout)  # type: ignore[call-overload]
-        compiles = self._options.compiled and not isinstance(placed, torch.jit.ScriptModule)
-        run = cast(Step, torch.compile(placed) if compiles else placed)
+        # A script may decide as it goes, which cannot be recorded, and is compiled already.
+        scripted = isinstance(placed, torch.jit.ScriptModule)
+        run = cast(Step, torch.compile(placed) if self._options.compiled and not scripted else placed)
 
         def step(inputs: Tensor) -> Tensor:
             with torch.autocast(self._device.type, self._dtype or torch.bfloat16, enabled=self._dtype is not None):
                 return run(inputs.contiguous(memory_format=layout)).float()
 
-        return Graphs(step, self._device) if self._options.graphs else step
+        return Graphs(step, self._device) if self._options.graphs and not scripted else step
 
     def _part(self, step: Step, inputs: Array) -> Array:
         with _out_of_memory_returned(self._device):
@@ -105,9 +109,7 @@ class TorchNetworks:
             back = self._page_locked("logits", logits.shape)
             back.copy_(logits, non_blocking=True)
             torch.cuda.current_stream(self._device).synchronize()
-            answer_there = back.numpy()
-            # The next piece of the same question uses this memory again.
-            return cast(Array, answer_there if len(inputs) < ROWS_AT_ONCE else answer_there.copy())
+            return cast(Array, back.numpy())
 
     def _page_locked(self, name: str, shape: Any) -> Tensor:
         count = int(np.prod(shape))

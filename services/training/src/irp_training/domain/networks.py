@@ -24,7 +24,7 @@ def definitions(recipe: Recipe, structures: Sequence[str], base: Bundle | None) 
         WeightsMissing: the base can be run, and not learnt further.
     """
     if base is not None:
-        if not all(base.learns(stage) for stage in base.stages):
+        if not all(map(base.learns, base.exports)):
             raise WeightsMissing
         keys = ("network_def", "locate_def", "irp_pipeline")
         config = {key: base.config[key] for key in keys if key in base.config}
