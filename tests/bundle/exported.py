@@ -86,4 +86,4 @@ def onnx_of(
 def exported_bundle(exports: dict[str, bytes], size: int = SIZE) -> bytes:
     """A bundle without weights."""
     config = {"irp_pipeline": {"segment": {"size": size}}}
-    return write_bundle("heart", None, None, config, {"structures": STRUCTURES}, "A phantom's.", "MIT", exports)
+    return write_bundle("heart", None, None, config, {"structures": STRUCTURES}, "A phantom's.", "MIT", exports=exports)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
-from irp_bundle import Forward, Located, PipelineReport, Segmented, Steps
+from irp_bundle import PLAIN, Forward, Located, Options, PipelineReport, Segmented, Steps
 from irp_inference.adapters.batches import DynamicBatches
 from irp_inference.app.drive import Drive
 from irp_inference.app.live_session import Event, LiveSession, Partly
@@ -61,7 +61,9 @@ class FakeSteps:
         windows = np.tile([4.0, 4.0, 8.0], (SLICES, 1))
         return Located(windows=windows, outcomes=("found",) * SLICES, box=5.0)
 
-    def segment(self, volume: Volume, *, frames: Any, slices: Any, located: Located) -> Steps[Segmented]:
+    def segment(
+        self, volume: Volume, *, frames: Any, slices: Any, located: Located, options: Options = PLAIN
+    ) -> Steps[Segmented]:
         chosen = tuple(slices) or tuple(range(SLICES))
         times = tuple(frames) or tuple(range(FRAMES))
         for _ in range(self._rounds):

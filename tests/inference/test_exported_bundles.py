@@ -98,7 +98,7 @@ async def test_a_bundle_whose_network_and_export_differ_is_refused(engines: Engi
 
     def carrying(exports: dict[str, bytes]) -> bytes:
         about = {"structures": STRUCTURES}
-        return write_bundle("heart", network.state_dict(), None, config, about, "", "MIT", exports)
+        return write_bundle("heart", network.state_dict(), None, config, about, "", "MIT", exports=exports)
 
     halves = build_network(NET).eval()
     halves.load_state_dict({name: tensor.half().float() for name, tensor in network.state_dict().items()})

@@ -100,6 +100,10 @@ class Irp:
         """A token for the Open Inference Protocol, when it expires, and the addresses that take it."""
         return dict(self.http.json("POST", "/api/v1/inference/token", {"project": project, "hours": hours}))
 
+    def algorithms(self) -> list[dict[str, Any]]:
+        """Conventional methods for `Project.segment(algorithm=...)`, with marks, parameters, defaults and ranges."""
+        return list(self.http.json("GET", "/api/v1/algorithms"))
+
     def loaded_models(self) -> list[dict[str, Any]]:
         """Versions that the classification server has loaded, or failed to load."""
         return list(self.http.json("GET", "/api/v1/models/loaded"))

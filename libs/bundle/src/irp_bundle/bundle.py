@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,13 +16,16 @@ from irp_bundle.archive import DEFAULT_LIMITS, Limits, pack, unpack
 from irp_bundle.errors import BundleBroken, BundleTooLarge, ChannelsNotKnown, WeightsMissing
 from irp_bundle.exports import PATHS, Exports, check_exports, read_exports
 from irp_bundle.layout import complete_config, complete_metadata
-from irp_bundle.networks import DEFINITION, Stage, build_network, out_channels
+from irp_bundle.networks import MEMBERS, ROLES, Stage, build_network, definition_of, out_channels
 from irp_bundle.spec import PipelineSpec
+from irp_bundle.spec_reading import read_spec
 from irp_bundle.weights import StateDict, load_weights, save_weights
 
 METADATA, CONFIG = "configs/metadata.json", "configs/inference.json"
 CARD, LICENCE = "docs/README.md", "docs/license.txt"
-WEIGHTS = {"model": "models/model.pt", "locate": "models/locate.pt"}
+WEIGHTS = {role: f"models/{role}.pt" for role in ROLES.values()}
+MEMBER = re.compile(r"models/model\.\d+\.(pt|ts|onnx)")
+KNOWN = {*WEIGHTS.values(), *(path for paths in PATHS.values() for path in paths.values())}
 BACKGROUND = "background"
 LOCATE_CHANNELS = 2  # background, left ventricle
 
@@ -48,7 +52,8 @@ class Bundle:
         digest: SHA-256 of the archive.
         metadata: configs/metadata.json.
         config: configs/inference.json, as plain JSON; `$` expressions in it are text.
-        weights: "model" (stage 2) and, unless the bundle has one stage only, "locate" (stage 1); float16.
+        weights: "model" (stage 2), "model.2"... (further members of an ensemble), and, unless the bundle has one stage
+            only, "locate" (stage 1); float16.
         card: docs/README.md.
         licence: docs/license.txt.
         spec: `irp_pipeline`, checked.
@@ -78,13 +83,17 @@ class Bundle:
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """("locate", "segment"), or ("segment",) for a bundle that looks at the whole slice."""
-        return ("locate", "segment") if "locate" in {*self.weights, *self.exports} else ("segment",)
+        """("locate", "segment"), ("segment",) for a bundle that looks at the whole slice, and an ensemble's members."""
+        return tuple(stage for stage, role in ROLES.items() if role in self.weights or stage in self.exports)
 
-    def input_shape(self, stage: Stage) -> tuple[int, int, int]:
-        """One input of a network: (channels, rows, columns)."""
-        size = self.spec.locate.size if stage == "locate" else self.spec.segment.size
-        return 1, size, size
+    @property
+    def members(self) -> tuple[Stage, ...]:
+        """The networks of stage 2, whose probabilities are averaged: one, or an ensemble's."""
+        return tuple(stage for stage in self.stages if stage != "locate")
+
+    def input_shape(self, stage: Stage) -> tuple[int, ...]:
+        """One input of a network: (channels, rows, columns) or (channels, slices, rows, columns)."""
+        return self.spec.locate.input_shape if stage == "locate" else self.spec.segment.input_shape
 
     def logit_channels(self, stage: Stage) -> int:
         """Channels that a network answers."""
@@ -100,7 +109,7 @@ class Bundle:
 
     def learns(self, stage: Stage) -> bool:
         """True if a stage has weights, from which its network is built here and can be learnt further."""
-        return _role(stage) in self.weights
+        return ROLES[stage] in self.weights
 
     def build(self, stage: Stage) -> torch.nn.Module:
         """The network of a stage with its weights: float32, eval, on the CPU.
@@ -111,8 +120,8 @@ class Bundle:
         """
         if not self.learns(stage):
             raise WeightsMissing
-        network = build_network(self.config.get(DEFINITION[stage]))
-        state = self.weights[_role(stage)]
+        network = build_network(self.config.get(definition_of(stage)), inputs=self.input_shape(stage))
+        state = self.weights[ROLES[stage]]
         try:
             network.load_state_dict({name: _float32(tensor) for name, tensor in state.items()})
         except RuntimeError as cause:
@@ -130,6 +139,8 @@ def read_bundle(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Bundle:
     metadata, config = _json(files, METADATA, limits), _json(files, CONFIG, limits)
     if not {WEIGHTS["model"], *PATHS["segment"].values()} & set(files):
         raise BundleBroken("models/model.pt is missing, and models/model.ts and models/model.onnx are too")
+    if any(MEMBER.fullmatch(path) and path not in KNOWN for path in files):
+        raise BundleTooLarge("an ensemble has too many members", limit_members=len(MEMBERS))
     weights = {role: load_weights(files[path], limits) for role, path in WEIGHTS.items() if path in files}
     bundle = Bundle(
         digest=sha256_of(data),
@@ -138,7 +149,7 @@ def read_bundle(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Bundle:
         weights=weights,
         card=_text(files, CARD, limits),
         licence=_text(files, LICENCE, limits),
-        spec=PipelineSpec.from_json(config.get("irp_pipeline", {})),
+        spec=read_spec(config.get("irp_pipeline", {})),
         channels=_channels(metadata, config),
         exports=read_exports(files, limits),
     )
@@ -157,6 +168,7 @@ def write_bundle(
     metadata: Mapping[str, Any],
     card: str,
     licence: str,
+    further_members: Sequence[Mapping[str, Tensor]] = (),
     exports: Mapping[str, bytes] | None = None,
 ) -> bytes:
     """Networks -> ZIP bytes; the same content gives the same bytes. What it writes, `read_bundle` reads.
@@ -170,6 +182,7 @@ def write_bundle(
             everything else (dataset digest, recipe, figures, seed...) is kept as it is.
         card: docs/README.md: data, recipe, figures, limits.
         licence: docs/license.txt.
+        further_members: weights of stage 2's ensemble beyond the first.
         exports: networks as they run, by path (models/model.onnx, models/locate.ts...).
 
     Raises:
@@ -178,16 +191,14 @@ def write_bundle(
     documents = {METADATA: complete_metadata(name, metadata, config), CONFIG: complete_config(config, metadata)}
     files = {path: _dump(document) for path, document in documents.items()}
     files |= {CARD: card.encode(), LICENCE: licence.encode()} | dict(exports or {})
-    for role, state in (("model", segment_state), ("locate", locate_state)):
-        if state is not None:
-            files[WEIGHTS[role]] = save_weights(state)
+    if len(further_members) >= len(MEMBERS):
+        raise BundleTooLarge("an ensemble has too many members", limit_members=len(MEMBERS))
+    states: dict[Stage, Mapping[str, Tensor] | None] = {"segment": segment_state, "locate": locate_state}
+    states |= zip(MEMBERS[1 : 1 + len(further_members)], further_members, strict=True)
+    files |= {WEIGHTS[ROLES[stage]]: save_weights(state) for stage, state in states.items() if state is not None}
     data = pack(name, files)
     read_bundle(data)
     return data
-
-
-def _role(stage: Stage) -> str:
-    return "model" if stage == "segment" else stage
 
 
 def _dump(document: Mapping[str, Any]) -> bytes:

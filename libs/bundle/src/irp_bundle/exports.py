@@ -7,15 +7,15 @@ from typing import Literal
 
 from irp_bundle.archive import Limits
 from irp_bundle.errors import BundleBroken, ChannelsNotKnown
-from irp_bundle.networks import Stage
+from irp_bundle.networks import ROLES, Stage
 from irp_bundle.onnx_file import check_onnx
 from irp_bundle.torchscript import clean_torchscript
 
 Format = Literal["torchscript", "onnx"]
 
+SUFFIXES: Mapping[Format, str] = {"torchscript": "ts", "onnx": "onnx"}
 PATHS: Mapping[Stage, Mapping[Format, str]] = {
-    "segment": {"torchscript": "models/model.ts", "onnx": "models/model.onnx"},
-    "locate": {"torchscript": "models/locate.ts", "onnx": "models/locate.onnx"},
+    stage: {kind: f"models/{role}.{suffix}" for kind, suffix in SUFFIXES.items()} for stage, role in ROLES.items()
 }
 
 Exports = dict[Stage, dict[Format, bytes]]
@@ -42,7 +42,7 @@ def check_exports(exports: Exports, stage: Stage, size: tuple[int, ...], channel
     Args:
         exports: of the bundle.
         stage: whose.
-        size: one input: (channels, rows, columns).
+        size: one input: (channels, *size).
         channels: of the logits.
         limits: bounds.
 

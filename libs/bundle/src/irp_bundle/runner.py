@@ -8,7 +8,8 @@ from irp_kernel import Mask, Volume
 
 from irp_bundle.boxes import Located
 from irp_bundle.bundle import Bundle
-from irp_bundle.pipeline import PipelineReport, PipelineSteps
+from irp_bundle.pipeline import PipelineSteps
+from irp_bundle.segmented import PLAIN, Options, PipelineReport, Segmented
 from irp_bundle.steps import Engine, complete
 
 
@@ -25,11 +26,24 @@ class Pipeline:
         frames: Sequence[int] | None = None,
         slices: Sequence[int] | None = None,
         located: Located | None = None,
+        options: Options = PLAIN,
     ) -> tuple[Mask, PipelineReport]:
         """Mask on the volume's grid (only what was asked for is annotated), and the report; see PipelineSteps."""
-        steps = self._steps.segment(volume, frames=frames, slices=slices, located=located)
-        found = complete(steps, self._engine)
+        found = self.segment(volume, frames=frames, slices=slices, located=located, options=options)
         return found.mask(volume.geometry), found.report
+
+    def segment(
+        self,
+        volume: Volume,
+        *,
+        frames: Sequence[int] | None = None,
+        slices: Sequence[int] | None = None,
+        located: Located | None = None,
+        options: Options = PLAIN,
+    ) -> Segmented:
+        """Labels of what was asked for; see PipelineSteps."""
+        steps = self._steps.segment(volume, frames=frames, slices=slices, located=located, options=options)
+        return complete(steps, self._engine)
 
     def locate(self, volume: Volume) -> Located:
         """Stage 1 alone; see PipelineSteps.locate."""

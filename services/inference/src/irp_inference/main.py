@@ -45,6 +45,7 @@ from irp_inference.adapters.shelf import Shelf
 from irp_inference.adapters.threads import Threads
 from irp_inference.adapters.torch_networks import CudaOptions
 from irp_inference.app.answer_series import AnswerSeries
+from irp_inference.app.answer_wish import AnswerWish
 from irp_inference.app.drive import Drive
 from irp_inference.app.locations import Locations
 from irp_inference.app.propose_series import ProposeSeries
@@ -87,15 +88,15 @@ async def compose(room: Room[Settings]) -> None:
     memory: BytesBoundCache[Segmented] = BytesBoundCache(settings.answer_cache_bytes)
     looking = SegmentSeries(series, volumes, shelf, Locations(windows, drive), drive, memory)
     segment = AnswerSeries(looking, shelf, threads)
-    algorithm = RunAlgorithm(series, volumes, segment, threads)
+    answer = AnswerWish(segment, RunAlgorithm(series, volumes, segment, threads))
     live = LiveServicer(
-        segment, limit=settings.live_asks, ahead=settings.live_ahead, deadline_s=settings.live_deadline_s
+        answer, limit=settings.live_asks, ahead=settings.live_ahead, deadline_s=settings.live_deadline_s
     )
     facts = Facts(room.database, CachedConfigurations(room.objects), shelf)
 
     room.serve(
         inference_service_pb2_grpc.add_InferenceServiceServicer_to_server,
-        InferenceServicer(segment, algorithm, series, shelf, room.database, Proposals(room.database)),
+        InferenceServicer(answer, series, shelf, room.database, Proposals(room.database)),
         file=inference_service_pb2.DESCRIPTOR,
     )
     serving = ServingServicer(shelf, rows, segment, room.database)

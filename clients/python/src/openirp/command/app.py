@@ -12,6 +12,7 @@ import typer
 import typer.core
 
 from openirp.command import (
+    algorithms,
     deid,
     delete,
     demo,
@@ -74,7 +75,21 @@ def _root(
         raise typer.Exit
 
 
-for group in (house, demo, upload, import_image, images, delete, quarantine, deid, masks, evidence, report, operations):
+for group in (
+    house,
+    demo,
+    upload,
+    import_image,
+    images,
+    delete,
+    quarantine,
+    deid,
+    masks,
+    algorithms,
+    evidence,
+    report,
+    operations,
+):
     group.register(app)
 for name, commands in (("project", projects), ("train", training), ("models", models), ("inference", inference)):
     app.add_typer(commands.app, name=name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from irp_gateway.adapters import (
+    algorithms,
     clinical,
     deidentification,
     dicom_delete,
@@ -50,6 +51,7 @@ DOORS = (
     quality,
     quarantine,
     segment,
+    algorithms,
     proposals,
     segmentations,
     training,

@@ -18,14 +18,20 @@ from irp_kernel.errors import SeriesUnknown
 from irp_kernel.ids import split_model
 from irp_kernel.slices import encode_slices
 
-from irp_inference.adapters.compact import grid_to_proto, labels_to_proto, wish_of
+from irp_inference.adapters.algorithms import described
+from irp_inference.adapters.compact import (
+    estimate_to_proto,
+    grid_to_proto,
+    labels_to_proto,
+    uncertainty_to_proto,
+    wish_of,
+)
 from irp_inference.adapters.events import enqueue_proposal, provenance
-from irp_inference.adapters.marks import algorithm_wish_of
 from irp_inference.adapters.proposals import Proposals
 from irp_inference.adapters.shelf import Shelf
-from irp_inference.app.answer_series import AnswerSeries
 from irp_inference.app.ports import Series, Ticket
-from irp_inference.app.run_algorithm import RunAlgorithm
+from irp_inference.app.segment_series import Segments
+from irp_inference.domain.algorithms.table import METHODS
 from irp_inference.domain.errors import ProposalUnknown
 
 
@@ -34,27 +40,27 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
 
     def __init__(
         self,
-        segment: AnswerSeries,
-        algorithm: RunAlgorithm,
+        answer: Segments,
         series: Series,
         shelf: Shelf,
         database: Database,
         proposals: Proposals,
     ) -> None:
-        self._segment, self._series, self._shelf, self._database = segment, series, shelf, database
-        self._proposals, self._algorithm = proposals, algorithm
+        self._answer, self._series, self._shelf, self._database = answer, series, shelf, database
+        self._proposals = proposals
 
     async def Segment(self, request: pb.SegmentRequest, context: Any) -> pb.SegmentResponse:  # noqa: N802
         """One answer now."""
         project = project_ref_from_proto(request.project)
         caller().require_project(project.id)
         ticket = Ticket(project=project.id, until=deadline.get())
-        if request.HasField("algorithm"):
-            answer = await self._algorithm(algorithm_wish_of(request), ticket)
-        else:
-            answer = await self._segment(wish_of(request), ticket)
+        answer = await self._answer(wish_of(request), ticket)
         began = time.perf_counter()
-        response = pb.SegmentResponse(provenance=provenance(answer, caller().subject))
+        response = pb.SegmentResponse(
+            provenance=provenance(answer, caller().subject),
+            uncertainty=await asyncio.to_thread(uncertainty_to_proto, answer),
+            estimate=estimate_to_proto(answer.segmented.estimate),
+        )
         if request.compact:
             response.labels.CopyFrom(await asyncio.to_thread(labels_to_proto, answer))
             response.grid.CopyFrom(grid_to_proto(answer.geometry))
@@ -99,3 +105,9 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
             if (model := status.loaded) is not None
         ]
         return pb.ListLoadedResponse(models=models)
+
+    async def ListAlgorithms(  # noqa: N802
+        self, request: pb.ListAlgorithmsRequest, context: Any
+    ) -> pb.ListAlgorithmsResponse:
+        """The methods that stand in a model's place."""
+        return pb.ListAlgorithmsResponse(algorithms=[described(name, known) for name, known in METHODS.items()])

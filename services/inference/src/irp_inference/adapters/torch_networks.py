@@ -1,6 +1,6 @@
 """Networks that run in torch inside an engine process, on a GPU or a CPU.
 
-In: float32 (N, C, rows, columns). Out: float32 logits. Knows nothing of bundles: whoever has the networks gives them.
+In: float32 (N, C, *size). Out: float32 logits. Knows nothing of bundles: whoever has the networks gives them.
 TensorFloat-32 is off: it moves pixels on the border of a structure (docs/adr/0018).
 """
 
@@ -22,7 +22,7 @@ from irp_inference.adapters.tensor_block import Array
 ROWS_AT_ONCE = 32  # inputs that a network is given at once; more go in pieces, so that their activations fit
 AUTOCAST: Mapping[str, torch.dtype | None] = {"f32": None, "bf16": torch.bfloat16, "f16": torch.float16}
 
-Step = Callable[[Tensor], Tensor]  # (N, C, rows, columns) on the device -> float32 logits there
+Step = Callable[[Tensor], Tensor]  # (N, C, *size) on the device -> float32 logits there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class TorchNetworks:
         self._pinned: dict[str, Tensor] = {}
 
     def __call__(self, stage: str, inputs: Array) -> Array:
-        """(N, C, rows, columns) -> logits (N, channels, rows, columns), valid until the next call."""
+        """(N, C, *size) -> logits (N, channels, *size), valid until the next call."""
         step = self._steps[stage]
         with torch.inference_mode():
             if len(inputs) <= ROWS_AT_ONCE:
@@ -86,7 +86,8 @@ class TorchNetworks:
             torch.cuda.empty_cache()
 
     def _step(self, network: torch.nn.Module) -> Step:
-        layout = torch.channels_last if self._options.channels_last else torch.contiguous_format
+        flat = all(parameter.dim() < 5 for parameter in network.parameters())  # there is no such layout for volumes
+        layout = torch.channels_last if self._options.channels_last and flat else torch.contiguous_format
         placed = network.to(self._device, memory_format=layout)  # type: ignore[call-overload]
         # A script may decide as it goes, which cannot be recorded, and is compiled already.
         scripted = isinstance(placed, torch.jit.ScriptModule)

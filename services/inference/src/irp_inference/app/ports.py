@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from irp_bundle import Located, PipelineSteps, Segmented, Stage
 from irp_kernel import ObjectRef, Volume
+from irp_kernel.errors import DeadlineExceeded
 from numpy.typing import NDArray
 
 T = TypeVar("T")
@@ -58,9 +61,21 @@ class Ticket:
     until: float | None = None
     turn: Turn | None = None
 
+    def require_wanted(self) -> None:
+        """Before each piece of work.
+
+        Raises:
+            CancelledError: nobody waits for it any more.
+            DeadlineExceeded: it would come too late.
+        """
+        if self.turn is not None and self.turn.stale:
+            raise asyncio.CancelledError
+        if self.until is not None and self.until <= time.monotonic():
+            raise DeadlineExceeded
+
     @contextmanager
     def passing(self) -> Iterator[None]:
-        """Around each pass on the device."""
+        """Around each pass on the device, or piece of work of a method."""
         turn = self.turn or Turn()
         turn.passing, turn.passes = True, turn.passes + 1
         try:

@@ -138,6 +138,13 @@ class PromptsNotValid(InvalidArgument):
     """
 
 
+class PromptsNotTaken(InvalidArgument):
+    """The model takes no prompts.
+
+    Leave `prompts` out, or name a model that takes them, or an `algorithm`.
+    """
+
+
 class AlgorithmUnknown(InvalidArgument):
     """There is no method of that name.
 
@@ -153,7 +160,7 @@ class ParametersNotValid(InvalidArgument):
 
 
 class OptionsNotOffered(InvalidArgument):
-    """Test-time augmentation and uncertainty are not offered.
+    """A conventional method has neither uncertainty nor further looks.
 
-    Ask without options.
+    Ask the method without options, or ask a model.
     """

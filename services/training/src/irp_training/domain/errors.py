@@ -48,6 +48,14 @@ class RunDiverged(FailedPrecondition):
     """
 
 
+class PipelineNotLearnt(InvalidArgument):
+    """Training cannot go on from this bundle: it would teach its networks something else than they will see.
+
+    Bases have one network per stage, see slices one by one as they are stored (`dimension` 2d, no `orientation`, no
+    `spacing`) and scale intensities by percentiles. Push such a bundle, or train from scratch.
+    """
+
+
 class CandidateWorse(FailedPrecondition):
     """The candidate is worse than the champion on the frozen validation set.
 

@@ -1,0 +1,70 @@
+"""Our doors of the Open Inference Protocol in a process of their own: the room's batches and engine processes."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from irp.oip import open_inference_pb2_grpc as pb_grpc
+from irp_bundle import PipelineSteps, read_bundle
+from irp_chassis.auth import OIP_AUDIENCE, Caller, TokenMinter, TokenVerifier
+from irp_chassis.rpc import RpcServer
+from irp_chassis.settings import ServiceSettings
+from irp_inference.adapters.batches import DynamicBatches
+from irp_inference.adapters.engines import Engines
+from irp_inference.adapters.oip.grpc_door import OpenInference
+from irp_inference.adapters.oip.nets import Nets
+from irp_inference.adapters.oip.rest_door import create_rest
+from irp_inference.app.ports import Loaded
+
+PUBLIC = "public.pem"
+NAME = "bench.segment"
+
+
+class OneModel:
+    """A shelf of one loaded model, without the room's stores."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+
+    @asynccontextmanager
+    async def use(self, name: str, version: int | None) -> Any:
+        """Always the one."""
+        yield self._loaded
+
+    async def choice(self, name: str, series_uid: str) -> Loaded:
+        """Always the one."""
+        return self._loaded
+
+
+def a_token(folder: Path) -> str:
+    """A key pair whose public half is written to the folder, and a token that it signs."""
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (folder / PUBLIC).write_bytes(public)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return TokenMinter(private).mint(Caller(subject="bench"), audience=OIP_AUDIENCE, lifetime_s=86_400)
+
+
+def serve(bundle_path: str, folder: str, grpc_port: int, http_port: int) -> None:
+    """Until it is killed."""
+    asyncio.run(_serve(Path(bundle_path).read_bytes(), Path(folder), grpc_port, http_port))
+
+
+async def _serve(data: bytes, folder: Path, grpc_port: int, http_port: int) -> None:
+    import uvicorn
+
+    bundle, engines = read_bundle(data), Engines(cache=folder)
+    nets = await engines.open(data, bundle)
+    loaded = Loaded(name="bench", version=1, digest=bundle.digest, steps=PipelineSteps(bundle), nets=nets)
+    doors = Nets(OneModel(loaded), DynamicBatches())  # type: ignore[arg-type]
+    settings = ServiceSettings(auth_public_key_file=folder / PUBLIC, log_level="error")
+    server = RpcServer(settings, bind=f"127.0.0.1:{grpc_port}", audiences=[OIP_AUDIENCE])
+    server.add(pb_grpc.add_GRPCInferenceServiceServicer_to_server, OpenInference(doors, "bench"))
+    await server.start()
+    rest = create_rest(doors, TokenVerifier.from_file(folder / PUBLIC, [OIP_AUDIENCE]), "bench", 1 << 30)
+    await uvicorn.Server(uvicorn.Config(rest, port=http_port, log_config=None, access_log=False)).serve()
