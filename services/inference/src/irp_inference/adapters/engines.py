@@ -10,7 +10,6 @@ import itertools
 import os
 import tempfile
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from functools import partial
@@ -18,21 +17,26 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 import numpy as np
+import structlog
 import torch
 from irp_bundle import Bundle, Stage
 from numpy.typing import NDArray
+from prometheus_client import Gauge
 
 from irp_inference.adapters.export_cache import BUNDLE, PROBE, folder_of, is_whole, use
 from irp_inference.adapters.exporter import Exporter
 from irp_inference.adapters.hosts import EngineHost
 from irp_inference.adapters.torch_networks import CudaOptions
+from irp_inference.domain.crashes import Crashes
 from irp_inference.domain.errors import EngineDisagrees, ModelCrashed, ModelParked
 
 Precision = Literal["float32", "bfloat16"]
 HINT: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
 # Largest difference of logits over their largest magnitude.
 TOLERANCE: dict[Precision, float] = {"float32": 2e-3, "bfloat16": 5e-2}
-CRASHES, WITHIN_S = 3, 600.0  # so many in so long: the model is parked
+PARKED = Gauge(
+    "irp_inference_parked", "Model versions that crashed too often and are not tried until they are loaded again"
+)
 
 Array = NDArray[np.float32]
 
@@ -56,12 +60,12 @@ class ProcessNets:
         self.memory_bytes: int = told["resident"]
         self.best_batch = max(int(net["rows"]) for net in told["best"].values())
         self.row_s: dict[str, float] = {stage: net["row_s"] for stage, net in told["best"].items()}
-        self._crashes: deque[float] = deque(maxlen=CRASHES)
+        self._crashes, self._log = Crashes(), structlog.get_logger(part="engines")
 
     @property
     def parked(self) -> bool:
-        """True if it crashed three times in ten minutes."""
-        return len(self._crashes) == CRASHES and self._crashes[-1] - self._crashes[0] < WITHIN_S
+        """True if it crashed too often, and is not tried until it is loaded again."""
+        return self._crashes.parked
 
     @property
     def pid(self) -> int | None:
@@ -77,14 +81,20 @@ class ProcessNets:
         """
         if self.parked:
             raise ModelParked
+        if rest_s := self._crashes.rest_s(time.monotonic()):
+            await asyncio.sleep(rest_s)
         try:
             return await self._host.forward(self._model, stage, inputs)
         except ModelCrashed:
-            self._crashes.append(time.monotonic())
+            if self._crashes.add(time.monotonic()):
+                PARKED.inc()
+                self._log.error("model_parked", model=self._model)
             raise
 
     async def close(self) -> None:
         """Give the memory back: on a CPU the process ends."""
+        if self.parked:
+            PARKED.dec()
         await self._close()
 
 
