@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 import openvino as ov
 from irp_bundle import Engine, Pipeline, read_bundle
-from irp_inference.adapters.export import export_bundle, folder_of
+from irp_inference.adapters.export import export_bundle
+from irp_inference.adapters.export_cache import folder_of
 from irp_kernel import decode_volume
 from openirp.demo.hearts import dicom_heart, examples_folder
 from openirp.documents import template

@@ -19,10 +19,11 @@ import pytest
 import torch
 from irp_bundle import TorchEngine, build_network, read_bundle, write_bundle
 from irp_inference.adapters.engines import Engines, ProcessNets
-from irp_inference.adapters.export import PROBE, folder_of
+from irp_inference.adapters.export_cache import PROBE, folder_of
 from irp_inference.adapters.hosts import EngineHost
 from irp_inference.domain.errors import EngineDisagrees, LogitsNotFinite, ModelCrashed, ModelParked
 from irp_kernel import sha256_of
+from prometheus_client import REGISTRY
 
 NET = {"_target_": "UNet", "spatial_dims": 2, "in_channels": 1, "out_channels": 3, "channels": [4, 8], "strides": [2]}
 
@@ -71,6 +72,10 @@ def files(folder: Path, pattern: str) -> list[Path]:
 
 def open_descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def parked_models() -> float:
+    return REGISTRY.get_sample_value("irp_inference_parked") or 0.0
 
 
 async def gone(pid: int | None) -> None:
@@ -139,7 +144,7 @@ async def test_a_model_that_cannot_be_loaded_again_is_parked(cache: Path, tmp_pa
 
 
 async def test_a_hanging_process_is_killed_and_a_model_that_does_it_again_is_parked(cache: Path) -> None:
-    engines = Engines(threads=1, timeout_s=0.5, cache=cache)
+    before, engines = parked_models(), Engines(threads=1, timeout_s=0.5, cache=cache)
     nets = await opened(engines)
     for _ in range(3):
         await nets.forward("segment", images())
@@ -150,6 +155,9 @@ async def test_a_hanging_process_is_killed_and_a_model_that_does_it_again_is_par
         assert not alive(stopped)
     with pytest.raises(ModelParked):
         await nets.forward("segment", images())
+    assert parked_models() == before + 1
+    await nets.close()
+    assert parked_models() == before
     again = await opened(engines)  # loaded again by somebody: tried again
     assert (await again.forward("segment", images())).shape == (2, 3, 32, 32)
     await engines.close()

@@ -11,6 +11,7 @@ from irp_bundle.errors import (
     NetworkNotAllowed,
     PipelineNotValid,
     PromptsNeeded,
+    WeightsMissing,
 )
 from irp_bundle.estimate import WARNINGS, Estimate
 from irp_bundle.interactive import Features, InteractiveSteps, View
@@ -73,6 +74,7 @@ __all__ = [
     "Steps",
     "TorchEngine",
     "View",
+    "WeightsMissing",
     "agree",
     "as_images",
     "box_of",

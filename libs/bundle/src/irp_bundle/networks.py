@@ -19,6 +19,12 @@ from irp_bundle.errors import BundleBroken, BundleTooLarge, NetworkNotAllowed
 
 Stage = Literal["locate", "encode", "segment", "segment-2", "segment-3", "segment-4", "segment-5"]
 MEMBERS: tuple[Stage, ...] = ("segment", "segment-2", "segment-3", "segment-4", "segment-5")
+# Further members of an ensemble are models/model.2.pt, models/model.3.pt...
+ROLES: Mapping[Stage, str] = {
+    "locate": "locate",
+    "encode": "encode",
+    **{stage: f"model.{number}" if number > 1 else "model" for number, stage in enumerate(MEMBERS, 1)},
+}
 
 ALLOWED: Mapping[str, Callable[..., torch.nn.Module]] = {
     "UNet": UNet,

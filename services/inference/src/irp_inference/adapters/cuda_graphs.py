@@ -32,6 +32,8 @@ class Graphs:
 
     def __init__(self, step: Step, device: torch.device) -> None:
         self._step, self._device = step, device
+        # They never run together, so they may use the same memory; each keeps its own answer.
+        self._pool = torch.cuda.graph_pool_handle()
         self._recorded: dict[tuple[int, ...], _Recorded] = {}
 
     def __call__(self, inputs: Tensor) -> Tensor:
@@ -53,6 +55,6 @@ class Graphs:
                 self._step(inputs)
         torch.cuda.current_stream(self._device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, pool=self._pool):
             logits = self._step(inputs)
         return _Recorded(graph, inputs, logits)

@@ -7,35 +7,36 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import multiprocessing
 import os
 import tempfile
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal
 
 import numpy as np
+import structlog
 import torch
 from irp_bundle import Bundle, Stage
-from irp_kernel.lifeline import end_with_parent
 from numpy.typing import NDArray
+from prometheus_client import Gauge
 
-from irp_inference.adapters.export import BUNDLE, PROBE, export_bundle, folder_of, is_whole, use
+from irp_inference.adapters.export_cache import BUNDLE, PROBE, folder_of, is_whole, use
+from irp_inference.adapters.exporter import Exporter
 from irp_inference.adapters.hosts import EngineHost
 from irp_inference.adapters.torch_networks import CudaOptions
+from irp_inference.domain.crashes import Crashes
 from irp_inference.domain.errors import EngineDisagrees, ModelCrashed, ModelParked
 
 Precision = Literal["float32", "bfloat16"]
 HINT: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
 # Largest difference of logits over their largest magnitude.
 TOLERANCE: dict[Precision, float] = {"float32": 2e-3, "bfloat16": 5e-2}
-CRASHES, WITHIN_S = 3, 600.0  # so many in so long: the model is parked
-EXPORTER_STAYS_S = 20.0  # its torch takes memory that nobody else uses
+PARKED = Gauge(
+    "irp_inference_parked", "Model versions that crashed too often and are not tried until they are loaded again"
+)
 
 Array = NDArray[np.float32]
 
@@ -59,12 +60,12 @@ class ProcessNets:
         self.memory_bytes: int = told["resident"]
         self.best_batch = max(int(net["rows"]) for net in told["best"].values())
         self.row_s: dict[str, float] = {stage: net["row_s"] for stage, net in told["best"].items()}
-        self._crashes: deque[float] = deque(maxlen=CRASHES)
+        self._crashes, self._log = Crashes(), structlog.get_logger(part="engines")
 
     @property
     def parked(self) -> bool:
-        """True if it crashed three times in ten minutes."""
-        return len(self._crashes) == CRASHES and self._crashes[-1] - self._crashes[0] < WITHIN_S
+        """True if it crashed too often, and is not tried until it is loaded again."""
+        return self._crashes.parked
 
     @property
     def pid(self) -> int | None:
@@ -80,14 +81,20 @@ class ProcessNets:
         """
         if self.parked:
             raise ModelParked
+        if rest_s := self._crashes.rest_s(time.monotonic()):
+            await asyncio.sleep(rest_s)
         try:
             return await self._host.forward(self._model, stage, inputs)
         except ModelCrashed:
-            self._crashes.append(time.monotonic())
+            if self._crashes.add(time.monotonic()):
+                PARKED.inc()
+                self._log.error("model_parked", model=self._model)
             raise
 
     async def close(self) -> None:
         """Give the memory back: on a CPU the process ends."""
+        if self.parked:
+            PARKED.dec()
         await self._close()
 
 
@@ -121,7 +128,7 @@ class Engines:
         self._cache = cache or Path(self._own.name if self._own else "")
         self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._hosts: dict[str, EngineHost] = {}
-        self._numbers, self._exporting, self._exporter = itertools.count(), asyncio.Lock(), _Exporter()
+        self._numbers, self._exporting, self._exporter = itertools.count(), asyncio.Lock(), Exporter()
 
     async def open(self, data: bytes, bundle: Bundle, precision: Precision = "float32") -> ProcessNets:
         """The networks of a bundle, loaded, warmed up, and found to agree with torch.
@@ -135,15 +142,15 @@ class Engines:
             EngineDisagrees: the engine does not give what torch gives.
             ModelCrashed, DeviceOutOfMemory, PassFailed: it could not be loaded.
         """
-        model, device = f"{bundle.digest[:16]}-{next(self._numbers)}", "cuda:0" if self._on_gpu else "cpu"
-        exported = await self._export(data, bundle.digest)
+        model, exported = f"{bundle.digest[:16]}-{next(self._numbers)}", await self._export(data, bundle.digest)
+        engine, device = self._place(bundle, exported)
         # One process per GPU; on a CPU one per model, so that ending it returns all its memory.
-        host = self._hosts.setdefault(device if self._on_gpu else model, EngineHost(self._timeout_s))
+        host = self._hosts.setdefault(model if device == "cpu" else device, EngineHost(self._timeout_s))
         held = await asyncio.to_thread(use, exported)
         close = partial(self._close, host, model, held)
         try:
-            told = await host.load(model, self._engine, self._options(bundle, exported, precision, device))
-            nets = ProcessNets(host, model, close, engine=self._engine, device=device, precision=precision, told=told)
+            told = await host.load(model, engine, self._options(engine, device, bundle, exported, precision))
+            nets = ProcessNets(host, model, close, engine=engine, device=device, precision=precision, told=told)
             await _require_agreement(nets, exported, bundle, TOLERANCE[precision])
         except BaseException:
             await close()
@@ -158,7 +165,7 @@ class Engines:
     async def close(self) -> None:
         """End every process."""
         await asyncio.gather(*(host.kill() for host in self._hosts.values()))
-        self._exporter.end()
+        await self._exporter.close()
         if self._own is not None:
             self._own.cleanup()
 
@@ -171,14 +178,24 @@ class Engines:
                     await self._exporter(file.name, str(self._cache), digest, self._cache_bytes)
         return folder
 
-    def _options(self, bundle: Bundle, exported: Path, precision: Precision, device: str) -> dict[str, Any]:
+    def _place(self, bundle: Bundle, exported: Path) -> tuple[str, str]:
+        """(engine, device): what was wished for, where the bundle's files let it."""
+        for_torch = all(bundle.learns(stage) or "torchscript" in bundle.exports[stage] for stage in bundle.stages)
+        for_openvino = all((exported / f"{stage}.xml").exists() for stage in bundle.stages)
+        if (self._engine == "torch" and for_torch) or not for_openvino:
+            return "torch", "cuda:0" if self._on_gpu else "cpu"
+        return "openvino", "cpu"
+
+    def _options(
+        self, engine: str, device: str, bundle: Bundle, exported: Path, precision: Precision
+    ) -> dict[str, Any]:
         common = {
             "sizes": {stage: bundle.input_shape(stage) for stage in bundle.stages},
             "precision": HINT[precision],
             "threads": self._threads,
             "device": device,
         }
-        if self._engine == "openvino":
+        if engine == "openvino":
             return common | {"nets": {stage: str(exported / f"{stage}.xml") for stage in bundle.stages}}
         return common | {"path": str(exported / BUNDLE), "cuda": asdict(self._cuda)}
 
@@ -187,38 +204,6 @@ class Engines:
         self._hosts.pop(model, None)
         await host.unload(model)
         held.close()
-
-
-class _Exporter:
-    """The exporting process: begun when it is needed, ended when it was not needed for a while."""
-
-    def __init__(self) -> None:
-        self._pool: ProcessPoolExecutor | None = None
-        self._alarm: asyncio.TimerHandle | None = None
-
-    async def __call__(self, path: str, cache: str, digest: str, limit_bytes: int) -> str:
-        loop = asyncio.get_running_loop()
-        if self._alarm is not None:
-            self._alarm.cancel()
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(
-                1, mp_context=multiprocessing.get_context("spawn"), initializer=end_with_parent
-            )
-        try:
-            return await loop.run_in_executor(self._pool, export_bundle, path, cache, digest, limit_bytes)
-        except BaseException:
-            self.end()
-            raise
-        finally:
-            self._alarm = loop.call_later(EXPORTER_STAYS_S, self.end)
-
-    def end(self) -> None:
-        """Give its memory back."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
 
 
 async def _require_agreement(nets: ProcessNets, exported: Path, bundle: Bundle, tolerance: float) -> None:

@@ -113,13 +113,15 @@ def _torch(device: str, path: str, precision: str, threads: int, cuda: dict[str,
     import torch
     from irp_bundle import read_bundle
 
+    from irp_inference.adapters.scripts import torch_network
     from irp_inference.adapters.torch_networks import CudaOptions, TorchNetworks
 
     torch.set_num_threads(threads)
     bundle = read_bundle(Path(path).read_bytes())
-    return TorchNetworks(
-        {stage: bundle.build(stage) for stage in bundle.stages}, device, precision, CudaOptions(**cuda)
-    )
+    networks: dict[str, torch.nn.Module] = {
+        stage: network for stage in bundle.stages if (network := torch_network(bundle, stage)) is not None
+    }
+    return TorchNetworks(networks, device, precision, CudaOptions(**cuda))
 
 
 LOADERS: dict[str, Callable[..., Networks]] = {"openvino": _openvino, "torch": _torch}

@@ -99,7 +99,8 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         models = [
             pb.LoadedModel(
                 model=types_pb2.ModelRef(name=model.name, version=model.version, digest=model.digest),
-                ready=True,
+                ready=not model.nets.parked,
+                parked=model.nets.parked,
                 engine=model.nets.engine,
                 device=model.nets.device,
                 weight_bytes=model.nets.memory_bytes,

@@ -50,7 +50,7 @@ class Status:
         reason: why it failed; a word of the error tree.
         role: champion, pinned, canary, shadow, or loaded on somebody's word; empty = none.
         users: requests that hold it now.
-        loaded: itself, if it is ready.
+        loaded: itself, if it is ready or parked.
     """
 
     key: Key
@@ -199,8 +199,9 @@ class Shelf:
         """One version."""
         entry, lock = self._entries.get(key), self._locks.get(key)
         state: Literal["loading", "ready", "failed", "unloaded"] = "unloaded"
+        parked = entry is not None and entry.loaded.nets.parked
         if entry:
-            state = "ready"
+            state = "failed" if parked else "ready"
         elif lock and lock.locked():
             state = "loading"
         elif key in self._failed:
@@ -208,7 +209,7 @@ class Shelf:
         return Status(
             key=key,
             state=state,
-            reason="MODEL_PARKED" if entry and entry.loaded.nets.parked else self._failed.get(key, ""),
+            reason="MODEL_PARKED" if parked else self._failed.get(key, ""),
             role=self._role(key),
             users=entry.users if entry else 0,
             loaded=entry.loaded if entry else None,

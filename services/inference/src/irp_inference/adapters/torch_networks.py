@@ -1,6 +1,6 @@
 """Networks that run in torch inside an engine process, on a GPU or a CPU.
 
-In: float32 (N, C, rows, columns). Out: float32 logits. Knows nothing of bundles: whoever has the networks gives them.
+In: float32 (N, C, *size). Out: float32 logits. Knows nothing of bundles: whoever has the networks gives them.
 TensorFloat-32 is off: it moves pixels on the border of a structure (docs/adr/0018).
 """
 
@@ -22,7 +22,7 @@ from irp_inference.adapters.tensor_block import Array
 ROWS_AT_ONCE = 32  # inputs that a network is given at once; more go in pieces, so that their activations fit
 AUTOCAST: Mapping[str, torch.dtype | None] = {"f32": None, "bf16": torch.bfloat16, "f16": torch.float16}
 
-Step = Callable[[Tensor], Tensor]  # (N, C, rows, columns) on the device -> float32 logits there
+Step = Callable[[Tensor], Tensor]  # (N, C, *size) on the device -> float32 logits there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +68,14 @@ class TorchNetworks:
         self._pinned: dict[str, Tensor] = {}
 
     def __call__(self, stage: str, inputs: Array) -> Array:
-        """(N, C, rows, columns) -> logits (N, channels, rows, columns), valid until the next call."""
+        """(N, C, *size) -> logits (N, channels, *size), valid until the next call."""
         step = self._steps[stage]
         with torch.inference_mode():
-            parts = [self._part(step, inputs[at : at + ROWS_AT_ONCE]) for at in range(0, len(inputs), ROWS_AT_ONCE)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+            if len(inputs) <= ROWS_AT_ONCE:
+                return self._part(step, inputs)
+            pieces = (inputs[at : at + ROWS_AT_ONCE] for at in range(0, len(inputs), ROWS_AT_ONCE))
+            # Copied: the next piece's answer may lie where this one lies.
+            return np.concatenate([self._part(step, piece).copy() for piece in pieces])
 
     def close(self) -> None:
         """Give the memory back."""
@@ -83,15 +86,18 @@ class TorchNetworks:
             torch.cuda.empty_cache()
 
     def _step(self, network: torch.nn.Module) -> Step:
-        layout = torch.channels_last if self._options.channels_last else torch.contiguous_format
+        flat = all(parameter.dim() < 5 for parameter in network.parameters())  # there is no such layout for volumes
+        layout = torch.channels_last if self._options.channels_last and flat else torch.contiguous_format
         placed = network.to(self._device, memory_format=layout)  # type: ignore[call-overload]
-        run = cast(Step, torch.compile(placed) if self._options.compiled else placed)
+        # A script may decide as it goes, which cannot be recorded, and is compiled already.
+        scripted = isinstance(placed, torch.jit.ScriptModule)
+        run = cast(Step, torch.compile(placed) if self._options.compiled and not scripted else placed)
 
         def step(inputs: Tensor) -> Tensor:
             with torch.autocast(self._device.type, self._dtype or torch.bfloat16, enabled=self._dtype is not None):
                 return run(inputs.contiguous(memory_format=layout)).float()
 
-        return Graphs(step, self._device) if self._options.graphs else step
+        return Graphs(step, self._device) if self._options.graphs and not scripted else step
 
     def _part(self, step: Step, inputs: Array) -> Array:
         with _out_of_memory_returned(self._device):
@@ -104,9 +110,7 @@ class TorchNetworks:
             back = self._page_locked("logits", logits.shape)
             back.copy_(logits, non_blocking=True)
             torch.cuda.current_stream(self._device).synchronize()
-            answer_there = back.numpy()
-            # The next piece of the same question uses this memory again.
-            return cast(Array, answer_there if len(inputs) < ROWS_AT_ONCE else answer_there.copy())
+            return cast(Array, back.numpy())
 
     def _page_locked(self, name: str, shape: Any) -> Tensor:
         count = int(np.prod(shape))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from irp_bundle import AS_STORED, SYMMETRIES, Bundle, PipelineSpec, build_network, read_spec
+from irp_bundle import AS_STORED, SYMMETRIES, Bundle, PipelineSpec, WeightsMissing, build_network, read_spec
 from torch import nn
 
 from irp_training.domain.errors import PipelineNotLearnt
@@ -22,7 +22,8 @@ def definitions(recipe: Recipe, structures: Sequence[str], base: Bundle | None) 
     """`network_def`, `locate_def` and `irp_pipeline` of the bundle that the run will make.
 
     Raises:
-        PipelineNotLearnt: the lessons would show the base other inputs than its pipeline gives.
+        WeightsMissing: the base can be run, and not learnt further.
+        PipelineNotLearnt: the lessons would show it other inputs than its pipeline gives.
     """
     if base is not None:
         _require_learnable(base)
@@ -72,6 +73,9 @@ def _looks(recipe: Recipe) -> tuple[str, ...]:
 
 
 def _require_learnable(base: Bundle) -> None:
+    """Raise where there are no weights, or the lessons would show other inputs than the pipeline gives."""
+    if not all(map(base.learns, base.exports)):
+        raise WeightsMissing
     spec = base.spec
     stages = (spec.locate, spec.segment)
     if spec.prompts is not None:

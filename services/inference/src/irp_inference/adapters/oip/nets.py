@@ -97,8 +97,8 @@ class Nets:
             number = _number(version) or await self._shelf.champion(model)
         except IrpError:
             return False
-        loaded = self._shelf.status((model, number)).loaded
-        return loaded is not None and stage in loaded.steps.bundle.stages
+        status = self._shelf.status((model, number))
+        return status.state == "ready" and status.loaded is not None and stage in status.loaded.steps.bundle.stages
 
     async def server_ready(self) -> bool:
         """True once nothing is being loaded."""
