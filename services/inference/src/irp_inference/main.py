@@ -17,7 +17,7 @@ from irp.inference.v1 import (
 )
 from irp.inference.v1.events_pb2 import ServingConfigured
 from irp.ingest.v1.events_pb2 import SeriesDeleted, SeriesStored
-from irp.oip import model_repository_pb2, model_repository_pb2_grpc, open_inference_pb2, open_inference_pb2_grpc
+from irp.oip import model_repository_pb2, model_repository_pb2_grpc, open_inference_pb2
 from irp.quality.v1.events_pb2 import SeriesAssessed
 from irp.training.v1.events_pb2 import ModelPromoted, ModelRegistered
 from irp_bundle import Features, Located, Segmented
@@ -33,7 +33,7 @@ from irp_inference.adapters.deleted_series import DeletedSeries
 from irp_inference.adapters.engines import Engines
 from irp_inference.adapters.events import Announcer, Facts, ProposalJob
 from irp_inference.adapters.live import LiveServicer
-from irp_inference.adapters.oip.grpc_door import OpenInference
+from irp_inference.adapters.oip.grpc_door import OpenInference, add_to_server
 from irp_inference.adapters.oip.nets import Nets
 from irp_inference.adapters.oip.rest_door import create_rest
 from irp_inference.adapters.proposals import PROPOSAL, Proposals
@@ -126,7 +126,7 @@ def _serve_tensors(room: Room[Settings], nets: Nets) -> None:
     """The Open Inference Protocol, by gRPC and by REST, on ports of their own."""
     settings, audiences = room.settings, (AUDIENCE, OIP_AUDIENCE)
     oip, door = RpcServer(settings, bind=settings.oip_bind, audiences=audiences), OpenInference(nets, VERSION)
-    oip.add(open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server, door)
+    oip.add(add_to_server, door)
     oip.add(model_repository_pb2_grpc.add_ModelRepositoryServiceServicer_to_server, door)
     oip.describe(open_inference_pb2.DESCRIPTOR)
     oip.describe(model_repository_pb2.DESCRIPTOR)

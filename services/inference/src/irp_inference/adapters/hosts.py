@@ -27,7 +27,7 @@ LOST = {
     "ended": "the model's process ended",
     "not loaded again": "the model could not be loaded again after its process ended",
 }
-LARGE = 1 << 20  # bytes from which tensors are copied in a thread
+LARGE = 4 << 20  # bytes from which tensors are copied in a thread: below, a thread costs more than the copy
 T = TypeVar("T")
 
 

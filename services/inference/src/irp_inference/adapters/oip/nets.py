@@ -25,7 +25,7 @@ INPUT, OUTPUT, FP32 = "image", "logits", "FP32"
 LONGEST_VERSION = 9  # digits
 MAX_BATCH = 4096  # inputs of one request
 STAGES: dict[str, Stage] = {stage: stage for stage in get_args(Stage)}
-LARGE = 1 << 20  # bytes from which a tensor is looked through in a thread
+LARGE = 4 << 20  # bytes from which a tensor is looked through or packed in a thread: below, a thread costs more
 
 Array = NDArray[np.float32]
 
