@@ -203,9 +203,9 @@ async def test_numbers_that_are_not_finite_are_an_error(engines: Engines) -> Non
 
 
 class Slow:
-    """Images (40, 1, 96, 96) whose copy takes until somebody says so."""
+    """Images whose copy is made in a thread, and takes until somebody says so."""
 
-    shape, nbytes = (40, 1, 96, 96), 40 * 96 * 96 * 4
+    shape, nbytes = (120, 1, 96, 96), 120 * 96 * 96 * 4
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.begun, self.go_on, self._loop = asyncio.Event(), threading.Event(), loop
