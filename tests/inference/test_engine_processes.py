@@ -110,6 +110,26 @@ async def test_a_killed_process_hurts_one_call_and_no_neighbour(engines: Engines
     assert np.array_equal(await one.forward("segment", images()), before)  # begun anew by itself
 
 
+async def test_several_processes_of_a_version_share_its_passes_and_one_that_dies_harms_its_own(cache: Path) -> None:
+    engines = Engines(threads=1, cache=cache, processes=2)
+    nets = await opened(engines)
+    first, second = engines.processes
+    assert engines.at_once == 2
+    os.kill(second, signal.SIGSTOP)
+    alone = await nets.forward("segment", images())
+    waiting = asyncio.create_task(nets.forward("segment", images()))  # to the first, which has nothing to do
+    assert np.array_equal(await waiting, alone)
+    os.kill(second, signal.SIGCONT)
+    both = await asyncio.gather(*(nets.forward("segment", images()) for _ in range(4)))
+    assert all(np.array_equal(one, alone) for one in both)
+    os.kill(first, signal.SIGKILL)
+    ends = await asyncio.gather(*(nets.forward("segment", images()) for _ in range(2)), return_exceptions=True)
+    assert sum(isinstance(end, ModelCrashed) for end in ends) <= 1  # the room may know already that it ended
+    await nets.close()
+    assert engines.processes == []
+    await engines.close()
+
+
 @pytest.mark.parametrize("engine", ["openvino", "torch"])
 async def test_a_killed_process_loads_again_though_its_cache_is_full(tmp_path: Path, engine: str) -> None:
     engines = Engines(engine, threads=1, cache=tmp_path, cache_bytes=1)

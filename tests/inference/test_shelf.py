@@ -173,7 +173,7 @@ async def test_a_parked_model_is_opened_anew_when_somebody_loads_it(world: World
     first.parked = True
     assert [(status.state, status.reason) for status in world.shelf.loaded()] == [("failed", "MODEL_PARKED")]
     nobody: Any = None
-    door = InferenceServicer(nobody, nobody, nobody, world.shelf, nobody, nobody)
+    door = InferenceServicer(nobody, nobody, world.shelf, nobody, nobody)
     (told,) = (await door.ListLoaded(ListLoadedRequest(), nobody)).models
     assert (told.ready, told.parked) == (False, True)
     assert (await world.shelf.load("heart", 1)).nets is not first

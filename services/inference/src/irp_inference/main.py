@@ -62,19 +62,22 @@ RESTORE_S = 120.0  # after which a room that still loads models is ready for tho
 async def compose(room: Room[Settings]) -> None:
     """Engine, verbs, doors, facts, jobs."""
     settings = room.settings
-    batches = DynamicBatches(settings.queue_limit, most=settings.max_batch, wait_s=settings.max_wait_ms / 1000)
     engines = Engines(
         settings.engine,
         settings.threads,
         timeout_s=settings.engine_timeout_s,
         cache=settings.engine_cache,
         cache_bytes=settings.engine_cache_bytes,
+        processes=settings.engine_processes,
         cuda=CudaOptions(
             channels_last=settings.cuda_channels_last,
             pinned=settings.cuda_pinned,
             graphs=settings.cuda_graphs,
             compiled=settings.cuda_compile,
         ),
+    )
+    batches = DynamicBatches(
+        settings.queue_limit, most=settings.max_batch, wait_s=settings.max_wait_ms / 1000, at_once=engines.at_once
     )
     rows = ServingRows(room.database)
     shelf = Shelf(rows, room.objects, engines, budget_bytes=settings.model_memory_bytes, on_closed=batches.forget)

@@ -25,6 +25,8 @@ class Settings(ServiceSettings):
     """Folder of exported networks, by digest; empty = one that lives as long as the process."""
     engine_cache_bytes: int = 2 << 30
     """Bytes of that folder; the least recently used goes first."""
+    engine_processes: int = 1
+    """Engine processes of each version on a CPU, which share its threads; on GPUs there is one per GPU."""
     cuda_channels_last: bool = False
     """On GPUs: pixels beside their channels in memory."""
     cuda_pinned: bool = False

@@ -25,6 +25,7 @@ from prometheus_client import Gauge
 
 from irp_inference.adapters.export_cache import BUNDLE, PROBE, folder_of, is_whole, use
 from irp_inference.adapters.exporter import Exporter
+from irp_inference.adapters.host_pool import HostPool
 from irp_inference.adapters.hosts import EngineHost
 from irp_inference.adapters.torch_networks import CudaOptions
 from irp_inference.domain.crashes import Crashes
@@ -46,7 +47,7 @@ class ProcessNets:
 
     def __init__(
         self,
-        host: EngineHost,
+        pool: HostPool,
         model: str,
         close: Callable[[], Awaitable[None]],
         *,
@@ -55,7 +56,7 @@ class ProcessNets:
         precision: Precision,
         told: dict[str, Any],
     ) -> None:
-        self._host, self._model, self._close = host, model, close
+        self._pool, self._model, self._close = pool, model, close
         self.engine, self.device, self.precision = engine, device, precision
         self.memory_bytes: int = told["resident"]
         self.best_batch = max(int(net["rows"]) for net in told["best"].values())
@@ -69,8 +70,8 @@ class ProcessNets:
 
     @property
     def pid(self) -> int | None:
-        """Of its process, if it lives."""
-        return self._host.pid
+        """Of its first process, if it lives."""
+        return next(iter(self._pool.pids), None)
 
     async def forward(self, stage: Stage, inputs: Array) -> Array:
         """One pass.
@@ -84,7 +85,7 @@ class ProcessNets:
         if rest_s := self._crashes.rest_s(time.monotonic()):
             await asyncio.sleep(rest_s)
         try:
-            return await self._host.forward(self._model, stage, inputs)
+            return await self._pool.forward(self._model, stage, inputs)
         except ModelCrashed:
             if self._crashes.add(time.monotonic()):
                 PARKED.inc()
@@ -108,6 +109,7 @@ class Engines:
         cache: folder of exported networks; None = one that lives as long as this process.
         cache_bytes: bound of that folder.
         cuda: what GPUs may do to be faster.
+        processes: of each version on a CPU, whose threads they share; on GPUs there is one per GPU.
     """
 
     def __init__(
@@ -119,15 +121,17 @@ class Engines:
         cache: Path | None = None,
         cache_bytes: int = 2 << 30,
         cuda: CudaOptions | None = None,
+        processes: int = 1,
     ) -> None:
         self._on_gpu = torch.cuda.is_available() and wish in {"auto", "torch"}
         self._engine = "torch" if self._on_gpu or wish == "torch" else "openvino"
         self._threads, self._timeout_s, self._cache_bytes = threads or os.cpu_count() or 1, timeout_s, cache_bytes
-        self._cuda = cuda or CudaOptions()
+        self._cuda, self._per_version = cuda or CudaOptions(), max(1, processes)
+        self._gpus = tuple(f"cuda:{number}" for number in range(torch.cuda.device_count() if self._on_gpu else 0))
         self._own = None if cache else tempfile.TemporaryDirectory(prefix="irp-engines-")
         self._cache = cache or Path(self._own.name if self._own else "")
         self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._hosts: dict[str, EngineHost] = {}
+        self._pools: dict[str, HostPool] = {}
         self._numbers, self._exporting, self._exporter = itertools.count(), asyncio.Lock(), Exporter()
 
     async def open(self, data: bytes, bundle: Bundle, precision: Precision = "float32") -> ProcessNets:
@@ -143,15 +147,16 @@ class Engines:
             ModelCrashed, DeviceOutOfMemory, PassFailed: it could not be loaded.
         """
         model, exported = f"{bundle.digest[:16]}-{next(self._numbers)}", await self._export(data, bundle.digest)
-        engine, device = self._place(bundle, exported)
-        # One process per GPU; on a CPU one per model, so that ending it returns all its memory.
-        host = self._hosts.setdefault(model if device == "cpu" else device, EngineHost(self._timeout_s))
+        engine, devices = self._place(bundle, exported)
+        pool = self._pool(model, devices)
         held = await asyncio.to_thread(use, exported)
-        close = partial(self._close, host, model, held)
+        close = partial(self._close, pool, model, held)
+        options = [self._options(engine, device, bundle, exported, precision) for device in devices]
         try:
-            told = await host.load(model, engine, self._options(engine, device, bundle, exported, precision))
-            nets = ProcessNets(host, model, close, engine=engine, device=device, precision=precision, told=told)
-            await _require_agreement(nets, exported, bundle, TOLERANCE[precision])
+            told = await pool.load(model, engine, options)
+            device = devices[0] if len(set(devices)) == 1 else "cuda"
+            nets = ProcessNets(pool, model, close, engine=engine, device=device, precision=precision, told=told)
+            await _require_agreement(nets, len(pool), exported, bundle, TOLERANCE[precision])
         except BaseException:
             await close()
             raise
@@ -160,11 +165,16 @@ class Engines:
     @property
     def processes(self) -> list[int]:
         """Engine processes that live."""
-        return [pid for host in self._hosts.values() if (pid := host.pid) is not None]
+        return [pid for pool in self._pools.values() for pid in pool.pids]
+
+    @property
+    def at_once(self) -> int:
+        """Passes that a device's processes run at once."""
+        return max(self._per_version, len(self._gpus))
 
     async def close(self) -> None:
         """End every process."""
-        await asyncio.gather(*(host.kill() for host in self._hosts.values()))
+        await asyncio.gather(*(pool.kill() for pool in self._pools.values()))
         await self._exporter.close()
         if self._own is not None:
             self._own.cleanup()
@@ -178,13 +188,18 @@ class Engines:
                     await self._exporter(file.name, str(self._cache), digest, self._cache_bytes)
         return folder
 
-    def _place(self, bundle: Bundle, exported: Path) -> tuple[str, str]:
-        """(engine, device): what was wished for, where the bundle's files let it."""
+    def _place(self, bundle: Bundle, exported: Path) -> tuple[str, tuple[str, ...]]:
+        """(engine, device of each process): what was wished for, where the bundle's files let it."""
         for_torch = all(bundle.learns(stage) or "torchscript" in bundle.exports[stage] for stage in bundle.stages)
         for_openvino = all((exported / f"{stage}.xml").exists() for stage in bundle.stages)
         if (self._engine == "torch" and for_torch) or not for_openvino:
-            return "torch", "cuda:0" if self._on_gpu else "cpu"
-        return "openvino", "cpu"
+            return "torch", self._gpus or ("cpu",) * self._per_version
+        return "openvino", ("cpu",) * self._per_version
+
+    def _pool(self, model: str, devices: tuple[str, ...]) -> HostPool:
+        """One process per GPU for all models; on a CPU a model's own, so that ending them returns all its memory."""
+        name = model if devices[0] == "cpu" else devices[0]
+        return self._pools.setdefault(name, HostPool([EngineHost(self._timeout_s) for _ in devices]))
 
     def _options(
         self, engine: str, device: str, bundle: Bundle, exported: Path, precision: Precision
@@ -192,28 +207,31 @@ class Engines:
         common = {
             "sizes": {stage: bundle.input_shape(stage) for stage in bundle.stages},
             "precision": HINT[precision],
-            "threads": self._threads,
+            "threads": max(1, self._threads // self._per_version),
             "device": device,
         }
         if engine == "openvino":
             return common | {"nets": {stage: str(exported / f"{stage}.xml") for stage in bundle.stages}}
         return common | {"path": str(exported / BUNDLE), "cuda": asdict(self._cuda)}
 
-    async def _close(self, host: EngineHost, model: str, held: IO[bytes]) -> None:
-        """Let go of a model; on a CPU its process ends. A GPU's process is kept for the next one."""
-        self._hosts.pop(model, None)
-        await host.unload(model)
+    async def _close(self, pool: HostPool, model: str, held: IO[bytes]) -> None:
+        """Let go of a model; on a CPU its processes end, on a GPU with their last model."""
+        self._pools.pop(model, None)
+        await pool.unload(model)
         held.close()
 
 
-async def _require_agreement(nets: ProcessNets, exported: Path, bundle: Bundle, tolerance: float) -> None:
+async def _require_agreement(
+    nets: ProcessNets, processes: int, exported: Path, bundle: Bundle, tolerance: float
+) -> None:
     probe = await asyncio.to_thread(_probe, exported / PROBE)
     for stage in bundle.stages:
-        expected = probe[f"{stage}.logits"]
-        found = await nets.forward(stage, probe[f"{stage}.inputs"])
-        worst = float(np.abs(expected - found).max() / max(1.0, float(np.abs(expected).max())))
-        if not worst <= tolerance:
-            raise EngineDisagrees(f"stage {stage}: logits differ by {worst:.1e}, allowed are {tolerance:.0e}")
+        expected, inputs = probe[f"{stage}.logits"], probe[f"{stage}.inputs"]
+        # As many at once as there are processes: each is asked.
+        for found in await asyncio.gather(*(nets.forward(stage, inputs) for _ in range(processes))):
+            worst = float(np.abs(expected - found).max() / max(1.0, float(np.abs(expected).max())))
+            if not worst <= tolerance:
+                raise EngineDisagrees(f"stage {stage}: logits differ by {worst:.1e}, allowed are {tolerance:.0e}")
 
 
 def _probe(path: Path) -> dict[str, Array]:
