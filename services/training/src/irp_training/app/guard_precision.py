@@ -59,7 +59,8 @@ class GuardPrecision:
     async def _note(self, trial: Trial, progress: Progress) -> None:
         async with self._store.change() as change:
             current = await change.lock_trial(trial)
-            await change.save_trial(replace(current, state="running", progress=progress))
+            if _is_under_way(current, trial):
+                await change.save_trial(replace(current, state="running", progress=progress))
 
     async def _keep(self, trial: Trial, artefact: bytes) -> ObjectRef:
         return await self._objects.put(
@@ -75,12 +76,17 @@ class GuardPrecision:
     async def _end(self, ended: Trial) -> None:
         async with self._store.change() as change:
             current = await change.lock_trial(ended)
-            if current.ended:
+            if not _is_under_way(current, ended):
                 return
             progress = Progress(fraction=1.0, eta_s=0.0, step=ended.state)
             done = replace(ended, version=current.version, progress=progress, finished_at=self._now())
             await change.announce_trial(done)
             await change.save_trial(done)
+
+
+def _is_under_way(current: Trial, worked_on: Trial) -> bool:
+    """False if somebody else has ended it, or begun it anew."""
+    return current.attempt == worked_on.attempt and not current.ended
 
 
 def _judged(trial: Trial, outcome: TrialOutcome, artefact: ObjectRef | None) -> Trial:

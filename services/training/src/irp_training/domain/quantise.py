@@ -76,17 +76,26 @@ def quantise(graph: Any, inputs: Array, recipe: Recipe) -> Any:
         raise NotQuantisable(kind=type(cause).__name__) from cause
 
 
+def recipes_for(graph: Any) -> list[Recipe]:
+    """Those that leave something of this network in int8."""
+    return [recipe for recipe in RECIPES if len(finest(graph, recipe.float_levels)) < len(_pixels(graph))]
+
+
 def finest(graph: Any, levels: int) -> list[str]:
     """Names of the convolutions whose answers lie on the so many finest grids."""
-    pixels = {op.get_friendly_name(): grid for op in graph.get_ops() if (grid := _grid(op))}
+    pixels = _pixels(graph)
     chosen = sorted(set(pixels.values()), reverse=True)[:levels]
     return [name for name, grid in pixels.items() if grid in chosen]
 
 
+def _pixels(graph: Any) -> dict[str, int]:
+    return {op.get_friendly_name(): _grid(op) for op in graph.get_ops() if op.get_type_name() in CONVOLUTIONS}
+
+
 def _grid(op: Any) -> int:
-    """Pixels of what a convolution answers; 0 for other operations, and where that is not known."""
-    shape = op.get_output_partial_shape(0) if op.get_type_name() in CONVOLUTIONS else None
-    if shape is None or shape.rank.is_dynamic or any(side.is_dynamic for side in list(shape)[2:]):
+    """Pixels of what a convolution answers; 0 where that is not known."""
+    shape = op.get_output_partial_shape(0)
+    if shape.rank.is_dynamic or any(side.is_dynamic for side in list(shape)[2:]):
         return 0
     return int(np.prod([side.get_length() for side in list(shape)[2:]]))
 

@@ -23,7 +23,7 @@ from irp_training.domain.errors import QuantiserMissing
 from irp_training.domain.gate import Scores, Verdict
 from irp_training.domain.lesson import CaseFile, Said
 from irp_training.domain.precision import MARGIN, Reduced, accepts, compare
-from irp_training.domain.quantise import RECIPES, Recipe, quantise
+from irp_training.domain.quantise import Recipe, quantise, recipes_for
 from irp_training.domain.run import Progress
 from irp_training.domain.scores import score_case
 
@@ -149,8 +149,10 @@ class PrecisionTrial:
         """The first, that is the fastest, recipe that passes; else the last one's verdict."""
         tried: list[tuple[str, Verdict]] = []
         verdict = self._verdict({}, {})
-        for number, recipe in enumerate(RECIPES if len(inputs) else ()):
-            self._tell(f"int8, recipe {number + 1} of {len(RECIPES)}: {recipe.name}", 0.3 + 0.15 * number)
+        recipes = recipes_for(graphs[MAIN]) if len(inputs) else []
+        for number, recipe in enumerate(recipes):
+            step = f"int8, recipe {number + 1} of {len(recipes)}: {recipe.name}"
+            self._tell(step, 0.3 + 0.6 * number / len(recipes))
             reduced = {**graphs, MAIN: self._reduce(graphs[MAIN], inputs, recipe)}
             engine = self._engine(reduced, "int8")
             verdict = self._verdict(self._scores(engine, cases), float32)
