@@ -8,7 +8,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import openvino as ov
@@ -17,8 +16,8 @@ from numpy.typing import NDArray
 
 from irp_bundle.bundle import Bundle
 from irp_bundle.networks import Stage
+from irp_bundle.reduced import Precision
 
-Precision = Literal["float32", "bfloat16", "int8"]
 # An int8 graph carries its own roundings; what it does not round is float32.
 HINT: Mapping[Precision, str] = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
 BATCH = 8  # inputs per pass

@@ -16,22 +16,24 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 import numpy as np
 import torch
 from irp_bundle import Bundle, Stage
+from irp_bundle.openvino_engine import HINT
+from irp_bundle.reduced import Precision
 from irp_kernel.lifeline import end_with_parent
 from numpy.typing import NDArray
 
 from irp_inference.adapters.export import BUNDLE, PROBE, export_bundle, folder_of, is_whole, use
 from irp_inference.adapters.hosts import EngineHost
+from irp_inference.adapters.reduced_files import lay_out_reduced
 from irp_inference.domain.errors import EngineDisagrees, ModelCrashed, ModelParked
 
-Precision = Literal["float32", "bfloat16"]
-HINT: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
-# Largest difference of logits over their largest magnitude.
-TOLERANCE: dict[Precision, float] = {"float32": 2e-3, "bfloat16": 5e-2}
+# Largest difference of logits over their largest magnitude: from torch's, or for networks that the guard has accepted,
+# from what they answered where they were judged.
+TOLERANCE: dict[Precision, float] = {"float32": 2e-3, "bfloat16": 5e-2, "int8": 5e-2}
 CRASHES, WITHIN_S = 3, 600.0  # so many in so long: the model is parked
 EXPORTER_STAYS_S = 20.0  # its torch takes memory that nobody else uses
 
@@ -53,7 +55,7 @@ class ProcessNets:
         told: dict[str, Any],
     ) -> None:
         self._host, self._model, self._close = host, model, close
-        self.engine, self.device, self.precision = engine, device, precision
+        self.engine, self.device, self.precision, self.precision_note = engine, device, precision, ""
         self.memory_bytes: int = told["resident"]
         self.best_batch = max(int(net["rows"]) for net in told["best"].values())
         self.row_s: dict[str, float] = {stage: net["row_s"] for stage, net in told["best"].items()}
@@ -118,15 +120,24 @@ class Engines:
         self._hosts: dict[str, EngineHost] = {}
         self._numbers, self._exporting, self._exporter = itertools.count(), asyncio.Lock(), _Exporter()
 
-    async def open(self, data: bytes, bundle: Bundle, precision: Precision = "float32") -> ProcessNets:
+    @property
+    def engine(self) -> str:
+        """What runs networks: "openvino" or "torch"."""
+        return self._engine
+
+    async def open(
+        self, data: bytes, bundle: Bundle, precision: Precision = "float32", reduced: bytes | None = None
+    ) -> ProcessNets:
         """The networks of a bundle, loaded, warmed up, and found to agree with torch.
 
         Args:
             data: the bundle's archive.
             bundle: the same, read.
             precision: float32 unless a guard has accepted less.
+            reduced: the networks that it accepted (see `irp_bundle.reduced`); None = the bundle's own.
 
         Raises:
+            BundleBroken: what is reduced belongs to another bundle.
             EngineDisagrees: the engine does not give what torch gives.
             ModelCrashed, DeviceOutOfMemory, PassFailed: it could not be loaded.
         """
@@ -134,12 +145,16 @@ class Engines:
         exported = await self._export(data, bundle.digest)
         # One process per GPU; on a CPU one per model, so that ending it returns all its memory.
         host = self._hosts.setdefault(device if self._on_gpu else model, EngineHost(self._timeout_s))
-        held = await asyncio.to_thread(use, exported)
+        held = [await asyncio.to_thread(use, exported)]
         close = partial(self._close, host, model, held)
         try:
-            told = await host.load(model, self._engine, self._options(bundle, exported, precision, device))
+            own = None
+            if reduced is not None:
+                own = await asyncio.to_thread(lay_out_reduced, reduced, bundle.digest, self._cache)
+                held.append(await asyncio.to_thread(use, own))
+            told = await host.load(model, self._engine, self._options(bundle, exported, own, precision, device))
             nets = ProcessNets(host, model, close, engine=self._engine, device=device, precision=precision, told=told)
-            await _require_agreement(nets, exported, bundle, TOLERANCE[precision])
+            await _require_agreement(nets, [exported, *([own] if own else [])], bundle, TOLERANCE[precision])
         except BaseException:
             await close()
             raise
@@ -166,21 +181,26 @@ class Engines:
                     await self._exporter(file.name, str(self._cache), digest, self._cache_bytes)
         return folder
 
-    def _options(self, bundle: Bundle, exported: Path, precision: Precision, device: str) -> dict[str, Any]:
+    def _options(
+        self, bundle: Bundle, exported: Path, own: Path | None, precision: Precision, device: str
+    ) -> dict[str, Any]:
         common = {
             "sizes": {stage: bundle.input_shape(stage) for stage in bundle.stages},
             "precision": HINT[precision],
             "threads": self._threads,
         }
         if self._engine == "openvino":
-            return common | {"nets": {stage: str(exported / f"{stage}.xml") for stage in bundle.stages}}
+            plain = {stage: exported / f"{stage}.xml" for stage in bundle.stages}
+            found = {path.stem: path for path in own.glob("*.xml")} if own else {}
+            return common | {"nets": {stage: str(found.get(stage, path)) for stage, path in plain.items()}}
         return common | {"path": str(exported / BUNDLE), "device": device}
 
-    async def _close(self, host: EngineHost, model: str, held: IO[bytes]) -> None:
+    async def _close(self, host: EngineHost, model: str, held: list[IO[bytes]]) -> None:
         """Let go of a model; on a CPU its process ends. A GPU's process is kept for the next one."""
         self._hosts.pop(model, None)
         await host.unload(model)
-        held.close()
+        for folder in held:
+            folder.close()
 
 
 class _Exporter:
@@ -215,8 +235,11 @@ class _Exporter:
             self._pool = None
 
 
-async def _require_agreement(nets: ProcessNets, exported: Path, bundle: Bundle, tolerance: float) -> None:
-    probe = await asyncio.to_thread(_probe, exported / PROBE)
+async def _require_agreement(nets: ProcessNets, folders: list[Path], bundle: Bundle, tolerance: float) -> None:
+    """As the probes of the folders say; where two have one, the later."""
+    probe: dict[str, Array] = {}
+    for folder in folders:
+        probe |= await asyncio.to_thread(_probe, folder / PROBE)
     for stage in bundle.stages:
         expected = probe[f"{stage}.logits"]
         found = await nets.forward(stage, probe[f"{stage}.inputs"])

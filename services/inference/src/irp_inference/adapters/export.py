@@ -11,13 +11,14 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import openvino as ov
-import torch
 from irp_bundle import Bundle, TorchEngine, read_bundle
+from irp_bundle.openvino_engine import to_openvino
 from irp_kernel import sha256_of
 
 MANIFEST, PROBE, BUNDLE = "manifest.json", "probe.npz", "bundle.zip"
@@ -28,17 +29,28 @@ def export_bundle(bundle_path: str, cache: str, digest: str, limit_bytes: int) -
     """Folder with `<stage>.xml`, `<stage>.bin` and the probe of a bundle; made if it is not there or broken."""
     folder = folder_of(Path(cache), digest)
     if not is_whole(folder):
-        shutil.rmtree(folder, ignore_errors=True)
-        building = Path(tempfile.mkdtemp(dir=cache, prefix=".building-"))
         data = Path(bundle_path).read_bytes()
-        (building / BUNDLE).write_bytes(data)
-        _write(read_bundle(data), building)
-        try:
-            building.rename(folder)
-        except OSError:  # another room was faster
-            shutil.rmtree(building, ignore_errors=True)
+
+        def write(building: Path) -> None:
+            (building / BUNDLE).write_bytes(data)
+            _write(read_bundle(data), building)
+
+        lay_out(folder, write)
     _prune(Path(cache), folder, limit_bytes)
     return str(folder)
+
+
+def lay_out(folder: Path, write: Callable[[Path], None]) -> None:
+    """Make a folder of the cache, with its manifest: whole, or not at all."""
+    shutil.rmtree(folder, ignore_errors=True)
+    building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".building-"))
+    write(building)
+    hashes = {path.name: sha256_of(path.read_bytes()) for path in building.iterdir()}
+    (building / MANIFEST).write_text(json.dumps(hashes))
+    try:
+        building.rename(folder)
+    except OSError:  # another room was faster
+        shutil.rmtree(building, ignore_errors=True)
 
 
 def use(folder: Path) -> IO[bytes]:
@@ -68,13 +80,10 @@ def _write(bundle: Bundle, folder: Path) -> None:
     probe: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = {}
     for stage in bundle.stages:
         size = bundle.input_shape(stage)
-        model = ov.convert_model(bundle.build(stage), example_input=torch.zeros(1, *size), input=[-1, *size])
-        ov.save_model(model, folder / f"{stage}.xml", compress_to_fp16=False)
+        ov.save_model(to_openvino(bundle, stage), folder / f"{stage}.xml", compress_to_fp16=False)
         probe[f"{stage}.inputs"] = generator.normal(size=(PROBE_ROWS, *size)).astype(np.float32)
         probe[f"{stage}.logits"] = engine(stage, probe[f"{stage}.inputs"])
     np.savez(folder / PROBE, allow_pickle=False, **probe)
-    hashes = {path.name: sha256_of(path.read_bytes()) for path in folder.iterdir()}
-    (folder / MANIFEST).write_text(json.dumps(hashes))
 
 
 def _prune(cache: Path, keep: Path, limit_bytes: int) -> None:

@@ -129,7 +129,7 @@ class SegmentSeries:
             series=series,
             model=model,
             timings_ms={"load": load_ms, **({} if known else segmented.report.timings_ms)},
-            parameters=_describe(segmented.report.located),
+            parameters={"precision": model.nets.precision} | _describe(segmented.report.located),
             known=known is not None,
         )
 
@@ -151,7 +151,7 @@ def _key(wish: Wish, series: SeriesKnown, model: Loaded) -> str:
     """What an answer depends on; empty = it is not remembered."""
     if wish.variant is None or not wish.is_one:
         return ""
-    return f"{series.volume.sha256}/{model.digest}/{wish.variant}/{wish.frames[0]}/{wish.slices[0]}"
+    return f"{series.volume.sha256}/{model.identity}/{wish.variant}/{wish.frames[0]}/{wish.slices[0]}"
 
 
 def _describe(located: Located) -> dict[str, str]:
