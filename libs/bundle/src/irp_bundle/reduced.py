@@ -20,7 +20,7 @@ from irp_bundle.errors import BundleBroken, BundleTooLarge
 from irp_bundle.networks import Stage
 
 ABOUT, PROBE = "configs/metadata.json", "probe.npz"
-STAGES: tuple[Stage, ...] = get_args(Stage)
+STAGES: tuple[str, ...] = get_args(Stage)
 PROBE_ROWS = 3
 
 Array = NDArray[np.float32]
