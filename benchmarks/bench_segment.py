@@ -127,7 +127,7 @@ def main() -> None:
             said: list[dict[str, float]] = []
 
             def ask(frame: int, number: int, kind: str = NRRD) -> None:
-                said.append(project.segment(uid, "cine", slices=[number], frames=[frame], media_type=kind)[1])
+                said.append(project.segment(uid, "cine", slices=[number], frames=[frame], media_type=kind).timings_ms)
 
             http = timed_ms(lambda: ask(*next(places)))
             stages = stages_ms(said[3:])

@@ -1,4 +1,4 @@
-"""What you learn here: on a real heart that it never saw, the shipped model loses nothing by looking again, and knows noise."""
+"""What you learn here: on a real heart that it never saw, the shipped model loses nothing by looking again."""
 
 from __future__ import annotations
 

@@ -40,6 +40,23 @@ class DeidentificationKey:
     sequences: list[dict[str, Any]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segmentation:
+    """What the classification server answered.
+
+    Attributes:
+        content: the file.
+        timings_ms: per stage.
+        model: "name@version", or the method's name and 0.
+        warnings: what a reader should look at twice: "touches-window"...
+    """
+
+    content: bytes = field(repr=False)
+    timings_ms: dict[str, float]
+    model: str
+    warnings: tuple[str, ...]
+
+
 class Project:
     """A project; methods raise `Problem` on any refusal."""
 
@@ -229,8 +246,8 @@ class Project:
         options: dict[str, bool] | None = None,
         answer: str = "mask",
         media_type: str = NRRD,
-    ) -> tuple[bytes, dict[str, float]]:
-        """Ask the classification server now: (mask, milliseconds per stage).
+    ) -> Segmentation:
+        """Ask the classification server now.
 
         Args:
             uid: SeriesInstanceUID.
@@ -256,7 +273,13 @@ class Project:
         path = f"{self.path}/series/{uid}/segment"
         headers = {"Accept": media_type}
         found = self.http.send("POST", path, json=body, headers=headers, timeout=SEGMENT_S, repeat=True)
-        return found.content, server_timing(found.headers.get("Server-Timing", ""))
+        warnings = found.headers.get("X-IRP-Warnings", "")
+        return Segmentation(
+            content=found.content,
+            timings_ms=server_timing(found.headers.get("Server-Timing", "")),
+            model=found.headers.get("X-IRP-Model", ""),
+            warnings=tuple(warnings.split(", ")) if warnings else (),
+        )
 
     def live(self) -> Live:
         """The live door: slices while a reader scrolls; use it as a context manager.
