@@ -71,7 +71,7 @@ def segment(
     ] = Path("mask.nii.gz"),
     look_again: Annotated[
         bool,
-        typer.Option("--look-again", help="Test-time augmentation: better and slower, where the model declares it."),
+        typer.Option("--look-again", help="Test-time augmentation: better, slower; if the model declares it."),
     ] = False,
     uncertainty: Annotated[
         Path | None, typer.Option(help="Also write a map of it, 0 (certain) to 255: map.nii.gz or .nrrd.")
