@@ -23,6 +23,7 @@ from openirp.command import (
     masks,
     models,
     operations,
+    precision,
     projects,
     quarantine,
     report,
@@ -79,3 +80,4 @@ for group in (house, demo, upload, import_image, images, delete, quarantine, dei
 for name, commands in (("project", projects), ("train", training), ("models", models), ("inference", inference)):
     app.add_typer(commands.app, name=name)
 serving.register(models.app)
+precision.register(models.app)
