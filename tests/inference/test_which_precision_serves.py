@@ -1,4 +1,4 @@
-"""What you learn here: a reduced precision serves only with its guard's word; everything else is float32, and said."""
+"""What you learn here: a reduced precision serves only with the guard's word for it; all else is float32, and said."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from irp.inference.v1 import serving_service_pb2_grpc as pb_grpc
 from irp.training.v1.events_pb2 import PrecisionGuarded
 from irp_bundle import read_bundle
 from irp_bundle.openvino_engine import OpenVinoEngine, graph_files, to_openvino
-from irp_bundle.reduced import Reduced, probe_inputs, write_reduced
+from irp_bundle.reduced import Reduced, probe_inputs, read_reduced, write_reduced
 from irp_chassis.auth import act_as
 from irp_chassis.db import Database
 from irp_chassis.settings import ServiceSettings
@@ -75,18 +75,21 @@ def metadata() -> MetaData:
 
 
 @pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("engines")
+
+
+@pytest.fixture(scope="module")
 def networks() -> tuple[bytes, OpenVinoEngine]:
-    return reduced(a_bundle(), 32)
+    graph = quantise(to_openvino(read_bundle(a_bundle()), "segment"), images(4), RECIPES[0])
+    return judged(a_bundle(), graph)
 
 
-def reduced(data: bytes, side: int, off: float = 0.0) -> tuple[bytes, OpenVinoEngine]:
-    """What the guard would keep of a bundle, and an engine with it; its probe may be off."""
-    bundle, inputs = read_bundle(data), np.random.default_rng(3).normal(size=(4, 1, side, side)).astype(np.float32)
-    graph = quantise(to_openvino(bundle, "segment"), inputs, RECIPES[0])
-    engine, probe = OpenVinoEngine({"segment": graph}, "int8", threads=1), probe_inputs((1, side, side))
-    logits = engine("segment", probe) + np.float32(off)
-    kept = Reduced(bundle=bundle.digest, graphs={"segment": graph_files(graph)}, probe={"segment": (probe, logits)})
-    return write_reduced(kept), engine
+def judged(data: bytes, graph: Any) -> tuple[bytes, OpenVinoEngine]:
+    """What the guard would keep of a bundle if its main network were this graph, and an engine with it."""
+    engine, probe = OpenVinoEngine({"segment": graph}, "int8", threads=1), probe_inputs((1, 32, 32))
+    answers = {"segment": (probe, engine("segment", probe))}
+    return write_reduced(Reduced(bundle=sha256_of(data), graphs={"segment": graph_files(graph)}, probe=answers)), engine
 
 
 class House:
@@ -126,8 +129,8 @@ class House:
 
 
 @pytest.fixture
-async def house(database: Database, tmp_path: Path) -> AsyncIterator[House]:
-    house = House(database, tmp_path)
+async def house(database: Database, cache: Path) -> AsyncIterator[House]:
+    house = House(database, cache)
     yield house
     await house.shelf.close()
     await house.engines.close()
@@ -154,7 +157,10 @@ async def test_what_is_broken_foreign_or_computes_something_else_is_left_for_flo
     house: House, networks: tuple[bytes, OpenVinoEngine]
 ) -> None:
     artefact, _ = networks
-    foreign, disagreeing = reduced(a_bundle(2), 32)[0], reduced(a_bundle(), 32, off=1.0)[0]
+    whole = read_reduced(artefact, sha256_of(a_bundle()))
+    inputs, logits = whole.probe["segment"]
+    foreign = write_reduced(dataclasses.replace(whole, bundle="f" * 64))
+    disagreeing = write_reduced(dataclasses.replace(whole, probe={"segment": (inputs, logits + 1)}))
     for number, (data, reason) in enumerate(
         [(foreign, "BUNDLE_BROKEN"), (b"no archive", "BUNDLE_BROKEN"), (disagreeing, "ENGINE_DISAGREES")]
     ):
@@ -201,16 +207,20 @@ async def test_a_room_answers_in_int8_says_so_and_comes_back_with_it(
     fact = PrecisionGuarded(name=world.model, precision="int8", accepted=True, engine="openvino")
     fact.aggregate.id, fact.aggregate.version = f"{world.model}@1/int8", 1
     fact.model.name, fact.model.version, fact.model.digest = world.model, 1, sha256_of(data)
-    fact.artefact.CopyFrom(object_ref_to_proto(await world.put(reduced(data, 32)[0])))
+    fact.artefact.CopyFrom(
+        object_ref_to_proto(await world.put(judged(data, to_openvino(read_bundle(data), "segment"))[0]))
+    )
     for begin in (True, False):
         async with living(service_settings, minter, tmp_path / "i.db", precision="int8") as client:
             if begin:
                 await world.store(a_volume())
                 await world.promote(1, seed=1)
-                await until_version(client, world, 1, slices=[0])
+                await until_version(client, world, 1, slices=[0], frames=[0])
                 await world.say("training", fact)
             async with asyncio.timeout(30):
-                while (answer := await segment(client, world, slices=[0])).provenance.parameters["precision"] != "int8":
+                while (answer := await segment(client, world, slices=[0], frames=[0])).provenance.parameters[
+                    "precision"
+                ] != "int8":
                     await asyncio.sleep(0.05)
             assert answer.provenance.model.version == 1
             act_as(ADMIN)

@@ -24,6 +24,7 @@ from openirp.command import (
     masks,
     models,
     operations,
+    precision,
     projects,
     quarantine,
     report,
@@ -94,3 +95,4 @@ for group in (
 for name, commands in (("project", projects), ("train", training), ("models", models), ("inference", inference)):
     app.add_typer(commands.app, name=name)
 serving.register(models.app)
+precision.register(models.app)
