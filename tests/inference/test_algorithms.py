@@ -95,7 +95,7 @@ def test_fwhm_with_a_click_takes_only_what_is_connected_with_it() -> None:
 def test_the_random_walker_is_that_of_scikit_image() -> None:
     image = a_disk()
     marks = Marks(clicks=[Click(row=48, column=44), *(Click(row=r, column=2, inside=False) for r in range(2, 94, 4))])
-    found = method("random-walker", {"margin": 256})(image, marks, None)
+    found = method("random-walker", {"margin": 256, "beta": 130})(image, marks, None)
     seeds = np.zeros(image.shape, np.int64)
     seeds[48, 44] = 1
     seeds[[0, -1], :] = seeds[:, [0, -1]] = 2

@@ -112,6 +112,14 @@ async def test_marks_that_lie_nowhere_and_series_that_nobody_knows_are_refused()
     odd.prompts.scribbles[0].points.append(3)
     with pytest.raises(PromptsNotValid):
         wish_of(odd)
+    endless = a_request()
+    endless.prompts.scribbles[0].points.extend([1.0] * 16_000)
+    with pytest.raises(PromptsNotValid):
+        wish_of(endless)
+    uneven = a_request()
+    uneven.prompts.clicks.add(frame=1, slice=2, row=1, column=1, inside=True)  # (0, 1) and (1, 2), not (0, 2), (1, 1)
+    with pytest.raises(PromptsNotValid):
+        wish_of(uneven)
     unknown = a_request()
     unknown.series_uid = "9.9"
     with pytest.raises(SeriesUnknown):

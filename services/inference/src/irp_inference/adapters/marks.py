@@ -8,7 +8,7 @@ from typing import Any
 
 from irp.inference.v1 import inference_service_pb2 as pb
 
-from irp_inference.domain.algorithms.marks import MOST_SLICES, Box, Click, Marks, Place, Scribble
+from irp_inference.domain.algorithms.marks import MOST_POINTS_IN_ALL, MOST_SLICES, Box, Click, Marks, Place, Scribble
 from irp_inference.domain.algorithms.table import Wanted
 from irp_inference.domain.errors import ParametersNotValid, PromptsNotValid
 
@@ -32,8 +32,14 @@ def marks_of(request: pb.SegmentRequest) -> dict[Place, Marks]:
     """By frame and slice; slices that were asked for without a mark have none.
 
     Raises:
-        PromptsNotValid: nothing is marked or asked for, or not the same slices in each frame.
+        PromptsNotValid: nothing is marked or asked for, or too much, or not the same slices in each frame.
     """
+    said = request.prompts
+    if (
+        len(said.clicks) + 2 * len(said.boxes) + sum(len(one.points) for one in said.scribbles) // 2
+        > MOST_POINTS_IN_ALL
+    ):
+        raise PromptsNotValid(f"at most {MOST_POINTS_IN_ALL} points in one request", limit=MOST_POINTS_IN_ALL)
     marks = _marks(request)
     frames, slices = {frame for frame, _ in marks}, {number for _, number in marks}
     if not 0 < len(marks) <= MOST_SLICES:

@@ -10,6 +10,7 @@ from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 from skimage.draw import line
 
 from irp_inference.domain.errors import PromptsNotValid
@@ -17,7 +18,7 @@ from irp_inference.domain.errors import PromptsNotValid
 Region = NDArray[np.bool_]
 Place = tuple[int, int]  # (frame, slice)
 MOST_MARKS, MOST_POINTS = 200, 2000
-MOST_SLICES = 64  # that one request may mark
+MOST_SLICES, MOST_POINTS_IN_ALL = 64, 8000  # of one request: so many are read and hashed in some milliseconds
 LARGEST = 256 * 256  # pixels that a method looks at, where its time grows faster than they do
 
 
@@ -130,9 +131,4 @@ def _drawn(scribble: Scribble, shape: tuple[int, int]) -> Region:
     radius = (scribble.width - 1) / 2
     if radius <= 0 or not found.any():
         return found
-    rows, columns = np.nonzero(found)
-    all_rows, all_columns = np.ogrid[: shape[0], : shape[1]]
-    wide = np.zeros(shape, np.bool_)
-    for row, column in zip(rows, columns, strict=True):
-        wide |= (all_rows - row) ** 2 + (all_columns - column) ** 2 <= radius**2
-    return wide
+    return np.asarray(ndimage.distance_transform_edt(~found) <= radius, np.bool_)

@@ -17,7 +17,9 @@ from irp_inference.domain.errors import PromptsNotValid
 class RandomWalker:
     """See the fields."""
 
-    beta: float = number(130.0, 1, 100_000, "how much an edge holds the walk back")
+    beta: float = number(
+        5000.0, 1, 100_000, "how much an edge holds the walk back; less lets single clicks lose to the border"
+    )
     margin: int = integer(24, 1, 256, "pixels around the marks that are looked at; what lies beyond is outside")
 
     def __call__(self, image: NDArray[np.float32], marks: Marks, within: Region | None) -> Region:
