@@ -6,6 +6,7 @@ in the server's own process, for a worker process would copy every tensor twice 
 
 import asyncio
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import openvino as ov
@@ -21,11 +22,12 @@ class Network(MLModel):
         options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
         self.net = ov.Core().compile_model(self.settings.parameters.uri, "CPU", options)
         self.size = self.net.input(0).partial_shape[-1].get_length()
+        self.thread = ThreadPoolExecutor(1)  # batches come while one runs; the network takes one at a time
         return True
 
     async def predict(self, payload):
         """Off the event loop."""
-        return await asyncio.to_thread(self.answer, payload)
+        return await asyncio.get_running_loop().run_in_executor(self.thread, self.answer, payload)
 
     def answer(self, payload):
         """Bytes -> bytes."""

@@ -9,14 +9,13 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from irp.oip import open_inference_pb2_grpc as pb_grpc
 from irp_bundle import PipelineSteps, read_bundle
 from irp_chassis.auth import OIP_AUDIENCE, Caller, TokenMinter, TokenVerifier
 from irp_chassis.rpc import RpcServer
 from irp_chassis.settings import ServiceSettings
 from irp_inference.adapters.batches import DynamicBatches
 from irp_inference.adapters.engines import Engines
-from irp_inference.adapters.oip.grpc_door import OpenInference
+from irp_inference.adapters.oip.grpc_door import OpenInference, add_to_server
 from irp_inference.adapters.oip.nets import Nets
 from irp_inference.adapters.oip.rest_door import create_rest
 from irp_inference.app.ports import Loaded
@@ -64,7 +63,7 @@ async def _serve(data: bytes, folder: Path, grpc_port: int, http_port: int) -> N
     doors = Nets(OneModel(loaded), DynamicBatches())  # type: ignore[arg-type]
     settings = ServiceSettings(auth_public_key_file=folder / PUBLIC, log_level="error")
     server = RpcServer(settings, bind=f"127.0.0.1:{grpc_port}", audiences=[OIP_AUDIENCE])
-    server.add(pb_grpc.add_GRPCInferenceServiceServicer_to_server, OpenInference(doors, "bench"))
+    server.add(add_to_server, OpenInference(doors, "bench"))
     await server.start()
     rest = create_rest(doors, TokenVerifier.from_file(folder / PUBLIC, [OIP_AUDIENCE]), "bench", 1 << 30)
     await uvicorn.Server(uvicorn.Config(rest, port=http_port, log_config=None, access_log=False)).serve()

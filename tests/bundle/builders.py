@@ -83,7 +83,10 @@ def a_declared_bundle(pipeline: dict[str, Any], *, locate: bool = False, members
     located = build_network(LOCATE).state_dict() if locate else None
     config = {"network_def": definition, "locate_def": LOCATE, "irp_pipeline": pipeline}
     metadata = {"structures": STRUCTURES, "seed": 0}
-    return read_bundle(write_bundle("heart", first, located, config, metadata, "A phantom's.", "Apache-2.0", further))
+    data = write_bundle(
+        "heart", first, located, config, metadata, "A phantom's.", "Apache-2.0", further_members=further
+    )
+    return read_bundle(data)
 
 
 def build_network_for(definition: dict[str, Any], pipeline: dict[str, Any]) -> torch.nn.Module:

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from irp_bundle import PipelineSpec
+from irp_bundle import PipelineSpec, PromptsSpec
 
 README = Path(__file__).parents[2] / "libs/bundle/README.md"
 
@@ -20,4 +20,5 @@ def test_every_key_stands_in_the_table_with_its_default() -> None:
         flat |= {f"{stage}.{key}": value for key, value in spec[stage].items()}
     for stage in ("locate", "segment"):
         flat[f"{stage}.size"], flat[f"{stage}.normalise"] = flat[f"{stage}.size"][0], flat[f"{stage}.normalise"]["kind"]
+    flat |= {f"prompts.{key}": value for key, value in PromptsSpec().to_json().items()}
     assert told == flat

@@ -15,6 +15,7 @@ from irp_inference.app.drive import Drive
 from irp_inference.app.live_session import Event, LiveSession, Partly
 from irp_inference.app.locations import Locations
 from irp_inference.app.ports import Loaded, SeriesKnown
+from irp_inference.app.segment_marked import SegmentMarked
 from irp_inference.app.segment_series import SegmentSeries, Wish
 from irp_inference.domain.cache import BytesBoundCache
 from irp_inference.domain.live_queue import Asked
@@ -147,7 +148,10 @@ async def a_server(*, ahead: int = 0, rounds: int = 1, limit: int = 4) -> AsyncI
     model = Loaded(name="heart", version=1, digest="d" * 64, steps=steps, nets=nets)
     drive = Drive(batches, at_once)
     locations = Locations(BytesBoundCache(10), drive, linger_s=0.05)
-    segment = SegmentSeries(OneSeries(), OneVolume(), OneModel(model), locations, drive, BytesBoundCache(1 << 20))
+    marked = SegmentMarked(drive, at_once, BytesBoundCache(1 << 20))
+    segment = SegmentSeries(
+        OneSeries(), OneVolume(), OneModel(model), locations, drive, BytesBoundCache(1 << 20), marked
+    )
     session = LiveSession(segment, limit=limit, ahead=ahead)
     server = Server(nets, segment, session)
 

@@ -223,9 +223,9 @@ async def test_numbers_that_are_not_finite_are_an_error(engines: Engines) -> Non
 
 
 class Slow:
-    """Images (40, 1, 96, 96) whose copy takes until somebody says so."""
+    """Images whose copy is made in a thread, and takes until somebody says so."""
 
-    shape, nbytes = (40, 1, 96, 96), 40 * 96 * 96 * 4
+    shape, nbytes = (120, 1, 96, 96), 120 * 96 * 96 * 4
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.begun, self.go_on, self._loop = asyncio.Event(), threading.Event(), loop
@@ -250,6 +250,21 @@ async def test_a_cancelled_large_copy_does_not_reach_the_next_call(engines: Engi
     slow.go_on.set()
     assert np.array_equal(await following, alone)
     assert cancelled.cancelled()
+
+
+async def test_who_leaves_while_a_process_begins_anew_leaves_no_half_of_one(engines: Engines) -> None:
+    nets = await opened(engines)
+    alone = await nets.forward("segment", images())
+    os.kill(nets.pid or 0, signal.SIGKILL)
+    with contextlib.suppress(ModelCrashed):  # the room may learn of the end with this call
+        await nets.forward("segment", images())
+    leaving = asyncio.create_task(nets.forward("segment", images()))
+    async with asyncio.timeout(10):
+        while nets.pid is None:
+            await asyncio.sleep(0.001)
+    leaving.cancel()
+    assert np.array_equal(await nets.forward("segment", images()), alone)
+    assert leaving.cancelled()
 
 
 async def test_no_process_outlives_a_killed_room(tmp_path: Path) -> None:

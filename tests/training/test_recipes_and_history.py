@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from irp_bundle import Bundle, LocateSpec, Normalise, PipelineSpec, SegmentSpec
+from irp_bundle import Bundle, LocateSpec, Normalise, PipelineSpec, PromptsSpec, SegmentSpec
 from irp_kernel.mask import VALUE_OF
 from irp_training.domain.automation import TrainByItself
 from irp_training.domain.card import model_card
@@ -90,6 +90,7 @@ def test_a_run_keeps_the_window_of_its_base_unless_the_recipe_names_another() ->
         a_base(PipelineSpec(segment=SegmentSpec(spacing=1.0))),
         a_base(PipelineSpec(locate=LocateSpec(normalise=Normalise(kind="none")))),
         a_base(PipelineSpec(), members=2),
+        a_base(PipelineSpec(prompts=PromptsSpec())),
     ],
 )
 def test_a_base_whose_inputs_the_lessons_do_not_make_is_refused(base: Bundle) -> None:

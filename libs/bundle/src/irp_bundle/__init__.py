@@ -10,14 +10,17 @@ from irp_bundle.errors import (
     ChannelsNotKnown,
     NetworkNotAllowed,
     PipelineNotValid,
+    PromptsNeeded,
     WeightsMissing,
 )
 from irp_bundle.estimate import WARNINGS, Estimate
+from irp_bundle.interactive import Features, InteractiveSteps, View
 from irp_bundle.metrics import dice, dice_per_structure, hd95, mean_surface_distance, surface_distances
 from irp_bundle.networks import Stage, build_network
 from irp_bundle.patches import RegionTooLarge
 from irp_bundle.pipeline import AugmentationsNotDeclared, NoSuchSlice, PipelineSteps
 from irp_bundle.prepare import ImageNotFinite, as_images, normalise, prepare_locate, prepare_segment
+from irp_bundle.prompts import Kind, PromptsSpec, prompt_maps
 from irp_bundle.runner import Pipeline
 from irp_bundle.sampling import paste, sample, sample_labels, whole_windows
 from irp_bundle.segmented import PLAIN, Options, PipelineReport, Segmented
@@ -44,8 +47,11 @@ __all__ = [
     "ChannelsNotKnown",
     "Engine",
     "Estimate",
+    "Features",
     "Forward",
     "ImageNotFinite",
+    "InteractiveSteps",
+    "Kind",
     "Limits",
     "LocateSpec",
     "Located",
@@ -59,12 +65,15 @@ __all__ = [
     "PipelineSpec",
     "PipelineSteps",
     "PostSpec",
+    "PromptsNeeded",
+    "PromptsSpec",
     "RegionTooLarge",
     "SegmentSpec",
     "Segmented",
     "Stage",
     "Steps",
     "TorchEngine",
+    "View",
     "WeightsMissing",
     "agree",
     "as_images",
@@ -80,6 +89,7 @@ __all__ = [
     "paste",
     "prepare_locate",
     "prepare_segment",
+    "prompt_maps",
     "read_bundle",
     "read_spec",
     "sample",

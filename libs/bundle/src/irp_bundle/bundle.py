@@ -13,10 +13,18 @@ from irp_kernel import CANONICAL, LabelTable, sha256_of
 from torch import Tensor
 
 from irp_bundle.archive import DEFAULT_LIMITS, Limits, pack, unpack
-from irp_bundle.errors import BundleBroken, BundleTooLarge, ChannelsNotKnown, WeightsMissing
+from irp_bundle.errors import (
+    BundleBroken,
+    BundleTooLarge,
+    ChannelsNotKnown,
+    NetworkNotAllowed,
+    PipelineNotValid,
+    WeightsMissing,
+)
 from irp_bundle.exports import PATHS, Exports, check_exports, read_exports
 from irp_bundle.layout import complete_config, complete_metadata
 from irp_bundle.networks import MEMBERS, ROLES, Stage, build_network, definition_of, out_channels
+from irp_bundle.prompts import MAPS
 from irp_bundle.spec import PipelineSpec
 from irp_bundle.spec_reading import read_spec
 from irp_bundle.weights import StateDict, load_weights, save_weights
@@ -27,6 +35,7 @@ WEIGHTS = {role: f"models/{role}.pt" for role in ROLES.values()}
 MEMBER = re.compile(r"models/model\.\d+\.(pt|ts|onnx)")
 KNOWN = {*WEIGHTS.values(), *(path for paths in PATHS.values() for path in paths.values())}
 BACKGROUND = "background"
+MAX_FEATURES = 64  # channels that an encoder answers
 LOCATE_CHANNELS = 2  # background, left ventricle
 
 # Names that other bundles use for the same structures.
@@ -53,7 +62,8 @@ class Bundle:
         metadata: configs/metadata.json.
         config: configs/inference.json, as plain JSON; `$` expressions in it are text.
         weights: "model" (stage 2), "model.2"... (further members of an ensemble), and, unless the bundle has one stage
-            only, "locate" (stage 1); float16.
+            only, "locate" (stage 1); "encode" if what a model that takes marks sees of the image is computed once for
+            all marks; float16.
         card: docs/README.md.
         licence: docs/license.txt.
         spec: `irp_pipeline`, checked.
@@ -83,20 +93,27 @@ class Bundle:
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """("locate", "segment"), ("segment",) for a bundle that looks at the whole slice, and an ensemble's members."""
+        """Those that it has: stage 1, an encoder, stage 2 with every member of its ensemble."""
         return tuple(stage for stage, role in ROLES.items() if role in self.weights or stage in self.exports)
 
     @property
     def members(self) -> tuple[Stage, ...]:
         """The networks of stage 2, whose probabilities are averaged: one, or an ensemble's."""
-        return tuple(stage for stage in self.stages if stage != "locate")
+        return tuple(stage for stage in self.stages if stage in MEMBERS)
 
     def input_shape(self, stage: Stage) -> tuple[int, ...]:
         """One input of a network: (channels, rows, columns) or (channels, slices, rows, columns)."""
-        return self.spec.locate.input_shape if stage == "locate" else self.spec.segment.input_shape
+        if stage == "locate":
+            return self.spec.locate.input_shape
+        _, *grid = self.spec.segment.input_shape
+        if stage in MEMBERS and self.spec.prompts is not None:
+            return self.logit_channels("encode") + MAPS, *grid
+        return self.spec.segment.input_shape
 
     def logit_channels(self, stage: Stage) -> int:
-        """Channels that a network answers."""
+        """Channels that a network answers; without an encoder the crop itself counts as its answer."""
+        if stage == "encode":
+            return out_channels(self.config.get(definition_of(stage)) or {}) if stage in self.stages else 1
         return LOCATE_CHANNELS if stage == "locate" else len(self.channels)
 
     @property
@@ -153,6 +170,7 @@ def read_bundle(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Bundle:
         channels=_channels(metadata, config),
         exports=read_exports(files, limits),
     )
+    _require_encoder_fits(bundle)
     for stage in bundle.stages:
         if bundle.learns(stage):
             bundle.build(stage)
@@ -168,7 +186,9 @@ def write_bundle(
     metadata: Mapping[str, Any],
     card: str,
     licence: str,
+    *,
     further_members: Sequence[Mapping[str, Tensor]] = (),
+    encode_state: Mapping[str, Tensor] | None = None,
     exports: Mapping[str, bytes] | None = None,
 ) -> bytes:
     """Networks -> ZIP bytes; the same content gives the same bytes. What it writes, `read_bundle` reads.
@@ -177,12 +197,13 @@ def write_bundle(
         name: the bundle's folder.
         segment_state: weights of stage 2; stored as float16; None if it is exported only.
         locate_state: weights of stage 1, or None.
-        config: `network_def`, `locate_def`, `irp_pipeline`; what MONAI's own tools need is added.
+        config: `network_def`, `locate_def`, `encode_def`, `irp_pipeline`; what MONAI's own tools need is added.
         metadata: at least `structures` (list of canonical names in channel order) or MONAI's `network_data_format`;
             everything else (dataset digest, recipe, figures, seed...) is kept as it is.
         card: docs/README.md: data, recipe, figures, limits.
         licence: docs/license.txt.
         further_members: weights of stage 2's ensemble beyond the first.
+        encode_state: weights of the encoder of a model that takes marks, or None.
         exports: networks as they run, by path (models/model.onnx, models/locate.ts...).
 
     Raises:
@@ -193,7 +214,11 @@ def write_bundle(
     files |= {CARD: card.encode(), LICENCE: licence.encode()} | dict(exports or {})
     if len(further_members) >= len(MEMBERS):
         raise BundleTooLarge("an ensemble has too many members", limit_members=len(MEMBERS))
-    states: dict[Stage, Mapping[str, Tensor] | None] = {"segment": segment_state, "locate": locate_state}
+    states: dict[Stage, Mapping[str, Tensor] | None] = {
+        "segment": segment_state,
+        "locate": locate_state,
+        "encode": encode_state,
+    }
     states |= zip(MEMBERS[1 : 1 + len(further_members)], further_members, strict=True)
     files |= {WEIGHTS[ROLES[stage]]: save_weights(state) for stage, state in states.items() if state is not None}
     data = pack(name, files)
@@ -238,6 +263,17 @@ def _channels(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[s
     if config.get("locate_def") is not None and out_channels(config["locate_def"]) != LOCATE_CHANNELS:
         raise ChannelsNotKnown("stage 1 answers two channels: background and left ventricle")
     return tuple(named[channel] for channel in range(count))
+
+
+def _require_encoder_fits(bundle: Bundle) -> None:
+    if bundle.spec.prompts is not None and len(bundle.members) > 1:
+        raise PipelineNotValid("a model that takes marks has one network for them")
+    if "encode" not in bundle.stages:
+        return
+    if bundle.spec.prompts is None:
+        raise PipelineNotValid("a bundle with an encoder says in `prompts` which marks it takes")
+    if not 1 <= bundle.logit_channels("encode") <= MAX_FEATURES:
+        raise NetworkNotAllowed(f"an encoder answers 1 to {MAX_FEATURES} channels")
 
 
 def _canonical(text: str) -> str:

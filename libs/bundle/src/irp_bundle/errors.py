@@ -32,8 +32,15 @@ class BundleTooLarge(TooLarge):
 class NetworkNotAllowed(InvalidArgument):
     """The bundle asks for a network class that is not on the list.
 
-    Use one of MONAI's 2D networks that the message lists, with one input channel and plain numbers as arguments. A
-    TorchScript file may call the operators of image networks only, an ONNX file those of ONNX itself.
+    Use one of MONAI's 2D networks that the message lists, with the input channels that it says, and plain numbers as
+    arguments. A TorchScript file may call the operators of image networks only, an ONNX file those of ONNX itself.
+    """
+
+
+class PromptsNeeded(InvalidArgument):
+    """The model segments what is marked, and nothing was marked.
+
+    Send `prompts`: in each slice an inside click or scribble, or a box, as far as the model takes them.
     """
 
 

@@ -32,7 +32,10 @@ def complete_metadata(name: str, metadata: Mapping[str, Any], config: Mapping[st
     spec = read_spec(config.get("irp_pipeline", {}))
     own = dict(metadata)
     if "network_data_format" not in own:
-        own["network_data_format"] = _data_format(("background", *own["structures"]), spec, _modality(metadata))
+        channels = _inputs(config)
+        own["network_data_format"] = _data_format(
+            ("background", *own["structures"]), spec, _modality(metadata), channels
+        )
     return {
         "name": name,
         "version": BUNDLE_VERSION,
@@ -51,18 +54,24 @@ def _modality(metadata: Mapping[str, Any]) -> str:
     return str(metadata.get("modality", "MR"))
 
 
-def _data_format(channels: tuple[str, ...], spec: PipelineSpec, modality: str) -> dict[str, Any]:
-    channels_in, *shape = spec.segment.input_shape
+def _inputs(config: Mapping[str, Any]) -> int:
+    """Channels that stage 2 takes: the image alone, with its neighbours, or with marks."""
+    definition = config.get("network_def")
+    return int(definition.get("in_channels", 1)) if isinstance(definition, Mapping) else 1
+
+
+def _data_format(channels: tuple[str, ...], spec: PipelineSpec, modality: str, inputs: int) -> dict[str, Any]:
+    further = "features and marks" if spec.prompts else "neighbouring slice"
     image = {
         "type": "image",
         "format": "magnitude",
         "modality": modality,
-        "num_channels": channels_in,
-        "spatial_shape": list(shape),
+        "num_channels": inputs,
+        "spatial_shape": list(spec.segment.input_shape[1:]),
         "dtype": "float32",
         "value_range": VALUES[spec.segment.normalise.kind],
         "is_patch_data": False,
-        "channel_def": {str(number): "image" for number in range(channels_in)},
+        "channel_def": {"0": "image"} | {str(number): further for number in range(1, inputs)},
     }
     pred = image | {
         "format": "segmentation",

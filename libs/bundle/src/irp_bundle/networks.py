@@ -17,11 +17,12 @@ from monai.networks.nets.unet import UNet
 from irp_bundle.archive import DEFAULT_LIMITS, Limits
 from irp_bundle.errors import BundleBroken, BundleTooLarge, NetworkNotAllowed
 
-Stage = Literal["locate", "segment", "segment-2", "segment-3", "segment-4", "segment-5"]
+Stage = Literal["locate", "encode", "segment", "segment-2", "segment-3", "segment-4", "segment-5"]
 MEMBERS: tuple[Stage, ...] = ("segment", "segment-2", "segment-3", "segment-4", "segment-5")
 # Further members of an ensemble are models/model.2.pt, models/model.3.pt...
 ROLES: Mapping[Stage, str] = {
     "locate": "locate",
+    "encode": "encode",
     **{stage: f"model.{number}" if number > 1 else "model" for number, stage in enumerate(MEMBERS, 1)},
 }
 
@@ -64,7 +65,7 @@ def build_network(
 
 def definition_of(stage: Stage) -> str:
     """Where configs/inference.json describes a stage's network; an ensemble's members share one description."""
-    return "locate_def" if stage == "locate" else "network_def"
+    return {"locate": "locate_def", "encode": "encode_def"}.get(stage, "network_def")
 
 
 def out_channels(definition: Mapping[str, Any]) -> int:

@@ -16,6 +16,7 @@ from irp_kernel.mask import VALUE_OF
 
 from irp_bundle.boxes import Located, whole
 from irp_bundle.bundle import BACKGROUND, Bundle
+from irp_bundle.errors import PromptsNeeded
 from irp_bundle.estimate import judge
 from irp_bundle.locating import Locating
 from irp_bundle.post import Expected, post_process
@@ -70,7 +71,10 @@ class PipelineSteps:
             ImageNotFinite: the image holds NaN or infinity.
             AugmentationsNotDeclared: an option that the bundle does not allow.
             RegionTooLarge: a network with three axes would have to look at too many voxels.
+            PromptsNeeded: the bundle segments what is marked: see `interactive`.
         """
+        if self.spec.prompts is not None:
+            raise PromptsNeeded
         wanted = (_wanted(frames, volume.geometry.frames), _wanted(slices, volume.geometry.shape[0]))
         if options.test_time_augmentation and not self.spec.augment:
             raise AugmentationsNotDeclared

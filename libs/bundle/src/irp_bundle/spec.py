@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from irp_bundle.prompts import PromptsSpec
 from irp_bundle.symmetry import AS_STORED
 
 SPEC_VERSION = 1
@@ -143,6 +144,7 @@ class PipelineSpec:
         segment: stage 2.
         augment: under which mirrors and turns stage 2 is as good as without: test-time augmentation looks at these too.
         post: after both.
+        prompts: how the model looks at marks; None = it takes none.
         version: of this format.
     """
 
@@ -152,6 +154,7 @@ class PipelineSpec:
     segment: SegmentSpec = SegmentSpec()
     augment: tuple[str, ...] = ()
     post: PostSpec = PostSpec()
+    prompts: PromptsSpec | None = None
     version: int = SPEC_VERSION
 
     def to_json(self) -> dict[str, Any]:
@@ -161,4 +164,5 @@ class PipelineSpec:
             document[stage]["size"] = [document[stage]["size"]] * 2
         for key in ("spacing_range", "augment"):
             document[key] = list(document[key])
-        return document
+        document.pop("prompts")  # platforms that do not know the key go on reading models without marks
+        return document if self.prompts is None else document | {"prompts": self.prompts.to_json()}

@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any, TypeVar, get_args
 
 from irp_bundle.errors import PipelineNotValid
+from irp_bundle.prompts import PromptsSpec
 from irp_bundle.spec import (
     SPEC_VERSION,
     Dimension,
@@ -64,10 +65,14 @@ def read_spec(document: object) -> PipelineSpec:
         segment=_stage(given.get("segment", {}), "segment", SegmentSpec),
         augment=_augment(given.get("augment", [])),
         post=_stage(given.get("post", {}), "post", PostSpec),
+        prompts=PromptsSpec.from_json(given["prompts"]) if given.get("prompts") is not None else None,
         version=given.get("version", SPEC_VERSION),
     )
     if spec.version != SPEC_VERSION:
         raise PipelineNotValid(f"this platform knows version {SPEC_VERSION} of `irp_pipeline`")
+    by_slice = spec.segment.dimension == "2d" and not spec.segment.spacing and spec.orientation == AS_STORED
+    if spec.prompts is not None and not by_slice:
+        raise PipelineNotValid("a model that takes marks looks at windows of single slices as they are stored")
     return spec
 
 

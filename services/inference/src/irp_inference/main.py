@@ -17,10 +17,10 @@ from irp.inference.v1 import (
 )
 from irp.inference.v1.events_pb2 import ServingConfigured
 from irp.ingest.v1.events_pb2 import SeriesDeleted, SeriesStored
-from irp.oip import model_repository_pb2, model_repository_pb2_grpc, open_inference_pb2, open_inference_pb2_grpc
+from irp.oip import model_repository_pb2, model_repository_pb2_grpc, open_inference_pb2
 from irp.quality.v1.events_pb2 import SeriesAssessed
 from irp.training.v1.events_pb2 import ModelPromoted, ModelRegistered
-from irp_bundle import Located, Segmented
+from irp_bundle import Features, Located, Segmented
 from irp_chassis import Room, run_room
 from irp_chassis.auth import AUDIENCE, OIP_AUDIENCE, TokenVerifier
 from irp_chassis.room import VERSION
@@ -33,7 +33,7 @@ from irp_inference.adapters.deleted_series import DeletedSeries
 from irp_inference.adapters.engines import Engines
 from irp_inference.adapters.events import Announcer, Facts, ProposalJob
 from irp_inference.adapters.live import LiveServicer
-from irp_inference.adapters.oip.grpc_door import OpenInference
+from irp_inference.adapters.oip.grpc_door import OpenInference, add_to_server
 from irp_inference.adapters.oip.nets import Nets
 from irp_inference.adapters.oip.rest_door import create_rest
 from irp_inference.adapters.proposals import PROPOSAL, Proposals
@@ -50,6 +50,7 @@ from irp_inference.app.drive import Drive
 from irp_inference.app.locations import Locations
 from irp_inference.app.propose_series import ProposeSeries
 from irp_inference.app.run_algorithm import RunAlgorithm
+from irp_inference.app.segment_marked import SegmentMarked
 from irp_inference.app.segment_series import SegmentSeries
 from irp_inference.domain.cache import BytesBoundCache
 from irp_inference.settings import Settings
@@ -89,7 +90,9 @@ async def compose(room: Room[Settings]) -> None:
     room.on_stop(threads.close)
     drive = Drive(batches, threads)
     memory: BytesBoundCache[Segmented] = BytesBoundCache(settings.answer_cache_bytes)
-    looking = SegmentSeries(series, volumes, shelf, Locations(windows, drive), drive, memory)
+    seen: BytesBoundCache[Features] = BytesBoundCache(settings.features_cache_bytes)
+    marked = SegmentMarked(drive, threads, seen)
+    looking = SegmentSeries(series, volumes, shelf, Locations(windows, drive), drive, memory, marked)
     segment = AnswerSeries(looking, shelf, threads)
     answer = AnswerWish(segment, RunAlgorithm(series, volumes, segment, threads))
     live = LiveServicer(
@@ -126,7 +129,7 @@ def _serve_tensors(room: Room[Settings], nets: Nets) -> None:
     """The Open Inference Protocol, by gRPC and by REST, on ports of their own."""
     settings, audiences = room.settings, (AUDIENCE, OIP_AUDIENCE)
     oip, door = RpcServer(settings, bind=settings.oip_bind, audiences=audiences), OpenInference(nets, VERSION)
-    oip.add(open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server, door)
+    oip.add(add_to_server, door)
     oip.add(model_repository_pb2_grpc.add_ModelRepositoryServiceServicer_to_server, door)
     oip.describe(open_inference_pb2.DESCRIPTOR)
     oip.describe(model_repository_pb2.DESCRIPTOR)

@@ -49,6 +49,8 @@ class Settings(ServiceSettings):
     """What loaded models may take; the least recently used that is not needed goes first."""
     answer_cache_bytes: int = 256 << 20
     """Bytes of answers of single slices that are remembered: some 4000 of 256 x 256 pixels."""
+    features_cache_bytes: int = 256 << 20
+    """Bytes of what encoders of models that take marks saw of slices: some 256 of 16 channels and 128 x 128 pixels."""
     live_asks: int = 16
     """Asks to be kept that may wait in one live session."""
     live_ahead: int = 3

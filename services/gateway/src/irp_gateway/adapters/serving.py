@@ -81,6 +81,7 @@ class VersionAnswer(BaseModel):
     precision: str
     memory_bytes: int
     users: int = Field(description="requests that hold it now")
+    prompts: list[str] = Field(description="kinds of marks that it takes, and needs; empty = it takes none")
 
 
 @router.get("/loaded", summary="Versions that the classification server has loaded, or failed to load")
@@ -187,4 +188,5 @@ def _version(status: pb.VersionStatus) -> VersionAnswer:
         precision=status.precision,
         memory_bytes=status.memory_bytes,
         users=status.users,
+        prompts=list(status.prompts),
     )

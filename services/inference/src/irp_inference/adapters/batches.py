@@ -201,14 +201,19 @@ class DynamicBatches:
         task.add_done_callback(self._running.discard)
 
     async def _pass(self, device: _Device, taken: Pass, members: list[Asked]) -> None:
+        hand_out: Callable[[], None] | None = None
         try:
-            await self._passes.answer(members)
+            hand_out = await self._passes.answer(members)
         finally:
             device.running -= 1
             device.line.done(taken, self._clock())
             for asked in members:
                 self._asked.pop(asked.request.number, None)
             self._say_waiting(device, members[0].net)
+            # The next pass first, if one is worth beginning: the answers are packed while it runs.
+            self._decide(device)
+            if hand_out is not None:
+                hand_out()
             # Callers that were just answered come back first: those in the same turn of the loop share the next pass.
             asyncio.get_running_loop().call_soon(self._decide, device)
 

@@ -62,11 +62,11 @@ def wish_of(request: pb.SegmentRequest) -> Wish:
     """What a request wishes. Answers that depend on what a reader marked are not remembered.
 
     Raises:
-        OptionsNotOffered: a method's answer would silently lack what was asked for.
+        OptionsNotOffered: an answer to marks would silently lack what was asked for.
         PromptsNotValid, ParametersNotValid: what was marked or said is not well-formed.
     """
     method, options = method_of(request), options_of(request.options)
-    if method and options.key:
+    if options.key and (method or request.HasField("prompts")):
         raise OptionsNotOffered
     marks = marks_of(request) if method or request.HasField("prompts") else {}
     return Wish(

@@ -46,8 +46,7 @@ def marks_of(request: pb.SegmentRequest) -> dict[Place, Marks]:
 def _marks(request: pb.SegmentRequest) -> dict[Place, Marks]:
     found: defaultdict[Place, tuple[list[Click], list[Box], list[Scribble]]] = defaultdict(lambda: ([], [], []))
     said = request.prompts
-    every: list[pb.Click | pb.Box | pb.Scribble] = [*said.clicks, *said.boxes, *said.scribbles]
-    marked = {mark.frame for mark in every}
+    marked = {mark.frame for marks in (said.clicks, said.boxes, said.scribbles) for mark in marks}
     for frame in request.frames or marked or [0]:
         for number in request.slices:
             found[frame, number]  # asked for, perhaps unmarked

@@ -11,6 +11,7 @@ import contextlib
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from irp_bundle import Stage
@@ -25,7 +26,7 @@ from irp_inference.domain.statistics import NetStatistics
 
 Logits = NDArray[np.float32]
 WAIT_SHARE = 0.1  # of a pass's own time that an incomplete batch may wait
-LARGE = 1 << 20  # bytes from which arrays are put together in a thread
+LARGE = 4 << 20  # bytes from which arrays are put together in a thread
 LEARNING = 0.2  # weight of the newest pass in the measured time
 
 
@@ -80,8 +81,12 @@ class Passes:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
 
-    async def answer(self, members: list[Asked]) -> None:
-        """Run a pass of one or more requests; every member gets its rows, or its error."""
+    async def answer(self, members: list[Asked]) -> Callable[[], None]:
+        """Run a pass of one or more requests; every member gets its rows, or its error.
+
+        Returns:
+            What hands out the answers: the device is free before that, and can begin what waits.
+        """
         try:
             logits = await self._run(members, await _together([asked.inputs for asked in members]))
         except DeviceOutOfMemory as error:
@@ -92,10 +97,8 @@ class Passes:
             for asked in members:
                 asked.refuse(error)
         else:
-            at = 0
-            for asked in members:
-                asked.give(logits[at : at + asked.request.rows])
-                at += asked.request.rows
+            return partial(_hand_out, members, logits)
+        return _nothing
 
     async def _run(self, members: list[Asked], inputs: NDArray[np.float32]) -> Logits:
         net, began = members[0].net, self._clock()
@@ -156,13 +159,25 @@ class Passes:
         """Repeat for those who still wait."""
         left = [asked for asked in members if self._still_wanted(asked)]
         if left:
-            await self.answer(left)
+            hand_out = await self.answer(left)
+            hand_out()
 
     def _still_wanted(self, asked: Asked) -> bool:
         """False for who went away, or can not be answered in time any more, and is told so."""
         if asked.request.is_late(self._clock(), asked.net.row_s):
             asked.refuse(DeadlineExceeded())
         return not asked.answer.done()
+
+
+def _hand_out(members: list[Asked], logits: Logits) -> None:
+    at = 0
+    for asked in members:
+        asked.give(logits[at : at + asked.request.rows])
+        at += asked.request.rows
+
+
+def _nothing() -> None:
+    """Everybody was answered, or refused, already."""
 
 
 async def _together(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from typing import Any
 from irp.common.v1 import types_pb2
 from irp.inference.v1 import inference_service_pb2 as pb
 from irp.inference.v1 import inference_service_pb2_grpc as pb_grpc
+from irp_bundle import PromptsNeeded
 from irp_chassis.db import Database
 from irp_chassis.rpc import caller
 from irp_chassis.rpc_server import deadline
@@ -74,8 +75,10 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         project = project_ref_from_proto(request.project)
         caller().require_project(project.id)
         name, version = split_model(request.model)
-        if version is None:
-            await self._shelf.champion(name)
+        version = version if version is not None else await self._shelf.champion(name)
+        loaded = self._shelf.status((name, version)).loaded
+        if loaded is not None and loaded.interactive is not None:
+            raise PromptsNeeded
         series = await self._series.get(project.id, request.series_uid)
         if series is None:
             raise SeriesUnknown

@@ -111,6 +111,8 @@ def version_status(status: Status) -> pb.VersionStatus:
         answer.model.digest = status.loaded.digest
         answer.engine, answer.device, answer.precision = nets.engine, nets.device, nets.precision
         answer.memory_bytes = nets.memory_bytes
+        if status.loaded.interactive is not None:
+            answer.prompts.extend(status.loaded.interactive.prompts.kinds)
     return answer
 
 

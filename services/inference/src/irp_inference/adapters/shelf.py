@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import structlog
-from irp_bundle import Bundle, PipelineSteps, read_bundle
+from irp_bundle import Bundle, InteractiveSteps, PipelineSteps, read_bundle
 from irp_chassis.objects import Objects
 from irp_kernel.errors import IrpError, ModelUnknown
 from prometheus_client import Counter, Gauge
@@ -265,7 +265,15 @@ class Shelf:
         except BaseException:
             await nets.close()
             raise
-        return Loaded(name=name, version=version, digest=known.digest, steps=PipelineSteps(bundle), nets=nets)
+        prompts = bundle.spec.prompts
+        return Loaded(
+            name=name,
+            version=version,
+            digest=known.digest,
+            steps=PipelineSteps(bundle),
+            nets=nets,
+            interactive=None if prompts is None else InteractiveSteps(bundle, prompts),
+        )
 
     def _make_room(self, coming: int) -> None:
         residents = [

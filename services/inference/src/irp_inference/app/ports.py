@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import Protocol, TypeVar
 
 import numpy as np
-from irp_bundle import Located, PipelineSteps, Segmented, Stage
+from irp_bundle import InteractiveSteps, Located, PipelineSteps, Segmented, Stage
 from irp_kernel import ObjectRef, Volume
 from irp_kernel.errors import DeadlineExceeded
 from numpy.typing import NDArray
@@ -139,13 +139,14 @@ class Nets(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A model version that is ready to answer."""
+    """A model version that is ready to answer; `interactive` if it segments what is marked, and nothing else."""
 
     name: str
     version: int
     digest: str
     steps: PipelineSteps
     nets: Nets
+    interactive: InteractiveSteps | None = None
 
 
 class Series(Protocol):

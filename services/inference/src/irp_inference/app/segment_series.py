@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from irp_bundle import PLAIN, Options, Segmented
+from irp_bundle import PLAIN, Options, PromptsNeeded, Segmented
 from irp_kernel import Mask, Volume
 from irp_kernel.errors import SeriesUnknown
 from irp_kernel.geometry import Geometry
@@ -17,7 +17,8 @@ from irp_inference.app.described import described
 from irp_inference.app.drive import Drive
 from irp_inference.app.locations import Locations
 from irp_inference.app.ports import Loaded, Memory, Models, Series, SeriesKnown, Ticket, Volumes
-from irp_inference.domain.algorithms.marks import Marks, Place
+from irp_inference.app.segment_marked import Heart, SegmentMarked
+from irp_inference.domain.algorithms.marks import Marks, Place, fingerprint
 from irp_inference.domain.algorithms.table import Wanted
 from irp_inference.domain.errors import PromptsNotTaken
 
@@ -106,17 +107,24 @@ class SegmentSeries:
     """Segment frames and slices of a series; single slices are remembered."""
 
     def __init__(
-        self, series: Series, volumes: Volumes, models: Models, locations: Locations, drive: Drive, memory: Memory
+        self,
+        series: Series,
+        volumes: Volumes,
+        models: Models,
+        locations: Locations,
+        drive: Drive,
+        memory: Memory,
+        marked: SegmentMarked,
     ) -> None:
         self._series, self._volumes, self._models = series, volumes, models
-        self._locations, self._drive, self._memory = locations, drive, memory
+        self._locations, self._drive, self._memory, self._marked = locations, drive, memory, marked
 
     async def __call__(self, wish: Wish, ticket: Ticket) -> Answer:
         """The answer, once it was this request's turn.
 
         Raises:
             SeriesUnknown, ModelUnknown: no such thing.
-            PromptsNotTaken: something was marked, and the model does not look at marks.
+            PromptsNotTaken, PromptsNeeded: something was marked, and the model does not look at marks, or the reverse.
             NoSuchSlice: a frame or slice that the image does not have.
             ImageNotFinite: the image holds NaN or infinity.
             InferenceQueueFull, DeadlineExceeded: too much to do.
@@ -140,7 +148,7 @@ class SegmentSeries:
             series=series,
             model=model,
             timings_ms={"load": load_ms, **({} if known else segmented.report.timings_ms)},
-            parameters=described([segmented]),
+            parameters=described([segmented]) | _marks(wish),
             known=known is not None,
         )
 
@@ -148,17 +156,25 @@ class SegmentSeries:
         self, wish: Wish, series: SeriesKnown, volume: Volume, model: Loaded, ticket: Ticket
     ) -> Segmented:
         ticket.require_wanted()
-        if wish.marks:
+        if wish.marks and model.interactive is None:
             raise PromptsNotTaken
+        if model.interactive is not None and not wish.marks:
+            raise PromptsNeeded
         began = time.perf_counter()
         located = await self._locations.find(series.volume.sha256, volume, model, ticket)
         located_ms = (time.perf_counter() - began) * 1000
-        steps = model.steps.segment(
-            volume, frames=wish.frames, slices=wish.slices, located=located, options=wish.options
-        )
-        segmented = await self._drive(steps, model, ticket)
+        heart = Heart(volume=volume, sha256=series.volume.sha256, located=located)
+        segmented = await self._look(wish, heart, model, ticket)
         segmented.report.timings_ms["locate"] = located_ms
         return segmented
+
+    async def _look(self, wish: Wish, heart: Heart, model: Loaded, ticket: Ticket) -> Segmented:
+        if wish.marks:
+            return await self._marked(wish.marks, heart, model, ticket)
+        steps = model.steps.segment(
+            heart.volume, frames=wish.frames, slices=wish.slices, located=heart.located, options=wish.options
+        )
+        return await self._drive(steps, model, ticket)
 
 
 def _key(wish: Wish, series: SeriesKnown, model: Loaded) -> str:
@@ -166,3 +182,10 @@ def _key(wish: Wish, series: SeriesKnown, model: Loaded) -> str:
     if wish.variant is None or not wish.is_one:
         return ""
     return f"{series.volume.sha256}/{model.digest}/{wish.variant}/{wish.options.key}/{wish.frames[0]}/{wish.slices[0]}"
+
+
+def _marks(wish: Wish) -> dict[str, str]:
+    """What was marked, for provenance."""
+    if not wish.marks:
+        return {}
+    return {"prompts.marks_sha256": fingerprint(wish.marks), "prompts.marked_slices": str(len(wish.marks))}

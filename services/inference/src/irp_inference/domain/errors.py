@@ -141,7 +141,7 @@ class PromptsNotValid(InvalidArgument):
 class PromptsNotTaken(InvalidArgument):
     """The model takes no prompts.
 
-    Leave `prompts` out, or name a model that takes them, or an `algorithm`.
+    Leave `prompts` out, or name an `algorithm`, or a model that takes them: `GET /api/v1/models/loaded` says which do.
     """
 
 
@@ -160,7 +160,7 @@ class ParametersNotValid(InvalidArgument):
 
 
 class OptionsNotOffered(InvalidArgument):
-    """A conventional method has neither uncertainty nor further looks.
+    """Answers to marks have neither uncertainty nor further looks, whether a method or a model gives them.
 
-    Ask the method without options, or ask a model.
+    Ask without options, or ask a model that needs no marks.
     """

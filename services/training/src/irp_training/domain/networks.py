@@ -78,6 +78,8 @@ def _require_learnable(base: Bundle) -> None:
         raise WeightsMissing
     spec = base.spec
     stages = (spec.locate, spec.segment)
+    if spec.prompts is not None:
+        raise PipelineNotLearnt("masks teach nothing about marks: such a model is trained elsewhere, and pushed")
     if len(base.members) > 1:
         raise PipelineNotLearnt("the base is an ensemble")
     if spec.segment.dimension != "2d" or spec.orientation != AS_STORED or any(stage.spacing for stage in stages):

@@ -70,10 +70,10 @@ def answer_with(answer: dict[str, Any], logits: Array, binary: bool) -> Response
     output: dict[str, Any] = {"name": OUTPUT, "datatype": FP32, "shape": list(logits.shape)}
     if not binary:
         return JSONResponse(answer | {"outputs": [output | {"data": logits.ravel().tolist()}]})
-    raw = np.ascontiguousarray(logits, "<f4").tobytes()
-    head = json.dumps(answer | {"outputs": [output | {"parameters": {"binary_data_size": len(raw)}}]}).encode()
+    raw = np.ascontiguousarray(logits, "<f4").data.cast("B")
+    head = json.dumps(answer | {"outputs": [output | {"parameters": {"binary_data_size": raw.nbytes}}]}).encode()
     headers = {HEADER_LENGTH: str(len(head)), "Content-Type": "application/octet-stream"}
-    return Response(head + raw, headers=headers)
+    return Response(b"".join((head, raw)), headers=headers)
 
 
 def unpack(body: bytes, limit: int) -> bytes:

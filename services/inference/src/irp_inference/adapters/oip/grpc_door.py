@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import grpc
 from irp.oip import model_repository_pb2_grpc as repository_grpc
 from irp.oip import open_inference_pb2 as pb
 from irp.oip import open_inference_pb2_grpc as pb_grpc
@@ -18,14 +19,23 @@ from irp_inference.adapters.oip.messages import (
     config_of,
     images_of,
     metadata_of,
+    packed_answer_of,
     plain,
     statistics_of,
     ticket,
 )
-from irp_inference.adapters.oip.nets import Nets
+from irp_inference.adapters.oip.nets import Array, Nets
 
+SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 STREAM_AHEAD = 16  # requests of one stream that may be under way; their answers keep their order
 EXTENSIONS = ("model_repository", "statistics", "model_configuration", "binary_tensor_data", "parameters")
+
+
+def add_to_server(servicer: OpenInference, server: Any) -> None:
+    """Add the service; the one call with large answers packs them itself."""
+    pb_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
+    infer: Any = grpc.unary_unary_rpc_method_handler(servicer.packed, pb.ModelInferRequest.FromString)
+    server.add_registered_method_handlers(SERVICE, {"ModelInfer": infer})
 
 
 class Repository(repository_grpc.ModelRepositoryServiceServicer):
@@ -95,10 +105,16 @@ class OpenInference(Repository, pb_grpc.GRPCInferenceServiceServicer):
 
     async def ModelInfer(self, request: pb.ModelInferRequest, context: Any) -> pb.ModelInferResponse:  # noqa: N802
         """Normalised images in, logits out."""
+        return answer_of(request, *await self._infer(request))
+
+    async def packed(self, request: pb.ModelInferRequest, context: Any) -> bytes:
+        """The same with the answer as it goes on the wire."""
+        return packed_answer_of(request, *await self._infer(request))
+
+    async def _infer(self, request: pb.ModelInferRequest) -> tuple[int, Array]:
         wish = ticket(plain(request.parameters), deadline.get())
         images = images_of(request)
-        version, logits = await self._nets.infer(request.model_name, request.model_version, images, wish, request.id)
-        return answer_of(request, version, logits)
+        return await self._nets.infer(request.model_name, request.model_version, images, wish, request.id)
 
     async def ModelStreamInfer(  # noqa: N802
         self, requests: AsyncIterator[pb.ModelInferRequest], context: Any

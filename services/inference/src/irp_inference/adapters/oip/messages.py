@@ -16,6 +16,8 @@ from irp_inference.app.ports import Lane, Ticket
 from irp_inference.domain.errors import TensorNotUsable
 from irp_inference.domain.statistics import NetStatistics, Tally
 
+_RAW = pb.ModelInferResponse.DESCRIPTOR.fields_by_name["raw_output_contents"].number
+RAW_OUTPUT = bytes([_RAW << 3 | 2])  # the field's tag: length-delimited
 SHARED_MEMORY = "shared memory is not offered: send the tensor's bytes (raw_input_contents, binary data)"
 
 
@@ -88,16 +90,38 @@ def shaped(array: NDArray[np.float32], shape: list[int]) -> NDArray[np.float32]:
     return array.reshape(shape)
 
 
-def answer_of(request: pb.ModelInferRequest, version: int, logits: NDArray[np.float32]) -> pb.ModelInferResponse:
-    """Logits as raw bytes."""
+def head_of(request: pb.ModelInferRequest, version: int, logits: NDArray[np.float32]) -> pb.ModelInferResponse:
+    """An answer without its logits."""
     output = pb.ModelInferResponse.InferOutputTensor(name=OUTPUT, datatype=FP32, shape=logits.shape)
     return pb.ModelInferResponse(
-        model_name=request.model_name,
-        model_version=str(version),
-        id=request.id,
-        outputs=[output],
-        raw_output_contents=[np.ascontiguousarray(logits, "<f4").tobytes()],
+        model_name=request.model_name, model_version=str(version), id=request.id, outputs=[output]
     )
+
+
+def answer_of(request: pb.ModelInferRequest, version: int, logits: NDArray[np.float32]) -> pb.ModelInferResponse:
+    """Logits as raw bytes."""
+    answer = head_of(request, version, logits)
+    answer.raw_output_contents.append(np.ascontiguousarray(logits, "<f4").tobytes())
+    return answer
+
+
+def packed_answer_of(request: pb.ModelInferRequest, version: int, logits: NDArray[np.float32]) -> bytes:
+    """The same as it goes on the wire: a message would copy the logits three times, this copies them once.
+
+    Source: protobuf encoding, "Length-delimited records": fields may stand in any order, one after another.
+    """
+    raw = np.ascontiguousarray(logits, "<f4").data.cast("B")
+    return b"".join((head_of(request, version, logits).SerializeToString(), RAW_OUTPUT, _varint(raw.nbytes), raw))
+
+
+def _varint(number: int) -> bytes:
+    """Seven bits at a time, the lowest first."""
+    found = bytearray()
+    while number > 0x7F:
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    found.append(number)
+    return bytes(found)
 
 
 def metadata_of(net: Net) -> pb.ModelMetadataResponse:

@@ -25,7 +25,7 @@ INPUT, OUTPUT, FP32 = "image", "logits", "FP32"
 LONGEST_VERSION = 9  # digits
 MAX_BATCH = 4096  # inputs of one request
 STAGES: dict[str, Stage] = {stage: stage for stage in get_args(Stage)}
-LARGE = 1 << 20  # bytes from which a tensor is looked through in a thread
+LARGE = 4 << 20  # bytes from which a tensor is looked through or packed in a thread: below, a thread costs more
 
 Array = NDArray[np.float32]
 
@@ -69,7 +69,7 @@ class Nets:
         Args:
             name: `<model>.<stage>`.
             version: an integer, or empty = whichever serves.
-            images: float32 (N, 1, size, size).
+            images: float32 (N, channels, size, size).
             ticket: whose.
             place: chooses between champion and canary.
 
@@ -146,7 +146,7 @@ def split(name: str) -> tuple[str, Stage]:
     """`<model>.<stage>` -> both. ModelUnknown if it is something else."""
     base, _, wanted = name.rpartition(".")
     if wanted not in STAGES:
-        raise ModelUnknown("models are named <name>.locate and <name>.segment")
+        raise ModelUnknown("models are named <name>.locate, <name>.encode and <name>.segment")
     return Slug(base), STAGES[wanted]
 
 
@@ -158,7 +158,7 @@ def _number(version: str) -> int | None:
 
 def _net(model: Loaded, stage: Stage) -> Net:
     if stage not in model.steps.bundle.stages:
-        raise ModelUnknown("this model has one stage")
+        raise ModelUnknown("this model has no such stage")
     return Net(name=f"{model.name}.{stage}", version=model.version, stage=stage, model=model)
 
 

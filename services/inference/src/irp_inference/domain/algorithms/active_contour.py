@@ -13,6 +13,7 @@ from irp_inference.domain.algorithms.marks import Marks, Region
 from irp_inference.domain.algorithms.parameters import integer, number
 from irp_inference.domain.errors import PromptsNotValid
 
+LARGEST = 512 * 512  # pixels; its time grows as they do
 START = 3  # pixels: radius of the disk around a click from which the contour grows
 
 
@@ -30,7 +31,7 @@ class GeodesicActiveContour:
         inside = marks.region(image.shape, inside=True)
         if not inside.any() and not marks.boxes:
             raise PromptsNotValid("the contour begins at an inside mark, or at a box around the structure")
-        rows, columns = marks.frame(image.shape, self.margin)
+        rows, columns = marks.frame(image.shape, self.margin, LARGEST)
         part = image[rows, columns].astype(np.float64)
         edges = inverse_gaussian_gradient((part - part.min()) / (float(np.ptp(part)) or 1.0), 1000.0, self.sigma)
         grows = bool(inside.any())

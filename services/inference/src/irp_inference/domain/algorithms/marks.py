@@ -81,18 +81,18 @@ class Marks:
                 found |= _drawn(scribble, shape)
         return found
 
-    def frame(self, shape: tuple[int, int], margin: int) -> tuple[slice, slice]:
+    def frame(self, shape: tuple[int, int], margin: int, most: int = LARGEST) -> tuple[slice, slice]:
         """Rows and columns of the smallest rectangle around all marks, with a margin, within the image.
 
         Raises:
-            PromptsNotValid: it has more than LARGEST pixels.
+            PromptsNotValid: it has more than `most` pixels.
         """
         everything = self.region(shape, inside=True) | self.region(shape, inside=False) | self.boxed(shape)
         rows, columns = np.nonzero(everything)
         top, left = max(int(rows.min()) - margin, 0), max(int(columns.min()) - margin, 0)
         bottom, right = min(int(rows.max()) + margin + 1, shape[0]), min(int(columns.max()) + margin + 1, shape[1])
-        if (bottom - top) * (right - left) > LARGEST:
-            raise PromptsNotValid(f"the marks and their margin span more than {LARGEST} pixels: mark a smaller part")
+        if (bottom - top) * (right - left) > most:
+            raise PromptsNotValid(f"the marks and their margin span more than {most} pixels: mark a smaller part")
         return slice(top, bottom), slice(left, right)
 
     def boxed(self, shape: tuple[int, int]) -> Region:
