@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from irp_bundle.boxes import LEFT_VENTRICLE, Located
 from irp_bundle.spec import PipelineSpec
 
-LOW_DICE = 0.8  # below, the reader is warned
+LOW_DICE = 0.92  # below, the reader is warned: networks expect too much of themselves, see docs/adr/0024
 PLAUSIBILITY = ("near_previous", "one_pool")  # corrections that mean: the network was wrong
 
 WARNINGS: Mapping[str, str] = MappingProxyType(
@@ -24,7 +24,7 @@ WARNINGS: Mapping[str, str] = MappingProxyType(
         "touches-window": "A structure touches the border of the window and may be cut off.",
         "implausible": "Parts that no heart has were removed.",
         "foreign-spacing": "The image's pixel spacing is outside the range that the model was made for.",
-        "low-confidence": f"The network itself expects a Dice below {LOW_DICE}.",
+        "low-confidence": f"Less sure than on clear images: the network expects a Dice below {LOW_DICE}.",
     }
 )
 

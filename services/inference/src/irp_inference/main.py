@@ -19,7 +19,7 @@ from irp.inference.v1.events_pb2 import ServingConfigured
 from irp.ingest.v1.events_pb2 import SeriesDeleted, SeriesStored
 from irp.oip import model_repository_pb2, model_repository_pb2_grpc, open_inference_pb2
 from irp.quality.v1.events_pb2 import SeriesAssessed
-from irp.training.v1.events_pb2 import ModelPromoted, ModelRegistered
+from irp.training.v1.events_pb2 import ModelPromoted, ModelRegistered, PrecisionGuarded
 from irp_bundle import Features, Located, Segmented
 from irp_chassis import Room, run_room
 from irp_chassis.auth import AUDIENCE, OIP_AUDIENCE, TokenVerifier
@@ -36,6 +36,7 @@ from irp_inference.adapters.live import LiveServicer
 from irp_inference.adapters.oip.grpc_door import OpenInference, add_to_server
 from irp_inference.adapters.oip.nets import Nets
 from irp_inference.adapters.oip.rest_door import create_rest
+from irp_inference.adapters.precisions import GuardedEngines, GuardedRows, PrecisionFacts
 from irp_inference.adapters.proposals import PROPOSAL, Proposals
 from irp_inference.adapters.readmodels import CachedConfigurations, CachedVolumes, SqlSeries
 from irp_inference.adapters.rpc import InferenceServicer
@@ -80,7 +81,9 @@ async def compose(room: Room[Settings]) -> None:
         settings.queue_limit, most=settings.max_batch, wait_s=settings.max_wait_ms / 1000, at_once=engines.at_once
     )
     rows = ServingRows(room.database)
-    shelf = Shelf(rows, room.objects, engines, budget_bytes=settings.model_memory_bytes, on_closed=batches.forget)
+    guarded = GuardedRows(room.database)
+    opens = GuardedEngines(engines, guarded, room.objects, settings.precision)
+    shelf = Shelf(rows, room.objects, opens, budget_bytes=settings.model_memory_bytes, on_closed=batches.forget)
     room.on_stop(engines.close)
     room.on_stop(shelf.close)
     series = SqlSeries(room.database)
@@ -120,6 +123,9 @@ async def compose(room: Room[Settings]) -> None:
     room.on(ModelPromoted, facts.on_model_promoted)
     room.hear(ModelPromoted, facts.hear_model_promoted)
     room.hear(ServingConfigured, serving.hear)
+    precisions = PrecisionFacts(guarded, opens, shelf)
+    room.on(PrecisionGuarded, precisions.on_precision_guarded)
+    room.hear(PrecisionGuarded, precisions.hear_precision_guarded)
     room.job(PROPOSAL, ProposalJob(room.database, ProposeSeries(segment, room.objects, Announcer(room.database))))
     room.spawn(batches.serve)
     await _restore(room, shelf)

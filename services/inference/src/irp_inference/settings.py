@@ -17,6 +17,8 @@ class Settings(ServiceSettings):
     """host:port of the Open Inference Protocol by REST."""
     engine: Literal["auto", "openvino", "torch"] = "auto"
     """auto = torch on a GPU where there is one, else OpenVINO on the CPU."""
+    precision: Literal["float32", "bfloat16", "int8", "auto"] = "float32"
+    """A reduced precision serves versions for which its guard accepted it, float32 the others; auto = the fastest."""
     threads: int = 0
     """CPU threads of the engine; 0 = every core."""
     engine_timeout_s: float = 30.0

@@ -662,12 +662,15 @@ class LoadedModel(_message.Message):
     ENGINE_FIELD_NUMBER: _builtins.int
     DEVICE_FIELD_NUMBER: _builtins.int
     WEIGHT_BYTES_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
     PARKED_FIELD_NUMBER: _builtins.int
     ready: _builtins.bool
     engine: _builtins.str
     """"openvino" or "torch"."""
     device: _builtins.str
     weight_bytes: _builtins.int
+    precision: _builtins.str
+    """"float32", "bfloat16" or "int8"."""
     parked: _builtins.bool
     """It crashed too often, and is not tried until it is loaded again; it is not ready then."""
     @_builtins.property
@@ -680,11 +683,12 @@ class LoadedModel(_message.Message):
         engine: _builtins.str = ...,
         device: _builtins.str = ...,
         weight_bytes: _builtins.int = ...,
+        precision: _builtins.str = ...,
         parked: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "engine", b"engine", "model", b"model", "parked", b"parked", "ready", b"ready", "weight_bytes", b"weight_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "engine", b"engine", "model", b"model", "parked", b"parked", "precision", b"precision", "ready", b"ready", "weight_bytes", b"weight_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

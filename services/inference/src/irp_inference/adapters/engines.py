@@ -14,12 +14,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 import numpy as np
 import structlog
 import torch
 from irp_bundle import Bundle, Stage
+from irp_bundle.reduced import HINT, Precision
 from numpy.typing import NDArray
 from prometheus_client import Gauge
 
@@ -27,14 +28,14 @@ from irp_inference.adapters.export_cache import BUNDLE, PROBE, folder_of, is_who
 from irp_inference.adapters.exporter import Exporter
 from irp_inference.adapters.host_pool import HostPool
 from irp_inference.adapters.hosts import EngineHost
+from irp_inference.adapters.reduced_files import lay_out_reduced
 from irp_inference.adapters.torch_networks import CudaOptions
 from irp_inference.domain.crashes import Crashes
 from irp_inference.domain.errors import EngineDisagrees, ModelCrashed, ModelParked
 
-Precision = Literal["float32", "bfloat16"]
-HINT: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
-# Largest difference of logits over their largest magnitude.
-TOLERANCE: dict[Precision, float] = {"float32": 2e-3, "bfloat16": 5e-2}
+# Largest difference of logits over their largest magnitude: from torch's, or for networks that the guard has accepted,
+# from what they answered where they were judged.
+TOLERANCE: dict[Precision, float] = {"float32": 2e-3, "bfloat16": 5e-2, "int8": 5e-2}
 PARKED = Gauge(
     "irp_inference_parked", "Model versions that crashed too often and are not tried until they are loaded again"
 )
@@ -57,7 +58,7 @@ class ProcessNets:
         told: dict[str, Any],
     ) -> None:
         self._pool, self._model, self._close = pool, model, close
-        self.engine, self.device, self.precision = engine, device, precision
+        self.engine, self.device, self.precision, self.precision_note = engine, device, precision, ""
         self.memory_bytes: int = told["resident"]
         self.best_batch = max(int(net["rows"]) for net in told["best"].values())
         self.row_s: dict[str, float] = {stage: net["row_s"] for stage, net in told["best"].items()}
@@ -134,29 +135,41 @@ class Engines:
         self._pools: dict[str, HostPool] = {}
         self._numbers, self._exporting, self._exporter = itertools.count(), asyncio.Lock(), Exporter()
 
-    async def open(self, data: bytes, bundle: Bundle, precision: Precision = "float32") -> ProcessNets:
+    @property
+    def engine(self) -> str:
+        """What runs networks: "openvino" or "torch"."""
+        return self._engine
+
+    async def open(
+        self, data: bytes, bundle: Bundle, precision: Precision = "float32", reduced: bytes | None = None
+    ) -> ProcessNets:
         """The networks of a bundle, loaded, warmed up, and found to agree with torch.
 
         Args:
             data: the bundle's archive.
             bundle: the same, read.
             precision: float32 unless a guard has accepted less.
+            reduced: the networks that it accepted (see `irp_bundle.reduced`); None = the bundle's own.
 
         Raises:
+            BundleBroken: what is reduced belongs to another bundle.
             EngineDisagrees: the engine does not give what torch gives.
             ModelCrashed, DeviceOutOfMemory, PassFailed: it could not be loaded.
         """
         model, exported = f"{bundle.digest[:16]}-{next(self._numbers)}", await self._export(data, bundle.digest)
         engine, devices = self._place(bundle, exported)
-        pool = self._pool(model, devices)
-        held = await asyncio.to_thread(use, exported)
+        pool, folders = self._pool(model, devices), [exported]
+        held = [await asyncio.to_thread(use, exported)]
         close = partial(self._close, pool, model, held)
-        options = [self._options(engine, device, bundle, exported, precision) for device in devices]
         try:
+            if reduced is not None:
+                folders.append(await asyncio.to_thread(lay_out_reduced, reduced, bundle.digest, self._cache))
+                held.append(await asyncio.to_thread(use, folders[-1]))
+            options = [self._options(engine, device, bundle, folders, precision) for device in devices]
             told = await pool.load(model, engine, options)
             device = devices[0] if len(set(devices)) == 1 else "cuda"
             nets = ProcessNets(pool, model, close, engine=engine, device=device, precision=precision, told=told)
-            await _require_agreement(nets, len(pool), exported, bundle, TOLERANCE[precision])
+            await _require_agreement(nets, len(pool), folders, bundle, TOLERANCE[precision])
         except BaseException:
             await close()
             raise
@@ -202,7 +215,7 @@ class Engines:
         return self._pools.setdefault(name, HostPool([EngineHost(self._timeout_s) for _ in devices]))
 
     def _options(
-        self, engine: str, device: str, bundle: Bundle, exported: Path, precision: Precision
+        self, engine: str, device: str, bundle: Bundle, folders: list[Path], precision: Precision
     ) -> dict[str, Any]:
         common = {
             "sizes": {stage: bundle.input_shape(stage) for stage in bundle.stages},
@@ -211,20 +224,26 @@ class Engines:
             "device": device,
         }
         if engine == "openvino":
-            return common | {"nets": {stage: str(exported / f"{stage}.xml") for stage in bundle.stages}}
-        return common | {"path": str(exported / BUNDLE), "cuda": asdict(self._cuda)}
+            # What a later folder has stands in the place of an earlier one's.
+            found = {path.stem: str(path) for folder in folders for path in folder.glob("*.xml")}
+            return common | {"nets": {stage: found[stage] for stage in bundle.stages}}
+        return common | {"path": str(folders[0] / BUNDLE), "cuda": asdict(self._cuda)}
 
-    async def _close(self, pool: HostPool, model: str, held: IO[bytes]) -> None:
+    async def _close(self, pool: HostPool, model: str, held: list[IO[bytes]]) -> None:
         """Let go of a model; on a CPU its processes end, on a GPU with their last model."""
         self._pools.pop(model, None)
         await pool.unload(model)
-        held.close()
+        for folder in held:
+            folder.close()
 
 
 async def _require_agreement(
-    nets: ProcessNets, processes: int, exported: Path, bundle: Bundle, tolerance: float
+    nets: ProcessNets, processes: int, folders: list[Path], bundle: Bundle, tolerance: float
 ) -> None:
-    probe = await asyncio.to_thread(_probe, exported / PROBE)
+    """As the probes of the folders say; where two have one, the later."""
+    probe: dict[str, Array] = {}
+    for folder in folders:
+        probe |= await asyncio.to_thread(_probe, folder / PROBE)
     for stage in bundle.stages:
         expected, inputs = probe[f"{stage}.logits"], probe[f"{stage}.inputs"]
         # As many at once as there are processes: each is asked.

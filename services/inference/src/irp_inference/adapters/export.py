@@ -6,17 +6,13 @@ written whole or not at all, its files checked by hash before they are used.
 
 from __future__ import annotations
 
-import json
-import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import openvino as ov
 from irp_bundle import Bundle, read_bundle
-from irp_kernel import sha256_of
 
-from irp_inference.adapters.export_cache import BUNDLE, MANIFEST, PROBE, folder_of, is_whole, prune
+from irp_inference.adapters.export_cache import BUNDLE, PROBE, folder_of, is_whole, lay_out, prune
 from irp_inference.adapters.exported_nets import agreed_logits, openvino_model
 
 PROBE_ROWS = 3
@@ -32,15 +28,13 @@ def export_bundle(bundle_path: str, cache: str, digest: str, limit_bytes: int) -
     """
     folder = folder_of(Path(cache), digest)
     if not is_whole(folder):
-        shutil.rmtree(folder, ignore_errors=True)
-        building = Path(tempfile.mkdtemp(dir=cache, prefix=".building-"))
         data = Path(bundle_path).read_bytes()
-        (building / BUNDLE).write_bytes(data)
-        _write(read_bundle(data), building)
-        try:
-            building.rename(folder)
-        except OSError:  # another room was faster
-            shutil.rmtree(building, ignore_errors=True)
+
+        def write(building: Path) -> None:
+            (building / BUNDLE).write_bytes(data)
+            _write(read_bundle(data), building)
+
+        lay_out(folder, write)
     prune(Path(cache), folder, limit_bytes)
     return str(folder)
 
@@ -56,5 +50,3 @@ def _write(bundle: Bundle, folder: Path) -> None:
         if model is not None:
             ov.save_model(model, folder / f"{stage}.xml", compress_to_fp16=False)
     np.savez(folder / PROBE, allow_pickle=False, **probe)
-    hashes = {path.name: sha256_of(path.read_bytes()) for path in folder.iterdir()}
-    (folder / MANIFEST).write_text(json.dumps(hashes))

@@ -9,6 +9,8 @@ import fcntl
 import json
 import os
 import shutil
+import tempfile
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO
@@ -16,6 +18,19 @@ from typing import IO
 from irp_kernel import sha256_of
 
 MANIFEST, PROBE, BUNDLE = "manifest.json", "probe.npz", "bundle.zip"
+
+
+def lay_out(folder: Path, write: Callable[[Path], None]) -> None:
+    """Make a folder of the cache, with its manifest: whole, or not at all."""
+    shutil.rmtree(folder, ignore_errors=True)
+    building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".building-"))
+    write(building)
+    hashes = {path.name: sha256_of(path.read_bytes()) for path in building.iterdir()}
+    (building / MANIFEST).write_text(json.dumps(hashes))
+    try:
+        building.rename(folder)
+    except OSError:  # another room was faster
+        shutil.rmtree(building, ignore_errors=True)
 
 
 def use(folder: Path) -> IO[bytes]:

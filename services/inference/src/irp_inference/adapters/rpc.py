@@ -103,6 +103,7 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
                 parked=model.nets.parked,
                 engine=model.nets.engine,
                 device=model.nets.device,
+                precision=model.nets.precision,
                 weight_bytes=model.nets.memory_bytes,
             )
             for status in self._shelf.loaded()

@@ -172,6 +172,21 @@ class Shelf:
         await self._rows.keep(key, True)
         return entry.loaded
 
+    async def renew(self, key: Key) -> None:
+        """Open a loaded version anew and swap between two requests; if it cannot be opened, it serves on as it is."""
+        known = await self._rows.model(key)
+        if known is None or key not in self._entries:
+            return
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            try:
+                entry = _Entry(await self._open(known))
+            except IrpError as error:
+                self._log.error("model_not_renewed", model=key[0], version=key[1], reason=error.reason)
+                return
+            self._take_out(key)
+            self._entries[key] = entry
+            LOADED.set(len(self._entries))
+
     async def unload(self, name: str, version: int | None) -> None:
         """Let go of one version, or all; each ends with its last user. A version that serves is loaded when asked."""
         for key in [key for key in self._entries if key[0] == name and version in {None, key[1]}]:

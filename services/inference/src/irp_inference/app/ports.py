@@ -110,7 +110,12 @@ class Nets(Protocol):
 
     @property
     def precision(self) -> str:
-        """Either "float32" or "bfloat16"."""
+        """For example "float32" or "int8"."""
+        ...
+
+    @property
+    def precision_note(self) -> str:
+        """Why it is not the one that was asked for; empty = it is."""
         ...
 
     @property
@@ -147,6 +152,11 @@ class Loaded:
     steps: PipelineSteps
     nets: Nets
     interactive: InteractiveSteps | None = None
+
+    @property
+    def identity(self) -> str:
+        """What its answers depend on: the bundle, and the precision it is computed in."""
+        return f"{self.digest}/{self.nets.precision}"
 
 
 class Series(Protocol):

@@ -148,7 +148,7 @@ class SegmentSeries:
             series=series,
             model=model,
             timings_ms={"load": load_ms, **({} if known else segmented.report.timings_ms)},
-            parameters=described([segmented]) | _marks(wish),
+            parameters={"precision": model.nets.precision} | described([segmented]) | _marks(wish),
             known=known is not None,
         )
 
@@ -181,7 +181,8 @@ def _key(wish: Wish, series: SeriesKnown, model: Loaded) -> str:
     """What an answer depends on; empty = it is not remembered."""
     if wish.variant is None or not wish.is_one:
         return ""
-    return f"{series.volume.sha256}/{model.digest}/{wish.variant}/{wish.options.key}/{wish.frames[0]}/{wish.slices[0]}"
+    how = f"{wish.variant}/{wish.options.key}"
+    return f"{series.volume.sha256}/{model.identity}/{how}/{wish.frames[0]}/{wish.slices[0]}"
 
 
 def _marks(wish: Wish) -> dict[str, str]:
