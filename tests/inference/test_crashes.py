@@ -34,6 +34,12 @@ def test_the_first_crash_costs_no_time_and_the_second_a_little() -> None:
     assert crashes.rest_s(20.0) == 0
 
 
+def test_a_model_is_parked_once_though_several_processes_of_it_end() -> None:
+    crashes = Crashes()
+    assert [crashes.add(time) for time in (0.0, 0.0, 0.0, 0.1)] == [False, False, True, False]
+    assert crashes.parked
+
+
 def test_crashes_of_long_ago_are_forgotten() -> None:
     crashes = Crashes()
     crashes.add(0.0)

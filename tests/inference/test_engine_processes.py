@@ -252,6 +252,21 @@ async def test_a_cancelled_large_copy_does_not_reach_the_next_call(engines: Engi
     assert cancelled.cancelled()
 
 
+async def test_who_leaves_while_a_process_begins_anew_leaves_no_half_of_one(engines: Engines) -> None:
+    nets = await opened(engines)
+    alone = await nets.forward("segment", images())
+    os.kill(nets.pid or 0, signal.SIGKILL)
+    with contextlib.suppress(ModelCrashed):  # the room may learn of the end with this call
+        await nets.forward("segment", images())
+    leaving = asyncio.create_task(nets.forward("segment", images()))
+    async with asyncio.timeout(10):
+        while nets.pid is None:
+            await asyncio.sleep(0.001)
+    leaving.cancel()
+    assert np.array_equal(await nets.forward("segment", images()), alone)
+    assert leaving.cancelled()
+
+
 async def test_no_process_outlives_a_killed_room(tmp_path: Path) -> None:
     room = textwrap.dedent("""
         import asyncio

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -13,6 +15,7 @@ import pytest
 import torch
 from irp_bundle import build_network, read_bundle, write_bundle
 from irp_inference.adapters.engines import Engines, ProcessNets
+from irp_inference.adapters.export_child import serve
 from irp_inference.adapters.exporter import Exporter
 from irp_inference.domain.errors import EngineDisagrees, PassFailed
 from numpy.typing import NDArray
@@ -62,25 +65,25 @@ class Uneven(torch.nn.Module):
         return torch.cat(answers)
 
 
+AS_ONNX = exported_bundle({ONNX: onnx_of(a_convolution(), rows=1)})  # made for one input; takes any number
+AS_SCRIPT = exported_bundle({SCRIPT: script_of(a_convolution())})
+AS_UNEVEN_SCRIPT = exported_bundle({SCRIPT: saved(torch.jit.script(Uneven().eval()))})
+
+
 async def test_exports_answer_what_their_network_answers_by_whichever_engine_knows_them(engines: Engines) -> None:
-    network, uneven = a_convolution(), torch.jit.script(Uneven().eval())
-    for exports, engine in (
-        ({ONNX: onnx_of(network, rows=1)}, "openvino"),  # made for one input at a time; takes any number
-        ({SCRIPT: script_of(network)}, "openvino"),
-        ({SCRIPT: saved(uneven)}, "torch"),
-    ):
-        nets = await opened(engines, exported_bundle(exports))
+    for data, engine in ((AS_ONNX, "openvino"), (AS_SCRIPT, "openvino"), (AS_UNEVEN_SCRIPT, "torch")):
+        nets = await opened(engines, data)
         assert nets.engine == engine
-        assert np.abs(await nets.forward("segment", IMAGES) - expected(network)).max() < 1e-4
+        assert np.abs(await nets.forward("segment", IMAGES) - expected(a_convolution())).max() < 1e-4
         await nets.close()
 
 
 async def test_who_asks_for_torch_gets_it_where_torch_knows_the_network(cache: Path) -> None:
-    engines, network = Engines("torch", threads=1, cache=cache), a_convolution()
-    for exports, engine in (({SCRIPT: script_of(network)}, "torch"), ({ONNX: onnx_of(network)}, "openvino")):
-        nets = await opened(engines, exported_bundle(exports))
+    engines = Engines("torch", threads=1, cache=cache)
+    for data, engine in ((AS_SCRIPT, "torch"), (AS_ONNX, "openvino")):
+        nets = await opened(engines, data)
         assert nets.engine == engine
-        assert np.abs(await nets.forward("segment", IMAGES) - expected(network)).max() < 1e-4
+        assert np.abs(await nets.forward("segment", IMAGES) - expected(a_convolution())).max() < 1e-4
     await engines.close()
 
 
@@ -89,6 +92,9 @@ class Mixing(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.cat([x, x - x.mean(0, keepdim=True), x], 1)
+
+
+AS_MIXING = exported_bundle({SCRIPT: saved(torch.jit.script(Mixing().eval()))})
 
 
 async def test_a_bundle_whose_network_and_export_differ_is_refused(engines: Engines) -> None:
@@ -109,27 +115,37 @@ async def test_a_bundle_whose_network_and_export_differ_is_refused(engines: Engi
             await opened(engines, carrying(lie))
     with pytest.raises(EngineDisagrees, match="torchscript and onnx"):
         await opened(engines, exported_bundle({SCRIPT: script_of(a_convolution(1)), ONNX: onnx_of(a_convolution(2))}))
-    with pytest.raises(EngineDisagrees, match="one input at a time"):
-        await opened(engines, exported_bundle({SCRIPT: saved(torch.jit.script(Mixing().eval()))}))
     with pytest.raises(EngineDisagrees, match="another shape"):
         await opened(engines, exported_bundle({SCRIPT: script_of(a_convolution(channels=4))}))
 
 
 async def test_an_exporting_process_that_dies_or_hangs_is_a_model_that_is_not_loaded(tmp_path: Path) -> None:
-    exporter = Exporter(timeout_s=0.3)
     path = tmp_path / "bundle.zip"
-    path.write_bytes(exported_bundle({ONNX: onnx_of(a_convolution())}))
+    path.write_bytes(AS_ONNX)
+    hurried = Exporter(timeout_s=0.1)
     with pytest.raises(PassFailed, match="took too long"):
-        await exporter(str(path), str(tmp_path), "0", 1 << 30)  # starting takes longer
-    patient = Exporter()
-    await patient(str(path), str(tmp_path), "0", 1 << 30)
-    assert patient.pid is not None
-    os.kill(patient.pid, signal.SIGKILL)
+        await hurried(str(path), str(tmp_path), "0", 1 << 30)  # starting takes longer
+    assert hurried.pid is None
+    exporter = Exporter()
+    asked = asyncio.create_task(exporter(str(path), str(tmp_path), "0", 1 << 30))
     async with asyncio.timeout(10):
-        while patient.pid is not None:
-            await asyncio.sleep(0.01)
-    await patient(str(path), str(tmp_path), "1", 1 << 30)  # begun anew
-    path.write_bytes(b"torn")
-    with pytest.raises(PassFailed, match="not a readable ZIP"):
-        await patient(str(path), str(tmp_path), "2", 1 << 30)
-    await patient.close()
+        while exporter.pid is None:
+            await asyncio.sleep(0.001)
+    os.kill(exporter.pid, signal.SIGKILL)
+    with pytest.raises(PassFailed, match="ended"):
+        await asked
+    await exporter.close()
+
+
+def test_the_exporting_process_says_what_was_wrong_in_its_own_words(tmp_path: Path) -> None:
+    answers, questions = io.StringIO(), io.StringIO()
+    for name, data in (("torn", b"PK torn"), ("mixing", AS_MIXING)):
+        (tmp_path / name).write_bytes(data)
+        question = {"bundle_path": str(tmp_path / name), "cache": str(tmp_path), "digest": name, "limit_bytes": 1}
+        questions.write(json.dumps(question) + "\n")
+    questions.seek(0)
+    serve(questions, answers)
+    torn, mixing = map(json.loads, answers.getvalue().splitlines())
+    assert torn == {"error": "BundleBroken", "detail": "the bundle is not a readable ZIP"}
+    assert mixing["error"] == "EngineDisagrees"
+    assert "one input at a time" in mixing["detail"]

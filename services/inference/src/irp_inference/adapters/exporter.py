@@ -91,7 +91,7 @@ class Exporter:
             self.end()  # an answer that is on its way belongs to nobody
             raise
         if not line:
-            self.end()
+            await self.close()
             return None
         answer: dict[str, Any] = json.loads(line)
         return answer

@@ -43,6 +43,7 @@ class EngineHost:
         self._loads: dict[str, dict[str, Any]] = {}
         self._turn = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
+        self._linked = False  # there is a socket and a block
         self._log = structlog.get_logger(part="engines")
 
     @property
@@ -99,19 +100,27 @@ class EngineHost:
             return
         await self._end()
         ours, theirs = socket.socketpair()
-        self._block = TensorBlock(os.memfd_create("irp-tensors"))
-        descriptors = (theirs.fileno(), self._block.descriptor)
-        command = [sys.executable, "-m", "irp_inference.adapters.host_child", *map(str, descriptors)]
-        self._process = await asyncio.create_subprocess_exec(
-            *command, pass_fds=descriptors, stdin=asyncio.subprocess.DEVNULL
-        )
-        theirs.close()
         self._reader, self._writer = await asyncio.open_connection(sock=ours)
-        for question in self._loads.values():
-            try:
-                await self._ask(question, LOAD_TIMEOUT_S)
-            except (DeviceOutOfMemory, LogitsNotFinite, PassFailed):
-                await self._lost("not loaded again")
+        self._block, self._linked = TensorBlock(os.memfd_create("irp-tensors")), True
+        try:
+            with theirs:
+                self._process = await self._spawned(theirs.fileno(), self._block.descriptor)
+            for question in self._loads.values():
+                await self._load_again(question)
+        except asyncio.CancelledError:
+            # Half begun, it would be asked for models that it does not hold.
+            await asyncio.shield(self._end())
+            raise
+
+    async def _spawned(self, *descriptors: int) -> asyncio.subprocess.Process:
+        command = [sys.executable, "-m", "irp_inference.adapters.host_child", *map(str, descriptors)]
+        return await asyncio.create_subprocess_exec(*command, pass_fds=descriptors, stdin=asyncio.subprocess.DEVNULL)
+
+    async def _load_again(self, question: dict[str, Any]) -> None:
+        try:
+            await self._ask(question, LOAD_TIMEOUT_S)
+        except (DeviceOutOfMemory, LogitsNotFinite, PassFailed):
+            await self._lost("not loaded again")
 
     async def _ask(self, question: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         try:
@@ -139,15 +148,16 @@ class EngineHost:
 
     async def _end(self) -> None:
         process, self._process = self._process, None
-        if process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-        self._writer.close()
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
-        self._block.close()
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        if self._linked:
+            self._linked = False
+            self._writer.close()
+            self._block.close()
+            with contextlib.suppress(OSError):
+                await self._writer.wait_closed()
 
     async def _copy(self, inputs: Array) -> None:
         target = self._block.view(inputs.shape)

@@ -18,9 +18,10 @@ class Crashes:
         self._times: deque[float] = deque(maxlen=CRASHES)
 
     def add(self, now: float) -> bool:
-        """Its process ended; True if the model is parked by that."""
+        """Its process ended; True if the model is parked by that, and was not before."""
+        before = self.parked
         self._times.append(now)
-        return self.parked
+        return self.parked and not before
 
     @property
     def parked(self) -> bool:
