@@ -73,10 +73,11 @@ def main() -> None:
         path = folder / "bundle.zip"
         path.write_bytes(data)
         xml = Path(export_bundle(str(path), name, bundle.digest, 1 << 30)) / "segment.xml"
-        bare = Bare(xml, image)
-        doors = stack.enter_context(our_doors(path, folder, image))
+        bare, saved = Bare(xml, image), str(folder / "image.npy")
+        np.save(saved, image)
+        doors = stack.enter_context(our_doors(path, folder, saved))
         for peer in options.peers:
-            doors += stack.enter_context(peer_doors(peer, xml, image))
+            doors += stack.enter_context(peer_doors(peer, xml, saved))
         for door in doors:
             _require_same(door, bare)
         found = _rounds(doors, bare, options.rounds, options.seconds)
@@ -101,7 +102,7 @@ def _options() -> argparse.Namespace:
 
 
 def _require_same(door: Door, bare: Bare) -> None:
-    logits = first_answer(door.kind, door.arguments).reshape(bare.logits.shape)
+    logits = first_answer(door.question).reshape(bare.logits.shape)
     worst = float(np.abs(logits - bare.logits).max() / np.abs(bare.logits).max())
     if worst > TOLERANCE:
         raise SystemExit(f"{door.name} answers something else: logits differ by {worst:.1e}")
@@ -112,7 +113,7 @@ def _rounds(doors: list[Door], bare: Bare, rounds: int, seconds: float) -> Found
     before = bare.measure(seconds / 2)
     for number in range(rounds):
         for door in doors:
-            said = {count: measured(door.kind, door.arguments, count, seconds) for count in CLIENTS}
+            said = {count: measured(door.question, count, seconds) for count in CLIENTS}
             after = bare.measure(seconds / 2)
             beside = {what: (before[what] + after[what]) / 2 for what in before}
             _keep(found, door.name, said, beside)

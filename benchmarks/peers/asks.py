@@ -6,7 +6,7 @@ import base64
 import http.client
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypedDict
 
 import grpc
 import numpy as np
@@ -20,7 +20,28 @@ Image = np.ndarray[Any, Any]
 Ask = Callable[[], Image]
 
 
-def grpc_ask(port: int, model: str, token: str, image: Image) -> Ask:
+class Question(TypedDict):
+    """What a client asks, as it is told to another process.
+
+    Attributes:
+        kind: of server, a key of KINDS.
+        port: where it listens, on this host.
+        image: path of a saved array (1, 1, size, size), float32.
+        more: what its kind takes besides: model and token.
+    """
+
+    kind: str
+    port: int
+    image: str
+    more: list[str]
+
+
+def ask_of(question: Question) -> Ask:
+    """A client with a connection of its own."""
+    return KINDS[question["kind"]](question["port"], np.load(question["image"]), *question["more"])
+
+
+def grpc_ask(port: int, image: Image, model: str, token: str) -> Ask:
     """The Open Inference Protocol by gRPC, raw bytes."""
     request = pb.ModelInferRequest(model_name=model, raw_input_contents=[image.tobytes()])
     request.inputs.add(name="image", datatype="FP32", shape=image.shape)
@@ -29,7 +50,7 @@ def grpc_ask(port: int, model: str, token: str, image: Image) -> Ask:
     return lambda: np.frombuffer(infer(request, metadata=metadata).raw_output_contents[0], "<f4")
 
 
-def bytes_ask(port: int, model: str, image: Image) -> Ask:
+def bytes_ask(port: int, image: Image, model: str) -> Ask:
     """The same protocol with tensors as BYTES, which MLServer's codec likes best."""
     request = pb.ModelInferRequest(model_name=model)
     given = request.inputs.add(name="image", datatype="BYTES", shape=[1, 1])
@@ -38,7 +59,7 @@ def bytes_ask(port: int, model: str, image: Image) -> Ask:
     return lambda: np.frombuffer(infer(request).outputs[0].contents.bytes_contents[0], "<f4")
 
 
-def rest_ask(port: int, model: str, token: str, image: Image) -> Ask:
+def rest_ask(port: int, image: Image, model: str, token: str) -> Ask:
     """The protocol by REST with Triton's binary tensors."""
     raw = image.tobytes()
     given = {"name": "image", "datatype": "FP32", "shape": image.shape, "parameters": {"binary_data_size": len(raw)}}

@@ -1,12 +1,17 @@
-"""Our doors of the Open Inference Protocol in a process of their own: the room's batches and engine processes."""
+"""Our doors of the Open Inference Protocol: the room's batches and engine processes, without its stores.
+
+python ours.py BUNDLE.zip FOLDER GRPC_PORT HTTP_PORT      # FOLDER holds public.pem and the cache of exports
+"""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from irp_bundle import PipelineSteps, read_bundle
@@ -49,14 +54,8 @@ def a_token(folder: Path) -> str:
     return TokenMinter(private).mint(Caller(subject="bench"), audience=OIP_AUDIENCE, lifetime_s=86_400)
 
 
-def serve(bundle_path: str, folder: str, grpc_port: int, http_port: int) -> None:
+async def serve(data: bytes, folder: Path, grpc_port: int, http_port: int) -> None:
     """Until it is killed."""
-    asyncio.run(_serve(Path(bundle_path).read_bytes(), Path(folder), grpc_port, http_port))
-
-
-async def _serve(data: bytes, folder: Path, grpc_port: int, http_port: int) -> None:
-    import uvicorn
-
     bundle, engines = read_bundle(data), Engines(cache=folder)
     nets = await engines.open(data, bundle)
     loaded = Loaded(name="bench", version=1, digest=bundle.digest, steps=PipelineSteps(bundle), nets=nets)
@@ -67,3 +66,7 @@ async def _serve(data: bytes, folder: Path, grpc_port: int, http_port: int) -> N
     await server.start()
     rest = create_rest(doors, TokenVerifier.from_file(folder / PUBLIC, [OIP_AUDIENCE]), "bench", 1 << 30)
     await uvicorn.Server(uvicorn.Config(rest, port=http_port, log_config=None, access_log=False)).serve()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(Path(sys.argv[1]).read_bytes(), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])))

@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import contextlib
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from irp_chassis.testing.parts import free_port
 from peers import ours
+from peers.asks import Question
 
 HERE = Path(__file__).resolve().parent
 TOOLS = HERE.parents[1] / ".tools" / "peers"
 PEERS = ("litserve", "bentoml", "mlserver", "triton")
 
-Image = np.ndarray[Any, Any]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """One way to ask one server.
-
-    Attributes:
-        name: for the table.
-        kind: key of `asks.KINDS`.
-        arguments: of that kind.
-    """
+    """One way to ask one server."""
 
     name: str
-    kind: str
-    arguments: tuple[Any, ...]
+    question: Question
 
 
 def installed(peer: str) -> bool:
@@ -44,65 +35,74 @@ def installed(peer: str) -> bool:
 
 
 @contextmanager
-def our_doors(bundle: Path, folder: Path, image: Image) -> Iterator[list[Door]]:
+def our_doors(bundle: Path, folder: Path, image: str) -> Iterator[list[Door]]:
     """Ours, with a token of its own."""
-    token, (grpc_port, http_port) = ours.a_token(folder), (free_port(), free_port())
-    arguments = (str(bundle), str(folder), grpc_port, http_port)
-    process = multiprocessing.get_context("spawn").Process(target=ours.serve, args=arguments)
-    process.start()
-    try:
+    token, (grpc, http) = ours.a_token(folder), (free_port(), free_port())
+    command = [sys.executable, str(HERE / "ours.py"), str(bundle), str(folder), str(grpc), str(http)]
+    with _running(command, {}):
         yield [
-            Door(name="OpenIRP, gRPC", kind="grpc", arguments=(grpc_port, ours.NAME, token, image)),
-            Door(name="OpenIRP, REST", kind="rest", arguments=(http_port, ours.NAME, token, image)),
+            _door("OpenIRP, gRPC", "grpc", grpc, image, ours.NAME, token),
+            _door("OpenIRP, REST", "rest", http, image, ours.NAME, token),
         ]
-    finally:
-        process.kill()
-        process.join()
 
 
 @contextmanager
-def peer_doors(peer: str, xml: Path, image: Image) -> Iterator[list[Door]]:
-    """A peer's, from its own environment; it and its children end with the block."""
-    http_port, grpc_port = free_port(), free_port()
-    command, doors = _TABLE[peer](xml, http_port, grpc_port, image)
-    environment = {**os.environ, "BENCH_NETWORK": str(xml), "BENTOML_DO_NOT_TRACK": "True"}
+def peer_doors(peer: str, xml: Path, image: str) -> Iterator[list[Door]]:
+    """A peer's, from its own environment."""
+    http, grpc = free_port(), free_port()
+    command, door = _TABLE[peer](str(xml), http, grpc, image)
+    with _running([str(TOOLS / peer / "bin" / command[0]), *command[1:]], {"BENCH_NETWORK": str(xml)}):
+        yield [door]
+
+
+@contextmanager
+def _running(command: list[str], environment: dict[str, str]) -> Iterator[None]:
+    """A server; it and its children end with the block."""
     process = subprocess.Popen(
-        [str(TOOLS / peer / "bin" / command[0]), *command[1:]],
+        command,
         cwd=HERE,
-        env=environment,
+        env={**os.environ, **environment, "BENTOML_DO_NOT_TRACK": "True"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
-        yield doors
+        yield
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        # asked first: some keep workers in sessions of their own, and end them themselves
+        os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
-def _litserve(xml: Path, http: int, grpc: int, image: Image) -> tuple[list[str], list[Door]]:
-    doors = [Door(name="LitServe", kind="litserve", arguments=(http, image))]
-    return ["python", "litserve_server.py", str(xml), str(http)], doors
+def _door(name: str, kind: str, port: int, image: str, *more: str) -> Door:
+    return Door(name=name, question={"kind": kind, "port": port, "image": image, "more": list(more)})
 
 
-def _bentoml(xml: Path, http: int, grpc: int, image: Image) -> tuple[list[str], list[Door]]:
+def _litserve(xml: str, http: int, grpc: int, image: str) -> tuple[list[str], Door]:
+    return ["python", "litserve_server.py", xml, str(http)], _door("LitServe", "litserve", http, image)
+
+
+def _bentoml(xml: str, http: int, grpc: int, image: str) -> tuple[list[str], Door]:
     command = ["bentoml", "serve", "bentoml_server:Network", "--host", "127.0.0.1", "--port", str(http)]
-    return command, [Door(name="BentoML", kind="bentoml", arguments=(http, image))]
+    return command, _door("BentoML", "bentoml", http, image)
 
 
-def _mlserver(xml: Path, http: int, grpc: int, image: Image) -> tuple[list[str], list[Door]]:
-    doors = [Door(name="MLServer, gRPC", kind="bytes", arguments=(grpc, "network", image))]
-    return ["python", "mlserver_server.py", str(xml), str(http), str(grpc)], doors
+def _mlserver(xml: str, http: int, grpc: int, image: str) -> tuple[list[str], Door]:
+    command = ["python", "mlserver_server.py", xml, str(http), str(grpc)]
+    return command, _door("MLServer, gRPC", "bytes", grpc, image, "network")
 
 
-def _triton(xml: Path, http: int, grpc: int, image: Image) -> tuple[list[str], list[Door]]:
-    doors = [Door(name="Triton (Python backend), gRPC", kind="grpc", arguments=(grpc, "network", "", image))]
-    return ["python", "triton_server.py", str(xml), str(http), str(grpc)], doors
+def _triton(xml: str, http: int, grpc: int, image: str) -> tuple[list[str], Door]:
+    command = ["python", "triton_server.py", xml, str(http), str(grpc)]
+    return command, _door("Triton (Python backend), gRPC", "grpc", grpc, image, "network", "")
 
 
-_TABLE: dict[str, Callable[[Path, int, int, Image], tuple[list[str], list[Door]]]] = {
+_TABLE: dict[str, Callable[[str, int, int, str], tuple[list[str], Door]]] = {
     "litserve": _litserve,
     "bentoml": _bentoml,
     "mlserver": _mlserver,

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from irp.oip import open_inference_pb2 as pb
 from irp_inference.adapters.oip.bodies import document_of, images_in, split, unpack
-from irp_inference.adapters.oip.messages import from_bytes, shaped
+from irp_inference.adapters.oip.messages import answer_of, from_bytes, packed_answer_of, shaped
 from irp_inference.adapters.oip.nets import Nets
 from irp_inference.adapters.oip.nets import split as split_name
 from irp_kernel.errors import InvalidArgument, IrpError, ModelUnknown, TooLarge
@@ -88,3 +89,9 @@ async def test_versions_that_cannot_be_are_unknown(version: str) -> None:
 def test_names_that_no_network_has_are_unknown(name: str) -> None:
     with pytest.raises((ModelUnknown, IrpError)):
         split_name(name)
+
+
+def test_an_answer_packed_by_hand_is_the_message() -> None:
+    logits = np.random.default_rng(0).normal(size=(2, 3, 5, 7)).astype(np.float32)
+    request = pb.ModelInferRequest(model_name="heart.segment", id="7")
+    assert pb.ModelInferResponse.FromString(packed_answer_of(request, 3, logits)) == answer_of(request, 3, logits)

@@ -24,6 +24,7 @@ from irp_inference.domain.batching import Bounds, Line, Pass, Request, Wait
 from irp_inference.domain.errors import InferenceQueueFull, ServerLeaves
 from irp_inference.domain.statistics import NetStatistics
 
+PIECES_AHEAD = 2  # pieces of one request in the line or on the device
 UNLOADED = Bounds(most=1)  # of who still waits for a model that is unloaded: it answers, or says why not
 
 
@@ -81,8 +82,22 @@ class DynamicBatches:
         if len(inputs) <= most:
             return await self._submit(net, inputs, ticket)
         pieces = [inputs[at : at + most] for at in range(0, len(inputs), most)]
-        found = [await self._submit(net, piece, ticket) for piece in pieces]
-        return await asyncio.to_thread(np.concatenate, found)
+        return await asyncio.to_thread(np.concatenate, await self._one_after_another(net, pieces, ticket))
+
+    async def _one_after_another(self, net: Net, pieces: list[NDArray[np.float32]], ticket: Ticket) -> list[Logits]:
+        """The next piece waits in the line while one is on the device, so that the device does not wait for it."""
+        ahead = asyncio.Semaphore(PIECES_AHEAD)
+
+        async def submit(piece: NDArray[np.float32]) -> Logits:
+            async with ahead:
+                return await self._submit(net, piece, ticket)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                found = [group.create_task(submit(piece)) for piece in pieces]
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return [task.result() for task in found]
 
     async def serve(self, stopping: asyncio.Event) -> None:
         """Until `stopping`; then refuse new requests and finish those that were taken."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+ROUNDS = 2  # inputs of each side in a batch at least: the side that ends first waits for a smaller part of the pass
 MOST_SIDES = 8  # inputs side by side at most: each holds activations of its own
 
 Array = NDArray[np.float32]
@@ -25,6 +26,9 @@ class OpenvinoNet:
         path: of the exported network; its first axis is open.
         precision: "f32" or "bf16"; the default is bfloat16 where the processor has it: faster, but not the same answer.
         threads: CPU threads.
+
+    Attributes:
+        least_rows: a smaller batch is not worth forming.
     """
 
     def __init__(self, core: Any, path: str | Path, precision: str, threads: int) -> None:
@@ -34,6 +38,7 @@ class OpenvinoNet:
         net = core.compile_model(model, "CPU", common | {"NUM_STREAMS": sides}) if sides > 1 else None
         self._sides = [net.create_infer_request() for _ in range(sides)] if net else []
         self._answer = np.empty(0, np.float32)
+        self.least_rows = ROUNDS * sides if sides > 1 else 1
 
     def __call__(self, inputs: Array) -> Array:
         """As many inputs as fill every side go side by side; what is left shares all cores."""

@@ -50,7 +50,12 @@ class TorchNetworks:
         device: "cpu", "cuda:0"...
         precision: "f32", or "bf16" and "f16" where torch thinks it safe (autocast).
         options: for GPUs.
+
+    Attributes:
+        least_rows: a smaller batch is not worth forming.
     """
+
+    least_rows = 1
 
     def __init__(
         self,
