@@ -15,7 +15,7 @@ from irp.common.v1 import operations_service_pb2_grpc as pb_grpc
 from irp.ingest.v1 import ingest_service_pb2 as ingest_pb
 from irp.ingest.v1 import ingest_service_pb2_grpc as ingest_pb_grpc
 from irp_chassis import rpc_client
-from irp_chassis.auth import LIFETIME_S, Caller, TokenMinter, TokenVerifier, act_as
+from irp_chassis.auth import LEEWAY_S, LIFETIME_S, Caller, TokenMinter, TokenVerifier, act_as
 from irp_chassis.http import Readiness, create_app
 from irp_chassis.rpc_client import RpcClient, service_config
 from irp_chassis.rpc_server import RpcServer, deadline
@@ -124,6 +124,19 @@ def test_a_room_token_dies_after_a_minute(key_files: tuple) -> None:
     past = TokenMinter(private.read_bytes(), now=lambda: time.time() - LIFETIME_S - 10)
     with pytest.raises(Unauthenticated):
         verifier.verify(past.mint(who))
+
+
+def test_a_token_that_is_known_expires_all_the_same(key_files: tuple) -> None:
+    private, public = key_files
+    now = [time.time()]
+    verifier = TokenVerifier(public.read_bytes(), now=lambda: now[0])
+    token = TokenMinter.from_file(private).mint(Caller(subject="reader"))
+    assert verifier.verify(token) == verifier.verify(token) == Caller(subject="reader")
+    with pytest.raises(Unauthenticated):
+        verifier.verify(token[:-4] + "AAAA")
+    now[0] += LIFETIME_S + LEEWAY_S + 1
+    with pytest.raises(Unauthenticated):
+        verifier.verify(token)
 
 
 def test_only_what_the_proto_calls_idempotent_is_sent_again() -> None:

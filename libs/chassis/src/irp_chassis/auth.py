@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
@@ -21,6 +20,7 @@ from irp_kernel.errors import PermissionDenied, Unauthenticated
 ISSUER, AUDIENCE, LIFETIME_S = "irp-gateway", "irp", 60
 OIP_AUDIENCE = "irp-oip"  # audience of tokens that open the Open Inference Protocol's ports and nothing else
 ADMIN = "admin"
+LEEWAY_S = 5  # between the clocks of two hosts
 KNOWN_TOKENS = 1024  # good tokens that a verifier remembers: a signature costs more than the rest of a small call
 
 
@@ -97,10 +97,18 @@ class TokenMinter:
 
 
 class TokenVerifier:
-    """Verifies tokens with the gateway's public key; a token that was found good is known until it expires."""
+    """Verifies tokens with the gateway's public key; one that was found good is known until it expires.
 
-    def __init__(self, public_key_pem: bytes, audiences: Sequence[str] = (AUDIENCE,)) -> None:
-        self._key, self._audiences = load_pem_public_key(public_key_pem), list(audiences)
+    Args:
+        public_key_pem: Ed25519.
+        audiences: a token is for one of them.
+        now: seconds since 1970.
+    """
+
+    def __init__(
+        self, public_key_pem: bytes, audiences: Sequence[str] = (AUDIENCE,), now: Callable[[], float] = time.time
+    ) -> None:
+        self._key, self._audiences, self._now = load_pem_public_key(public_key_pem), list(audiences), now
         self._known: OrderedDict[str, tuple[Caller, float]] = OrderedDict()  # by token: whose, and until when
 
     @classmethod
@@ -114,27 +122,26 @@ class TokenVerifier:
         Raises:
             Unauthenticated: forged, expired, or for another audience.
         """
-        known, until = self._known.get(token, (None, 0.0))
-        if known is not None and time.time() < until:
-            return known
-        claims = self._claims(token)
-        found = Caller(subject=claims["sub"], project=claims.get("project", ""), roles=frozenset(claims["roles"]))
-        self._known[token] = (found, claims["exp"])
-        while len(self._known) > KNOWN_TOKENS:
-            self._known.popitem(last=False)
+        found, until = self._known.get(token) or self._read(token)
+        if self._now() >= until:
+            raise Unauthenticated("the room's token is not valid any more")
         return found
 
-    def _claims(self, token: str) -> dict[str, Any]:
+    def _read(self, token: str) -> tuple[Caller, float]:
         try:
-            claims: dict[str, Any] = jwt.decode(
+            claims = jwt.decode(
                 token,
                 self._key,  # type: ignore[arg-type]
                 algorithms=["EdDSA"],
                 issuer=ISSUER,
                 audience=self._audiences,
                 options={"require": ["exp", "iat", "sub"]},
-                leeway=5,
+                leeway=LEEWAY_S,
             )
         except jwt.PyJWTError as cause:
             raise Unauthenticated("the room's token is not valid") from cause
-        return claims
+        owner = Caller(subject=claims["sub"], project=claims.get("project", ""), roles=frozenset(claims["roles"]))
+        self._known[token] = owner, claims["exp"] + LEEWAY_S
+        if len(self._known) > KNOWN_TOKENS:
+            self._known.popitem(last=False)
+        return self._known[token]
