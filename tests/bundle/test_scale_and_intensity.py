@@ -12,6 +12,7 @@ from irp_bundle.segmenting import Segmenting
 from irp_kernel import Volume
 from numpy.typing import NDArray
 from torch import from_numpy
+from torch.profiler import ProfilerActivity, profile
 
 from .builders import a_declared_bundle, a_volume, by_brightness
 
@@ -80,3 +81,14 @@ def test_neighbouring_slices_are_channels_and_the_outermost_stand_for_those_beyo
     asked = next(Segmenting(bundle, see(volume, "as-stored"), located, (0,), (0, 2, 3), PLAIN)())
     assert asked.inputs.shape == (3, 3, 32, 32)
     assert asked.inputs[:, :, 5, 5].tolist() == [[0, 0, 1], [1, 2, 3], [2, 3, 3]]
+
+
+@pytest.mark.parametrize("pixel_mm", [(0.002, 0.002), (90.0, 90.0)])
+def test_an_absurd_spacing_costs_no_more_than_another(pixel_mm: tuple[float, float]) -> None:
+    """A window of 48,000 pixels, and one of one: both are answered, within the image."""
+    volume = a_volume(np.random.default_rng(0).random((2, 64, 96), dtype=np.float32), spacing_mm=(8, *pixel_mm))
+    pipeline = Pipeline(a_declared_bundle({"segment": {"size": 64, "spacing": 1.5}}), by_brightness)
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as memory:
+        mask, _ = pipeline.run(volume)
+    assert mask.labels.shape == volume.array.shape
+    assert max(event.cpu_memory_usage for event in memory.events()) < 400 << 20

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 PASTE_CHUNK = 16  # slices whose answers are resampled at once: bounds the memory
+SAMPLED_AT_ONCE = 1 << 26  # points of fine grids: bounds the memory, whatever a spacing says
 MAX_OVERSAMPLING = 8  # source pixels averaged per crop pixel and side
 
 
@@ -44,8 +45,15 @@ def sample(images: Tensor, windows: Tensor, size: int, turn: Tensor | None = Non
     Returns:
         float32 (N, C, size, size); the slice's own minimum is 0, and so is what lies outside.
     """
-    shifted = images - images.amin(dim=(2, 3), keepdim=True)
     finer = min(MAX_OVERSAMPLING, max(1, math.ceil(float(windows[:, 2:].max()) / size - 0.3)))
+    step = max(1, SAMPLED_AT_ONCE // (size * finer) ** 2)
+    parts = [slice(begin, begin + step) for begin in range(0, len(images), step)]
+    crops = [_sample(images[p], windows[p], size, finer, turn if turn is None else turn[p]) for p in parts]
+    return torch.cat(crops) if len(crops) > 1 else crops[0]
+
+
+def _sample(images: Tensor, windows: Tensor, size: int, finer: int, turn: Tensor | None) -> Tensor:
+    shifted = images - images.amin(dim=(2, 3), keepdim=True)
     grid = _grid(windows, images.shape, size * finer, turn)
     crops = functional.grid_sample(shifted, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     return functional.avg_pool2d(crops, finer) if finer > 1 else crops
@@ -90,8 +98,8 @@ def _paste(maps: Tensor, windows: Tensor, shape: tuple[int, int], settle: Callab
 
 def _paste_chunk(maps: Tensor, windows: Tensor, labels: Tensor, settle: Callable[[Tensor], Tensor]) -> None:
     rows, columns = labels.shape[1:]
-    reach = math.ceil(float(windows[:, 2:].max())) + 1
-    first = torch.floor(windows[:, :2] - windows[:, 2:] / 2 + 0.5).long()
+    reach = min(math.ceil(float(windows[:, 2:].max())) + 1, max(rows, columns))
+    first = torch.floor(windows[:, :2] - windows[:, 2:] / 2 + 0.5).long().clamp_min(0)
     steps = torch.arange(reach)
     at_row = 2 * (first[:, :1] + steps - windows[:, :1]) / windows[:, 2:3]
     at_column = 2 * (first[:, 1:] + steps - windows[:, 1:2]) / windows[:, -1:]
