@@ -20,6 +20,7 @@ from irp_bundle import (
     build_network,
     read_bundle,
 )
+from irp_bundle.onnx_file import MAX_FIELDS
 from torch import Tensor
 
 from .builders import NET
@@ -131,6 +132,14 @@ def test_an_onnx_file_holds_all_its_numbers_itself() -> None:
     for elsewhere in (number(14, 1), message(13, message(1, "location") + message(2, "/etc/passwd"))):
         with pytest.raises(BundleUnsafe):
             exported_bundle({ONNX: onnx_of(a_convolution(), tensor_more=elsewhere)})
+
+
+def test_an_onnx_file_of_very_many_parts_is_not_read_to_its_end() -> None:
+    parts = number(1, 1) * (MAX_FIELDS + 1)
+    with pytest.raises(BundleTooLarge):
+        exported_bundle({ONNX: message(7, message(1, message(5, parts)))})
+    with pytest.raises(BundleBroken):
+        exported_bundle({ONNX: message(7, message(5, message(1, b"\x01" * 2000)))})
 
 
 def test_an_onnx_file_uses_the_operators_of_onnx() -> None:

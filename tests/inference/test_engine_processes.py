@@ -74,6 +74,10 @@ def open_descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+def environment_of(pid: int | None) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
 def parked_models() -> float:
     return REGISTRY.get_sample_value("irp_inference_parked") or 0.0
 
@@ -285,6 +289,14 @@ async def test_no_process_outlives_a_killed_room(tmp_path: Path) -> None:
     process.kill()
     await process.wait()
     await gone(child)
+
+
+async def test_an_engine_process_is_not_told_the_settings_of_its_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IRP_DATABASE_URL", "postgresql://irp:hidden@db/irp")
+    host = EngineHost(5)
+    await host._begin()
+    assert b"hidden" not in environment_of(host.pid)
+    await host.kill()
 
 
 async def test_a_host_without_its_process_says_so() -> None:

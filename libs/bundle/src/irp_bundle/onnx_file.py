@@ -18,6 +18,8 @@ FLOAT = 1  # TensorProto.DataType
 DOMAINS = (b"", b"ai.onnx")  # operators of ONNX's own
 MAX_DEPTH = 8  # graphs within attributes of nodes
 MAX_MESSAGES = 200_000
+MAX_FIELDS = 1_000_000  # of all of them: numbers lie packed in one
+MAX_RANK_BYTES = 1 << 10  # of packed dimensions
 
 # What lies in what: kind of message -> field -> kind of message. Fields that are not here are skipped.
 INSIDE: Mapping[str, Mapping[int, str]] = {
@@ -29,6 +31,11 @@ INSIDE: Mapping[str, Mapping[int, str]] = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {},
     "training": {},
+}
+
+# What is looked at beyond that: a node's and a function's domain; a tensor's dimensions, and whether it lies elsewhere.
+LOOKED_AT: Mapping[str, frozenset[int]] = {
+    kind: frozenset(fields) | {1, 7, 10, 13, 14} for kind, fields in INSIDE.items()
 }
 
 Field = tuple[int, int | memoryview]
@@ -67,13 +74,13 @@ def check_onnx(data: bytes, limits: Limits) -> OnnxShape:
 
 
 def _check_messages(model: memoryview, limits: Limits) -> None:
-    waiting, seen, numbers = deque([("model", model, 0)]), 0, 0
+    waiting, seen, numbers, budget = deque([("model", model, 0)]), 0, 0, iter(range(MAX_FIELDS))
     while waiting:
         kind, message, depth = waiting.pop()
         seen += 1
         if seen > MAX_MESSAGES or depth > 4 * MAX_DEPTH:
             raise BundleTooLarge("an ONNX file holds too many parts", limit_parts=MAX_MESSAGES)
-        fields = list(_fields(message)) if kind != "tensor" else _tensor_fields(message)
+        fields = [field for field in _fields(message, budget) if field[0] in LOOKED_AT[kind]]
         numbers += _numbers(fields) if kind == "tensor" else 0
         if numbers > limits.parameters:
             raise BundleTooLarge("an ONNX file holds too many numbers", limit_parameters=limits.parameters)
@@ -92,11 +99,6 @@ def _check_message(kind: str, fields: list[Field]) -> None:
         domain = 7 if kind == "node" else 10
         if any(number == domain and bytes(_bytes(value)) not in DOMAINS for number, value in fields):
             raise NetworkNotAllowed("operators of an ONNX file are those of ONNX itself")
-
-
-def _tensor_fields(message: memoryview) -> list[Field]:
-    """All but the numbers themselves."""
-    return [field for field in _fields(message) if field[0] in {1, 2, 13, 14}]
 
 
 def _numbers(tensor: list[Field]) -> int:
@@ -148,6 +150,8 @@ def _integers(value: int | memoryview) -> list[int]:
     """One number, or a packed row of them."""
     if isinstance(value, int):
         return [_signed(value)]
+    if len(value) > MAX_RANK_BYTES:
+        raise BundleBroken("an ONNX file holds a tensor of too many dimensions")
     found, at = [], 0
     while at < len(value):
         number, at = _varint(value, at)
@@ -159,10 +163,12 @@ def _signed(number: int) -> int:
     return number - (1 << 64) if number >> 63 else number
 
 
-def _fields(message: memoryview) -> Iterator[Field]:
+def _fields(message: memoryview, budget: Iterator[int] | None = None) -> Iterator[Field]:
     """(number, value) of each field: a number, or bytes. Source: protobuf's encoding, wire types 0, 1, 2 and 5."""
     at = 0
     while at < len(message):
+        if budget is not None and next(budget, None) is None:
+            raise BundleTooLarge("an ONNX file holds too many parts", limit_parts=MAX_FIELDS)
         key, at = _varint(message, at)
         number, wire = key >> 3, key & 7
         if wire == 0:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from irp_bundle.archive import EPOCH, Limits, read_entries
 from irp_bundle.errors import BundleBroken, BundleTooLarge, BundleUnsafe, NetworkNotAllowed
 
-CODE_BYTES = 1 << 20  # of all its source text
+CODE_BYTES = 512 << 10  # of all its source text, and of all its pickles: both are looked through word by word
 ENTRIES = 64  # times those of a bundle: one per tensor and per module
 FILES = frozenset({"save", "from_file"})  # operators that reach files; nothing may be called so
 TENSORS = ("torch._utils._rebuild_tensor_v2", "collections.OrderedDict", "torch.jit._pickle.")
@@ -64,14 +64,12 @@ def clean_torchscript(data: bytes, limits: Limits) -> bytes:
         raise BundleBroken("a TorchScript file is one folder with data.pkl")
     if sum(len(content) for path, content in files.items() if "/data/" in path) > 4 * limits.parameters:
         raise BundleTooLarge("a TorchScript file holds too many numbers", limit_parameters=limits.parameters)
-    sources = {path: content for path, content in files.items() if path.endswith(".py")}
-    if sum(map(len, sources.values())) > CODE_BYTES:
-        raise BundleTooLarge("a TorchScript file holds too much code", limit_bytes=CODE_BYTES)
-    for source in sources.values():
-        _check_source(source)
-    for path, content in files.items():
-        if path.endswith(".pkl"):
-            _check_pickle(content)
+    for suffix, check in ((".py", _check_source), (".pkl", _check_pickle)):
+        contents = [content for path, content in files.items() if path.endswith(suffix)]
+        if sum(map(len, contents)) > CODE_BYTES:
+            raise BundleTooLarge("a TorchScript file holds too much code", limit_bytes=CODE_BYTES)
+        for content in contents:
+            check(content)
     return _packed(files)
 
 

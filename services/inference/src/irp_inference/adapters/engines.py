@@ -159,9 +159,10 @@ class Engines:
         model, exported = f"{bundle.digest[:16]}-{next(self._numbers)}", await self._export(data, bundle.digest)
         engine, devices = self._place(bundle, exported)
         pool, folders = self._pool(model, devices), [exported]
-        held = [await asyncio.to_thread(use, exported)]
+        held: list[IO[bytes]] = []
         close = partial(self._close, pool, model, held)
         try:
+            held.append(await asyncio.to_thread(use, exported))
             if reduced is not None:
                 folders.append(await asyncio.to_thread(lay_out_reduced, reduced, bundle.digest, self._cache))
                 held.append(await asyncio.to_thread(use, folders[-1]))

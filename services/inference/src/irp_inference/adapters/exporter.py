@@ -8,6 +8,7 @@ import json
 import sys
 from typing import Any
 
+from irp_inference.adapters.child_environment import child_environment
 from irp_inference.domain.errors import EngineDisagrees, LogitsNotFinite, PassFailed
 
 STAYS_S = 20.0  # its torch takes memory that nobody else uses
@@ -100,5 +101,7 @@ class Exporter:
         if self._process is None or self._process.returncode is not None:
             command = [sys.executable, "-m", "irp_inference.adapters.export_child"]
             pipe = asyncio.subprocess.PIPE
-            self._process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, limit=ANSWER_BYTES)
+            self._process = await asyncio.create_subprocess_exec(
+                *command, stdin=pipe, stdout=pipe, limit=ANSWER_BYTES, env=child_environment()
+            )
         return self._process

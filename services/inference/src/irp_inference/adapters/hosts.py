@@ -17,6 +17,7 @@ import structlog
 from irp_bundle import Stage
 from prometheus_client import Counter
 
+from irp_inference.adapters.child_environment import child_environment
 from irp_inference.adapters.tensor_block import Array, TensorBlock
 from irp_inference.domain.errors import DeviceOutOfMemory, LogitsNotFinite, ModelCrashed, PassFailed
 
@@ -114,7 +115,9 @@ class EngineHost:
 
     async def _spawned(self, *descriptors: int) -> asyncio.subprocess.Process:
         command = [sys.executable, "-m", "irp_inference.adapters.host_child", *map(str, descriptors)]
-        return await asyncio.create_subprocess_exec(*command, pass_fds=descriptors, stdin=asyncio.subprocess.DEVNULL)
+        return await asyncio.create_subprocess_exec(
+            *command, pass_fds=descriptors, stdin=asyncio.subprocess.DEVNULL, env=child_environment()
+        )
 
     async def _load_again(self, question: dict[str, Any]) -> None:
         try:
