@@ -7,7 +7,8 @@ For each server: the p50 of one client over the bare forward pass in this proces
 over the bare rate of batches of 8, with p95. The servers take turns in each round, and the bare pass is measured before
 and after each of them: a ratio is to the mean of its two neighbours. Clients are threads of a process of their own, on
 the same cores. Medians over the rounds, with an interval of the median by ranks (of five rounds: the smallest and the
-largest, 94 %). Every server must answer what the bare pass answers. JSON goes to out/bench/servers-NETWORK.json.
+largest, 94 %). Every server must answer what the bare pass answers. Of ours also: twelve images
+(the slices of a series) in one request over the bare pass of all twelve. JSON goes to out/bench/servers-NETWORK.json.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from peers.servers import PEERS, Door, installed, our_doors, peer_doors
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIENTS = (1, 8, 32)
+SLICES = 12  # of a series
 TOLERANCE = 2e-3  # of the largest logit
 
 Found = dict[str, dict[str, list[float]]]
@@ -45,13 +47,19 @@ class Bare:
     def __init__(self, xml: Path, image: np.ndarray[Any, Any]) -> None:
         options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
         self._net = ov.Core().compile_model(xml, "CPU", options)
-        self._image, self._eight = image, np.repeat(image, 8, axis=0)
+        self._image, self._eight, self._series = image, np.repeat(image, 8, axis=0), np.repeat(image, SLICES, axis=0)
         self.logits = np.array(self._net(image)[0])
 
     def measure(self, seconds: float) -> dict[str, float]:
-        """p50 of one (ms), and inputs per second of batches of eight."""
-        single, eight = self._times(self._image, seconds / 2), self._times(self._eight, seconds / 2)
-        return {"p50_ms": statistics.median(single) * 1000, "rate_8": 8 * len(eight) / sum(eight)}
+        """p50 of one and of a series (ms), and inputs per second of batches of eight."""
+        single, eight, series = (
+            self._times(images, seconds / 3) for images in (self._image, self._eight, self._series)
+        )
+        return {
+            "p50_ms": statistics.median(single) * 1000,
+            "rate_8": 8 * len(eight) / sum(eight),
+            "series_ms": statistics.median(series) * 1000,
+        }
 
     def _times(self, images: np.ndarray[Any, Any], seconds: float) -> list[float]:
         times: list[float] = []
@@ -73,14 +81,15 @@ def main() -> None:
         path = folder / "bundle.zip"
         path.write_bytes(data)
         xml = Path(export_bundle(str(path), name, bundle.digest, 1 << 30)) / "segment.xml"
-        bare, saved = Bare(xml, image), str(folder / "image.npy")
+        bare, saved, series = Bare(xml, image), str(folder / "image.npy"), str(folder / "series.npy")
         np.save(saved, image)
+        np.save(series, np.repeat(image, SLICES, axis=0))
         doors = stack.enter_context(our_doors(path, folder, saved))
         for peer in options.peers:
             doors += stack.enter_context(peer_doors(peer, xml, saved))
         for door in doors:
             _require_same(door, bare)
-        found = _rounds(doors, bare, options.rounds, options.seconds)
+        found = _rounds(doors, bare, series, options)
     _report(found, options)
 
 
@@ -108,18 +117,20 @@ def _require_same(door: Door, bare: Bare) -> None:
         raise SystemExit(f"{door.name} answers something else: logits differ by {worst:.1e}")
 
 
-def _rounds(doors: list[Door], bare: Bare, rounds: int, seconds: float) -> Found:
+def _rounds(doors: list[Door], bare: Bare, series: str, options: argparse.Namespace) -> Found:
     found: Found = {"bare": {"p50, ms": [], "rate of batches of 8": []}}
-    before = bare.measure(seconds / 2)
-    for number in range(rounds):
+    before = bare.measure(options.seconds / 2)
+    for number in range(options.rounds):
         for door in doors:
-            said = {count: measured(door.question, count, seconds) for count in CLIENTS}
-            after = bare.measure(seconds / 2)
+            said = {count: measured(door.question, count, options.seconds) for count in CLIENTS}
+            if door.name.startswith("OpenIRP"):
+                said[SLICES] = measured({**door.question, "image": series}, 1, options.seconds)
+            after = bare.measure(options.seconds / 2)
             beside = {what: (before[what] + after[what]) / 2 for what in before}
             _keep(found, door.name, said, beside)
             before = after
         load = os.getloadavg()[0]
-        sys.stderr.write(f"round {number + 1} of {rounds}, load {load:.1f}\n")
+        sys.stderr.write(f"round {number + 1} of {options.rounds}, load {load:.1f}\n")
     return found
 
 
@@ -133,6 +144,8 @@ def _keep(found: Found, name: str, said: dict[int, dict[str, float]], beside: di
         if count > 1:
             kept.setdefault(f"rate of {count} / bare", []).append(said[count]["rate"] / beside["rate_8"])
         kept.setdefault(f"p95 of {count}, ms", []).append(said[count]["p95_ms"])
+    if SLICES in said:
+        kept.setdefault("p50 of a series / bare", []).append(said[SLICES]["p50_ms"] / beside["series_ms"])
 
 
 def _report(found: Found, options: argparse.Namespace) -> None:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from irp_bundle import PipelineSteps, read_bundle
 from irp_chassis.auth import OIP_AUDIENCE, Caller, TokenMinter, TokenVerifier
+from irp_chassis.http_lines import BoundedHttp
 from irp_chassis.rpc import RpcServer
 from irp_chassis.settings import ServiceSettings
 from irp_inference.adapters.batches import DynamicBatches
@@ -65,7 +66,7 @@ async def serve(data: bytes, folder: Path, grpc_port: int, http_port: int) -> No
     server.add(add_to_server, OpenInference(doors, "bench"))
     await server.start()
     rest = create_rest(doors, TokenVerifier.from_file(folder / PUBLIC, [OIP_AUDIENCE]), "bench", 1 << 30)
-    await uvicorn.Server(uvicorn.Config(rest, port=http_port, log_config=None, access_log=False)).serve()
+    await uvicorn.Server(uvicorn.Config(rest, port=http_port, http=BoundedHttp, log_config=None, access_log=False)).serve()
 
 
 if __name__ == "__main__":

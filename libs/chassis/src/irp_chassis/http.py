@@ -11,6 +11,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.telemetry import TelemetryConfig
 from irp_kernel.errors import Code, IrpError
 from opentelemetry import propagate
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -21,6 +22,8 @@ from irp_chassis.telemetry import HTTP_SECONDS, span, trace_id
 from irp_chassis.verdicts import TABLE, advice_of, http_status, title_of
 
 PROBLEM = "application/problem+json"
+# FastAPI's own spans and metrics repeat ours at a tenth of a request's time, and may keep the text of an error.
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 CHECK_S = 5.0  # seconds that one readiness check may take
 
 Check = Callable[[], Awaitable[None]]
@@ -92,7 +95,7 @@ def problem(error: IrpError, *, headers: dict[str, str] | None = None, **more: A
 
 def create_app(title: str, version: str, readiness: Readiness, **arguments: Any) -> FastAPI:
     """A FastAPI app with the house's answers to errors and to probes."""
-    app = FastAPI(title=title, version=version, **arguments)
+    app = FastAPI(title=title, version=version, telemetry=NO_TELEMETRY, **arguments)
     app.add_exception_handler(IrpError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)

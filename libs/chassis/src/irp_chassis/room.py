@@ -23,6 +23,7 @@ from irp_chassis.delivery import HandleOnce, Handler
 from irp_chassis.facts import FactKind, kind_of
 from irp_chassis.failpoints import arm_from
 from irp_chassis.http import Check, Readiness, create_app
+from irp_chassis.http_lines import BoundedHttp
 from irp_chassis.inbox import Inbox
 from irp_chassis.jetstream import JetStream
 from irp_chassis.jobs import JobHandler, JobRunner
@@ -231,6 +232,7 @@ class _Web:
             app,
             host=host.strip("[]"),
             port=int(port),
+            http=BoundedHttp,
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=10,

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from irp_chassis.auth import Caller, TokenVerifier, act_as
+from irp_chassis.http import NO_TELEMETRY
 from irp_chassis.verdicts import TABLE
 from irp_kernel.errors import IrpError, TooLarge, Unauthenticated
 from starlette.datastructures import Headers
@@ -47,7 +48,8 @@ def create_rest(nets: Nets, verifier: TokenVerifier | None, version: str, limit:
         version: of the server.
         limit: bytes of one body, unpacked.
     """
-    app = FastAPI(title="Open Inference Protocol v2", version=version, docs_url=None, redoc_url=None, openapi_url=None)
+    about: dict[str, Any] = {"title": "Open Inference Protocol v2", "version": version, "openapi_url": None}
+    app = FastAPI(**about, docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY)
     door = _Rest(nets, limit)
     open_, closed = APIRouter(prefix="/v2"), APIRouter(prefix="/v2")
     open_.add_api_route("/health/live", door.live)
