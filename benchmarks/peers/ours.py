@@ -66,7 +66,9 @@ async def serve(data: bytes, folder: Path, grpc_port: int, http_port: int) -> No
     server.add(add_to_server, OpenInference(doors, "bench"))
     await server.start()
     rest = create_rest(doors, TokenVerifier.from_file(folder / PUBLIC, [OIP_AUDIENCE]), "bench", 1 << 30)
-    await uvicorn.Server(uvicorn.Config(rest, port=http_port, http=BoundedHttp, log_config=None, access_log=False)).serve()
+    await uvicorn.Server(
+        uvicorn.Config(rest, port=http_port, http=BoundedHttp, log_config=None, access_log=False)
+    ).serve()
 
 
 if __name__ == "__main__":
