@@ -123,12 +123,15 @@ async def compose(room: Room[Settings]) -> None:
     room.on(ModelPromoted, facts.on_model_promoted)
     room.hear(ModelPromoted, facts.hear_model_promoted)
     room.hear(ServingConfigured, serving.hear)
-    precisions = PrecisionFacts(guarded, opens, shelf)
-    room.on(PrecisionGuarded, precisions.on_precision_guarded)
-    room.hear(PrecisionGuarded, precisions.hear_precision_guarded)
+    _follow_the_guard(room, PrecisionFacts(guarded, opens, shelf))
     room.job(PROPOSAL, ProposalJob(room.database, ProposeSeries(segment, room.objects, Announcer(room.database))))
     room.spawn(batches.serve)
     await _restore(room, shelf)
+
+
+def _follow_the_guard(room: Room[Settings], facts: PrecisionFacts) -> None:
+    room.on(PrecisionGuarded, facts.on_precision_guarded)
+    room.hear(PrecisionGuarded, facts.hear_precision_guarded)
 
 
 def _serve_tensors(room: Room[Settings], nets: Nets) -> None:

@@ -15,12 +15,14 @@ app = typer.Typer(no_args_is_help=True, help="The model registry.")
 
 @app.command("list")
 def list_() -> None:
-    """Every version, its champion, its figures and its licence."""
+    """Every version, its champion, the reduced precisions that its guard accepted, and its licence."""
     rows = []
     for m in Irp.from_environment().models():
         champion = "champion" if m.get("champion") else ""
-        rows.append((m["name"], m["version"], champion, m["digest"][:12], str(m["created_at"])[:16], m.get("licence")))
-    table("models", ("name", "version", "", "digest", "since", "licence of the weights"), rows)
+        also = " ".join(said["precision"] for said in m.get("precisions", []) if said["state"] == "accepted")
+        since = str(m["created_at"])[:16]
+        rows.append((m["name"], m["version"], champion, m["digest"][:12], since, also, m.get("licence")))
+    table("models", ("name", "version", "", "digest", "since", "also in", "licence of the weights"), rows)
 
 
 @app.command(epilog="Example:  irp models push my_net.zip --name cine")

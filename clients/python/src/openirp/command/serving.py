@@ -56,6 +56,7 @@ def serving(
 
 def loaded() -> None:
     """Versions that the classification server has loaded, or failed to load."""
+    found = Irp.from_environment().loaded_models()
     rows = [
         (
             m["name"],
@@ -66,9 +67,12 @@ def loaded() -> None:
             f"{m['memory_bytes'] // MIB} MiB",
             m["users"],
         )
-        for m in Irp.from_environment().loaded_models()
+        for m in found
     ]
     table("loaded models", ("name", "version", "role", "state", "engine", "memory", "users"), rows)
+    for m in found:
+        if m["precision_note"]:
+            say(f"{m['name']}@{m['version']} is in {m['precision']}: {m['precision_note']}.")
 
 
 def load(name: str, version: int) -> None:

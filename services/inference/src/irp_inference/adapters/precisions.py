@@ -58,7 +58,8 @@ class GuardedRows:
         }
         here = [GUARDED.c[key] == row[key] for key in KEYS]
         async with self._database.transaction() as tx:
-            known = (await tx.execute(select(GUARDED.c.aggregate_version).where(*here))).scalar()
+            query = select(GUARDED.c.aggregate_version).where(*here).with_for_update()
+            known = (await tx.execute(query)).scalar()
             if known is None or known < fact.aggregate.version:
                 await tx.upsert(GUARDED, row, keys=KEYS)
 

@@ -6,6 +6,8 @@ not to report home.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import os
 from dataclasses import dataclass
@@ -63,14 +65,15 @@ def quantise(graph: Any, inputs: Array, recipe: Recipe) -> Any:
     advanced = nncf.AdvancedQuantizationParameters(activations_range_estimator_params=estimator)
     kept = finest(graph, recipe.float_levels)
     try:
-        return nncf.quantize(
-            graph.clone(),
-            nncf.Dataset([inputs[row : row + 1] for row in range(len(inputs))]),
-            preset=nncf.QuantizationPreset(recipe.preset),
-            subset_size=len(inputs),
-            ignored_scope=nncf.IgnoredScope(names=kept) if kept else None,
-            advanced_parameters=advanced,
-        )
+        with contextlib.redirect_stdout(io.StringIO()):  # it draws bars
+            return nncf.quantize(
+                graph.clone(),
+                nncf.Dataset([inputs[row : row + 1] for row in range(len(inputs))]),
+                preset=nncf.QuantizationPreset(recipe.preset),
+                subset_size=len(inputs),
+                ignored_scope=nncf.IgnoredScope(names=kept) if kept else None,
+                advanced_parameters=advanced,
+            )
     except Exception as cause:
         # A foreign library may stumble over a network in any way; none of them is this server's fault.
         raise NotQuantisable(kind=type(cause).__name__) from cause

@@ -5,11 +5,9 @@ The engine is the one that serves on a CPU, so that what is judged is what will 
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,10 +20,11 @@ from numpy.typing import NDArray
 from irp_training.domain.errors import QuantiserMissing
 from irp_training.domain.gate import Scores, Verdict
 from irp_training.domain.lesson import CaseFile, Said
-from irp_training.domain.precision import MARGIN, Reduced, accepts, compare
+from irp_training.domain.precision import Reduced, accepts, compare
 from irp_training.domain.quantise import Recipe, quantise, recipes_for
 from irp_training.domain.run import Progress
 from irp_training.domain.scores import score_case
+from irp_training.domain.trial_report import in_words, report, software
 
 if TYPE_CHECKING:
     from irp_bundle.openvino_engine import OpenVinoEngine
@@ -189,7 +188,7 @@ class PrecisionTrial:
                 bundle=self._bundle.digest,
                 graphs={MAIN: self._openvino.graph_files(graph)},
                 probe={MAIN: (probe, engine(MAIN, probe))},
-                about={"precision": self._plan.precision, "recipe": asdict(recipe), **_software()},
+                about={"precision": self._plan.precision, "recipe": asdict(recipe), **software()},
             )
         )
 
@@ -212,21 +211,20 @@ class PrecisionTrial:
         artefact: bytes | None = None,
     ) -> TrialOutcome:
         accepted = accepts(verdict)
-        report = {
-            "precision": self._plan.precision,
-            "margin": MARGIN,
-            "dataset": self._plan.dataset,
-            "tried": [{"recipe": name, "accepted": accepts(one), "structures": _rows(one)} for name, one in tried],
-            "speedup": speed,
-            "calibration_inputs": len(inputs) if self._plan.precision == "int8" else 0,
-            "native": self._openvino.is_native(self._plan.precision),
-            **self._openvino.processor(),
-            **_software(),
-        }
+        int8 = self._plan.precision == "int8"
+        machine = self._openvino.processor() | {"native": self._openvino.is_native(self._plan.precision)}
+        told = report(
+            self._plan.precision,
+            tried,
+            dataset=self._plan.dataset,
+            speedup=speed,
+            calibration_inputs=len(inputs) if int8 else 0,
+            machine=machine,
+        )
         return TrialOutcome(
             accepted=accepted,
-            message="no structure loses more than it may" if accepted else _why_not(verdict),
-            report=json.dumps(report, sort_keys=True),
+            message=in_words(verdict),
+            report=told,
             speedup=speed.get("1", 0.0),
             artefact=artefact,
         )
@@ -235,36 +233,7 @@ class PrecisionTrial:
         self._say(Said(progress=Progress(fraction=fraction, step=step)))
 
 
-def _rows(verdict: Verdict) -> list[dict[str, Any]]:
-    return [
-        {
-            "structure": one.structure,
-            "cases": one.cases,
-            "float32": round(one.champion, 5),
-            "reduced": round(one.candidate, 5),
-            "difference": round(one.difference, 5),
-            "worst": round(one.worst, 5),
-            "passed": one.passed,
-        }
-        for one in verdict.comparisons
-    ]
-
-
-def _why_not(verdict: Verdict) -> str:
-    worst = verdict.worst
-    if worst is None:
-        return "no validation case judges any structure"
-    return f"{worst.structure} loses {-worst.difference:.4f} Dice on average, allowed are {MARGIN}"
-
-
 def _seconds(engine: Engine, rows: Array) -> float:
     began = time.perf_counter()
     engine(MAIN, rows)
     return time.perf_counter() - began
-
-
-def _software() -> dict[str, str]:
-    try:
-        return {"nncf": version("nncf")}
-    except PackageNotFoundError:
-        return {}
