@@ -6,7 +6,8 @@ OpenVINO. Prints JSON, which also goes to out/bench/engines.json:
 - `pass_ms`: one input, the bare network beside the same network in its process, in pairs that alternate;
 - `cold_s`: from nothing (empty cache) to the first answer, and from the cache;
 - `cycles`: memory and descriptors of this process and of all its children, before and after loading and unloading;
-- `processes`: passes per second with 1, 2... processes of the version for 1, 2, 4 clients, in alternating rounds.
+- `processes`: with 1, 2... processes of the version, each with its share of the threads and one client: inputs per
+  second, and processor time per input (which says the same on a busy machine), for passes of 1 and 8 inputs.
 
     python benchmarks/bench_engines.py
     python benchmarks/bench_engines.py --cycles 20 --processes 1 2
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import statistics
@@ -62,6 +64,16 @@ def held() -> dict[str, int]:
         "children_mib": sum(kib(pid, "Rss") for pid in children()) >> 10,
         "descriptors": len(list(Path("/proc/self/fd").iterdir())),
     }
+
+
+def processor_s(pid: int) -> float:
+    """Seconds of processor time of a process. Source: proc(5), utime and stime."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _median(pairs: list[tuple[float, float]], which: int) -> float:
+    return statistics.median(pair[which] for pair in pairs)
 
 
 class Bench:
@@ -118,37 +130,39 @@ class Bench:
         return found
 
     async def rates(self, processes: list[int], rounds: int) -> dict[str, Any]:
-        """Passes per second and memory, by processes and clients."""
+        """Inputs per second, processor time of each, and memory, by processes."""
         kinds = {count: Engines("openvino", cache=self._cache, processes=count) for count in processes}
         opened = {count: await engines.open(self._data, self._bundle) for count, engines in kinds.items()}
-        rates: dict[str, list[float]] = {}
-        for _ in range(rounds):
-            for clients in (1, 2, 4):
-                for count, nets in opened.items():
-                    rates.setdefault(f"{count}_processes_{clients}_clients", []).append(await self._rate(nets, clients))
-        memory = {
-            str(count): {
-                "rss_mib": sum(kib(pid, "Rss") for pid in engines.processes) >> 10,
-                "pss_mib": sum(kib(pid, "Pss") for pid in engines.processes) >> 10,
-            }
-            for count, engines in kinds.items()
+        rates: dict[str, list[tuple[float, float]]] = {}
+        for _, rows, count in itertools.product(range(rounds), (1, 8), processes):
+            before = sum(map(processor_s, kinds[count].processes))
+            inputs, took = await self._inputs(opened[count], rows, clients=count)
+            used = sum(map(processor_s, kinds[count].processes)) - before
+            rates.setdefault(f"{count}_processes_{rows}_rows", []).append((inputs / took, 1000 * used / inputs))
+        found: dict[str, Any] = {
+            name: {"per_s": round(_median(each, 0), 1), "processor_ms": round(_median(each, 1), 2)}
+            for name, each in rates.items()
         }
-        for engines in kinds.values():
+        for count, engines in kinds.items():
+            found[f"{count}_processes_mib"] = {
+                field.lower(): sum(kib(pid, field) for pid in engines.processes) >> 10 for field in ("Rss", "Pss")
+            }
             await engines.close()
-        return {"per_s": {name: round(statistics.median(each), 1) for name, each in rates.items()}, "memory": memory}
+        return found
 
-    async def _rate(self, nets: ProcessNets, clients: int) -> float:
-        until, began = time.perf_counter() + ROUND_S, time.perf_counter()
+    async def _inputs(self, nets: ProcessNets, rows: int, clients: int) -> tuple[int, float]:
+        """How many inputs were answered, and in how many seconds."""
+        batch, began = np.repeat(self._image, rows, 0), time.perf_counter()
+        until = began + ROUND_S
 
         async def ask() -> int:
             answers = 0
             while time.perf_counter() < until:
-                await self._answer(nets)
-                answers += 1
+                await nets.forward("segment", batch)
+                answers += rows
             return answers
 
-        answers = sum(await asyncio.gather(*(ask() for _ in range(clients))))
-        return answers / (time.perf_counter() - began)
+        return sum(await asyncio.gather(*(ask() for _ in range(clients)))), time.perf_counter() - began
 
     async def _answer(self, nets: ProcessNets) -> None:
         await nets.forward("segment", self._image)
