@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 import openvino as ov
 from irp_bundle import Engine, Pipeline, read_bundle
-from irp_inference.adapters.export import export_bundle, folder_of
+from irp_inference.adapters.export import export_bundle
+from irp_inference.adapters.export_cache import folder_of
 from irp_kernel import decode_volume
 from openirp.demo.hearts import dicom_heart, examples_folder
 from openirp.documents import template
@@ -126,7 +127,7 @@ def main() -> None:
             said: list[dict[str, float]] = []
 
             def ask(frame: int, number: int, kind: str = NRRD) -> None:
-                said.append(project.segment(uid, "cine", slices=[number], frames=[frame], media_type=kind)[1])
+                said.append(project.segment(uid, "cine", slices=[number], frames=[frame], media_type=kind).timings_ms)
 
             http = timed_ms(lambda: ask(*next(places)))
             stages = stages_ms(said[3:])

@@ -45,13 +45,18 @@ class Patient:
 
 def acdc(folder: Path) -> Iterator[Patient]:
     """ACDC: end-diastole and end-systole as a cine of two frames."""
+    table = LabelTable.canonical(STRUCTURES[:3])
+    for name, part, images, labels in acdc_arrays(folder):
+        yield Patient(name, part, _files(name, images, CINE_MM, "cine sax"), labels, table)
+
+
+def acdc_arrays(folder: Path) -> Iterator[tuple[str, str, NDArray[np.float32], NDArray[np.uint8]]]:
+    """(name, part, images, labels) of ACDC: (time, slice, row, column), images from 0 to 1, canonical values."""
     rows = [row for row in _index(folder) if row["phase"] == "ED"]
     for part, row in _split(rows, "group"):
         frames = [_acdc_frame(folder / f"{row['patient']}_{phase}.h5") for phase in ("ED", "ES")]
         images = np.stack([image for image, _ in frames])
-        labels = FROM_ACDC[np.stack([label for _, label in frames])]
-        table = LabelTable.canonical(STRUCTURES[:3])
-        yield Patient(row["patient"], part, _files(row["patient"], images, CINE_MM, "cine sax"), labels, table)
+        yield row["patient"], part, images, FROM_ACDC[np.stack([label for _, label in frames])]
 
 
 def emidec(folder: Path) -> Iterator[Patient]:

@@ -23,6 +23,8 @@ from google.protobuf.descriptor import FieldDescriptor
 from irp_chassis.facts import ROOMS, FactKind, every_fact
 from irp_chassis.settings import ServiceSettings
 from irp_chassis.verdicts import TABLE, RemoteError
+from irp_inference.domain.algorithms.parameters import parameters_of
+from irp_inference.domain.algorithms.table import METHODS
 from irp_kernel.errors import IrpError, every_error
 from pydantic import SecretStr
 from typer.cli import get_docs_for_click
@@ -51,6 +53,7 @@ def pages() -> dict[Path, str]:
         DOCS / "reference/errors.md": errors_page(),
         DOCS / "reference/http.md": http_page(),
         DOCS / "reference/command.md": command_page(),
+        DOCS / "reference/algorithms.md": algorithms_page(),
         generate_nats_users.TARGET: generate_nats_users.users_conf(),
     }
     found |= {DOCS / f"problems/{error.reason}.md": problem_page(error) for error in shown_errors()}
@@ -195,6 +198,23 @@ def shown_errors() -> Iterator[type[IrpError]]:
         if error is not RemoteError and error.reason not in seen:
             seen.add(error.reason)
             yield error
+
+
+def algorithms_page() -> str:
+    """Conventional methods, their marks and parameters."""
+    text = NOTE + (
+        "# Methods without a model\n\nWhat `algorithm` of `/segment` and of the live door can name. "
+        "`GET /api/v1/algorithms` and `irp algorithms` say the same. "
+        "How to use them: [Segment by marks](../how-to/interactive.md).\n"
+    )
+    for name, known in METHODS.items():
+        text += f"\n## {name}\n\n{known.finds[:1].upper()}{known.finds[1:]}. Marks: {known.marks}.\n\n"
+        text += "| parameter | default | range | meaning |\n|---|---|---|---|\n"
+        for one in parameters_of(known.kind).values():
+            values = " or ".join(map(str, one.choices)) or f"{one.low:g} to {one.high:g}"
+            span = "true or false" if one.kind == "boolean" else values
+            text += f"| `{one.name}` | {json.dumps(one.default)} | {span} | {one.text} |\n"
+    return text
 
 
 def errors_page() -> str:

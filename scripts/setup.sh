@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=" >&2; exit 1; }
-packages=(proto libs/kernel libs/deid libs/bundle libs/chassis services/* 'clients/python[local]')
+packages=(proto libs/kernel libs/deid libs/bundle libs/chassis services/* 'services/training[int8]' 'clients/python[local]')
 want=$(cat constraints.txt requirements-dev.txt tests/judges/requirements.txt scripts/setup.sh proto/pyproject.toml {libs,services,clients}/*/pyproject.toml | sha256sum; echo "$PWD ${TORCH_INDEX:-}")
 if [ "$(cat .venv/.setup 2>/dev/null)" = "$want" ] && [ -x .tools/bin/nats-server ] && [ -x .tools/judges/bin/python ]; then exit 0; fi
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from irp_bundle import Pipeline, build_network, read_bundle, write_bundle
+from irp_bundle import Bundle, Pipeline, build_network, read_bundle, read_spec, write_bundle
 from irp_kernel import Geometry, LabelTable, Mask, Volume
 from numpy.typing import NDArray
 
@@ -73,3 +73,32 @@ def a_heart(*, size: int = 160, row: float = 80, column: float = 80, radius: flo
 def a_pipeline(*, locate: bool = True) -> Pipeline:
     """The known answer in the real pipeline."""
     return Pipeline(read_bundle(a_bundle(locate=locate)), by_brightness)
+
+
+def a_declared_bundle(pipeline: dict[str, Any], *, locate: bool = False, members: int = 1, **network: object) -> Bundle:
+    """A bundle whose stage 2 has the given arguments, with random weights, read as the platform reads it."""
+    torch.manual_seed(0)
+    definition = {**NET, **network}
+    first, *further = (build_network_for(definition, pipeline).state_dict() for _ in range(members))
+    located = build_network(LOCATE).state_dict() if locate else None
+    config = {"network_def": definition, "locate_def": LOCATE, "irp_pipeline": pipeline}
+    metadata = {"structures": STRUCTURES, "seed": 0}
+    data = write_bundle(
+        "heart", first, located, config, metadata, "A phantom's.", "Apache-2.0", further_members=further
+    )
+    return read_bundle(data)
+
+
+def build_network_for(definition: dict[str, Any], pipeline: dict[str, Any]) -> torch.nn.Module:
+    """The network that a pipeline wants."""
+    return build_network(definition, inputs=read_spec(pipeline).segment.input_shape)
+
+
+def a_volume(array: NDArray[Any], *, spacing_mm: tuple[float, float, float] = (8, 1, 1)) -> Volume:
+    """(slice, row, column) -> a still volume along the patient's axes: columns lead left, rows to the back."""
+    affine = np.eye(4)
+    for axis, (step, along) in enumerate(zip(spacing_mm, (2, 1, 0), strict=True)):
+        affine[:3, axis] = 0
+        affine[along, axis] = step
+    geometry = Geometry(shape=array.shape, affine=tuple(map(tuple, affine.tolist())))  # type: ignore[arg-type]
+    return Volume(geometry=geometry, array=array[None])

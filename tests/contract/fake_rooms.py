@@ -37,6 +37,7 @@ from .fake_deletions import Deletions
 from .fake_found import Found, header_of
 from .fake_heart import PROVENANCE, a_volume
 from .fake_imports import Imports
+from .fake_precisions import Precisions, a_trial
 from .fake_quarantine import Quarantine
 from .fake_reports import Reports
 
@@ -234,7 +235,7 @@ def _segmentation(state: str) -> annotation_pb.Segmentation:
 
 
 @dataclass
-class Training(training_grpc.TrainingServiceServicer):
+class Training(Precisions, training_grpc.TrainingServiceServicer):
     """One run, one model."""
 
     pushed: bytes = b""
@@ -295,7 +296,10 @@ def _run(state: str) -> training_pb.Run:
 
 def _model() -> training_pb.Model:
     return training_pb.Model(
-        ref=types_pb2.ModelRef(name="cine", version=2, digest="d" * 64), champion=True, licence="CC BY-NC-SA"
+        ref=types_pb2.ModelRef(name="cine", version=2, digest="d" * 64),
+        champion=True,
+        licence="CC BY-NC-SA",
+        precisions=[a_trial("accepted")],
     )
 
 

@@ -113,8 +113,20 @@ def test_every_ask_ends_once(house: House, project: str) -> None:
         reader.socket.send(json.dumps({"type": "cancel", "id": "stays"}))
         assert reader.hear() == {"type": "dropped", "id": "stays", "reason": "cancelled"}
         reader.socket.send(json.dumps({"type": "cancel", "id": "stays"}))  # ended already
-        reader.ask("marked", prompts={"clicks": [[1, 2]]})
-        assert reader.hear()["reason"] == "PROMPTS_NOT_TAKEN"
+
+
+def test_marks_and_method_arrive_as_they_were_said(house: House, admin: httpx.Client, project: str) -> None:
+    method = {"name": "graph-cut", "structure": "scar", "parameters": {"likeness": 1}}
+    prompts = {"clicks": [{"slice": 1, "frame": 2, "row": 7.5, "column": 2, "inside": False}]}
+    with Irp(house.url, TOKEN).project("shared").live() as session:
+        session.ask("1.2.3", algorithm=method, prompts=prompts, slice=1, frame=2)
+        assert [said.type for said in session.answers()] == ["answer"]
+    asked = house.live.asked[-1].request
+    assert (asked.model, asked.algorithm.name, asked.algorithm.parameters) == ("", "graph-cut", '{"likeness": 1}')
+    click = asked.prompts.clicks[0]
+    assert (click.frame, click.slice, click.row, click.inside) == (2, 1, 7.5, False)
+    lines = list(Irp(house.url, TOKEN).http.items("/api/v1/audit"))
+    assert "uid=1.2.3 algorithm=graph-cut" in {line["target"] for line in lines}
 
 
 def test_a_killed_classification_server_is_a_problem_and_the_session_lives_on(house: House, project: str) -> None:
@@ -138,6 +150,9 @@ BAD = [
     '{"type": "segment", "id": "a", "series": "../etc", "model": "cine"}',
     '{"type": "segment", "id": "a", "series": "1.2", "model": "cine", "colour": "red"}',
     '{"type": "segment", "id": "", "series": "1.2", "model": "cine"}',
+    '{"type": "segment", "id": "a", "series": "1.2"}',
+    '{"type": "segment", "id": "a", "series": "1.2", "model": "cine", "algorithm": {"name": "n-sd", "structure": "a"}}',
+    '{"type": "segment", "id": "a", "series": "1.2", "model": "cine", "prompts": {"clicks": [[1, 2]]}}',
     "[" * 10_000,
     b"binary",
 ]

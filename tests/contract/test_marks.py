@@ -6,9 +6,13 @@ from typing import Any
 
 import httpx
 import pytest
+from irp_inference.domain.algorithms.table import METHODS
+from openirp.client import Irp
+from openirp.command.app import app
+from typer.testing import CliRunner
 
 from . import fake_inference
-from .conftest import PROJECT, House
+from .conftest import PROJECT, TOKEN, House
 
 NAME = "marked"
 METHOD: dict[str, Any] = {"name": "n-sd", "structure": "scar", "parameters": {"n": 5}, "within_model": "lge@2"}
@@ -47,7 +51,7 @@ def test_marks_and_method_arrive_as_they_were_said(reader: httpx.Client) -> None
 REFUSED: list[dict[str, Any]] = [
     {},
     {"model": "cine", "algorithm": METHOD},
-    {"algorithm": {**METHOD, "name": "magic"}},
+    {"algorithm": {**METHOD, "name": "Magic; drop"}},
     {"algorithm": {**METHOD, "within_model": "../lge"}},
     {"algorithm": METHOD, "prompts": {"clicks": [{"slice": 1, "row": -1, "column": 2}]}},
     {"algorithm": METHOD, "prompts": {"clicks": [{"slice": 1, "row": 1, "column": 2}] * 201}},
@@ -62,3 +66,26 @@ def test_what_is_not_well_formed_is_refused(reader: httpx.Client, body: dict[str
     answer = ask(reader, **body)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_the_room_alone_knows_which_methods_there_are(reader: httpx.Client) -> None:
+    answer = ask(reader, algorithm={**METHOD, "name": "magic"})
+    assert (answer.status_code, answer.json()["reason"]) == (400, "ALGORITHM_UNKNOWN")
+    found = {one["name"]: one for one in reader.get("/api/v1/algorithms").json()}
+    assert list(found) == list(METHODS)
+    growing = {one["name"]: one for one in found["region-growing"]["parameters"]}
+    assert (growing["tolerance"]["default"], growing["tolerance"]["range"]) == (3, [0.1, 100])
+    assert growing["connectivity"]["choices"] == [4, 8]
+    assert found["threshold"]["parameters"][0]["default"] is None
+    assert found["fwhm"]["parameters"][0]["default"] is True
+    assert all(one["finds"] and one["marks"] and all(p["text"] for p in one["parameters"]) for one in found.values())
+
+
+def test_the_command_lists_them(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IRP_URL", house.url)
+    monkeypatch.setenv("IRP_TOKEN", TOKEN)
+    shown = CliRunner().invoke(app, ["algorithms"]).stdout
+    words = "".join(shown.split())  # cells are folded
+    assert all(said in words for said in ("tolerance(3;0.1to100)", "smoothing(1;0to4)", "no_reflow(true)"))
+    assert CliRunner().invoke(app, ["algorithms", "--json"]).stdout.startswith("[")
+    assert [one["name"] for one in Irp(house.url, TOKEN).algorithms()] == list(METHODS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from irp_chassis.auth import OIP_AUDIENCE, TokenVerifier
-from irp_kernel import decode_mask
+from irp_kernel import decode_mask, decode_volume
 from irp_kernel.errors import Unauthenticated
 from openirp import Irp, Problem
 
@@ -26,13 +26,17 @@ def test_the_whole_story_by_sdk(house: House) -> None:
     assert project.quality("1.2.3")["verdict"] == "good"
     assert project.rate("1.2.3", 4, {"motion": 2})["version"] == 1
     assert project.volume("1.2.3").startswith(b"NRRD")
-    mask, timings = project.segment("1.2.3", "cine", slices=[0])
-    assert (decode_mask(mask).labels[:, 0] == a_mask().labels[:, 0]).all()
-    assert timings["segment"] == 9.0
+    found = project.segment("1.2.3", "cine", slices=[0])
+    assert (decode_mask(found.content).labels[:, 0] == a_mask().labels[:, 0]).all()
+    assert found.timings_ms["segment"] == 9.0
+    assert (found.model, found.warnings) == ("cine@2", ())
+    told = project.segment("1.2.3", "cine", options={"uncertainty": True}, answer="uncertainty")
+    assert decode_volume(told.content).array.max() == 40
+    assert told.warnings == ("low-confidence",)
     assert project.propose("1.2.3", "cine")["job_id"] == "job-1"
     assert project.proposal("1.2.3:1:cine@2")["state"] == "running"
     assert [said["done"] for said in project.watch_proposal("1.2.3:1:cine@2")] == [2, 3]
-    made = project.put_mask("1.2.3", mask, state="accepted", annotated={"lv_blood_pool": {"slices": [0]}})
+    made = project.put_mask("1.2.3", found.content, state="accepted", annotated={"lv_blood_pool": {"slices": [0]}})
     assert project.review(made["id"], "accepted")["state"] == "accepted"
     assert project.export(made["id"]) == b"mask"
     assert len(project.segmentations("1.2.3")) == 1

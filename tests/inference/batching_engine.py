@@ -18,7 +18,7 @@ Array = NDArray[np.float32]
 class CountingNets:
     """Answers twice its input and the version; waits for `gate` before each pass; fails where it is told to."""
 
-    engine, device, precision, memory_bytes = "counting", "cpu", "float32", 0
+    engine, device, precision, precision_note, memory_bytes = "counting", "cpu", "float32", "", 0
 
     parked = False
 

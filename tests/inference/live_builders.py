@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
-from irp_bundle import Forward, Located, PipelineReport, Segmented, Steps
+from irp_bundle import PLAIN, Forward, Located, Options, PipelineReport, Segmented, Steps
 from irp_inference.adapters.batches import DynamicBatches
 from irp_inference.app.drive import Drive
 from irp_inference.app.live_session import Event, LiveSession, Partly
 from irp_inference.app.locations import Locations
 from irp_inference.app.ports import Loaded, SeriesKnown
+from irp_inference.app.segment_marked import SegmentMarked
 from irp_inference.app.segment_series import SegmentSeries, Wish
 from irp_inference.domain.cache import BytesBoundCache
 from irp_inference.domain.live_queue import Asked
@@ -61,7 +62,9 @@ class FakeSteps:
         windows = np.tile([4.0, 4.0, 8.0], (SLICES, 1))
         return Located(windows=windows, outcomes=("found",) * SLICES, box=5.0)
 
-    def segment(self, volume: Volume, *, frames: Any, slices: Any, located: Located) -> Steps[Segmented]:
+    def segment(
+        self, volume: Volume, *, frames: Any, slices: Any, located: Located, options: Options = PLAIN
+    ) -> Steps[Segmented]:
         chosen = tuple(slices) or tuple(range(SLICES))
         times = tuple(frames) or tuple(range(FRAMES))
         for _ in range(self._rounds):
@@ -145,7 +148,10 @@ async def a_server(*, ahead: int = 0, rounds: int = 1, limit: int = 4) -> AsyncI
     model = Loaded(name="heart", version=1, digest="d" * 64, steps=steps, nets=nets)
     drive = Drive(batches, at_once)
     locations = Locations(BytesBoundCache(10), drive, linger_s=0.05)
-    segment = SegmentSeries(OneSeries(), OneVolume(), OneModel(model), locations, drive, BytesBoundCache(1 << 20))
+    marked = SegmentMarked(drive, at_once, BytesBoundCache(1 << 20))
+    segment = SegmentSeries(
+        OneSeries(), OneVolume(), OneModel(model), locations, drive, BytesBoundCache(1 << 20), marked
+    )
     session = LiveSession(segment, limit=limit, ahead=ahead)
     server = Server(nets, segment, session)
 

@@ -105,7 +105,9 @@ def a_project() -> types_pb2.ProjectRef:
 
 
 @asynccontextmanager
-async def living(settings: ServiceSettings, minter: TokenMinter, database: Path) -> AsyncIterator[RpcClient]:
+async def living(
+    settings: ServiceSettings, minter: TokenMinter, database: Path, **more: Any
+) -> AsyncIterator[RpcClient]:
     own = Settings(
         **settings.model_dump()
         | {
@@ -116,6 +118,7 @@ async def living(settings: ServiceSettings, minter: TokenMinter, database: Path)
             "engine_cache": database.parent.parent / "engine-cache",  # one export for all tests
             "database_url": f"sqlite+aiosqlite:///{database}",
         }
+        | more
     )
     room, stop = Room("inference", own, METADATA), asyncio.Event()
     life = asyncio.create_task(room.live(compose, "irp_inference.adapters.migrations", stop))

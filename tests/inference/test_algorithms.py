@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from typing import Any
 
 import numpy as np
 import pytest
 from irp_inference.domain.algorithms.marks import Box, Click, Marks, Scribble
+from irp_inference.domain.algorithms.minimum_cut import STEPS, minimum_cut
 from irp_inference.domain.algorithms.table import METHODS, method
 from irp_inference.domain.errors import AlgorithmUnknown, ParametersNotValid, PromptsNotValid
 from numpy.typing import NDArray
@@ -37,6 +40,7 @@ def dice(one: NDArray[np.bool_], two: NDArray[np.bool_]) -> float:
 INSIDE = Marks(clicks=[Click(row=48, column=44)])
 BOTH = Marks(clicks=[Click(row=48, column=44), Click(row=48, column=70, inside=False)])
 AROUND = Marks(boxes=[Box(row_first=28, column_first=24, row_last=68, column_last=64)])
+BOX_AND_CLICK = Marks(clicks=INSIDE.clicks, boxes=AROUND.boxes)
 REMOTE = Marks(scribbles=[Scribble(points=((30.0, 44.0), (28.0, 50.0)), inside=False, width=3)])
 
 
@@ -45,6 +49,8 @@ REMOTE = Marks(scribbles=[Scribble(points=((30.0, 44.0), (28.0, 50.0)), inside=F
     [
         ("region-growing", INSIDE, 0.99),
         ("random-walker", BOTH, 0.98),
+        ("graph-cut", BOTH, 0.99),
+        ("graph-cut", BOX_AND_CLICK, 0.99),
         ("geodesic-active-contour", INSIDE, 0.93),
         ("geodesic-active-contour", AROUND, 0.93),
         ("threshold", AROUND, 0.99),
@@ -89,7 +95,7 @@ def test_fwhm_with_a_click_takes_only_what_is_connected_with_it() -> None:
 def test_the_random_walker_is_that_of_scikit_image() -> None:
     image = a_disk()
     marks = Marks(clicks=[Click(row=48, column=44), *(Click(row=r, column=2, inside=False) for r in range(2, 94, 4))])
-    found = method("random-walker", {"margin": 256})(image, marks, None)
+    found = method("random-walker", {"margin": 256, "beta": 130})(image, marks, None)
     seeds = np.zeros(image.shape, np.int64)
     seeds[48, 44] = 1
     seeds[[0, -1], :] = seeds[:, [0, -1]] = 2
@@ -99,7 +105,47 @@ def test_the_random_walker_is_that_of_scikit_image() -> None:
     assert np.array_equal(found, expected)
 
 
-@pytest.mark.parametrize("name", ["region-growing", "random-walker", "geodesic-active-contour"])
+def cost(region: NDArray[np.bool_], inside: Any, outside: Any, between: Any) -> int:
+    """What a region costs, pair by pair."""
+    total = int(inside[region].sum() + outside[~region].sum())
+    for (down, right), costs in between.items():
+        for row, column in np.ndindex(region.shape):
+            other = (row + down, column + right)
+            if other[0] < region.shape[0] and 0 <= other[1] < region.shape[1]:
+                total += int(costs[row, column]) * bool(region[row, column] != region[other])
+    return total
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_region_costs_less_than_the_minimum_cut(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    inside, outside = generator.integers(0, 50, (2, 3, 3)).astype(np.int32)
+    between = {step: generator.integers(0, 40, (3, 3)).astype(np.int32) for step in STEPS}
+    every = [np.array(labels).reshape(3, 3) for labels in itertools.product([False, True], repeat=9)]
+    least = min(cost(region, inside, outside, between) for region in every)
+    assert cost(minimum_cut(inside, outside, between), inside, outside, between) == least
+
+
+def test_a_graph_cut_follows_a_weak_edge_between_alike_tissues_where_a_reader_says_so() -> None:
+    image = np.where(DISK, 100.0, 96.0) + np.random.default_rng(2).normal(0, 0.8, DISK.shape)
+    inside = Scribble(points=((42.0, 40.0), (54.0, 48.0)), width=3)
+    outside = Scribble(points=((20.0, 20.0), (20.0, 70.0), (76.0, 70.0)), inside=False, width=3)
+    found = method("graph-cut", {})(image.astype(np.float32), Marks(scribbles=[inside, outside]), None)
+    assert dice(found, DISK) >= 0.98
+
+
+def test_a_graph_cut_of_the_largest_part_takes_about_a_second_and_more_is_refused() -> None:
+    image = np.random.default_rng(0).normal(100, 20, (300, 300)).astype(np.float32)
+    near = [Click(row=100, column=100), Click(row=10, column=10, inside=False)]
+    began = time.perf_counter()
+    method("graph-cut", {"margin": 120})(image, Marks(clicks=near), None)
+    assert time.perf_counter() - began < 10
+    far = [Click(row=1, column=1), Click(row=298, column=298, inside=False)]
+    with pytest.raises(PromptsNotValid):
+        method("graph-cut", {})(image, Marks(clicks=far), None)
+
+
+@pytest.mark.parametrize("name", ["region-growing", "random-walker", "graph-cut", "geodesic-active-contour"])
 def test_what_was_marked_as_outside_never_belongs_to_it(name: str) -> None:
     marks = Marks(clicks=[Click(row=48, column=44), Click(row=48, column=50, inside=False)])
     assert not method(name, {})(a_disk(), marks, None)[48, 50]
@@ -110,6 +156,8 @@ def test_what_was_marked_as_outside_never_belongs_to_it(name: str) -> None:
     [
         ("region-growing", Marks()),
         ("random-walker", INSIDE),
+        ("graph-cut", INSIDE),
+        ("graph-cut", AROUND),
         ("geodesic-active-contour", Marks()),
         ("n-sd", REMOTE),
         ("fwhm", Marks()),

@@ -9,18 +9,21 @@ import os
 import signal
 import sys
 import textwrap
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from irp_bundle import TorchEngine, build_network, read_bundle, write_bundle
 from irp_inference.adapters.engines import Engines, ProcessNets
-from irp_inference.adapters.export import PROBE, folder_of
+from irp_inference.adapters.export_cache import PROBE, folder_of
 from irp_inference.adapters.hosts import EngineHost
 from irp_inference.domain.errors import EngineDisagrees, LogitsNotFinite, ModelCrashed, ModelParked
 from irp_kernel import sha256_of
+from prometheus_client import REGISTRY
 
 NET = {"_target_": "UNet", "spatial_dims": 2, "in_channels": 1, "out_channels": 3, "channels": [4, 8], "strides": [2]}
 
@@ -59,7 +62,7 @@ def alive(pid: int | None) -> bool:
     """A process that is neither gone nor a zombie."""
     try:
         return pid is not None and Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
@@ -69,6 +72,14 @@ def files(folder: Path, pattern: str) -> list[Path]:
 
 def open_descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def environment_of(pid: int | None) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def parked_models() -> float:
+    return REGISTRY.get_sample_value("irp_inference_parked") or 0.0
 
 
 async def gone(pid: int | None) -> None:
@@ -101,6 +112,26 @@ async def test_a_killed_process_hurts_one_call_and_no_neighbour(engines: Engines
         await one.forward("segment", images())  # the room may learn of the end with this call
     assert (await two.forward("segment", images())).shape == (2, 3, 32, 32)
     assert np.array_equal(await one.forward("segment", images()), before)  # begun anew by itself
+
+
+async def test_several_processes_of_a_version_share_its_passes_and_one_that_dies_harms_its_own(cache: Path) -> None:
+    engines = Engines(threads=1, cache=cache, processes=2)
+    nets = await opened(engines)
+    first, second = engines.processes
+    assert engines.at_once == 2
+    os.kill(second, signal.SIGSTOP)
+    alone = await nets.forward("segment", images())
+    waiting = asyncio.create_task(nets.forward("segment", images()))  # to the first, which has nothing to do
+    assert np.array_equal(await waiting, alone)
+    os.kill(second, signal.SIGCONT)
+    both = await asyncio.gather(*(nets.forward("segment", images()) for _ in range(4)))
+    assert all(np.array_equal(one, alone) for one in both)
+    os.kill(first, signal.SIGKILL)
+    ends = await asyncio.gather(*(nets.forward("segment", images()) for _ in range(2)), return_exceptions=True)
+    assert sum(isinstance(end, ModelCrashed) for end in ends) <= 1  # the room may know already that it ended
+    await nets.close()
+    assert engines.processes == []
+    await engines.close()
 
 
 @pytest.mark.parametrize("engine", ["openvino", "torch"])
@@ -137,7 +168,7 @@ async def test_a_model_that_cannot_be_loaded_again_is_parked(cache: Path, tmp_pa
 
 
 async def test_a_hanging_process_is_killed_and_a_model_that_does_it_again_is_parked(cache: Path) -> None:
-    engines = Engines(threads=1, timeout_s=0.5, cache=cache)
+    before, engines = parked_models(), Engines(threads=1, timeout_s=0.5, cache=cache)
     nets = await opened(engines)
     for _ in range(3):
         await nets.forward("segment", images())
@@ -148,6 +179,9 @@ async def test_a_hanging_process_is_killed_and_a_model_that_does_it_again_is_par
         assert not alive(stopped)
     with pytest.raises(ModelParked):
         await nets.forward("segment", images())
+    assert parked_models() == before + 1
+    await nets.close()
+    assert parked_models() == before
     again = await opened(engines)  # loaded again by somebody: tried again
     assert (await again.forward("segment", images())).shape == (2, 3, 32, 32)
     await engines.close()
@@ -192,6 +226,51 @@ async def test_numbers_that_are_not_finite_are_an_error(engines: Engines) -> Non
     assert np.isfinite(await nets.forward("segment", images())).all()
 
 
+class Slow:
+    """Images whose copy is made in a thread, and takes until somebody says so."""
+
+    shape, nbytes = (120, 1, 96, 96), 120 * 96 * 96 * 4
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.begun, self.go_on, self._loop = asyncio.Event(), threading.Event(), loop
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, np.dtype[np.float32]]:
+        self._loop.call_soon_threadsafe(self.begun.set)
+        self.go_on.wait(10)
+        return np.full(self.shape, 1e6, np.float32)
+
+
+async def test_a_cancelled_large_copy_does_not_reach_the_next_call(engines: Engines) -> None:
+    nets = await opened(engines)
+    alone = await nets.forward("segment", images())
+    slow: Any = Slow(asyncio.get_running_loop())
+    cancelled = asyncio.create_task(nets.forward("segment", slow))
+    await slow.begun.wait()
+    cancelled.cancel()
+    following = asyncio.create_task(nets.forward("segment", images()))
+    cancelled.cancel()  # twice: it still waits for its copy
+    done, _ = await asyncio.wait({cancelled, following}, timeout=0.2)
+    assert not done
+    slow.go_on.set()
+    assert np.array_equal(await following, alone)
+    assert cancelled.cancelled()
+
+
+async def test_who_leaves_while_a_process_begins_anew_leaves_no_half_of_one(engines: Engines) -> None:
+    nets = await opened(engines)
+    alone = await nets.forward("segment", images())
+    os.kill(nets.pid or 0, signal.SIGKILL)
+    with contextlib.suppress(ModelCrashed):  # the room may learn of the end with this call
+        await nets.forward("segment", images())
+    leaving = asyncio.create_task(nets.forward("segment", images()))
+    async with asyncio.timeout(10):
+        while nets.pid is None:
+            await asyncio.sleep(0.001)
+    leaving.cancel()
+    assert np.array_equal(await nets.forward("segment", images()), alone)
+    assert leaving.cancelled()
+
+
 async def test_no_process_outlives_a_killed_room(tmp_path: Path) -> None:
     room = textwrap.dedent("""
         import asyncio
@@ -210,6 +289,14 @@ async def test_no_process_outlives_a_killed_room(tmp_path: Path) -> None:
     process.kill()
     await process.wait()
     await gone(child)
+
+
+async def test_an_engine_process_is_not_told_the_settings_of_its_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IRP_DATABASE_URL", "postgresql://irp:hidden@db/irp")
+    host = EngineHost(5)
+    await host._begin()
+    assert b"hidden" not in environment_of(host.pid)
+    await host.kill()
 
 
 async def test_a_host_without_its_process_says_so() -> None:

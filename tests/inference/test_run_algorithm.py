@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from irp.inference.v1 import inference_service_pb2 as pb
-from irp_inference.adapters.marks import algorithm_wish_of
+from irp_inference.adapters.compact import wish_of
 from irp_inference.app.ports import SeriesKnown, Ticket
 from irp_inference.app.run_algorithm import RunAlgorithm
 from irp_inference.domain.errors import ParametersNotValid, PromptsNotValid
@@ -69,7 +69,7 @@ def an_algorithm(model: Myocardium | None = None) -> RunAlgorithm:
 
 async def test_scar_is_found_in_a_models_myocardium_on_the_marked_slice_only() -> None:
     model = Myocardium()
-    answer = await an_algorithm(model)(algorithm_wish_of(a_request()), TICKET)
+    answer = await an_algorithm(model)(wish_of(a_request()), TICKET)
     assert (model.asked[0].model, model.asked[0].slices) == ("lge", [1])
     labels = answer.segmented.labels
     assert labels.shape == (1, 1, SIZE, SIZE)
@@ -85,7 +85,7 @@ async def test_scar_is_found_in_a_models_myocardium_on_the_marked_slice_only() -
 async def test_without_marks_a_method_that_needs_none_answers_the_slices_that_were_asked_for() -> None:
     request = a_request(name="fwhm", parameters="")
     request.ClearField("prompts")
-    answer = await an_algorithm()(algorithm_wish_of(request), TICKET)
+    answer = await an_algorithm()(wish_of(request), TICKET)
     assert dice(answer.segmented.labels[0, 0] == SCAR, TRUE_SCAR) >= 0.99
 
 
@@ -100,24 +100,32 @@ BROKEN: list[tuple[dict[str, Any], type[Exception]]] = [
 @pytest.mark.parametrize(("more", "error"), BROKEN)
 async def test_what_cannot_be_used_is_refused(more: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error):
-        await an_algorithm()(algorithm_wish_of(a_request(**more)), TICKET)
+        await an_algorithm()(wish_of(a_request(**more)), TICKET)
 
 
 async def test_marks_that_lie_nowhere_and_series_that_nobody_knows_are_refused() -> None:
     elsewhere = a_request()
     elsewhere.prompts.clicks.add(slice=7, row=1, column=1, inside=True)
     with pytest.raises(PromptsNotValid):
-        await an_algorithm()(algorithm_wish_of(elsewhere), TICKET)
+        await an_algorithm()(wish_of(elsewhere), TICKET)
     odd = a_request()
     odd.prompts.scribbles[0].points.append(3)
     with pytest.raises(PromptsNotValid):
-        algorithm_wish_of(odd)
+        wish_of(odd)
+    endless = a_request()
+    endless.prompts.scribbles[0].points.extend([1.0] * 16_000)
+    with pytest.raises(PromptsNotValid):
+        wish_of(endless)
+    uneven = a_request()
+    uneven.prompts.clicks.add(frame=1, slice=2, row=1, column=1, inside=True)  # (0, 1) and (1, 2), not (0, 2), (1, 1)
+    with pytest.raises(PromptsNotValid):
+        wish_of(uneven)
     unknown = a_request()
     unknown.series_uid = "9.9"
     with pytest.raises(SeriesUnknown):
-        await an_algorithm()(algorithm_wish_of(unknown), TICKET)
+        await an_algorithm()(wish_of(unknown), TICKET)
     unmarked = a_request()
     unmarked.ClearField("prompts")
     unmarked.ClearField("slices")
     with pytest.raises(PromptsNotValid):
-        await an_algorithm()(algorithm_wish_of(unmarked), TICKET)
+        await an_algorithm()(wish_of(unmarked), TICKET)

@@ -9,10 +9,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from irp.inference.v1.inference_service_pb2 import ListLoadedRequest
 from irp_bundle import Bundle
 from irp_chassis.db import Database
 from irp_chassis.testing.twins import InMemoryObjects
 from irp_inference.adapters.db import CHAMPION, METADATA, MODEL
+from irp_inference.adapters.rpc import InferenceServicer
 from irp_inference.adapters.serving_rows import ServingRows
 from irp_inference.adapters.shelf import Shelf
 from irp_inference.app.answer_series import AnswerSeries
@@ -169,7 +171,11 @@ async def test_a_parked_model_is_opened_anew_when_somebody_loads_it(world: World
     first = world.engines.opened[0]
     assert (await world.shelf.load("heart", 1)).nets is first
     first.parked = True
-    assert next(status.reason for status in world.shelf.loaded()) == "MODEL_PARKED"
+    assert [(status.state, status.reason) for status in world.shelf.loaded()] == [("failed", "MODEL_PARKED")]
+    nobody: Any = None
+    door = InferenceServicer(nobody, nobody, world.shelf, nobody, nobody)
+    (told,) = (await door.ListLoaded(ListLoadedRequest(), nobody)).models
+    assert (told.ready, told.parked) == (False, True)
     assert (await world.shelf.load("heart", 1)).nets is not first
 
 

@@ -6,6 +6,7 @@ import asyncio
 import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from irp.inference.v1 import inference_service_pb2 as segment_pb
@@ -17,6 +18,8 @@ from irp_chassis.settings import ServiceSettings
 from irp_kernel import decode_mask
 
 from .room import WHO, World, a_project, a_volume, living, segment, until_version
+
+GROWING = segment_pb.Algorithm(name="region-growing", structure="scar")
 
 
 class Line:
@@ -33,11 +36,19 @@ class Line:
         while True:
             yield await self._going.get()
 
-    def ask(self, name: str, *, project: str = "demo", slices: list[int], frames: list[int], **more: object) -> None:
-        request = segment_pb.SegmentRequest(
-            project=a_project(), series_uid=self._world.uid, model=self._world.model, slices=slices, frames=frames
+    def request(self, **asked: Any) -> segment_pb.SegmentRequest:
+        return segment_pb.SegmentRequest(
+            project=a_project(), series_uid=self._world.uid, model=self._world.model, **asked
         )
+
+    def ask(self, name: str, *, project: str = "demo", slices: list[int], frames: list[int], **more: object) -> None:
+        request = self.request(slices=slices, frames=frames)
         request.project.id = project
+        self.send(name, request, **more)
+
+    def send(self, name: str, request: segment_pb.SegmentRequest, **more: object) -> None:
+        """With `keep`, so that every ask is answered."""
+        more = {"keep": True, **more}
         self._going.put_nowait(pb.LiveRequest(ask=pb.Ask(id=name, request=request, deadline_s=30, **more)))  # type: ignore[arg-type]
 
     async def hear(self) -> pb.LiveResponse:
@@ -71,6 +82,21 @@ async def test_the_stream_answers_what_segment_answers(
         line.ask("none", slices=[99], frames=[0])
         reasons = {(said := await line.hear()).id: said.problem.reason for _ in range(2)}
         assert reasons == {"other": "PERMISSION_DENIED", "none": "NO_SUCH_SLICE"}
+        marked = line.request(slices=[1], frames=[2])
+        marked.prompts.clicks.add(frame=2, slice=1, row=20, column=20, inside=True)
+        line.send("unread", marked)
+        marked.algorithm.name, marked.algorithm.structure = "region-growing", "scar"
+        line.send("grown", marked)
+        marked.algorithm.name = "magic"
+        line.send("magic", marked)
+        ends = {(said := await line.hear()).id: said for _ in range(3)}
+        assert (ends["unread"].problem.reason, ends["magic"].problem.reason) == (
+            "PROMPTS_NOT_TAKEN",
+            "ALGORITHM_UNKNOWN",
+        )
+        grown = await segment(client, world, slices=[1], prompts=marked.prompts, algorithm=GROWING, compact=True)
+        assert ends["grown"].answer.segmentation.labels == grown.labels
+        assert ends["grown"].answer.segmentation.provenance.model.name == "region-growing"
         line.ask("all", slices=[], frames=[])
         parts = [await line.hear() for _ in range(volume.geometry.frames)]
         assert [part.part.progress.done for part in parts] == [1, 2, 3, 4]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -53,8 +54,8 @@ REFUSED = [
     ({"slices": [99]}, "NO_SUCH_SLICE"),
     ({"frames": [-1]}, "NO_SUCH_SLICE"),
     ({"series_uid": "2.25.1"}, "SERIES_UNKNOWN"),
-    ({"options": pb.Options(uncertainty=True)}, "OPTIONS_NOT_OFFERED"),
-    ({"options": pb.Options(test_time_augmentation=True)}, "OPTIONS_NOT_OFFERED"),
+    ({"options": pb.Options(test_time_augmentation=True)}, "AUGMENTATIONS_NOT_DECLARED"),
+    ({"options": pb.Options(estimate=True), "algorithm": pb.Algorithm(name="threshold")}, "OPTIONS_NOT_OFFERED"),
 ]
 
 
@@ -74,6 +75,30 @@ async def test_what_cannot_be_answered_says_why(
                 await client.call(stub.Segment, pb.SegmentRequest(project=a_project(), **asked))
             assert refused.value.reason == reason
         await until_version(client, world, 1, slices=[0])  # and goes on answering
+
+
+async def test_how_sure_the_network_is_comes_with_the_labels_and_changes_none(
+    world: World, service_settings: ServiceSettings, minter: TokenMinter, tmp_path: Path
+) -> None:
+    async with living(service_settings, minter, tmp_path / "i.db") as client:
+        await world.store(a_volume())
+        await world.promote(1, seed=1)
+        asked = {"slices": [1], "frames": [2], "compact": True}
+        plain = await until_version(client, world, 1, **asked)
+        told = await segment(client, world, **asked, options=pb.Options(uncertainty=True))
+        again = await segment(client, world, **asked)
+    assert plain.labels == told.labels == again.labels
+    assert not plain.uncertainty
+    assert not again.uncertainty  # an answer with options is not remembered as one without
+    rows, columns = told.labels.rows, told.labels.columns
+    assert len(zlib.decompress(told.uncertainty)) == rows * columns
+    assert 0 < told.estimate.dice < 1
+    assert len(told.estimate.warnings) == len(told.estimate.warning_codes)
+    assert "low-confidence" in told.estimate.warning_codes  # a network that never learnt knows that it guesses
+    said = told.provenance.parameters
+    assert said["segment.grid"] == "32x32"
+    assert "low-confidence" in said["estimate.warnings"]
+    assert any(key.startswith("estimate.dice.") for key in said)
 
 
 async def test_the_open_inference_protocol_answers_logits(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from irp_bundle import Bundle, LocateSpec, PipelineSpec, SegmentSpec
+from irp_bundle import Bundle, LocateSpec, Normalise, PipelineSpec, PromptsSpec, SegmentSpec
 from irp_kernel.mask import VALUE_OF
 from irp_training.domain.automation import TrainByItself
 from irp_training.domain.card import model_card
-from irp_training.domain.errors import BadRecipe, NoEarlierChampion
+from irp_training.domain.errors import BadRecipe, NoEarlierChampion, PipelineNotLearnt
 from irp_training.domain.networks import definitions
 from irp_training.domain.recipe import FINE_TUNING, FROM_SCRATCH, read_frozen, read_recipe
 from irp_training.domain.registry import Promotion, champion, earlier_champion
@@ -57,20 +57,21 @@ def test_a_wrong_recipe_is_refused(text: str) -> None:
         read(text)
 
 
-def test_a_run_keeps_the_window_of_its_base_unless_the_recipe_names_another() -> None:
-    base = Bundle(
+def a_base(spec: PipelineSpec, *, members: int = 1) -> Bundle:
+    return Bundle(
         digest="",
         metadata={},
-        config={
-            "network_def": {"out_channels": 4},
-            "irp_pipeline": PipelineSpec(segment=SegmentSpec(size=192), locate=LocateSpec(margin=2.2)).to_json(),
-        },
-        weights={},
+        config={"network_def": {"out_channels": 4}, "irp_pipeline": spec.to_json()},
+        weights={"model": {}, **{f"model.{number}": {} for number in range(2, members + 1)}},
         card="",
         licence="",
-        spec=PipelineSpec(),
+        spec=spec,
         channels=("background", *HEART),
     )
+
+
+def test_a_run_keeps_the_window_of_its_base_unless_the_recipe_names_another() -> None:
+    base = a_base(PipelineSpec(segment=SegmentSpec(size=192), locate=LocateSpec(margin=2.2)))
     kept = definitions(read("{}"), HEART, base)["irp_pipeline"]
     assert (kept["segment"]["size"], kept["locate"]["margin"]) == ([192, 192], 2.2)
     changed = definitions(read('{"window": 1.9, "segment_size": 160}'), HEART[:2], base)
@@ -79,6 +80,27 @@ def test_a_run_keeps_the_window_of_its_base_unless_the_recipe_names_another() ->
         1.9,
     )
     assert changed["network_def"]["out_channels"] == 3
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        a_base(PipelineSpec(orientation="LF")),
+        a_base(PipelineSpec(segment=SegmentSpec(dimension="2.5d"))),
+        a_base(PipelineSpec(segment=SegmentSpec(spacing=1.0))),
+        a_base(PipelineSpec(locate=LocateSpec(normalise=Normalise(kind="none")))),
+        a_base(PipelineSpec(), members=2),
+        a_base(PipelineSpec(prompts=PromptsSpec())),
+    ],
+)
+def test_a_base_whose_inputs_the_lessons_do_not_make_is_refused(base: Bundle) -> None:
+    with pytest.raises(PipelineNotLearnt):
+        definitions(read("{}"), HEART, base)
+
+
+@pytest.mark.parametrize(("recipe", "looks"), [("{}", 7), ('{"upright": 1}', 0), ('{"augment": 0}', 0)])
+def test_a_network_that_learnt_in_every_lay_says_so(recipe: str, looks: int) -> None:
+    assert len(definitions(read(recipe), HEART, None)["irp_pipeline"]["augment"]) == looks
 
 
 def test_the_card_tells_how_the_recipe_was_found_beside_its_numbers() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from openirp.project import Project
 from openirp.transport import Transport
 
 ZIP = "application/zip"
+JUDGED = ("accepted", "refused", "failed")  # states of a reduced precision
+LOOK_S = 1.0
 UPLOAD_S = 300.0  # seconds that pushing a model may take
 
 
@@ -96,9 +99,38 @@ class Irp:
         """Make the previous champion the champion again."""
         return dict(self.http.json("POST", f"/api/v1/models/{name}/rollback"))
 
+    def try_precision(self, name: str, version: int, precision: str, *, project: str = "") -> dict[str, Any]:
+        """Let the guard try a reduced precision ("int8", "bfloat16"); what is known already is answered as it is.
+
+        Args:
+            name: of the model.
+            version: of the model.
+            precision: "int8" or "bfloat16".
+            project: judge on this project's accepted masks; empty = on the frozen validation set of the version's run.
+        """
+        path, body = f"/api/v1/models/{name}/versions/{version}/precisions", {"precision": precision}
+        return dict(self.http.json("POST", path, body | ({"project": project} if project else {})))
+
+    def precision(self, name: str, version: int, precision: str) -> dict[str, Any]:
+        """How a reduced precision was judged, or how far that is."""
+        return dict(self.http.json("GET", f"/api/v1/models/{name}/versions/{version}/precisions/{precision}"))
+
+    def watch_precision(self, name: str, version: int, precision: str) -> Iterator[dict[str, Any]]:
+        """The same, each second, until it is judged."""
+        while True:
+            said = self.precision(name, version, precision)
+            yield said
+            if said["state"] in JUDGED:
+                return
+            time.sleep(LOOK_S)
+
     def inference_token(self, project: str = "", hours: int = 1) -> dict[str, Any]:
         """A token for the Open Inference Protocol, when it expires, and the addresses that take it."""
         return dict(self.http.json("POST", "/api/v1/inference/token", {"project": project, "hours": hours}))
+
+    def algorithms(self) -> list[dict[str, Any]]:
+        """Conventional methods for `Project.segment(algorithm=...)`, with marks, parameters, defaults and ranges."""
+        return list(self.http.json("GET", "/api/v1/algorithms"))
 
     def loaded_models(self) -> list[dict[str, Any]]:
         """Versions that the classification server has loaded, or failed to load."""

@@ -78,22 +78,26 @@ class Live:
     def ask(
         self,
         series: str,
-        model: str,
+        model: str | None = None,
         *,
         slice: int | None = None,
         frame: int | None = None,
+        algorithm: dict[str, Any] | None = None,
+        prompts: dict[str, Any] | None = None,
         answer: Sequence[str] = ("labels",),
         keep: bool = False,
         ahead: bool = True,
         deadline_s: float | None = None,
     ) -> str:
-        """Ask for a slice, or (None) for the whole series, frame by frame; the ask's id.
+        """Ask for a slice, for what is marked, or (neither) for the whole series, frame by frame; the ask's id.
 
         Args:
             series: SeriesInstanceUID.
-            model: "name" or "name@version".
+            model: "name" or "name@version"; or `algorithm`.
             slice: counts from 0.
             frame: counts from 0; None = the first, or all of a whole series.
+            algorithm: {"name": "graph-cut", "structure": "scar", ...} in the model's place.
+            prompts: {"clicks": [...], "boxes": [...], "scribbles": [...]}: what a reader marked.
             answer: "labels", "contours".
             keep: answer it even if other asks follow.
             ahead: let neighbouring slices be computed.
@@ -109,6 +113,8 @@ class Live:
                 "model": model,
                 "slice": slice,
                 "frame": frame,
+                "algorithm": algorithm,
+                "prompts": prompts,
                 "answer": list(answer),
                 "keep": keep,
                 "ahead": ahead,

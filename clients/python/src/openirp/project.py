@@ -40,6 +40,23 @@ class DeidentificationKey:
     sequences: list[dict[str, Any]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segmentation:
+    """What the classification server answered.
+
+    Attributes:
+        content: the file.
+        timings_ms: per stage.
+        model: "name@version", or the method's name and 0.
+        warnings: what a reader should look at twice: "touches-window"...
+    """
+
+    content: bytes = field(repr=False)
+    timings_ms: dict[str, float]
+    model: str
+    warnings: tuple[str, ...]
+
+
 class Project:
     """A project; methods raise `Problem` on any refusal."""
 
@@ -226,9 +243,11 @@ class Project:
         frames: list[int] | None = None,
         algorithm: dict[str, Any] | None = None,
         prompts: dict[str, Any] | None = None,
+        options: dict[str, bool] | None = None,
+        answer: str = "mask",
         media_type: str = NRRD,
-    ) -> tuple[bytes, dict[str, float]]:
-        """Ask the classification server now: (mask, milliseconds per stage).
+    ) -> Segmentation:
+        """Ask the classification server now.
 
         Args:
             uid: SeriesInstanceUID.
@@ -237,14 +256,30 @@ class Project:
             frames: None = all.
             algorithm: {"name": "n-sd", "structure": "scar", "parameters": {...}, "within_model": "lge"}.
             prompts: {"clicks": [...], "boxes": [...], "scribbles": [...]}: what a reader marked.
-            media_type: of the mask.
+            options: {"test_time_augmentation": True, "estimate": True, "uncertainty": True}: of a model's answer.
+            answer: "mask"; or "uncertainty": a map from 0 (certain) to 255, with that option.
+            media_type: of the answer.
         """
-        said = {"model": model, "slices": slices, "frames": frames, "algorithm": algorithm, "prompts": prompts}
+        said = {
+            "model": model,
+            "slices": slices,
+            "frames": frames,
+            "algorithm": algorithm,
+            "prompts": prompts,
+            "options": options,
+            "answer": answer,
+        }
         body = {key: value for key, value in said.items() if value is not None}
         path = f"{self.path}/series/{uid}/segment"
         headers = {"Accept": media_type}
-        answer = self.http.send("POST", path, json=body, headers=headers, timeout=SEGMENT_S, repeat=True)
-        return answer.content, server_timing(answer.headers.get("Server-Timing", ""))
+        found = self.http.send("POST", path, json=body, headers=headers, timeout=SEGMENT_S, repeat=True)
+        warnings = found.headers.get("X-IRP-Warnings", "")
+        return Segmentation(
+            content=found.content,
+            timings_ms=server_timing(found.headers.get("Server-Timing", "")),
+            model=found.headers.get("X-IRP-Model", ""),
+            warnings=tuple(warnings.split(", ")) if warnings else (),
+        )
 
     def live(self) -> Live:
         """The live door: slices while a reader scrolls; use it as a context manager.

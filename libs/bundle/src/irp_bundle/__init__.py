@@ -10,21 +10,35 @@ from irp_bundle.errors import (
     ChannelsNotKnown,
     NetworkNotAllowed,
     PipelineNotValid,
+    PromptsNeeded,
+    WeightsMissing,
 )
+from irp_bundle.estimate import WARNINGS, Estimate
+from irp_bundle.interactive import Features, InteractiveSteps, View
 from irp_bundle.metrics import dice, dice_per_structure, hd95, mean_surface_distance, surface_distances
 from irp_bundle.networks import Stage, build_network
-from irp_bundle.pipeline import NoSuchSlice, PipelineReport, PipelineSteps, Segmented
+from irp_bundle.patches import RegionTooLarge
+from irp_bundle.pipeline import AugmentationsNotDeclared, NoSuchSlice, PipelineSteps
 from irp_bundle.prepare import ImageNotFinite, as_images, normalise, prepare_locate, prepare_segment
+from irp_bundle.prompts import Kind, PromptsSpec, prompt_maps
 from irp_bundle.runner import Pipeline
 from irp_bundle.sampling import paste, sample, sample_labels, whole_windows
+from irp_bundle.segmented import PLAIN, Options, PipelineReport, Segmented
 from irp_bundle.spec import LocateSpec, Normalise, PipelineSpec, PostSpec, SegmentSpec
+from irp_bundle.spec_reading import read_spec
 from irp_bundle.steps import Engine, Forward, Steps, complete
+from irp_bundle.symmetry import AS_STORED, SYMMETRIES
 from irp_bundle.torch_engine import TorchEngine
 
 __all__ = [
+    "AS_STORED",
     "BACKGROUND",
     "DEFAULT_LIMITS",
     "LEFT_VENTRICLE",
+    "PLAIN",
+    "SYMMETRIES",
+    "WARNINGS",
+    "AugmentationsNotDeclared",
     "Box",
     "Bundle",
     "BundleBroken",
@@ -32,25 +46,35 @@ __all__ = [
     "BundleUnsafe",
     "ChannelsNotKnown",
     "Engine",
+    "Estimate",
+    "Features",
     "Forward",
     "ImageNotFinite",
+    "InteractiveSteps",
+    "Kind",
     "Limits",
     "LocateSpec",
     "Located",
     "NetworkNotAllowed",
     "NoSuchSlice",
     "Normalise",
+    "Options",
     "Pipeline",
     "PipelineNotValid",
     "PipelineReport",
     "PipelineSpec",
     "PipelineSteps",
     "PostSpec",
+    "PromptsNeeded",
+    "PromptsSpec",
+    "RegionTooLarge",
     "SegmentSpec",
     "Segmented",
     "Stage",
     "Steps",
     "TorchEngine",
+    "View",
+    "WeightsMissing",
     "agree",
     "as_images",
     "box_of",
@@ -65,7 +89,9 @@ __all__ = [
     "paste",
     "prepare_locate",
     "prepare_segment",
+    "prompt_maps",
     "read_bundle",
+    "read_spec",
     "sample",
     "sample_labels",
     "surface_distances",

@@ -47,16 +47,20 @@ def unpack(data: bytes, limits: Limits = DEFAULT_LIMITS) -> dict[str, bytes]:
         BundleUnsafe: a path leaves the folder, a link, an encrypted or doubled entry.
         BundleTooLarge: a limit is passed.
     """
+    return _below_root(read_entries(data, limits))
+
+
+def read_entries(data: bytes, limits: Limits) -> dict[str, bytes]:
+    """ZIP bytes -> path -> bytes, whatever lies in it; raises as `unpack`."""
     if len(data) > limits.archive_bytes:
         raise BundleTooLarge(limit_bytes=limits.archive_bytes)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             _check_entries(entries, limits)
-            files = {entry.filename: _read(archive, entry) for entry in entries}
+            return {entry.filename: _read(archive, entry) for entry in entries}
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, OSError) as cause:
         raise BundleBroken("the bundle is not a readable ZIP") from cause
-    return _below_root(files)
 
 
 def pack(root: str, files: Mapping[str, bytes]) -> bytes:

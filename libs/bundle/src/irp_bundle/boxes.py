@@ -7,6 +7,7 @@ All slices share one side, so that the heart has a standard size and tapers as i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -81,13 +82,13 @@ def box_of(region: NDArray[np.bool_], min_pixels: int = 1) -> Box | None:
 
 
 def box_to_image(box: Box, window: NDArray[np.float64], size: int) -> Box:
-    """A box on the crop's grid of size x size -> the same box in the image's pixels."""
-    scale = float(window[2]) / size
+    """A box on the crop's grid of size x size -> the same box in the image's pixels; window as in `sampling.py`."""
+    down, across = float(window[2]) / size, float(window[-1]) / size
     middle = (size - 1) / 2
     return Box(
-        float(window[0]) + (box.row - middle) * scale,
-        float(window[1]) + (box.column - middle) * scale,
-        box.size * scale,
+        float(window[0]) + (box.row - middle) * down,
+        float(window[1]) + (box.column - middle) * across,
+        box.size * math.sqrt(down * across),
     )
 
 

@@ -9,7 +9,8 @@ class BundleBroken(InvalidArgument):
     """The model bundle cannot be read.
 
     Send a ZIP in the MONAI bundle layout: `<Name>/configs/metadata.json`, `<Name>/configs/inference.json` with
-    `network_def`, and `<Name>/models/model.pt` holding a plain state dictionary.
+    `network_def`, and `<Name>/models/model.pt` holding a plain state dictionary, or `models/model.ts` or
+    `models/model.onnx` holding the network itself.
     """
 
 
@@ -31,7 +32,22 @@ class BundleTooLarge(TooLarge):
 class NetworkNotAllowed(InvalidArgument):
     """The bundle asks for a network class that is not on the list.
 
-    Use one of MONAI's 2D networks that the message lists, with one input channel and plain numbers as arguments.
+    Use one of MONAI's 2D networks that the message lists, with the input channels that it says, and plain numbers as
+    arguments. A TorchScript file may call the operators of image networks only, an ONNX file those of ONNX itself.
+    """
+
+
+class PromptsNeeded(InvalidArgument):
+    """The model segments what is marked, and nothing was marked.
+
+    Send `prompts`: in each slice an inside click or scribble, or a box, as far as the model takes them.
+    """
+
+
+class WeightsMissing(InvalidArgument):
+    """The bundle carries a network that runs, and no weights that could be learnt further.
+
+    Send a bundle with `models/model.pt` (and `models/locate.pt`) too.
     """
 
 

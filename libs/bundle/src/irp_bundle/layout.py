@@ -13,24 +13,29 @@ import monai
 import numpy as np
 import torch
 
-from irp_bundle.spec import PipelineSpec
+from irp_bundle.spec import PipelineSpec, Scaling
+from irp_bundle.spec_reading import read_spec
 
 BUNDLE_VERSION = "0.1.0"
+VALUES: Mapping[Scaling, list[float]] = {"zscore": [-5, 5], "percentile": [0, 1], "clip": [0, 1], "none": []}
 
 
 def complete_config(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
     """configs/inference.json: stage 2 for plain MONAI, both stages for this house."""
-    spec = PipelineSpec.from_json(config.get("irp_pipeline", {}))
+    spec = read_spec(config.get("irp_pipeline", {}))
     own = {key: value for key, value in config.items() if key != "irp_pipeline"}
     return _for_monai(spec, _modality(metadata)) | own | {"irp_pipeline": spec.to_json()}
 
 
 def complete_metadata(name: str, metadata: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     """configs/metadata.json with the keys that MONAI's schema requires."""
-    spec = PipelineSpec.from_json(config.get("irp_pipeline", {}))
+    spec = read_spec(config.get("irp_pipeline", {}))
     own = dict(metadata)
     if "network_data_format" not in own:
-        own["network_data_format"] = _data_format(("background", *own["structures"]), spec, _modality(metadata))
+        channels = _inputs(config)
+        own["network_data_format"] = _data_format(
+            ("background", *own["structures"]), spec, _modality(metadata), channels
+        )
     return {
         "name": name,
         "version": BUNDLE_VERSION,
@@ -49,18 +54,24 @@ def _modality(metadata: Mapping[str, Any]) -> str:
     return str(metadata.get("modality", "MR"))
 
 
-def _data_format(channels: tuple[str, ...], spec: PipelineSpec, modality: str) -> dict[str, Any]:
-    size = [spec.segment.size, spec.segment.size]
+def _inputs(config: Mapping[str, Any]) -> int:
+    """Channels that stage 2 takes: the image alone, with its neighbours, or with marks."""
+    definition = config.get("network_def")
+    return int(definition.get("in_channels", 1)) if isinstance(definition, Mapping) else 1
+
+
+def _data_format(channels: tuple[str, ...], spec: PipelineSpec, modality: str, inputs: int) -> dict[str, Any]:
+    further = "features and marks" if spec.prompts else "neighbouring slice"
     image = {
         "type": "image",
         "format": "magnitude",
         "modality": modality,
-        "num_channels": 1,
-        "spatial_shape": size,
+        "num_channels": inputs,
+        "spatial_shape": list(spec.segment.input_shape[1:]),
         "dtype": "float32",
-        "value_range": [-5, 5] if spec.segment.normalise.kind == "zscore" else [0, 1],
+        "value_range": VALUES[spec.segment.normalise.kind],
         "is_patch_data": False,
-        "channel_def": {"0": "image"},
+        "channel_def": {"0": "image"} | {str(number): further for number in range(1, inputs)},
     }
     pred = image | {
         "format": "segmentation",
@@ -85,7 +96,7 @@ def _for_monai(spec: PipelineSpec, modality: str) -> dict[str, Any]:
             "transforms": [
                 {"_target_": "LoadImaged", "keys": "image"},
                 {"_target_": "EnsureChannelFirstd", "keys": "image"},
-                {"_target_": "Resized", "keys": "image", "spatial_size": [spec.segment.size, spec.segment.size]},
+                {"_target_": "Resized", "keys": "image", "spatial_size": list(spec.segment.input_shape[1:])},
                 {"_target_": "NormalizeIntensityd", "keys": "image"},
             ],
         },

@@ -17,8 +17,14 @@ from monai.networks.nets.unet import UNet
 from irp_bundle.archive import DEFAULT_LIMITS, Limits
 from irp_bundle.errors import BundleBroken, BundleTooLarge, NetworkNotAllowed
 
-Stage = Literal["locate", "segment"]
-DEFINITION: Mapping[str, str] = {"segment": "network_def", "locate": "locate_def"}
+Stage = Literal["locate", "encode", "segment", "segment-2", "segment-3", "segment-4", "segment-5"]
+MEMBERS: tuple[Stage, ...] = ("segment", "segment-2", "segment-3", "segment-4", "segment-5")
+# Further members of an ensemble are models/model.2.pt, models/model.3.pt...
+ROLES: Mapping[Stage, str] = {
+    "locate": "locate",
+    "encode": "encode",
+    **{stage: f"model.{number}" if number > 1 else "model" for number, stage in enumerate(MEMBERS, 1)},
+}
 
 ALLOWED: Mapping[str, Callable[..., torch.nn.Module]] = {
     "UNet": UNet,
@@ -28,17 +34,25 @@ ALLOWED: Mapping[str, Callable[..., torch.nn.Module]] = {
     "SegResNet": SegResNet,
 }
 MAX_DEPTH, MAX_ITEMS, MAX_WIDTH = 4, 16, 4096
+ONE_SLICE = (1, 0, 0)  # one channel, two axes
 
 
-def build_network(definition: object, limits: Limits = DEFAULT_LIMITS) -> torch.nn.Module:
+def build_network(
+    definition: object, limits: Limits = DEFAULT_LIMITS, *, inputs: tuple[int, ...] = ONE_SLICE
+) -> torch.nn.Module:
     """A network with fresh weights from `{"_target_": "UNet", ...}`.
 
+    Args:
+        definition: class and arguments.
+        limits: bounds.
+        inputs: what the pipeline will give it, (channels, *size); only the numbers of channels and axes count.
+
     Raises:
-        NetworkNotAllowed: another class, an argument that is no plain value, three dimensions, more inputs than one.
+        NetworkNotAllowed: another class, an argument that is no plain value, other inputs than the pipeline gives.
         BundleTooLarge: more parameters than allowed.
         BundleBroken: the class does not take these arguments.
     """
-    make, arguments = _checked(definition)
+    make, arguments = _checked(definition, inputs)
     try:
         with torch.device("meta"):
             planned = sum(parameter.numel() for parameter in make(**arguments).parameters())
@@ -49,12 +63,17 @@ def build_network(definition: object, limits: Limits = DEFAULT_LIMITS) -> torch.
     return make(**arguments)
 
 
+def definition_of(stage: Stage) -> str:
+    """Where configs/inference.json describes a stage's network; an ensemble's members share one description."""
+    return {"locate": "locate_def", "encode": "encode_def"}.get(stage, "network_def")
+
+
 def out_channels(definition: Mapping[str, Any]) -> int:
     """Number of channels that a checked definition answers."""
     return int(definition.get("out_channels", 0))
 
 
-def _checked(definition: object) -> tuple[Callable[..., torch.nn.Module], dict[str, Any]]:
+def _checked(definition: object, inputs: tuple[int, ...]) -> tuple[Callable[..., torch.nn.Module], dict[str, Any]]:
     if not isinstance(definition, Mapping):
         raise BundleBroken("the network's definition is missing")
     name = str(definition.get("_target_", "")).removeprefix("monai.networks.nets.")
@@ -66,8 +85,9 @@ def _checked(definition: object) -> tuple[Callable[..., torch.nn.Module], dict[s
         raise NetworkNotAllowed(f"arguments of {name} are {', '.join(known)}")
     for value in arguments.values():
         _check_plain(value, 0)
-    if arguments.get("spatial_dims") != 2 or arguments.get("in_channels") != 1:
-        raise NetworkNotAllowed("networks here have spatial_dims 2 and in_channels 1")
+    channels, axes = inputs[0], len(inputs) - 1
+    if arguments.get("spatial_dims") != axes or arguments.get("in_channels") != channels:
+        raise NetworkNotAllowed(f"this pipeline's network has spatial_dims {axes} and in_channels {channels}")
     return ALLOWED[name], arguments
 
 

@@ -30,7 +30,16 @@ def as_images(array: NDArray[Any]) -> Tensor:
     Raises:
         ImageNotFinite: a value is NaN or infinite.
     """
-    images = torch.from_numpy(np.array(array, dtype=np.float32, order="C"))[:, None]
+    return as_stacks(array[:, None])
+
+
+def as_stacks(array: NDArray[Any]) -> Tensor:
+    """Slices with their channels (N, C, rows, columns) of any real dtype -> float32.
+
+    Raises:
+        ImageNotFinite: a value is NaN or infinite.
+    """
+    images = torch.from_numpy(np.array(array, dtype=np.float32, order="C"))
     if not bool(torch.isfinite(images).all()):
         raise ImageNotFinite
     return images
@@ -41,27 +50,38 @@ def prepare_locate(
 ) -> Tensor:
     """Input of stage 1: whole slices (or windows of a second look) -> float32 (N, 1, size, size)."""
     windows = whole_windows(images) if windows is None else windows
-    return normalise(sample(images, windows, spec.size, turn), spec.normalise)
+    return _prepare(images, windows, spec, turn)
 
 
 def prepare_segment(images: Tensor, windows: Tensor, spec: SegmentSpec, turn: Tensor | None = None) -> Tensor:
-    """Input of stage 2: images (N, 1, rows, columns) and windows (N, 3) -> float32 (N, 1, size, size)."""
-    return normalise(sample(images, windows, spec.size, turn), spec.normalise)
+    """Input of stage 2: images (N, C, rows, columns) and windows (N, 3 or 4) -> float32 (N, C, size, size)."""
+    return _prepare(images, windows, spec, turn)
+
+
+def _prepare(images: Tensor, windows: Tensor, spec: LocateSpec | SegmentSpec, turn: Tensor | None) -> Tensor:
+    crops = sample(images, windows, spec.size, turn)
+    if spec.normalise.absolute:
+        crops = crops + images.amin(dim=(2, 3), keepdim=True)
+    return normalise(crops.flatten(0, 1), spec.normalise).view_as(crops)
 
 
 def normalise(crops: Tensor, how: Normalise) -> Tensor:
-    """Bring each crop (N, 1, size, size) to the network's intensities, each by itself.
+    """Bring each crop (N, row, column) or region (N, slice, row, column) to the network's intensities, by itself.
 
     A slice asked alone and the same slice in its series give the same numbers.
     """
-    thin = crops[:, 0, ::STATISTICS_STRIDE, ::STATISTICS_STRIDE].flatten(1)
-    low, high = _percentiles(thin, how)
-    clipped = torch.minimum(torch.maximum(crops, low[:, None, None, None]), high[:, None, None, None])
+    if how.kind == "none":
+        return crops
+    if how.kind == "clip":
+        return (crops.clamp(how.a_min, how.a_max) - how.a_min) / (how.a_max - how.a_min)
+    inner, each = tuple(range(1, crops.ndim)), (-1, *[1] * (crops.ndim - 1))
+    thin = crops[..., ::STATISTICS_STRIDE, ::STATISTICS_STRIDE].flatten(1)
+    low, high = (value.view(each) for value in _percentiles(thin, how))
+    clipped = torch.minimum(torch.maximum(crops, low), high)
     if how.kind == "percentile":
-        spread = (high - low).clamp_min(SMALLEST_SPREAD)[:, None, None, None]
-        return (clipped - low[:, None, None, None]) / spread
-    mean = clipped.mean(dim=(1, 2, 3), keepdim=True)
-    spread = clipped.std(dim=(1, 2, 3), keepdim=True).clamp_min(SMALLEST_SPREAD)
+        return (clipped - low) / (high - low).clamp_min(SMALLEST_SPREAD)
+    mean = clipped.mean(dim=inner, keepdim=True)
+    spread = clipped.std(dim=inner, keepdim=True).clamp_min(SMALLEST_SPREAD)
     return (clipped - mean) / spread
 
 

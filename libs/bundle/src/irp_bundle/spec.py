@@ -1,22 +1,22 @@
-"""`irp_pipeline` of configs/inference.json: how two networks become one answer. Declared, not coded.
+"""`irp_pipeline` of configs/inference.json: how networks become one answer. Declared, not coded.
 
 Every key has a default; an unknown key is refused, for a misspelt one would silently change results.
+The table of keys for those who write bundles is in libs/bundle/README.md; `spec_reading.py` checks values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, TypeVar, get_args
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
-from irp_bundle.errors import PipelineNotValid
+from irp_bundle.prompts import PromptsSpec
+from irp_bundle.symmetry import AS_STORED
 
 SPEC_VERSION = 1
-MAX_SIZE = 1024  # pixels
 
 Fallback = Literal["neighbour", "centre"]
-Scaling = Literal["zscore", "percentile"]
-T = TypeVar("T")
+Scaling = Literal["zscore", "percentile", "clip", "none"]
+Dimension = Literal["2d", "2.5d", "3d"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,14 +25,25 @@ class Normalise:
 
     Attributes:
         kind: "zscore": clip to the percentiles, subtract the mean, divide by the standard deviation;
-            "percentile": map the percentiles to 0 and 1 and clip.
+            "percentile": map the percentiles to 0 and 1 and clip;
+            "clip": map `a_min` to 0 and `a_max` to 1 and clip (MONAI's ScaleIntensityRange);
+            "none": as stored.
         low: lower percentile, 0 to 50. Pixels equal to the slice's minimum (padding, air) are left out.
         high: upper percentile, 50 to 100.
+        a_min: for "clip": what becomes 0, in the image's own units.
+        a_max: for "clip": what becomes 1.
     """
 
     kind: Scaling = "zscore"
     low: float = 1.0
     high: float = 99.0
+    a_min: float = 0.0
+    a_max: float = 1.0
+
+    @property
+    def absolute(self) -> bool:
+        """True if the image's own units matter."""
+        return self.kind in {"clip", "none"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +52,7 @@ class LocateSpec:
 
     Attributes:
         size: pixels per side of the square grid on which the whole slice is looked at.
+        spacing: mm per pixel of that grid, about the slice's middle; 0 = the whole slice, whatever its scale.
         normalise: intensities.
         threshold: probability from which a pixel counts as left ventricle.
         min_pixels: least area of the found region on the grid; smaller is not found.
@@ -51,6 +63,7 @@ class LocateSpec:
     """
 
     size: int = 128
+    spacing: float = 0.0
     normalise: Normalise = Normalise()
     threshold: float = 0.5
     min_pixels: int = 20
@@ -59,30 +72,59 @@ class LocateSpec:
     margin: float = 2.4
     fallback: Fallback = "neighbour"
 
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """One input of the network: (channels, rows, columns)."""
+        return 1, self.size, self.size
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentSpec:
     """Stage 2: segment the crop.
 
     Attributes:
-        size: pixels per side of the crop's grid.
-        normalise: intensities.
+        size: pixels per side of the crop's grid; in 3D of a patch.
+        spacing: mm per pixel of that grid, about the window's middle; 0 = the window fills the grid.
+        normalise: intensities; per slice, in 3D over the whole region.
+        dimension: "2d": slice by slice; "2.5d": neighbouring slices of the same frame are further channels;
+            "3d": patches slide over the region that holds every slice's window.
+        neighbours: for "2.5d": slices on each side; the outermost slice stands for those beyond it.
+        depth: for "3d": slices per patch.
+        slice_spacing: for "3d": mm between slices of the grid; 0 = slices as they are.
+        overlap: for "3d": of neighbouring patches, as a share of the patch.
     """
 
     size: int = 128
+    spacing: float = 0.0
     normalise: Normalise = Normalise()
+    dimension: Dimension = "2d"
+    neighbours: int = 1
+    depth: int = 8
+    slice_spacing: float = 0.0
+    overlap: float = 0.5
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """One input of the network: (channels, rows, columns) or (channels, slices, rows, columns)."""
+        channels = 2 * self.neighbours + 1 if self.dimension == "2.5d" else 1
+        return (channels, *((self.depth,) if self.dimension == "3d" else ()), self.size, self.size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostSpec:
-    """What is done to the labels of each slice.
+    """What is done to the labels of each slice, in this order.
 
     Attributes:
+        near_previous: pieces of the left ventricle whose middle is farther from the line of the series than this,
+            in box sizes, are something else (a stomach) and go; 0 = off. Needs stage 1.
+        one_pool: only the largest piece of blood pool is the left ventricle's; others become what surrounds them.
         largest_component: keep the largest connected piece of the left ventricle and of each further structure.
         fill_holes: holes inside the left ventricle become what surrounds them.
         one_ring: blood pool that touches the outside of its myocardium gets no leak: see `post.py`.
     """
 
+    near_previous: float = 0.0
+    one_pool: bool = False
     largest_component: bool = True
     fill_holes: bool = True
     one_ring: bool = False
@@ -93,85 +135,34 @@ class PipelineSpec:
     """The whole pipeline.
 
     Attributes:
+        orientation: how the networks want slices to lie: "as-stored", or two letters of Patient Orientation
+            (0020,0020), where columns lead and where rows lead, such as "LF"; of the eight ways to lay a slice by
+            mirrors and quarter turns, the nearest.
+        spacing_range: (least, greatest) mm per pixel within the slice that the networks were made for; beyond it the
+            reader is warned. (0, 0) = not said.
         locate: stage 1.
         segment: stage 2.
+        augment: under which mirrors and turns stage 2 is as good as without: test-time augmentation looks at these too.
         post: after both.
+        prompts: how the model looks at marks; None = it takes none.
         version: of this format.
     """
 
+    orientation: str = AS_STORED
+    spacing_range: tuple[float, float] = (0.0, 0.0)
     locate: LocateSpec = LocateSpec()
     segment: SegmentSpec = SegmentSpec()
+    augment: tuple[str, ...] = ()
     post: PostSpec = PostSpec()
+    prompts: PromptsSpec | None = None
     version: int = SPEC_VERSION
-
-    @classmethod
-    def from_json(cls, document: object) -> PipelineSpec:
-        """Read `irp_pipeline`.
-
-        Raises:
-            PipelineNotValid: an unknown key or a value out of bounds.
-        """
-        given = _object(document, "irp_pipeline", cls)
-        spec = cls(
-            locate=_stage(given.pop("locate", {}), "locate", LocateSpec),
-            segment=_stage(given.pop("segment", {}), "segment", SegmentSpec),
-            post=_stage(given.pop("post", {}), "post", PostSpec),
-            version=given.pop("version", SPEC_VERSION),
-        )
-        if spec.version != SPEC_VERSION:
-            raise PipelineNotValid(f"this platform knows version {SPEC_VERSION} of `irp_pipeline`")
-        return spec
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in configs/inference.json."""
         document = asdict(self)
         for stage in ("locate", "segment"):
             document[stage]["size"] = [document[stage]["size"]] * 2
-        return document
-
-
-_RANGES: dict[str, tuple[float, float]] = {
-    "size": (16, MAX_SIZE),
-    "low": (0, 50),
-    "high": (50, 100),
-    "threshold": (0.01, 0.99),
-    "min_pixels": (1, 100_000),
-    "look_again": (0, 10),
-    "frames": (1, 64),
-    "margin": (1, 10),
-}
-_WORDS: dict[str, tuple[str, ...]] = {"kind": get_args(Scaling), "fallback": get_args(Fallback)}
-
-
-def _object(document: object, name: str, cls: type[Any]) -> dict[str, Any]:
-    if not isinstance(document, Mapping):
-        raise PipelineNotValid(f"`{name}` is an object")
-    known = [field.name for field in fields(cls)]
-    if set(document) - set(known):
-        raise PipelineNotValid(f"keys of `{name}` are {', '.join(known)}")
-    return dict(document)
-
-
-def _stage(document: object, name: str, cls: Callable[..., T]) -> T:
-    given = _object(document, name, cls)  # type: ignore[arg-type]
-    return cls(**{key: _value(f"{name}.{key}", key, value, cls) for key, value in given.items()})
-
-
-def _value(path: str, key: str, value: Any, cls: Any) -> Any:
-    if key == "normalise":
-        return _stage({"kind": value} if isinstance(value, str) else value, path, Normalise)
-    if key in _WORDS:
-        if value not in _WORDS[key]:
-            raise PipelineNotValid(f"`{path}` is one of {', '.join(_WORDS[key])}")
-        return value
-    if key == "size" and isinstance(value, list) and len(value) == 2 and value[0] == value[1]:
-        value = value[0]
-    default = getattr(cls(), key)
-    if isinstance(default, bool):
-        if not isinstance(value, bool):
-            raise PipelineNotValid(f"`{path}` is true or false")
-        return value
-    low, high = _RANGES[key]
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        raise PipelineNotValid(f"`{path}` is a number from {low:g} to {high:g} (a size is square)")
-    return type(default)(value)
+        for key in ("spacing_range", "augment"):
+            document[key] = list(document[key])
+        document.pop("prompts")  # platforms that do not know the key go on reading models without marks
+        return document if self.prompts is None else document | {"prompts": self.prompts.to_json()}

@@ -19,8 +19,8 @@ from irp.inference.v1.events_pb2 import ServingConfigured
 from irp.ingest.v1.events_pb2 import SeriesDeleted, SeriesStored
 from irp.oip import model_repository_pb2, model_repository_pb2_grpc, open_inference_pb2
 from irp.quality.v1.events_pb2 import SeriesAssessed
-from irp.training.v1.events_pb2 import ModelPromoted, ModelRegistered
-from irp_bundle import Located, Segmented
+from irp.training.v1.events_pb2 import ModelPromoted, ModelRegistered, PrecisionGuarded
+from irp_bundle import Features, Located, Segmented
 from irp_chassis import Room, run_room
 from irp_chassis.auth import AUDIENCE, OIP_AUDIENCE, TokenVerifier
 from irp_chassis.room import VERSION
@@ -36,6 +36,7 @@ from irp_inference.adapters.live import LiveServicer
 from irp_inference.adapters.oip.grpc_door import OpenInference, add_to_server
 from irp_inference.adapters.oip.nets import Nets
 from irp_inference.adapters.oip.rest_door import create_rest
+from irp_inference.adapters.precisions import GuardedEngines, GuardedRows, PrecisionFacts
 from irp_inference.adapters.proposals import PROPOSAL, Proposals
 from irp_inference.adapters.readmodels import CachedConfigurations, CachedVolumes, SqlSeries
 from irp_inference.adapters.rpc import InferenceServicer
@@ -43,11 +44,14 @@ from irp_inference.adapters.serving import ServingServicer
 from irp_inference.adapters.serving_rows import ServingRows
 from irp_inference.adapters.shelf import Shelf
 from irp_inference.adapters.threads import Threads
+from irp_inference.adapters.torch_networks import CudaOptions
 from irp_inference.app.answer_series import AnswerSeries
+from irp_inference.app.answer_wish import AnswerWish
 from irp_inference.app.drive import Drive
 from irp_inference.app.locations import Locations
 from irp_inference.app.propose_series import ProposeSeries
 from irp_inference.app.run_algorithm import RunAlgorithm
+from irp_inference.app.segment_marked import SegmentMarked
 from irp_inference.app.segment_series import SegmentSeries
 from irp_inference.domain.cache import BytesBoundCache
 from irp_inference.settings import Settings
@@ -59,16 +63,27 @@ RESTORE_S = 120.0  # after which a room that still loads models is ready for tho
 async def compose(room: Room[Settings]) -> None:
     """Engine, verbs, doors, facts, jobs."""
     settings = room.settings
-    batches = DynamicBatches(settings.queue_limit, most=settings.max_batch, wait_s=settings.max_wait_ms / 1000)
     engines = Engines(
         settings.engine,
         settings.threads,
         timeout_s=settings.engine_timeout_s,
         cache=settings.engine_cache,
         cache_bytes=settings.engine_cache_bytes,
+        processes=settings.engine_processes,
+        cuda=CudaOptions(
+            channels_last=settings.cuda_channels_last,
+            pinned=settings.cuda_pinned,
+            graphs=settings.cuda_graphs,
+            compiled=settings.cuda_compile,
+        ),
+    )
+    batches = DynamicBatches(
+        settings.queue_limit, most=settings.max_batch, wait_s=settings.max_wait_ms / 1000, at_once=engines.at_once
     )
     rows = ServingRows(room.database)
-    shelf = Shelf(rows, room.objects, engines, budget_bytes=settings.model_memory_bytes, on_closed=batches.forget)
+    guarded = GuardedRows(room.database)
+    opens = GuardedEngines(engines, guarded, room.objects, settings.precision)
+    shelf = Shelf(rows, room.objects, opens, budget_bytes=settings.model_memory_bytes, on_closed=batches.forget)
     room.on_stop(engines.close)
     room.on_stop(shelf.close)
     series = SqlSeries(room.database)
@@ -78,17 +93,19 @@ async def compose(room: Room[Settings]) -> None:
     room.on_stop(threads.close)
     drive = Drive(batches, threads)
     memory: BytesBoundCache[Segmented] = BytesBoundCache(settings.answer_cache_bytes)
-    looking = SegmentSeries(series, volumes, shelf, Locations(windows, drive), drive, memory)
+    seen: BytesBoundCache[Features] = BytesBoundCache(settings.features_cache_bytes)
+    marked = SegmentMarked(drive, threads, seen)
+    looking = SegmentSeries(series, volumes, shelf, Locations(windows, drive), drive, memory, marked)
     segment = AnswerSeries(looking, shelf, threads)
-    algorithm = RunAlgorithm(series, volumes, segment, threads)
+    answer = AnswerWish(segment, RunAlgorithm(series, volumes, segment, threads))
     live = LiveServicer(
-        segment, limit=settings.live_asks, ahead=settings.live_ahead, deadline_s=settings.live_deadline_s
+        answer, limit=settings.live_asks, ahead=settings.live_ahead, deadline_s=settings.live_deadline_s
     )
     facts = Facts(room.database, CachedConfigurations(room.objects), shelf)
 
     room.serve(
         inference_service_pb2_grpc.add_InferenceServiceServicer_to_server,
-        InferenceServicer(segment, algorithm, series, shelf, room.database, Proposals(room.database)),
+        InferenceServicer(answer, series, shelf, room.database, Proposals(room.database)),
         file=inference_service_pb2.DESCRIPTOR,
     )
     serving = ServingServicer(shelf, rows, segment, room.database)
@@ -106,6 +123,9 @@ async def compose(room: Room[Settings]) -> None:
     room.on(ModelPromoted, facts.on_model_promoted)
     room.hear(ModelPromoted, facts.hear_model_promoted)
     room.hear(ServingConfigured, serving.hear)
+    precisions = PrecisionFacts(guarded, opens, shelf)
+    room.on(PrecisionGuarded, precisions.on_precision_guarded)
+    room.hear(PrecisionGuarded, precisions.hear_precision_guarded)
     room.job(PROPOSAL, ProposalJob(room.database, ProposeSeries(segment, room.objects, Announcer(room.database))))
     room.spawn(batches.serve)
     await _restore(room, shelf)

@@ -17,6 +17,8 @@ class Settings(ServiceSettings):
     """host:port of the Open Inference Protocol by REST."""
     engine: Literal["auto", "openvino", "torch"] = "auto"
     """auto = torch on a GPU where there is one, else OpenVINO on the CPU."""
+    precision: Literal["float32", "bfloat16", "int8", "auto"] = "float32"
+    """A reduced one serves the versions for which its guard accepted it, float32 the others; auto = the fastest."""
     threads: int = 0
     """CPU threads of the engine; 0 = every core."""
     engine_timeout_s: float = 30.0
@@ -25,6 +27,16 @@ class Settings(ServiceSettings):
     """Folder of exported networks, by digest; empty = one that lives as long as the process."""
     engine_cache_bytes: int = 2 << 30
     """Bytes of that folder; the least recently used goes first."""
+    engine_processes: int = 1
+    """Engine processes of each version on a CPU, which share its threads; on GPUs there is one per GPU."""
+    cuda_channels_last: bool = False
+    """On GPUs: pixels beside their channels in memory; slower with the shipped networks."""
+    cuda_pinned: bool = True
+    """On GPUs: tensors cross in memory that the GPU reads by itself."""
+    cuda_graphs: bool = True
+    """On GPUs: a pass is recorded once per number of inputs, and replayed: a third of the time for one input."""
+    cuda_compile: bool = False
+    """On GPUs: torch.compile; loading takes minutes, and a C compiler must be there."""
     beside_threads: int = 2
     """Threads that cut crops and tidy labels beside the engine."""
     volume_cache_bytes: int = 1 << 30
@@ -39,6 +51,8 @@ class Settings(ServiceSettings):
     """What loaded models may take; the least recently used that is not needed goes first."""
     answer_cache_bytes: int = 256 << 20
     """Bytes of answers of single slices that are remembered: some 4000 of 256 x 256 pixels."""
+    features_cache_bytes: int = 256 << 20
+    """Bytes of what encoders of models that take marks saw of slices: some 256 of 16 channels and 128 x 128 pixels."""
     live_asks: int = 16
     """Asks to be kept that may wait in one live session."""
     live_ahead: int = 3

@@ -15,17 +15,19 @@ from irp.training.v1 import training_service_pb2, training_service_pb2_grpc
 from irp_chassis.jobs import Job
 from irp_chassis.room import Room, run_room
 
-from irp_training.adapters.change import AUTOMATIC_JOB, RUN_JOB
+from irp_training.adapters.change import AUTOMATIC_JOB, PRECISION_JOB, RUN_JOB
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.deleted_series import DeletedSeries
 from irp_training.adapters.events import Events
 from irp_training.adapters.rpc import TrainingServicer, Verbs
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.worker import ProcessWorker
+from irp_training.app.ask_precision import AskPrecision
 from irp_training.app.cancel_run import CancelRun
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.finish_run import FinishRun
+from irp_training.app.guard_precision import GuardPrecision
 from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.promote_model import PromoteModel
 from irp_training.app.register_model import RegisterModel
@@ -39,6 +41,8 @@ from irp_training.app.start_run import StartRun
 from irp_training.app.train_run import TrainRun
 from irp_training.app.watch_run import WatchRun
 from irp_training.settings import Settings
+
+TRIAL_ATTEMPTS = 5  # then a trial whose process always dies has failed
 
 
 def now() -> str:
@@ -61,12 +65,14 @@ async def compose(room: Room[Settings]) -> None:
         register=RegisterModel(store, objects, now),
         promote=PromoteModel(store, judge),
         rollback=RollbackModel(store),
+        ask_precision=AskPrecision(store, create_dataset, now),
     )
     finish = FinishRun(store, objects, judge, now)
     train = TrainRun(store, objects, worker, finish, room.settings.training_threads)
     begin = StartAutomaticRun(store, configurations, verbs.start_run)
     _read_facts(room, store, configurations)
     _work(room, train, begin)
+    _guard(room, GuardPrecision(store, objects, worker, now, room.settings.training_threads))
     room.on_stop(worker.stop)
     deleted = DeletedSeries(room.database, room.objects)
     room.on(SeriesDeleted, deleted.forget)
@@ -97,6 +103,14 @@ def _work(room: Room[Settings], train: TrainRun, begin: StartAutomaticRun) -> No
 
     room.job(RUN_JOB, on_run)
     room.job(AUTOMATIC_JOB, on_automatic)
+
+
+def _guard(room: Room[Settings], guard: GuardPrecision) -> None:
+    async def on_trial(job: Job) -> None:
+        last = job.attempt >= TRIAL_ATTEMPTS
+        await guard(job.payload["name"], job.payload["version"], job.payload["precision"], last=last)
+
+    room.job(PRECISION_JOB, on_trial)
 
 
 def _shipped(folder: Path | None) -> dict[str, bytes]:

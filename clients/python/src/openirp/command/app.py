@@ -12,6 +12,7 @@ import typer
 import typer.core
 
 from openirp.command import (
+    algorithms,
     deid,
     delete,
     demo,
@@ -23,6 +24,7 @@ from openirp.command import (
     masks,
     models,
     operations,
+    precision,
     projects,
     quarantine,
     report,
@@ -74,8 +76,23 @@ def _root(
         raise typer.Exit
 
 
-for group in (house, demo, upload, import_image, images, delete, quarantine, deid, masks, evidence, report, operations):
+for group in (
+    house,
+    demo,
+    upload,
+    import_image,
+    images,
+    delete,
+    quarantine,
+    deid,
+    masks,
+    algorithms,
+    evidence,
+    report,
+    operations,
+):
     group.register(app)
 for name, commands in (("project", projects), ("train", training), ("models", models), ("inference", inference)):
     app.add_typer(commands.app, name=name)
 serving.register(models.app)
+precision.register(models.app)

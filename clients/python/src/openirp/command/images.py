@@ -13,7 +13,11 @@ from openirp.project import JSON, NIFTI, NRRD, SEG
 
 InProject = Annotated[str, typer.Option("--project", "-p", envvar="IRP_PROJECT", help="Project id.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+SEGMENT_EXAMPLES = """Examples:  irp segment 2.25.123 -p study-a --model cine --slices 4,5 -o mask.nii.gz
+
+irp segment 2.25.123 -p study-a --look-again --uncertainty map.nii.gz"""
 series = typer.Typer(no_args_is_help=True, help="Series of a project.")
+MAPS = (NIFTI, NRRD)
 FORMATS = {".gz": NIFTI, ".nii": NIFTI, ".nrrd": NRRD, ".dcm": SEG, ".json": JSON}
 
 
@@ -21,7 +25,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.add_typer(series, name="series")
     app.command(epilog="Example:  irp quality 2.25.123 -p study-a")(quality)
-    app.command(epilog="Example:  irp segment 2.25.123 -p study-a --model cine --slices 4,5 -o mask.nii.gz")(segment)
+    app.command(epilog=SEGMENT_EXAMPLES)(segment)
 
 
 @series.command("list", epilog="Example:  irp series list -p study-a")
@@ -65,16 +69,37 @@ def segment(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="mask.nii.gz, .nrrd, .dcm (SEG) or .json (contours).")
     ] = Path("mask.nii.gz"),
+    look_again: Annotated[
+        bool,
+        typer.Option("--look-again", help="Test-time augmentation: better, slower; if the model declares it."),
+    ] = False,
+    uncertainty: Annotated[
+        Path | None, typer.Option(help="Also write a map of it, 0 (certain) to 255: map.nii.gz or .nrrd.")
+    ] = None,
 ) -> None:
-    """Ask the classification server for a mask now."""
-    mask, timing = (
-        Irp.from_environment()
-        .project(project)
-        .segment(series_uid, model, slices=_numbers(slices), frames=_numbers(frames), media_type=format_of(output))
-    )
-    output.write_bytes(mask)
-    spent = ", ".join(f"{name} {ms:.0f} ms" for name, ms in timing.items())
-    say(f"{output} ({len(mask)} bytes)   {spent}")
+    """Ask the classification server for a mask now; it warns of what to look at twice."""
+    place, media_type, map_type = Irp.from_environment().project(project), format_of(output), _map_type(uncertainty)
+    options = {"test_time_augmentation": look_again, "uncertainty": uncertainty is not None}
+    asked: dict[str, Any] = {"slices": _numbers(slices), "frames": _numbers(frames), "options": options}
+    found = place.segment(series_uid, model, media_type=media_type, **asked)
+    output.write_bytes(found.content)
+    spent = ", ".join(f"{name} {ms:.0f} ms" for name, ms in found.timings_ms.items())
+    say(f"{output} ({len(found.content)} bytes)   {found.model}   {spent}")
+    if found.warnings:
+        say(f"look twice: {', '.join(found.warnings)}")
+    if uncertainty:
+        seen = place.segment(series_uid, found.model, answer="uncertainty", media_type=map_type, **asked)
+        uncertainty.write_bytes(seen.content)
+        say(f"{uncertainty} ({len(seen.content)} bytes)")
+
+
+def _map_type(path: Path | None) -> str:
+    """Media type of a map; empty = none is wanted."""
+    if path is None:
+        return ""
+    if format_of(path) not in MAPS:
+        raise typer.BadParameter("a map of uncertainty ends in .nii.gz or .nrrd")
+    return format_of(path)
 
 
 def format_of(path: Path) -> str:

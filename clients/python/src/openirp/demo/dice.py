@@ -38,8 +38,8 @@ def segment_judged(project: Project, case: Case, model: str) -> Mask:
     """The model's answer for every slice that the expert judged."""
     frames = sorted({frame for frame, _ in case.judged})
     slices = sorted({slice_ for _, slice_ in case.judged})
-    body, _ = project.segment(case.series_uid, model, frames=frames, slices=slices, media_type=NRRD)
-    return decode_mask(body)
+    found = project.segment(case.series_uid, model, frames=frames, slices=slices, media_type=NRRD)
+    return decode_mask(found.content)
 
 
 def scores(truth: Mask, answer: Mask) -> list[Score]:

@@ -35,9 +35,9 @@ def segment_live(story: Story) -> None:
     milliseconds, stages = [], []
     for frame, slice_ in places:
         began = time.perf_counter()
-        _, timing = story.project.segment(case.series_uid, MODEL, frames=[frame], slices=[slice_], media_type=NRRD)
+        found = story.project.segment(case.series_uid, MODEL, frames=[frame], slices=[slice_], media_type=NRRD)
         milliseconds.append((time.perf_counter() - began) * 1000)
-        stages.append(timing)
+        stages.append(found.timings_ms)
     warm = milliseconds[1:]
     story.figures["live"] = {
         "n": len(warm),

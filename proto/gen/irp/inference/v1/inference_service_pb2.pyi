@@ -243,23 +243,29 @@ Global___Algorithm: _TypeAlias = Algorithm  # noqa: Y015
 
 @_typing.final
 class Options(_message.Message):
-    """Options of one answer; refused (OPTIONS_NOT_OFFERED) until there is a pipeline that knows them."""
+    """Options of one answer of a model; refused (OPTIONS_NOT_OFFERED) with an algorithm."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TEST_TIME_AUGMENTATION_FIELD_NUMBER: _builtins.int
     UNCERTAINTY_FIELD_NUMBER: _builtins.int
+    ESTIMATE_FIELD_NUMBER: _builtins.int
     test_time_augmentation: _builtins.bool
+    """Look again under the mirrors and turns that the model's bundle declares; refused where it declares none."""
     uncertainty: _builtins.bool
+    """Answer a map of it; implies `estimate`."""
+    estimate: _builtins.bool
+    """Answer what the network expects of its own Dice."""
     def __init__(
         self,
         *,
         test_time_augmentation: _builtins.bool = ...,
         uncertainty: _builtins.bool = ...,
+        estimate: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["test_time_augmentation", b"test_time_augmentation", "uncertainty", b"uncertainty"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "test_time_augmentation", b"test_time_augmentation", "uncertainty", b"uncertainty"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -299,7 +305,7 @@ class SegmentResponse(_message.Message):
     mask: _builtins.bytes
     """Mask as NRRD on the volume's own grid; what was not asked for is not annotated."""
     uncertainty: _builtins.bytes
-    """If it was asked for: 0 (certain) to 255, in the layout of `labels`."""
+    """If it was asked for: 0 (certain) to 255, laid out and packed as `labels.data`."""
     @_builtins.property
     def provenance(self) -> _types_pb2.Provenance: ...
     @_builtins.property
@@ -311,7 +317,9 @@ class SegmentResponse(_message.Message):
         """If `compact` was asked for."""
 
     @_builtins.property
-    def estimate(self) -> Global___Estimate: ...
+    def estimate(self) -> Global___Estimate:
+        """Warnings always; figures if they were asked for."""
+
     @_builtins.property
     def grid(self) -> Global___Grid:
         """With `labels`: where the series' voxels lie."""
@@ -446,23 +454,55 @@ class Estimate(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class ExpectedDiceEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     DICE_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    WARNING_CODES_FIELD_NUMBER: _builtins.int
+    EXPECTED_DICE_FIELD_NUMBER: _builtins.int
     dice: _builtins.float
-    """Expected Dice, 0 to 1."""
+    """Mean of `expected_dice`, 0 to 1; 0 = not asked for."""
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What a reader should look at, in words; without patient data."""
+
+    @_builtins.property
+    def warning_codes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The same for programs, in the same order: "touches-window"..."""
+
+    @_builtins.property
+    def expected_dice(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Structure -> Dice that the network's own probabilities expect; an overconfident network expects too much."""
 
     def __init__(
         self,
         *,
         dice: _builtins.float = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        warning_codes: _abc.Iterable[_builtins.str] | None = ...,
+        expected_dice: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dice", b"dice", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dice", b"dice", "expected_dice", b"expected_dice", "warning_codes", b"warning_codes", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -622,11 +662,17 @@ class LoadedModel(_message.Message):
     ENGINE_FIELD_NUMBER: _builtins.int
     DEVICE_FIELD_NUMBER: _builtins.int
     WEIGHT_BYTES_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
+    PARKED_FIELD_NUMBER: _builtins.int
     ready: _builtins.bool
     engine: _builtins.str
     """"openvino" or "torch"."""
     device: _builtins.str
     weight_bytes: _builtins.int
+    precision: _builtins.str
+    """"float32", "bfloat16" or "int8"."""
+    parked: _builtins.bool
+    """It crashed too often, and is not tried until it is loaded again; it is not ready then."""
     @_builtins.property
     def model(self) -> _types_pb2.ModelRef: ...
     def __init__(
@@ -637,11 +683,125 @@ class LoadedModel(_message.Message):
         engine: _builtins.str = ...,
         device: _builtins.str = ...,
         weight_bytes: _builtins.int = ...,
+        precision: _builtins.str = ...,
+        parked: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "engine", b"engine", "model", b"model", "ready", b"ready", "weight_bytes", b"weight_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "engine", b"engine", "model", b"model", "parked", b"parked", "precision", b"precision", "ready", b"ready", "weight_bytes", b"weight_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LoadedModel: _TypeAlias = LoadedModel  # noqa: Y015
+
+@_typing.final
+class ListAlgorithmsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAlgorithmsRequest: _TypeAlias = ListAlgorithmsRequest  # noqa: Y015
+
+@_typing.final
+class ListAlgorithmsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALGORITHMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def algorithms(self) -> _containers.RepeatedCompositeFieldContainer[Global___AlgorithmDescription]: ...
+    def __init__(
+        self,
+        *,
+        algorithms: _abc.Iterable[Global___AlgorithmDescription] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithms", b"algorithms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAlgorithmsResponse: _TypeAlias = ListAlgorithmsResponse  # noqa: Y015
+
+@_typing.final
+class AlgorithmDescription(_message.Message):
+    """AlgorithmDescription is what a method says of itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    FINDS_FIELD_NUMBER: _builtins.int
+    MARKS_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    finds: _builtins.str
+    """What it finds, with its source."""
+    marks: _builtins.str
+    """Which marks it takes or needs, in words."""
+    @_builtins.property
+    def parameters(self) -> _containers.RepeatedCompositeFieldContainer[Global___AlgorithmParameter]: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        finds: _builtins.str = ...,
+        marks: _builtins.str = ...,
+        parameters: _abc.Iterable[Global___AlgorithmParameter] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finds", b"finds", "marks", b"marks", "name", b"name", "parameters", b"parameters"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AlgorithmDescription: _TypeAlias = AlgorithmDescription  # noqa: Y015
+
+@_typing.final
+class AlgorithmParameter(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    DEFAULT_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    CHOICES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    text: _builtins.str
+    """What it means, with its unit."""
+    kind: _builtins.str
+    """"number", "integer" or "boolean"."""
+    default: _builtins.str
+    """As JSON; "null" = the method finds it out."""
+    low: _builtins.float
+    """Both ends are allowed; for numbers and integers."""
+    high: _builtins.float
+    @_builtins.property
+    def choices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The only values, if there are any."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        text: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        default: _builtins.str = ...,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+        choices: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices", "default", b"default", "high", b"high", "kind", b"kind", "low", b"low", "name", b"name", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AlgorithmParameter: _TypeAlias = AlgorithmParameter  # noqa: Y015

@@ -55,6 +55,11 @@ class InferenceServiceStub:
                 request_serializer=irp_dot_inference_dot_v1_dot_inference__service__pb2.ListLoadedRequest.SerializeToString,
                 response_deserializer=irp_dot_inference_dot_v1_dot_inference__service__pb2.ListLoadedResponse.FromString,
                 _registered_method=True)
+        self.ListAlgorithms = channel.unary_unary(
+                '/irp.inference.v1.InferenceService/ListAlgorithms',
+                request_serializer=irp_dot_inference_dot_v1_dot_inference__service__pb2.ListAlgorithmsRequest.SerializeToString,
+                response_deserializer=irp_dot_inference_dot_v1_dot_inference__service__pb2.ListAlgorithmsResponse.FromString,
+                _registered_method=True)
 
 
 class InferenceServiceServicer:
@@ -89,6 +94,13 @@ class InferenceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAlgorithms(self, request, context):
+        """ListAlgorithms answers the conventional methods that may stand in a model's place.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InferenceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +123,11 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     servicer.ListLoaded,
                     request_deserializer=irp_dot_inference_dot_v1_dot_inference__service__pb2.ListLoadedRequest.FromString,
                     response_serializer=irp_dot_inference_dot_v1_dot_inference__service__pb2.ListLoadedResponse.SerializeToString,
+            ),
+            'ListAlgorithms': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAlgorithms,
+                    request_deserializer=irp_dot_inference_dot_v1_dot_inference__service__pb2.ListAlgorithmsRequest.FromString,
+                    response_serializer=irp_dot_inference_dot_v1_dot_inference__service__pb2.ListAlgorithmsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +239,33 @@ class InferenceService:
             '/irp.inference.v1.InferenceService/ListLoaded',
             irp_dot_inference_dot_v1_dot_inference__service__pb2.ListLoadedRequest.SerializeToString,
             irp_dot_inference_dot_v1_dot_inference__service__pb2.ListLoadedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAlgorithms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.inference.v1.InferenceService/ListAlgorithms',
+            irp_dot_inference_dot_v1_dot_inference__service__pb2.ListAlgorithmsRequest.SerializeToString,
+            irp_dot_inference_dot_v1_dot_inference__service__pb2.ListAlgorithmsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,8 @@ class InferenceServiceStub:
     """GetProposal answers how far a proposal is."""
     ListLoaded: _grpc.UnaryUnaryMultiCallable[_inference_service_pb2.ListLoadedRequest, _inference_service_pb2.ListLoadedResponse]
     """ListLoaded answers the models that this replica holds."""
+    ListAlgorithms: _grpc.UnaryUnaryMultiCallable[_inference_service_pb2.ListAlgorithmsRequest, _inference_service_pb2.ListAlgorithmsResponse]
+    """ListAlgorithms answers the conventional methods that may stand in a model's place."""
 
 @_typing.type_check_only
 class InferenceServiceAsyncStub(InferenceServiceStub):
@@ -55,6 +57,8 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     """GetProposal answers how far a proposal is."""
     ListLoaded: _aio.UnaryUnaryMultiCallable[_inference_service_pb2.ListLoadedRequest, _inference_service_pb2.ListLoadedResponse]  # type: ignore[assignment]
     """ListLoaded answers the models that this replica holds."""
+    ListAlgorithms: _aio.UnaryUnaryMultiCallable[_inference_service_pb2.ListAlgorithmsRequest, _inference_service_pb2.ListAlgorithmsResponse]  # type: ignore[assignment]
+    """ListAlgorithms answers the conventional methods that may stand in a model's place."""
 
 class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
     """InferenceService answers segmentations from the loaded models."""
@@ -90,5 +94,13 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_inference_service_pb2.ListLoadedResponse, _abc.Awaitable[_inference_service_pb2.ListLoadedResponse]]:
         """ListLoaded answers the models that this replica holds."""
+
+    @_abc_1.abstractmethod
+    def ListAlgorithms(
+        self,
+        request: _inference_service_pb2.ListAlgorithmsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inference_service_pb2.ListAlgorithmsResponse, _abc.Awaitable[_inference_service_pb2.ListAlgorithmsResponse]]:
+        """ListAlgorithms answers the conventional methods that may stand in a model's place."""
 
 def add_InferenceServiceServicer_to_server(servicer: InferenceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

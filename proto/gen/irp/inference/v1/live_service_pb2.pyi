@@ -64,7 +64,7 @@ class Ask(_message.Message):
     """Seconds after which nobody wants the answer any more; 0 = the server's default. Not for whole series."""
     @_builtins.property
     def request(self) -> _inference_service_pb2.SegmentRequest:
-        """Always answered as `labels`. No slices = the whole series, frame by frame."""
+        """Always answered as `labels`. No slices and no prompts = the whole series, frame by frame."""
 
     def __init__(
         self,

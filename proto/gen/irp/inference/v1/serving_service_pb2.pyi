@@ -395,6 +395,8 @@ class VersionStatus(_message.Message):
     PRECISION_FIELD_NUMBER: _builtins.int
     MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     USERS_FIELD_NUMBER: _builtins.int
+    PROMPTS_FIELD_NUMBER: _builtins.int
+    PRECISION_NOTE_FIELD_NUMBER: _builtins.int
     state: _builtins.str
     """"loading", "ready", "failed" or "unloaded"."""
     reason: _builtins.str
@@ -407,8 +409,14 @@ class VersionStatus(_message.Message):
     memory_bytes: _builtins.int
     users: _builtins.int
     """Requests that hold it now."""
+    precision_note: _builtins.str
+    """Why another precision than the one that was asked for serves; empty: it is that one."""
     @_builtins.property
     def model(self) -> _types_pb2.ModelRef: ...
+    @_builtins.property
+    def prompts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Kinds of marks that it takes, and needs: "click", "box", "scribble"; none = it takes no marks."""
+
     def __init__(
         self,
         *,
@@ -421,10 +429,12 @@ class VersionStatus(_message.Message):
         precision: _builtins.str = ...,
         memory_bytes: _builtins.int = ...,
         users: _builtins.int = ...,
+        prompts: _abc.Iterable[_builtins.str] | None = ...,
+        precision_note: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "engine", b"engine", "memory_bytes", b"memory_bytes", "model", b"model", "precision", b"precision", "reason", b"reason", "role", b"role", "state", b"state", "users", b"users"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "engine", b"engine", "memory_bytes", b"memory_bytes", "model", b"model", "precision", b"precision", "precision_note", b"precision_note", "prompts", b"prompts", "reason", b"reason", "role", b"role", "state", b"state", "users", b"users"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

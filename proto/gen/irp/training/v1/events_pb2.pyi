@@ -127,3 +127,56 @@ class RunFinished(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RunFinished: _TypeAlias = RunFinished  # noqa: Y015
+
+@_typing.final
+class PrecisionGuarded(_message.Message):
+    """PrecisionGuarded: the guard has judged a reduced precision of a version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    AGGREGATE_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    ARTEFACT_FIELD_NUMBER: _builtins.int
+    ENGINE_FIELD_NUMBER: _builtins.int
+    SPEEDUP_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    precision: _builtins.str
+    """"bfloat16" or "int8"."""
+    accepted: _builtins.bool
+    """Only then may it serve."""
+    engine: _builtins.str
+    """Engine that was judged, for example "openvino"."""
+    speedup: _builtins.float
+    """Seconds of a pass in float32 over those at this precision, where it was judged; 0 = not measured."""
+    @_builtins.property
+    def aggregate(self) -> _types_pb2.Aggregate:
+        """id = name@version/precision, version = change of the trial."""
+
+    @_builtins.property
+    def model(self) -> _types_pb2.ModelRef: ...
+    @_builtins.property
+    def artefact(self) -> _types_pb2.ObjectRef:
+        """Networks that were judged; absent: the model's own."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        aggregate: _types_pb2.Aggregate | None = ...,
+        model: _types_pb2.ModelRef | None = ...,
+        precision: _builtins.str = ...,
+        accepted: _builtins.bool = ...,
+        artefact: _types_pb2.ObjectRef | None = ...,
+        engine: _builtins.str = ...,
+        speedup: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate", "artefact", b"artefact", "model", b"model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "aggregate", b"aggregate", "artefact", b"artefact", "engine", b"engine", "model", b"model", "name", b"name", "precision", b"precision", "speedup", b"speedup"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PrecisionGuarded: _TypeAlias = PrecisionGuarded  # noqa: Y015

@@ -525,6 +525,7 @@ class Model(_message.Message):
     LICENCE_FIELD_NUMBER: _builtins.int
     FIGURES_FIELD_NUMBER: _builtins.int
     STRUCTURES_FIELD_NUMBER: _builtins.int
+    PRECISIONS_FIELD_NUMBER: _builtins.int
     champion: _builtins.bool
     created_at: _builtins.str
     actor: _builtins.str
@@ -540,6 +541,10 @@ class Model(_message.Message):
     def bundle(self) -> _types_pb2.ObjectRef: ...
     @_builtins.property
     def structures(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def precisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PrecisionTrial]:
+        """Reduced precisions that were asked for."""
+
     def __init__(
         self,
         *,
@@ -553,14 +558,183 @@ class Model(_message.Message):
         licence: _builtins.str = ...,
         figures: _builtins.str = ...,
         structures: _abc.Iterable[_builtins.str] | None = ...,
+        precisions: _abc.Iterable[Global___PrecisionTrial] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "ref", b"ref"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "bundle", b"bundle", "champion", b"champion", "created_at", b"created_at", "dataset_digest", b"dataset_digest", "figures", b"figures", "licence", b"licence", "ref", b"ref", "run_id", b"run_id", "structures", b"structures"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "bundle", b"bundle", "champion", b"champion", "created_at", b"created_at", "dataset_digest", b"dataset_digest", "figures", b"figures", "licence", b"licence", "precisions", b"precisions", "ref", b"ref", "run_id", b"run_id", "structures", b"structures"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
+
+@_typing.final
+class PrecisionTrial(_message.Message):
+    """PrecisionTrial is a reduced precision of a version before its guard."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    DATASET_DIGEST_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    REPORT_FIELD_NUMBER: _builtins.int
+    ARTEFACT_FIELD_NUMBER: _builtins.int
+    SPEEDUP_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    FINISHED_AT_FIELD_NUMBER: _builtins.int
+    precision: _builtins.str
+    """"bfloat16" or "int8"."""
+    state: _builtins.str
+    """"queued", "running", "accepted", "refused" or "failed"."""
+    dataset_digest: _builtins.str
+    """Digest of the dataset whose validation split judges."""
+    reason: _builtins.str
+    """Why it failed: a reason of the error tree."""
+    message: _builtins.str
+    report: _builtins.str
+    """What was measured, as JSON."""
+    speedup: _builtins.float
+    actor: _builtins.str
+    created_at: _builtins.str
+    finished_at: _builtins.str
+    @_builtins.property
+    def model(self) -> _types_pb2.ModelRef: ...
+    @_builtins.property
+    def progress(self) -> _types_pb2.Progress: ...
+    @_builtins.property
+    def artefact(self) -> _types_pb2.ObjectRef:
+        """Networks that were accepted; absent: the model's own, or none."""
+
+    def __init__(
+        self,
+        *,
+        model: _types_pb2.ModelRef | None = ...,
+        precision: _builtins.str = ...,
+        state: _builtins.str = ...,
+        progress: _types_pb2.Progress | None = ...,
+        dataset_digest: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+        report: _builtins.str = ...,
+        artefact: _types_pb2.ObjectRef | None = ...,
+        speedup: _builtins.float = ...,
+        actor: _builtins.str = ...,
+        created_at: _builtins.str = ...,
+        finished_at: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["artefact", b"artefact", "model", b"model", "progress", b"progress"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "artefact", b"artefact", "created_at", b"created_at", "dataset_digest", b"dataset_digest", "finished_at", b"finished_at", "message", b"message", "model", b"model", "precision", b"precision", "progress", b"progress", "reason", b"reason", "report", b"report", "speedup", b"speedup", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PrecisionTrial: _TypeAlias = PrecisionTrial  # noqa: Y015
+
+@_typing.final
+class GuardPrecisionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    version: _builtins.int
+    precision: _builtins.str
+    actor: _builtins.str
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef:
+        """Judge on this project's accepted masks; absent: on the frozen validation set of the version's run, or else the
+        newest of the model.
+        """
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+        precision: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        project: _types_pb2.ProjectRef | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "name", b"name", "precision", b"precision", "project", b"project", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GuardPrecisionRequest: _TypeAlias = GuardPrecisionRequest  # noqa: Y015
+
+@_typing.final
+class GuardPrecisionResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def trial(self) -> Global___PrecisionTrial: ...
+    def __init__(
+        self,
+        *,
+        trial: Global___PrecisionTrial | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["trial", b"trial"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["trial", b"trial"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GuardPrecisionResponse: _TypeAlias = GuardPrecisionResponse  # noqa: Y015
+
+@_typing.final
+class GetPrecisionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    version: _builtins.int
+    precision: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+        precision: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "precision", b"precision", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPrecisionRequest: _TypeAlias = GetPrecisionRequest  # noqa: Y015
+
+@_typing.final
+class GetPrecisionResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def trial(self) -> Global___PrecisionTrial: ...
+    def __init__(
+        self,
+        *,
+        trial: Global___PrecisionTrial | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["trial", b"trial"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["trial", b"trial"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPrecisionResponse: _TypeAlias = GetPrecisionResponse  # noqa: Y015
 
 @_typing.final
 class ListModelsRequest(_message.Message):

@@ -85,6 +85,16 @@ class TrainingServiceStub:
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.RollbackRequest.SerializeToString,
                 response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.RollbackResponse.FromString,
                 _registered_method=True)
+        self.GuardPrecision = channel.unary_unary(
+                '/irp.training.v1.TrainingService/GuardPrecision',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GuardPrecisionRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GuardPrecisionResponse.FromString,
+                _registered_method=True)
+        self.GetPrecision = channel.unary_unary(
+                '/irp.training.v1.TrainingService/GetPrecision',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetPrecisionRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetPrecisionResponse.FromString,
+                _registered_method=True)
 
 
 class TrainingServiceServicer:
@@ -157,6 +167,20 @@ class TrainingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GuardPrecision(self, request, context):
+        """GuardPrecision queues the trial of a reduced precision; a trial that ended on the same dataset is answered as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPrecision(self, request, context):
+        """GetPrecision answers how a reduced precision was judged, or how far that is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TrainingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -209,6 +233,16 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.Rollback,
                     request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.RollbackRequest.FromString,
                     response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.RollbackResponse.SerializeToString,
+            ),
+            'GuardPrecision': grpc.unary_unary_rpc_method_handler(
+                    servicer.GuardPrecision,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GuardPrecisionRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GuardPrecisionResponse.SerializeToString,
+            ),
+            'GetPrecision': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPrecision,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetPrecisionRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetPrecisionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -482,6 +516,60 @@ class TrainingService:
             '/irp.training.v1.TrainingService/Rollback',
             irp_dot_training_dot_v1_dot_training__service__pb2.RollbackRequest.SerializeToString,
             irp_dot_training_dot_v1_dot_training__service__pb2.RollbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GuardPrecision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/GuardPrecision',
+            irp_dot_training_dot_v1_dot_training__service__pb2.GuardPrecisionRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.GuardPrecisionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPrecision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/GetPrecision',
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetPrecisionRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetPrecisionResponse.FromString,
             options,
             channel_credentials,
             insecure,

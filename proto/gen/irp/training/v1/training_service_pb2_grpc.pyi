@@ -49,6 +49,10 @@ class TrainingServiceStub:
     """Promote makes a version the champion, if it passes the gate."""
     Rollback: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.RollbackRequest, _training_service_pb2.RollbackResponse]
     """Rollback makes the previous champion the champion again."""
+    GuardPrecision: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GuardPrecisionRequest, _training_service_pb2.GuardPrecisionResponse]
+    """GuardPrecision queues the trial of a reduced precision; a trial that ended on the same dataset is answered as it is."""
+    GetPrecision: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetPrecisionRequest, _training_service_pb2.GetPrecisionResponse]
+    """GetPrecision answers how a reduced precision was judged, or how far that is."""
 
 @_typing.type_check_only
 class TrainingServiceAsyncStub(TrainingServiceStub):
@@ -71,6 +75,10 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     """Promote makes a version the champion, if it passes the gate."""
     Rollback: _aio.UnaryUnaryMultiCallable[_training_service_pb2.RollbackRequest, _training_service_pb2.RollbackResponse]  # type: ignore[assignment]
     """Rollback makes the previous champion the champion again."""
+    GuardPrecision: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GuardPrecisionRequest, _training_service_pb2.GuardPrecisionResponse]  # type: ignore[assignment]
+    """GuardPrecision queues the trial of a reduced precision; a trial that ended on the same dataset is answered as it is."""
+    GetPrecision: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetPrecisionRequest, _training_service_pb2.GetPrecisionResponse]  # type: ignore[assignment]
+    """GetPrecision answers how a reduced precision was judged, or how far that is."""
 
 class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
     """TrainingService learns from accepted masks; it serves no real-time request."""
@@ -150,5 +158,21 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_training_service_pb2.RollbackResponse, _abc.Awaitable[_training_service_pb2.RollbackResponse]]:
         """Rollback makes the previous champion the champion again."""
+
+    @_abc_1.abstractmethod
+    def GuardPrecision(
+        self,
+        request: _training_service_pb2.GuardPrecisionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.GuardPrecisionResponse, _abc.Awaitable[_training_service_pb2.GuardPrecisionResponse]]:
+        """GuardPrecision queues the trial of a reduced precision; a trial that ended on the same dataset is answered as it is."""
+
+    @_abc_1.abstractmethod
+    def GetPrecision(
+        self,
+        request: _training_service_pb2.GetPrecisionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.GetPrecisionResponse, _abc.Awaitable[_training_service_pb2.GetPrecisionResponse]]:
+        """GetPrecision answers how a reduced precision was judged, or how far that is."""
 
 def add_TrainingServiceServicer_to_server(servicer: TrainingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

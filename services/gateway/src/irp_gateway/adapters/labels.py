@@ -56,8 +56,10 @@ def contours_of(found: LabelledSlices) -> tuple[list[dict[str, Any]], list[dict[
     return contours, areas
 
 
-def contours_json(found: LabelledSlices, series_uid: str, provenance: dict[str, Any]) -> bytes:
-    """Contours as exported segmentations say them."""
+def contours_json(
+    found: LabelledSlices, series_uid: str, provenance: dict[str, Any], estimate: dict[str, Any]
+) -> bytes:
+    """Contours as exported segmentations say them, and how far they can be trusted."""
     contours, areas = contours_of(found)
     annotated = [[frame, slice_] for frame in found.frames for slice_ in found.slices]
     document = {
@@ -66,6 +68,7 @@ def contours_json(found: LabelledSlices, series_uid: str, provenance: dict[str, 
         "areas": areas,
         "annotated": dict.fromkeys(found.table.names, annotated),
         "provenance": provenance,
+        "estimate": estimate,
     }
     return json.dumps(document, separators=(",", ":")).encode()
 

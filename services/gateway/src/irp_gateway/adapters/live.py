@@ -24,7 +24,7 @@ from irp_gateway.adapters.desk import Desk
 from irp_gateway.adapters.live_frames import FRAME, MAX_FRAME_BYTES, CancelFrame, SegmentFrame, problem_frame
 from irp_gateway.adapters.live_line import LiveLine
 from irp_gateway.adapters.visitor import Inside
-from irp_gateway.domain.errors import FrameNotValid, LiveAskTwice, PromptsNotTaken, TooManyLiveAsks, TooManyReaders
+from irp_gateway.domain.errors import FrameNotValid, LiveAskTwice, TooManyLiveAsks, TooManyReaders
 from irp_gateway.domain.live_token import SUBPROTOCOL, authorization_of
 
 router = APIRouter()
@@ -133,8 +133,6 @@ class _Session:
             await self._line.said.put((problem_frame(frame.id, error), b""))
 
     def _require(self, frame: SegmentFrame) -> None:
-        if frame.prompts:
-            raise PromptsNotTaken
         if frame.id in self._line.open:
             raise LiveAskTwice
         if len(self._line.open) >= OPEN_ASKS:
@@ -165,15 +163,15 @@ class _Session:
         return Close.RESTART
 
     async def _audit(self, frame: SegmentFrame) -> None:
-        """Once per session for each series and model."""
-        if (frame.series, frame.model) in self._audited:
+        """Once per session for each series and model, or method."""
+        if (frame.series, frame.who) in self._audited:
             return
-        self._audited.add((frame.series, frame.model))
+        self._audited.add((frame.series, frame.who))
         await self._here.desk.audit.write(
             subject=self._here.subject,
             project=self._here.project.id,
             action="segmentations.live",
-            target=f"uid={frame.series} model={frame.model}",
+            target=f"uid={frame.series} {frame.who}",
             status=200,
         )
 

@@ -10,9 +10,17 @@ from irp.inference.v1 import inference_service_pb2 as segment_pb
 from irp.inference.v1 import live_service_pb2 as pb
 from irp_chassis.verdicts import advice_of, title_of
 from irp_kernel.errors import IrpError
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from irp_gateway.adapters.labels import contours_of, labels_of
+from irp_gateway.adapters.options import OptionsBody, estimate_json
+from irp_gateway.adapters.prompts import (
+    AlgorithmBody,
+    PromptsBody,
+    algorithm_message,
+    prompts_message,
+    require_one,
+)
 from irp_gateway.adapters.segment import Index, ModelWanted
 
 MAX_FRAME_BYTES = 64 << 10  # of a text that comes in
@@ -22,14 +30,15 @@ Out = tuple[dict[str, Any], bytes]
 
 
 class SegmentFrame(BaseModel):
-    """A wish. `slice` null = the whole series, frame by frame."""
+    """A wish. `slice` null = what is marked; where nothing is, the whole series, frame by frame."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     type: Literal["segment"]
     id: AskId
     series: str = Field(pattern=r"^[0-9.]{1,64}$")
-    model: ModelWanted
+    model: ModelWanted | None = None
+    algorithm: AlgorithmBody | None = None
     slice: Index | None = None
     frame: Index | None = None
     answer: list[Literal["labels", "contours"]] = Field(["labels"], min_length=1, max_length=2)
@@ -37,16 +46,30 @@ class SegmentFrame(BaseModel):
     keep: bool = False
     ahead: bool = True
     deadline_s: float | None = Field(None, gt=0, le=60)
-    prompts: dict[str, Any] | None = None
+    options: OptionsBody = Field(default_factory=OptionsBody)
+    prompts: PromptsBody | None = None
+
+    @model_validator(mode="after")
+    def _one_of(self) -> SegmentFrame:
+        require_one(self.model, self.algorithm)
+        return self
+
+    @property
+    def who(self) -> str:
+        """Who is asked, as the audit log says it."""
+        return f"algorithm={self.algorithm.name}" if self.algorithm else f"model={self.model}"
 
     def to_proto(self, project: types_pb2.ProjectRef) -> pb.LiveRequest:
         """As inference is asked."""
         request = segment_pb.SegmentRequest(
             project=project,
             series_uid=self.series,
-            model=self.model,
+            model=self.model or "",
             slices=[] if self.slice is None else [self.slice],
             frames=self._frames(),
+            options=self.options.to_proto(),
+            prompts=prompts_message(self.prompts) if self.prompts else None,
+            algorithm=algorithm_message(self.algorithm) if self.algorithm else None,
             compact=True,
         )
         ask = pb.Ask(id=self.id, request=request, keep=self.keep, ahead=self.ahead, deadline_s=self.deadline_s or 0)
@@ -119,7 +142,10 @@ def _segmented(header: dict[str, Any], found: segment_pb.SegmentResponse, asked:
         "model": f"{model.name}@{model.version}",
         "digest": model.digest,
         "timings_ms": {stage: round(ms, 2) for stage, ms in found.timings_ms.items()},
+        "estimate": estimate_json(found),
     }
+    if found.uncertainty:
+        header["uncertainty"] = base64.b64encode(found.uncertainty).decode()
     if not found.HasField("labels"):
         return header, b""
     labels = found.labels

@@ -16,6 +16,7 @@ from irp_gateway.adapters.answers import Page, Paging, page, read_json
 from irp_gateway.adapters.bodies import bounded
 from irp_gateway.adapters.desk import Desk, DeskHere
 from irp_gateway.adapters.door import Door, made
+from irp_gateway.adapters.precisions import PrecisionAnswer, precision_answer
 from irp_gateway.adapters.visitor import Admin, ModelInPath, Visitor
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=Door)
@@ -45,6 +46,7 @@ class ModelAnswer(BaseModel):
     structures: list[str]
     figures: dict[str, Any] = Field(description="of the model card")
     bundle_bytes: int
+    precisions: list[PrecisionAnswer] = Field(description="reduced precisions that were tried; float32 is always there")
 
 
 class Promoted(ModelAnswer):
@@ -137,4 +139,5 @@ def model_answer(model: pb.Model) -> ModelAnswer:
         structures=list(model.structures),
         figures=read_json(model.figures),
         bundle_bytes=model.bundle.size,
+        precisions=[precision_answer(trial) for trial in model.precisions],
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from irp.inference.v1 import inference_service_pb2 as pb
 from pydantic import BaseModel, ConfigDict, Field
@@ -56,18 +56,23 @@ class PromptsBody(_Strict):
     scribbles: list[ScribbleBody] = Field([], max_length=MOST_MARKS)
 
 
-Algorithm = Literal["region-growing", "random-walker", "geodesic-active-contour", "threshold", "n-sd", "fwhm"]
-
-
 class AlgorithmBody(_Strict):
     """A conventional method, for structures that no model knows."""
 
-    name: Algorithm
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9-]{0,62}$", examples=["n-sd"], description="one of `GET /api/v1/algorithms`"
+    )
     structure: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$", examples=["scar"], description="canonical name")
     parameters: dict[str, Any] = Field(default_factory=dict, max_length=16, examples=[{"n": 5}])
     within_model: str = Field(
         "", pattern=r"^([a-z][a-z0-9-]{0,46}[a-z0-9](@[0-9]{1,9})?)?$", description="whose myocardium is looked at"
     )
+
+
+def require_one(model: str | None, algorithm: AlgorithmBody | None) -> None:
+    """Raise ValueError, which is a refusal of the body, unless exactly one of them is said."""
+    if (model is None) == (algorithm is None):
+        raise ValueError("say either model or algorithm")
 
 
 def prompts_message(body: PromptsBody) -> pb.Prompts:

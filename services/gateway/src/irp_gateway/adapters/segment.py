@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Request, Response
 from irp.annotation.v1 import annotation_service_pb2 as annotation_pb
@@ -16,16 +16,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from irp_gateway.adapters.answers import provenance_of
 from irp_gateway.adapters.door import Door, made
 from irp_gateway.adapters.labels import contours_json, labels_of
-from irp_gateway.adapters.prompts import AlgorithmBody, PromptsBody, algorithm_message, prompts_message
+from irp_gateway.adapters.options import OptionsBody, estimate_json, uncertainty_file
+from irp_gateway.adapters.prompts import AlgorithmBody, PromptsBody, algorithm_message, prompts_message, require_one
 from irp_gateway.adapters.proposals import shown_id
 from irp_gateway.adapters.visitor import Annotator, AnyMember, Inside, UidInPath
-from irp_gateway.domain.errors import PromptsNotTaken
 from irp_gateway.domain.negotiation import choose
 
 router = APIRouter(prefix="/api/v1/projects/{project}/series/{uid}", tags=["segmentations"], route_class=Door)
 
 DICOM, JSON = "application/dicom", "application/json"
 MASK_TYPES = (NIFTI, NRRD, DICOM, JSON)
+MAP_TYPES = (NIFTI, NRRD)
 SEGMENT_TIMEOUT_S, ENCODE_TIMEOUT_S = 300.0, 120.0
 MASK_ANSWER: dict[int | str, dict[str, Any]] = {
     200: {
@@ -35,6 +36,11 @@ MASK_ANSWER: dict[int | str, dict[str, Any]] = {
             "Server-Timing": {"description": "milliseconds of each stage", "schema": {"type": "string"}},
             "X-IRP-Model": {"description": "name@version", "schema": {"type": "string"}},
             "X-IRP-Model-Digest": {"description": "SHA-256 of the bundle", "schema": {"type": "string"}},
+            "X-IRP-Warnings": {
+                "description": "what a reader should look at twice, as codes; absent = nothing",
+                "schema": {"type": "string"},
+                "example": "touches-window, implausible",
+            },
             "X-IRP-Provenance": {"description": "how it came to be, as JSON", "schema": {"type": "string"}},
         },
     }
@@ -55,14 +61,17 @@ class SegmentBody(BaseModel):
     algorithm: AlgorithmBody | None = Field(None, description="a conventional method instead of a model")
     slices: list[Index] | None = Field(None, min_length=1, examples=[[4]], description="slice indices; null = all")
     frames: list[Index] | None = Field(None, min_length=1, description="time points; null = all")
-    prompts: PromptsBody | None = Field(
-        None, description="what a reader marked; for algorithms, no model takes any yet"
+    options: OptionsBody = Field(default_factory=OptionsBody, description="how a model's answer is made")
+    answer: Literal["mask", "uncertainty"] = Field(
+        "mask", description="uncertainty: a map from 0 (certain) to 255 on the image's grid, as NIfTI or NRRD"
     )
+    prompts: PromptsBody | None = Field(None, description="what a reader marked, for what takes marks")
 
     @model_validator(mode="after")
     def _one_of(self) -> SegmentBody:
-        if (self.model is None) == (self.algorithm is None):
-            raise ValueError("say either model or algorithm")
+        require_one(self.model, self.algorithm)
+        if self.answer == "uncertainty" and not self.options.uncertainty:
+            raise ValueError("answer uncertainty needs options.uncertainty")
         return self
 
 
@@ -85,9 +94,7 @@ async def segment(
     uid: UidInPath, body: SegmentBody, here: AnyMember, request: Request, accept: Annotated[str, Header()] = "*/*"
 ) -> Response:
     """By Accept: NIfTI (gzip, the image's own grid), NRRD, DICOM SEG, or contours as JSON. Stores nothing."""
-    if body.prompts and body.model:
-        raise PromptsNotTaken
-    media_type = choose(accept, MASK_TYPES)
+    media_type = choose(accept, MASK_TYPES if body.answer == "mask" else MAP_TYPES)
     asked = pb.SegmentRequest(
         project=here.ref,
         series_uid=uid,
@@ -96,12 +103,16 @@ async def segment(
         frames=body.frames or [],
         prompts=prompts_message(body.prompts) if body.prompts else None,
         algorithm=algorithm_message(body.algorithm) if body.algorithm else None,
+        options=body.options.to_proto(),
         compact=True,
     )
     began = time.perf_counter()
     answer = await here.ask("inference", "Segment", asked, timeout_s=SEGMENT_TIMEOUT_S)
     answered = time.perf_counter()
-    data = await _encode(here, uid, answer, media_type)
+    if body.answer == "uncertainty":
+        data = await asyncio.to_thread(uncertainty_file, answer, media_type)
+    else:
+        data = await _encode(here, uid, answer, media_type)
     ended = time.perf_counter()
     stages = {**answer.timings_ms, "convert": (ended - answered) * 1000, "total": (ended - began) * 1000}
     made(request, model=f"{answer.provenance.model.name}@{answer.provenance.model.version}")
@@ -138,13 +149,15 @@ async def _encode(here: Inside, uid: str, answer: pb.SegmentResponse, media_type
 def _write(uid: str, answer: pb.SegmentResponse, media_type: str) -> bytes:
     found = labels_of(answer)
     if media_type == JSON:
-        return contours_json(found, uid, provenance_of(answer.provenance).model_dump())
+        return contours_json(found, uid, provenance_of(answer.provenance).model_dump(), estimate_json(answer))
     return encode_slices(found, media_type)
 
 
 def _headers(answer: pb.SegmentResponse, stages: dict[str, float]) -> dict[str, str]:
     model = answer.provenance.model
+    warnings = ", ".join(answer.estimate.warning_codes)
     return {
+        **({"X-IRP-Warnings": warnings} if warnings else {}),
         "Server-Timing": ", ".join(f"{stage};dur={ms:.1f}" for stage, ms in stages.items()),
         "X-IRP-Model": f"{model.name}@{model.version}",
         "X-IRP-Model-Digest": model.digest,

@@ -79,8 +79,10 @@ class VersionAnswer(BaseModel):
     engine: str
     device: str
     precision: str
+    precision_note: str = Field(description="why it is not the precision that was asked for; empty = it is")
     memory_bytes: int
     users: int = Field(description="requests that hold it now")
+    prompts: list[str] = Field(description="kinds of marks that it takes, and needs; empty = it takes none")
 
 
 @router.get("/loaded", summary="Versions that the classification server has loaded, or failed to load")
@@ -185,6 +187,8 @@ def _version(status: pb.VersionStatus) -> VersionAnswer:
         engine=status.engine,
         device=status.device,
         precision=status.precision,
+        precision_note=status.precision_note,
         memory_bytes=status.memory_bytes,
         users=status.users,
+        prompts=list(status.prompts),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from irp_gateway.adapters import (
+    algorithms,
     clinical,
     deidentification,
     dicom_delete,
@@ -18,6 +19,7 @@ from irp_gateway.adapters import (
     members,
     models,
     operations,
+    precisions,
     projects,
     proposals,
     quality,
@@ -50,11 +52,13 @@ DOORS = (
     quality,
     quarantine,
     segment,
+    algorithms,
     proposals,
     segmentations,
     training,
     models,
     serving,
+    precisions,
     inference_token,
     radiomics,
     clinical,

@@ -132,13 +132,6 @@ class CursorNotValid(InvalidArgument):
     """
 
 
-class PromptsNotTaken(InvalidArgument):
-    """The model takes no prompts.
-
-    Leave `prompts` out.
-    """
-
-
 class SeriesNotAssembled(FailedPrecondition):
     """The series has no volume yet.
 

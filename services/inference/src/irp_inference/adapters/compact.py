@@ -5,8 +5,10 @@ from __future__ import annotations
 import zlib
 
 from irp.inference.v1 import inference_service_pb2 as pb
+from irp_bundle import Estimate, Options
 from irp_kernel import Geometry
 
+from irp_inference.adapters.marks import marks_of, method_of
 from irp_inference.app.segment_series import Answer, Wish
 from irp_inference.domain.errors import OptionsNotOffered
 
@@ -27,6 +29,22 @@ def labels_to_proto(answer: Answer) -> pb.Labels:
     )
 
 
+def uncertainty_to_proto(answer: Answer) -> bytes:
+    """The map, packed as labels are; empty if it was not asked for. Call it in a thread."""
+    found = answer.segmented.uncertainty
+    return b"" if found is None else zlib.compress(found.tobytes(), LEVEL)
+
+
+def estimate_to_proto(estimate: Estimate) -> pb.Estimate:
+    """Estimate -> message."""
+    return pb.Estimate(
+        dice=estimate.dice or 0.0,
+        warnings=estimate.texts,
+        warning_codes=estimate.warnings,
+        expected_dice=estimate.expected_dice,
+    )
+
+
 def grid_to_proto(geometry: Geometry) -> pb.Grid:
     """Geometry -> message."""
     slices, rows, columns = geometry.shape
@@ -44,16 +62,28 @@ def wish_of(request: pb.SegmentRequest) -> Wish:
     """What a request wishes. Answers that depend on what a reader marked are not remembered.
 
     Raises:
-        OptionsNotOffered: an answer that would silently lack what was asked for.
+        OptionsNotOffered: an answer to marks would silently lack what was asked for.
+        PromptsNotValid, ParametersNotValid: what was marked or said is not well-formed.
     """
-    if request.options.test_time_augmentation or request.options.uncertainty:
+    method, options = method_of(request), options_of(request.options)
+    if options.key and (method or request.HasField("prompts")):
         raise OptionsNotOffered
-    marked = request.HasField("prompts") or request.HasField("algorithm")
+    marks = marks_of(request) if method or request.HasField("prompts") else {}
     return Wish(
         project=request.project.id,
         series_uid=request.series_uid,
-        model=request.model,
-        frames=list(request.frames),
-        slices=list(request.slices),
-        variant=None if marked else "",
+        model="" if method else request.model,
+        frames=sorted({frame for frame, _ in marks}) or list(request.frames),
+        slices=sorted({number for _, number in marks}) or list(request.slices),
+        variant=None if marks else "",
+        options=options,
+        marks=marks,
+        method=method,
+    )
+
+
+def options_of(said: pb.Options) -> Options:
+    """Message -> options."""
+    return Options(
+        test_time_augmentation=said.test_time_augmentation, uncertainty=said.uncertainty, estimate=said.estimate
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from irp_chassis.departures import add_departures
 from irp_chassis.tables import new_metadata
-from sqlalchemy import JSON, BigInteger, Column, Integer, String, Table
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, String, Table
 
 METADATA = new_metadata()
 DEPARTURE = add_departures(METADATA)
@@ -46,4 +46,18 @@ KEPT = Table(
     METADATA,
     Column("name", String(48), primary_key=True),
     Column("version", Integer, primary_key=True),
+)
+GUARDED = Table(
+    "guarded",
+    METADATA,
+    Column("name", String(48), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("precision", String(16), primary_key=True),
+    Column("digest", String(64), nullable=False),  # of the bundle
+    Column("aggregate_version", BigInteger, nullable=False),
+    Column("accepted", Boolean, nullable=False),
+    Column("engine", String(32), nullable=False),
+    Column("speedup", Float, nullable=False),
+    Column("artefact", JSON, nullable=True),  # ObjectRef
+    Index("ix_guarded_digest", "digest"),
 )

@@ -6,94 +6,47 @@ written whole or not at all, its files checked by hash before they are used.
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
-import shutil
-import tempfile
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import openvino as ov
-import torch
-from irp_bundle import Bundle, TorchEngine, read_bundle
-from irp_kernel import sha256_of
+from irp_bundle import Bundle, read_bundle
 
-MANIFEST, PROBE, BUNDLE = "manifest.json", "probe.npz", "bundle.zip"
+from irp_inference.adapters.export_cache import BUNDLE, PROBE, folder_of, is_whole, lay_out, prune
+from irp_inference.adapters.exported_nets import agreed_logits, openvino_model
+
 PROBE_ROWS = 3
 
 
 def export_bundle(bundle_path: str, cache: str, digest: str, limit_bytes: int) -> str:
-    """Folder with `<stage>.xml`, `<stage>.bin` and the probe of a bundle; made if it is not there or broken."""
+    """Folder with `<stage>.xml`, `<stage>.bin` and the probe of a bundle; made if it is not there or broken.
+
+    A TorchScript network that OpenVINO does not understand has no such files: torch runs it.
+
+    Raises:
+        EngineDisagrees, LogitsNotFinite: see exported_nets.
+    """
     folder = folder_of(Path(cache), digest)
     if not is_whole(folder):
-        shutil.rmtree(folder, ignore_errors=True)
-        building = Path(tempfile.mkdtemp(dir=cache, prefix=".building-"))
         data = Path(bundle_path).read_bytes()
-        (building / BUNDLE).write_bytes(data)
-        _write(read_bundle(data), building)
-        try:
-            building.rename(folder)
-        except OSError:  # another room was faster
-            shutil.rmtree(building, ignore_errors=True)
-    _prune(Path(cache), folder, limit_bytes)
+
+        def write(building: Path) -> None:
+            (building / BUNDLE).write_bytes(data)
+            _write(read_bundle(data), building)
+
+        lay_out(folder, write)
+    prune(Path(cache), folder, limit_bytes)
     return str(folder)
 
 
-def use(folder: Path) -> IO[bytes]:
-    """Hold a folder: it is not pruned until the file is closed, or its process has ended."""
-    held = (folder / MANIFEST).open("rb")
-    fcntl.flock(held, fcntl.LOCK_SH)
-    return held
-
-
-def folder_of(cache: Path, digest: str) -> Path:
-    """Where a bundle's networks lie, for this version of OpenVINO."""
-    return cache / f"{digest}-{ov.__version__.split('-')[0]}"
-
-
-def is_whole(folder: Path) -> bool:
-    """True if every file is there and is what was written; says that the folder is in use."""
-    try:
-        hashes = json.loads((folder / MANIFEST).read_text())
-        os.utime(folder)
-        return all(sha256_of((folder / name).read_bytes()) == known for name, known in hashes.items())
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
 def _write(bundle: Bundle, folder: Path) -> None:
-    generator, engine = np.random.default_rng(0), TorchEngine(bundle)
+    generator = np.random.default_rng(0)
     probe: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = {}
     for stage in bundle.stages:
-        size = bundle.input_shape(stage)
-        model = ov.convert_model(bundle.build(stage), example_input=torch.zeros(1, *size), input=[-1, *size])
-        ov.save_model(model, folder / f"{stage}.xml", compress_to_fp16=False)
-        probe[f"{stage}.inputs"] = generator.normal(size=(PROBE_ROWS, *size)).astype(np.float32)
-        probe[f"{stage}.logits"] = engine(stage, probe[f"{stage}.inputs"])
+        inputs = generator.normal(size=(PROBE_ROWS, *bundle.input_shape(stage))).astype(np.float32)
+        logits = agreed_logits(bundle, stage, inputs)
+        probe |= {f"{stage}.inputs": inputs, f"{stage}.logits": logits}
+        model = openvino_model(bundle, stage, inputs, logits)
+        if model is not None:
+            ov.save_model(model, folder / f"{stage}.xml", compress_to_fp16=False)
     np.savez(folder / PROBE, allow_pickle=False, **probe)
-    hashes = {path.name: sha256_of(path.read_bytes()) for path in folder.iterdir()}
-    (folder / MANIFEST).write_text(json.dumps(hashes))
-
-
-def _prune(cache: Path, keep: Path, limit_bytes: int) -> None:
-    """The least recently used folders go first, but for those that are held: a process may have to load again."""
-    folders = sorted((f for f in cache.iterdir() if f.is_dir() and f != keep), key=lambda f: f.stat().st_mtime)
-    sizes = {folder: sum(path.stat().st_size for path in folder.iterdir()) for folder in [*folders, keep]}
-    total = sum(sizes.values())
-    for folder in folders:
-        if total > limit_bytes and not _is_held(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-            total -= sizes[folder]
-
-
-def _is_held(folder: Path) -> bool:
-    try:
-        with (folder / MANIFEST).open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # never finished
-        return False
-    return False

@@ -15,18 +15,34 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from irp_kernel.lifeline import end_with_parent
 
-from irp_inference.adapters.openvino_net import OpenvinoNet, OpenvinoNets
 from irp_inference.adapters.tensor_block import Array, TensorBlock
 
-Run = Callable[[str, Array], Array]  # (stage, inputs) -> logits
+
+class Networks(Protocol):
+    """The networks of one model in this process."""
+
+    @property
+    def least_rows(self) -> int:
+        """A smaller batch is not worth forming."""
+        ...
+
+    def __call__(self, stage: str, inputs: Array) -> Array:
+        """One pass: logits, valid until the next one."""
+        ...
+
+    def close(self) -> None:
+        """Give the memory back."""
+        ...
+
 
 TRIED_BATCHES = (1, 2, 4, 8, 16)
 TRYING_S = 1.0  # for all sizes of one network
+OUT_OF_MEMORY = ("out of memory", "alloc_failed", "bad_alloc", "not enough memory", "failed to allocate")
 AROUND_S = 0.001  # what a pass costs around the network: copies, two lines of JSON, the room's turn
 TURNS = 3
 WORTH = 1.05  # a smaller batch is as good if it takes at most this much longer per input
@@ -37,7 +53,7 @@ class Host:
 
     def __init__(self, link: socket.socket, memory: TensorBlock) -> None:
         self._link, self._lines, self._memory = link, link.makefile("rb"), memory
-        self._models: dict[str, Run] = {}
+        self._models: dict[str, Networks] = {}
 
     def serve(self) -> None:
         """Until the room is gone."""
@@ -45,29 +61,24 @@ class Host:
             question = json.loads(line)
             try:
                 answer = getattr(self, f"on_{question.pop('ask')}")(**question)
-            except MemoryError:
-                answer = {"error": "memory"}
             except Exception as error:
-                # The type only: a text may quote what was in the image.
-                answer = {"error": "memory" if _is_memory(error) else "failed", "type": type(error).__name__}
+                answer = _said(error)
             self._link.sendall(json.dumps(answer).encode() + b"\n")
 
     def on_load(self, model: str, engine: str, options: dict[str, Any]) -> dict[str, Any]:
         """Load, warm up, and say what it costs."""
-        before = _resident()
-        run, sizes = _loaders()[engine](**options)
-        least = getattr(run, "least_rows", 1)
-        best = {stage: _measure(run, stage, size, least) for stage, size in sizes.items()}
-        self._models[model] = run
-        return {"best": best, "resident": max(0, _resident() - before)}
+        sizes = options.pop("sizes")
+        before = _held(options["device"])
+        networks = LOADERS[engine](**options)
+        best = {stage: _measure(networks, stage, size) for stage, size in sizes.items()}
+        self._models[model] = networks
+        return {"best": best, "resident": max(0, _held(options["device"]) - before)}
 
     def on_unload(self, model: str) -> dict[str, Any]:
         """Give a model's memory back; on a CPU the process ends instead."""
-        self._models.pop(model, None)
-        if "torch" in sys.modules:
-            import torch
-
-            torch.cuda.empty_cache()
+        known = self._models.pop(model, None)
+        if known is not None:
+            known.close()
         return {}
 
     def on_forward(self, model: str, stage: str, shape: list[int]) -> dict[str, Any]:
@@ -80,12 +91,12 @@ class Host:
         return {"shape": list(logits.shape)}
 
 
-def _measure(run: Run, stage: str, size: list[int], least: int) -> dict[str, Any]:
-    """Warm up, and find from how many inputs on a pass gains nothing: at least `least`.
+def _measure(run: Networks, stage: str, size: list[int]) -> dict[str, Any]:
+    """Warm up, and find from how many inputs on a pass gains nothing: at least `least_rows`.
 
     The sizes take turns, so that whatever else the machine does meanwhile hits all of them.
     """
-    began = time.perf_counter()
+    began, least = time.perf_counter(), run.least_rows
     warm: dict[int, float] = {}
     for rows in TRIED_BATCHES:
         _per_input(run, stage, rows, size)
@@ -101,37 +112,59 @@ def _measure(run: Run, stage: str, size: list[int], least: int) -> dict[str, Any
     return {"rows": best, "row_s": enough[best]}
 
 
-def _per_input(run: Run, stage: str, rows: int, size: list[int]) -> float:
+def _per_input(run: Networks, stage: str, rows: int, size: list[int]) -> float:
     inputs = np.zeros((rows, *size), np.float32)
     began = time.perf_counter()
     run(stage, inputs)
     return (time.perf_counter() - began + AROUND_S) / rows
 
 
-def _openvino(nets: dict[str, str], sizes: dict[str, list[int]], precision: str, threads: int) -> Any:
-    import openvino as ov
+def _openvino(device: str, nets: dict[str, str], precision: str, threads: int) -> Networks:
+    from irp_inference.adapters.openvino_networks import OpenVinoNetworks
 
-    core = ov.Core()
-    return OpenvinoNets({stage: OpenvinoNet(core, path, precision, threads) for stage, path in nets.items()}), sizes
+    return OpenVinoNetworks(nets, precision, threads)
 
 
-def _torch(path: str, sizes: dict[str, list[int]], precision: str, threads: int, device: str) -> Any:
+def _torch(device: str, path: str, precision: str, threads: int, cuda: dict[str, bool]) -> Networks:
     import torch
-    from irp_bundle import TorchEngine, read_bundle
+    from irp_bundle import read_bundle
+
+    from irp_inference.adapters.scripts import torch_network
+    from irp_inference.adapters.torch_networks import CudaOptions, TorchNetworks
 
     torch.set_num_threads(threads)
-    with Path(path).open("rb") as file:
-        engine = TorchEngine(read_bundle(file.read()), device, autocast=precision == "bf16")
-    return engine, sizes
+    bundle = read_bundle(Path(path).read_bytes())
+    networks: dict[str, torch.nn.Module] = {
+        stage: network for stage in bundle.stages if (network := torch_network(bundle, stage)) is not None
+    }
+    return TorchNetworks(networks, device, precision, CudaOptions(**cuda))
 
 
-def _loaders() -> dict[str, Callable[..., tuple[Run, dict[str, list[int]]]]]:
-    return {"openvino": _openvino, "torch": _torch}
+LOADERS: dict[str, Callable[..., Networks]] = {"openvino": _openvino, "torch": _torch}
+
+
+def _said(error: Exception) -> dict[str, Any]:
+    """What the room is told; an error after which a GPU answers nothing any more ends the process."""
+    memory = isinstance(error, MemoryError) or _is_memory(error)
+    if not memory and type(error).__name__ == "AcceleratorError":
+        raise error
+    # The type only: a text may quote what was in the image.
+    return {"error": "memory" if memory else "failed", "type": type(error).__name__}
 
 
 def _is_memory(error: Exception) -> bool:
     """OpenVINO and torch say it in their own words."""
-    return type(error).__name__ == "OutOfMemoryError" or "memory" in str(error).lower()
+    text = str(error).lower()
+    return type(error).__name__ == "OutOfMemoryError" or any(word in text for word in OUT_OF_MEMORY)
+
+
+def _held(device: str) -> int:
+    """Bytes that this process has of a device: of the system's memory, or of a GPU's."""
+    if device == "cpu":
+        return _resident()
+    import torch
+
+    return torch.cuda.memory_reserved(device) if torch.cuda.is_initialized() else 0
 
 
 def _resident() -> int:

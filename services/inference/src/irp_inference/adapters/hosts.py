@@ -8,13 +8,16 @@ import json
 import os
 import socket
 import sys
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import structlog
 from irp_bundle import Stage
 from prometheus_client import Counter
 
+from irp_inference.adapters.child_environment import child_environment
 from irp_inference.adapters.tensor_block import Array, TensorBlock
 from irp_inference.domain.errors import DeviceOutOfMemory, LogitsNotFinite, ModelCrashed, PassFailed
 
@@ -26,6 +29,7 @@ LOST = {
     "not loaded again": "the model could not be loaded again after its process ended",
 }
 LARGE = 4 << 20  # bytes from which tensors are copied in a thread: below, a thread costs more than the copy
+T = TypeVar("T")
 
 
 class EngineHost:
@@ -40,6 +44,7 @@ class EngineHost:
         self._loads: dict[str, dict[str, Any]] = {}
         self._turn = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
+        self._linked = False  # there is a socket and a block
         self._log = structlog.get_logger(part="engines")
 
     @property
@@ -96,19 +101,29 @@ class EngineHost:
             return
         await self._end()
         ours, theirs = socket.socketpair()
-        self._block = TensorBlock(os.memfd_create("irp-tensors"))
-        descriptors = (theirs.fileno(), self._block.descriptor)
-        command = [sys.executable, "-m", "irp_inference.adapters.host_child", *map(str, descriptors)]
-        self._process = await asyncio.create_subprocess_exec(
-            *command, pass_fds=descriptors, stdin=asyncio.subprocess.DEVNULL
-        )
-        theirs.close()
         self._reader, self._writer = await asyncio.open_connection(sock=ours)
-        for question in self._loads.values():
-            try:
-                await self._ask(question, LOAD_TIMEOUT_S)
-            except (DeviceOutOfMemory, LogitsNotFinite, PassFailed):
-                await self._lost("not loaded again")
+        self._block, self._linked = TensorBlock(os.memfd_create("irp-tensors")), True
+        try:
+            with theirs:
+                self._process = await self._spawned(theirs.fileno(), self._block.descriptor)
+            for question in self._loads.values():
+                await self._load_again(question)
+        except asyncio.CancelledError:
+            # Half begun, it would be asked for models that it does not hold.
+            await asyncio.shield(self._end())
+            raise
+
+    async def _spawned(self, *descriptors: int) -> asyncio.subprocess.Process:
+        command = [sys.executable, "-m", "irp_inference.adapters.host_child", *map(str, descriptors)]
+        return await asyncio.create_subprocess_exec(
+            *command, pass_fds=descriptors, stdin=asyncio.subprocess.DEVNULL, env=child_environment()
+        )
+
+    async def _load_again(self, question: dict[str, Any]) -> None:
+        try:
+            await self._ask(question, LOAD_TIMEOUT_S)
+        except (DeviceOutOfMemory, LogitsNotFinite, PassFailed):
+            await self._lost("not loaded again")
 
     async def _ask(self, question: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         try:
@@ -136,26 +151,39 @@ class EngineHost:
 
     async def _end(self) -> None:
         process, self._process = self._process, None
-        if process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-        self._writer.close()
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
-        os.close(self._block.descriptor)
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        if self._linked:
+            self._linked = False
+            self._writer.close()
+            self._block.close()
+            with contextlib.suppress(OSError):
+                await self._writer.wait_closed()
 
     async def _copy(self, inputs: Array) -> None:
         target = self._block.view(inputs.shape)
         if inputs.nbytes < LARGE:
             np.copyto(target, inputs)
         else:
-            await asyncio.to_thread(np.copyto, target, inputs)
+            await _to_its_end(partial(np.copyto, target, inputs))
 
     async def _result(self, shape: list[int]) -> Array:
         answer = self._block.view(shape)
-        return answer.copy() if answer.nbytes < LARGE else await asyncio.to_thread(answer.copy)
+        return answer.copy() if answer.nbytes < LARGE else await _to_its_end(answer.copy)
+
+
+async def _to_its_end(work: Callable[[], T]) -> T:
+    """Work in a thread, which cannot be stopped: who is cancelled leaves when it has ended, for the block is shared."""
+    task = asyncio.create_task(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({task})
+        raise
 
 
 def _require_no_error(answer: dict[str, Any]) -> None:

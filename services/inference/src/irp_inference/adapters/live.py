@@ -13,10 +13,16 @@ from irp.inference.v1 import live_service_pb2_grpc as pb_grpc
 from irp_chassis.rpc import caller
 from irp_chassis.verdicts import advice_of, title_of
 from irp_chassis.wire import project_ref_from_proto
-from irp_kernel.errors import InvalidArgument, IrpError
+from irp_kernel.errors import IrpError
 from prometheus_client import Counter, Gauge
 
-from irp_inference.adapters.compact import grid_to_proto, labels_to_proto, wish_of
+from irp_inference.adapters.compact import (
+    estimate_to_proto,
+    grid_to_proto,
+    labels_to_proto,
+    uncertainty_to_proto,
+    wish_of,
+)
 from irp_inference.adapters.events import provenance
 from irp_inference.app.live_session import Answered, Dropped, Event, LiveSession, Partly, Refused
 from irp_inference.app.segment_series import Answer, Segments
@@ -71,13 +77,11 @@ class LiveServicer(pb_grpc.LiveServiceServicer):
         try:
             caller().require_project(project_ref_from_proto(ask.request.project).id)
             wish = wish_of(ask.request)
-            if wish.variant is None:
-                raise InvalidArgument("the live door takes neither prompts nor algorithms")
         except IrpError as error:
             await session.refuse(ask.id, error)
             return
         wait_s = min(ask.deadline_s or self._deadline_s, LONGEST_S)
-        until = time.monotonic() + wait_s if ask.request.slices else None
+        until = time.monotonic() + wait_s if wish.slices else None
         await session.ask(Asked(id=ask.id, what=wish, keep=ask.keep, ahead=ask.ahead, until=until))
 
 
@@ -115,6 +119,8 @@ async def _segmentation(answer: Answer, subject: str, *, labels: bool) -> segmen
         timings_ms=answer.timings_ms,
         labels=await asyncio.to_thread(labels_to_proto, answer) if labels else None,
         grid=grid_to_proto(answer.geometry),
+        uncertainty=await asyncio.to_thread(uncertainty_to_proto, answer) if labels else b"",
+        estimate=estimate_to_proto(answer.segmented.estimate),
     )
 
 

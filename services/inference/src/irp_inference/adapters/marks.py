@@ -1,4 +1,4 @@
-"""What a reader marked, from the wire."""
+"""What a reader marked, and which method shall look at it, from the wire."""
 
 from __future__ import annotations
 
@@ -8,43 +8,60 @@ from typing import Any
 
 from irp.inference.v1 import inference_service_pb2 as pb
 
-from irp_inference.app.run_algorithm import AlgorithmWish, Place
-from irp_inference.domain.algorithms.marks import Box, Click, Marks, Scribble
+from irp_inference.domain.algorithms.marks import MOST_POINTS_IN_ALL, MOST_SLICES, Box, Click, Marks, Place, Scribble
+from irp_inference.domain.algorithms.table import Wanted
 from irp_inference.domain.errors import ParametersNotValid, PromptsNotValid
 
 MOST_PARAMETERS = 4096  # bytes
 
 
-def algorithm_wish_of(request: pb.SegmentRequest) -> AlgorithmWish:
-    """What a request wishes of a conventional method.
-
-    Raises:
-        PromptsNotValid, ParametersNotValid: what was said is not well-formed.
-    """
+def method_of(request: pb.SegmentRequest) -> Wanted | None:
+    """The conventional method that a request names. ParametersNotValid if its parameters are no JSON object."""
+    if not request.HasField("algorithm"):
+        return None
     asked = request.algorithm
-    return AlgorithmWish(
-        project=request.project.id,
-        series_uid=request.series_uid,
+    return Wanted(
         name=asked.name,
         structure=asked.structure,
         parameters=_parameters(asked.parameters),
         within_model=asked.within_model,
-        marks=_marks(request),
     )
 
 
+def marks_of(request: pb.SegmentRequest) -> dict[Place, Marks]:
+    """By frame and slice; slices that were asked for without a mark have none.
+
+    Raises:
+        PromptsNotValid: nothing is marked or asked for, or too much, or not the same slices in each frame.
+    """
+    said = request.prompts
+    if (
+        len(said.clicks) + 2 * len(said.boxes) + sum(len(one.points) for one in said.scribbles) // 2
+        > MOST_POINTS_IN_ALL
+    ):
+        raise PromptsNotValid(f"at most {MOST_POINTS_IN_ALL} points in one request", limit=MOST_POINTS_IN_ALL)
+    marks = _marks(request)
+    frames, slices = {frame for frame, _ in marks}, {number for _, number in marks}
+    if not 0 < len(marks) <= MOST_SLICES:
+        raise PromptsNotValid(f"mark, or ask for, 1 to {MOST_SLICES} slices")
+    if len(marks) < len(frames) * len(slices):
+        raise PromptsNotValid("mark the same slices in each frame, or ask frame by frame")
+    return marks
+
+
 def _marks(request: pb.SegmentRequest) -> dict[Place, Marks]:
-    """By frame and slice; slices that were asked for without a mark have none."""
     found: defaultdict[Place, tuple[list[Click], list[Box], list[Scribble]]] = defaultdict(lambda: ([], [], []))
-    for frame in request.frames or [0]:
+    said = request.prompts
+    marked = {mark.frame for marks in (said.clicks, said.boxes, said.scribbles) for mark in marks}
+    for frame in request.frames or marked or [0]:
         for number in request.slices:
             found[frame, number]  # asked for, perhaps unmarked
-    for click in request.prompts.clicks:
+    for click in said.clicks:
         found[click.frame, click.slice][0].append(Click(row=click.row, column=click.column, inside=click.inside))
-    for box in request.prompts.boxes:
+    for box in said.boxes:
         corners = {name: getattr(box, name) for name in ("row_first", "column_first", "row_last", "column_last")}
         found[box.frame, box.slice][1].append(Box(**corners))
-    for scribble in request.prompts.scribbles:
+    for scribble in said.scribbles:
         found[scribble.frame, scribble.slice][2].append(_scribble(scribble))
     return {
         place: Marks(clicks=clicks, boxes=boxes, scribbles=scribbles)

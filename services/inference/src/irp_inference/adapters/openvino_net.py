@@ -18,22 +18,6 @@ MOST_SIDES = 8  # inputs side by side at most: each holds activations of its own
 Array = NDArray[np.float32]
 
 
-class OpenvinoNets:
-    """The networks of a model by stage.
-
-    Attributes:
-        least_rows: a smaller batch is not worth forming.
-    """
-
-    def __init__(self, nets: dict[str, OpenvinoNet]) -> None:
-        self._nets = nets
-        self.least_rows = max(net.least_rows for net in nets.values())
-
-    def __call__(self, stage: str, inputs: Array) -> Array:
-        """The logits of one stage."""
-        return self._nets[stage](inputs)
-
-
 class OpenvinoNet:
     """(N, C, *size) -> logits, both float32; the answer is valid until the next call.
 

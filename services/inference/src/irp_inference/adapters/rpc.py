@@ -9,6 +9,7 @@ from typing import Any
 from irp.common.v1 import types_pb2
 from irp.inference.v1 import inference_service_pb2 as pb
 from irp.inference.v1 import inference_service_pb2_grpc as pb_grpc
+from irp_bundle import PromptsNeeded
 from irp_chassis.db import Database
 from irp_chassis.rpc import caller
 from irp_chassis.rpc_server import deadline
@@ -18,14 +19,20 @@ from irp_kernel.errors import SeriesUnknown
 from irp_kernel.ids import split_model
 from irp_kernel.slices import encode_slices
 
-from irp_inference.adapters.compact import grid_to_proto, labels_to_proto, wish_of
+from irp_inference.adapters.algorithms import described
+from irp_inference.adapters.compact import (
+    estimate_to_proto,
+    grid_to_proto,
+    labels_to_proto,
+    uncertainty_to_proto,
+    wish_of,
+)
 from irp_inference.adapters.events import enqueue_proposal, provenance
-from irp_inference.adapters.marks import algorithm_wish_of
 from irp_inference.adapters.proposals import Proposals
 from irp_inference.adapters.shelf import Shelf
-from irp_inference.app.answer_series import AnswerSeries
 from irp_inference.app.ports import Series, Ticket
-from irp_inference.app.run_algorithm import RunAlgorithm
+from irp_inference.app.segment_series import Segments
+from irp_inference.domain.algorithms.table import METHODS
 from irp_inference.domain.errors import ProposalUnknown
 
 
@@ -34,27 +41,27 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
 
     def __init__(
         self,
-        segment: AnswerSeries,
-        algorithm: RunAlgorithm,
+        answer: Segments,
         series: Series,
         shelf: Shelf,
         database: Database,
         proposals: Proposals,
     ) -> None:
-        self._segment, self._series, self._shelf, self._database = segment, series, shelf, database
-        self._proposals, self._algorithm = proposals, algorithm
+        self._answer, self._series, self._shelf, self._database = answer, series, shelf, database
+        self._proposals = proposals
 
     async def Segment(self, request: pb.SegmentRequest, context: Any) -> pb.SegmentResponse:  # noqa: N802
         """One answer now."""
         project = project_ref_from_proto(request.project)
         caller().require_project(project.id)
         ticket = Ticket(project=project.id, until=deadline.get())
-        if request.HasField("algorithm"):
-            answer = await self._algorithm(algorithm_wish_of(request), ticket)
-        else:
-            answer = await self._segment(wish_of(request), ticket)
+        answer = await self._answer(wish_of(request), ticket)
         began = time.perf_counter()
-        response = pb.SegmentResponse(provenance=provenance(answer, caller().subject))
+        response = pb.SegmentResponse(
+            provenance=provenance(answer, caller().subject),
+            uncertainty=await asyncio.to_thread(uncertainty_to_proto, answer),
+            estimate=estimate_to_proto(answer.segmented.estimate),
+        )
         if request.compact:
             response.labels.CopyFrom(await asyncio.to_thread(labels_to_proto, answer))
             response.grid.CopyFrom(grid_to_proto(answer.geometry))
@@ -68,8 +75,10 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         project = project_ref_from_proto(request.project)
         caller().require_project(project.id)
         name, version = split_model(request.model)
-        if version is None:
-            await self._shelf.champion(name)
+        version = version if version is not None else await self._shelf.champion(name)
+        loaded = self._shelf.status((name, version)).loaded
+        if loaded is not None and loaded.interactive is not None:
+            raise PromptsNeeded
         series = await self._series.get(project.id, request.series_uid)
         if series is None:
             raise SeriesUnknown
@@ -90,12 +99,20 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         models = [
             pb.LoadedModel(
                 model=types_pb2.ModelRef(name=model.name, version=model.version, digest=model.digest),
-                ready=True,
+                ready=not model.nets.parked,
+                parked=model.nets.parked,
                 engine=model.nets.engine,
                 device=model.nets.device,
+                precision=model.nets.precision,
                 weight_bytes=model.nets.memory_bytes,
             )
             for status in self._shelf.loaded()
             if (model := status.loaded) is not None
         ]
         return pb.ListLoadedResponse(models=models)
+
+    async def ListAlgorithms(  # noqa: N802
+        self, request: pb.ListAlgorithmsRequest, context: Any
+    ) -> pb.ListAlgorithmsResponse:
+        """The methods that stand in a model's place."""
+        return pb.ListAlgorithmsResponse(algorithms=[described(name, known) for name, known in METHODS.items()])

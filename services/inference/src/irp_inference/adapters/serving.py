@@ -110,7 +110,9 @@ def version_status(status: Status) -> pb.VersionStatus:
         nets = status.loaded.nets
         answer.model.digest = status.loaded.digest
         answer.engine, answer.device, answer.precision = nets.engine, nets.device, nets.precision
-        answer.memory_bytes = nets.memory_bytes
+        answer.memory_bytes, answer.precision_note = nets.memory_bytes, nets.precision_note
+        if status.loaded.interactive is not None:
+            answer.prompts.extend(status.loaded.interactive.prompts.kinds)
     return answer
 
 

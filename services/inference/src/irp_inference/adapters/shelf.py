@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import structlog
-from irp_bundle import Bundle, PipelineSteps, read_bundle
+from irp_bundle import Bundle, InteractiveSteps, PipelineSteps, read_bundle
 from irp_chassis.objects import Objects
 from irp_kernel.errors import IrpError, ModelUnknown
 from prometheus_client import Counter, Gauge
@@ -50,7 +50,7 @@ class Status:
         reason: why it failed; a word of the error tree.
         role: champion, pinned, canary, shadow, or loaded on somebody's word; empty = none.
         users: requests that hold it now.
-        loaded: itself, if it is ready.
+        loaded: itself, if it is ready or parked.
     """
 
     key: Key
@@ -172,6 +172,21 @@ class Shelf:
         await self._rows.keep(key, True)
         return entry.loaded
 
+    async def renew(self, key: Key) -> None:
+        """Open a loaded version anew and swap between two requests; if it cannot be opened, it serves on as it is."""
+        known = await self._rows.model(key)
+        if known is None or key not in self._entries:
+            return
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            try:
+                entry = _Entry(await self._open(known))
+            except IrpError as error:
+                self._log.error("model_not_renewed", model=key[0], version=key[1], reason=error.reason)
+                return
+            self._take_out(key)
+            self._entries[key] = entry
+            LOADED.set(len(self._entries))
+
     async def unload(self, name: str, version: int | None) -> None:
         """Let go of one version, or all; each ends with its last user. A version that serves is loaded when asked."""
         for key in [key for key in self._entries if key[0] == name and version in {None, key[1]}]:
@@ -199,8 +214,9 @@ class Shelf:
         """One version."""
         entry, lock = self._entries.get(key), self._locks.get(key)
         state: Literal["loading", "ready", "failed", "unloaded"] = "unloaded"
+        parked = entry is not None and entry.loaded.nets.parked
         if entry:
-            state = "ready"
+            state = "failed" if parked else "ready"
         elif lock and lock.locked():
             state = "loading"
         elif key in self._failed:
@@ -208,7 +224,7 @@ class Shelf:
         return Status(
             key=key,
             state=state,
-            reason="MODEL_PARKED" if entry and entry.loaded.nets.parked else self._failed.get(key, ""),
+            reason="MODEL_PARKED" if parked else self._failed.get(key, ""),
             role=self._role(key),
             users=entry.users if entry else 0,
             loaded=entry.loaded if entry else None,
@@ -264,7 +280,15 @@ class Shelf:
         except BaseException:
             await nets.close()
             raise
-        return Loaded(name=name, version=version, digest=known.digest, steps=PipelineSteps(bundle), nets=nets)
+        prompts = bundle.spec.prompts
+        return Loaded(
+            name=name,
+            version=version,
+            digest=known.digest,
+            steps=PipelineSteps(bundle),
+            nets=nets,
+            interactive=None if prompts is None else InteractiveSteps(bundle, prompts),
+        )
 
     def _make_room(self, coming: int) -> None:
         residents = [

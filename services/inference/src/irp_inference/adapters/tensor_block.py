@@ -24,6 +24,11 @@ class TensorBlock:
         self._reach(4 * count)
         return np.frombuffer(self._map, np.float32, count).reshape(shape)
 
+    def close(self) -> None:
+        """Let go of the memory; views of it stay readable, and keep it."""
+        os.close(self.descriptor)
+        self._map, self._size = mmap.mmap(-1, 1), 0  # the mapping holds a descriptor of its own
+
     def _reach(self, size: int) -> None:
         if size > self._size:
             now = os.fstat(self.descriptor).st_size

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,8 +30,7 @@ class Drive:
         try:
             found = await self._offload(_advance(steps, None))
             while not isinstance(found, _Done):
-                if ticket.turn is not None and ticket.turn.stale:
-                    raise asyncio.CancelledError
+                ticket.require_wanted()
                 logits = await self._batches.forward(model, found.stage, found.inputs, ticket)
                 found = await self._offload(_advance(steps, logits))
             return found.result

@@ -29,7 +29,7 @@ class Locations:
 
     async def find(self, sha256: str, volume: Volume, model: Loaded, ticket: Ticket) -> Located:
         """What stage 1 says of the volume with this hash; a search that nobody waits for ends after a moment."""
-        key = f"{sha256}/{model.digest}"
+        key = f"{sha256}/{model.identity}"
         known = self._windows.get(key)
         if known is not None:
             return known

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
@@ -9,8 +11,9 @@ from enum import IntEnum
 from typing import Protocol, TypeVar
 
 import numpy as np
-from irp_bundle import Located, PipelineSteps, Segmented, Stage
+from irp_bundle import InteractiveSteps, Located, PipelineSteps, Segmented, Stage
 from irp_kernel import ObjectRef, Volume
+from irp_kernel.errors import DeadlineExceeded
 from numpy.typing import NDArray
 
 T = TypeVar("T")
@@ -58,9 +61,21 @@ class Ticket:
     until: float | None = None
     turn: Turn | None = None
 
+    def require_wanted(self) -> None:
+        """Before each piece of work.
+
+        Raises:
+            CancelledError: nobody waits for it any more.
+            DeadlineExceeded: it would come too late.
+        """
+        if self.turn is not None and self.turn.stale:
+            raise asyncio.CancelledError
+        if self.until is not None and self.until <= time.monotonic():
+            raise DeadlineExceeded
+
     @contextmanager
     def passing(self) -> Iterator[None]:
-        """Around each pass on the device."""
+        """Around each pass on the device, or piece of work of a method."""
         turn = self.turn or Turn()
         turn.passing, turn.passes = True, turn.passes + 1
         try:
@@ -95,7 +110,12 @@ class Nets(Protocol):
 
     @property
     def precision(self) -> str:
-        """Either "float32" or "bfloat16"."""
+        """For example "float32" or "int8"."""
+        ...
+
+    @property
+    def precision_note(self) -> str:
+        """Why it is not the one that was asked for; empty = it is."""
         ...
 
     @property
@@ -124,13 +144,19 @@ class Nets(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A model version that is ready to answer."""
+    """A model version that is ready to answer; `interactive` if it segments what is marked, and nothing else."""
 
     name: str
     version: int
     digest: str
     steps: PipelineSteps
     nets: Nets
+    interactive: InteractiveSteps | None = None
+
+    @property
+    def identity(self) -> str:
+        """What its answers depend on: the bundle, and the precision it is computed in."""
+        return f"{self.digest}/{self.nets.precision}"
 
 
 class Series(Protocol):

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
+from irp_bundle import Options, Segmented
 from irp_kernel import Mask, ObjectRef, encode_mask
 from irp_kernel.codec import NRRD
 
 from irp_inference.app.answer_series import AnswerSeries
+from irp_inference.app.described import described
 from irp_inference.app.ports import Lane, Ticket
 from irp_inference.app.segment_series import Answer, Wish
+
+TOLD = Options(estimate=True)  # nobody looks at once: say how far it can be trusted
 
 
 class Objects(Protocol):
@@ -56,10 +61,12 @@ class ProposeSeries:
         name = str(project["id"])
         merged: Mask | None = None
         answer: Answer | None = None
+        parts: list[Segmented] = []
         for frame in range(frames):
-            wish = Wish(project=name, series_uid=series_uid, model=model, frames=[frame])
+            wish = Wish(project=name, series_uid=series_uid, model=model, frames=[frame], options=TOLD)
             answer = await self._segment(wish, Ticket(project=name, lane=Lane.BACKGROUND))
             merged = _merge(merged, answer.mask())
+            parts.append(answer.segmented)
             await tell(frame + 1, frames)
         if answer is None or merged is None:
             return
@@ -72,7 +79,7 @@ class ProposeSeries:
             media_type=NRRD,
             extension="nrrd",
         )
-        await self._announce.proposed(answer, ref, project)
+        await self._announce.proposed(replace(answer, parameters=described(parts)), ref, project)
 
 
 def _merge(one: Mask | None, two: Mask) -> Mask:

@@ -1,12 +1,12 @@
-"""A conventional method on marked slices; the answer has the form of a model's."""
+"""A conventional method on marked slices, one after the other; the answer has the form of a model's."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,37 +18,12 @@ from numpy.typing import NDArray
 
 from irp_inference.app.ports import Offload, Series, SeriesKnown, Ticket, Volumes
 from irp_inference.app.segment_series import Answer, Segments, Wish
-from irp_inference.domain.algorithms.marks import Marks
-from irp_inference.domain.algorithms.table import Method, method
-from irp_inference.domain.errors import ParametersNotValid, PromptsNotValid
+from irp_inference.domain.algorithms.marks import Marks, Place, Region, fingerprint, require_usable
+from irp_inference.domain.algorithms.table import Method, Wanted, method
+from irp_inference.domain.errors import AlgorithmUnknown, ParametersNotValid
 
 VERSION = 1  # of the methods here: it changes when their results do
 MYOCARDIUM = (LV_MYOCARDIUM, SCAR, NO_REFLOW)
-MOST_SLICES = 64  # that one request may mark
-
-Place = tuple[int, int]  # (frame, slice)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlgorithmWish:
-    """What to find, and how.
-
-    Attributes:
-        project, series_uid: the series.
-        name: of the method.
-        structure: canonical name of what is found.
-        parameters: of the method; missing ones take their defaults.
-        within_model: "name" or "name@version" whose myocardium is looked at; empty = none.
-        marks: per frame and slice; these slices are answered.
-    """
-
-    project: str
-    series_uid: str
-    name: str
-    structure: str
-    parameters: Mapping[str, Any]
-    within_model: str
-    marks: Mapping[Place, Marks]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,43 +36,50 @@ class MethodUsed:
 
 
 class RunAlgorithm:
-    """Runs a method beside the event loop."""
+    """Runs a method beside the event loop. What nobody waits for any more ends with the slice that was begun."""
 
     def __init__(self, series: Series, volumes: Volumes, segment: Segments, offload: Offload) -> None:
         self._series, self._volumes, self._segment, self._offload = series, volumes, segment, offload
 
-    async def __call__(self, wish: AlgorithmWish, ticket: Ticket) -> Answer:
+    async def __call__(self, wish: Wish, ticket: Ticket) -> Answer:
         """Labels of the marked slices.
 
         Raises:
             SeriesUnknown, AlgorithmUnknown: no such thing.
             ParametersNotValid, PromptsNotValid: what was said cannot be used.
             ImageNotFinite: the image holds NaN or infinity.
+            DeadlineExceeded: it would come too late.
         """
-        run = method(wish.name, wish.parameters)
-        if wish.structure not in VALUE_OF:
+        if wish.method is None:
+            raise AlgorithmUnknown
+        run = method(wish.method.name, wish.method.parameters)
+        if wish.method.structure not in VALUE_OF:
             raise ParametersNotValid(f"structures are {', '.join(VALUE_OF)}")
         series = await self._series.get(wish.project, wish.series_uid)
         if series is None:
             raise SeriesUnknown
         volume = await self._volumes.get(series.volume)
-        _require_marks(wish.marks, volume)
-        within = await self._within(wish, ticket)
+        require_usable(wish.marks, volume.geometry.frames, volume.geometry.shape)
+        within = await self._within(wish, wish.method, ticket)
         began = time.perf_counter()
-        segmented = await self._offload(lambda: _run(run, wish, volume, within))
+        regions: dict[Place, Region] = {}
+        for place, marks in wish.marks.items():
+            ticket.require_wanted()
+            find = partial(_find, run, volume.array[place], marks, within.get(place), ticket)
+            regions[place] = await self._offload(find)
         timings = {"segment": (time.perf_counter() - began) * 1000}
-        return _answer(wish, series, volume, segmented, timings)
+        return _answer(wish, wish.method, series, volume, regions, timings)
 
-    async def _within(self, wish: AlgorithmWish, ticket: Ticket) -> dict[Place, NDArray[np.bool_]]:
+    async def _within(self, wish: Wish, wanted: Wanted, ticket: Ticket) -> dict[Place, Region]:
         """The model's myocardium with what lies in it (scar, no-reflow), per marked slice."""
-        if not wish.within_model:
+        if not wanted.within_model:
             return {}
-        found: dict[Place, NDArray[np.bool_]] = {}
+        found: dict[Place, Region] = {}
         for frame, number in wish.marks:
             asked = Wish(
                 project=wish.project,
                 series_uid=wish.series_uid,
-                model=wish.within_model,
+                model=wanted.within_model,
                 frames=[frame],
                 slices=[number],
             )
@@ -106,43 +88,37 @@ class RunAlgorithm:
         return found
 
 
-def _require_marks(marks: Mapping[Place, Marks], volume: Volume) -> None:
-    frames, (slices, rows, columns) = volume.geometry.frames, volume.geometry.shape
-    if not 0 < len(marks) <= MOST_SLICES:
-        raise PromptsNotValid(f"mark 1 to {MOST_SLICES} slices")
-    for (frame, number), marked in marks.items():
-        if not (0 <= frame < frames and 0 <= number < slices):
-            raise PromptsNotValid(f"a mark lies on a slice that is not there: {slices} slices, {frames} frames")
-        marked.require_on((rows, columns))
-
-
-def _run(run: Method, wish: AlgorithmWish, volume: Volume, within: Mapping[Place, NDArray[np.bool_]]) -> Segmented:
-    frames, slices = sorted({f for f, _ in wish.marks}), sorted({s for _, s in wish.marks})
-    labels = np.zeros((len(frames), len(slices), *volume.geometry.shape[1:]), np.uint8)
-    for (frame, number), marks in wish.marks.items():
-        image = as_images(volume.array[frame, number][None])[0, 0].numpy()
-        region = run(image, marks, within.get((frame, number)))
-        labels[frames.index(frame), slices.index(number)][region] = VALUE_OF[wish.structure]
-    nowhere = Located(windows=np.zeros((volume.geometry.shape[0], 3)), outcomes=(), box=0.0)
-    report = PipelineReport(located=nowhere, slices=tuple(slices), frames=tuple(frames))
-    return Segmented(labels=labels, table=LabelTable.canonical((wish.structure,)), report=report)
+def _find(run: Method, pixels: NDArray[Any], marks: Marks, within: Region | None, ticket: Ticket) -> Region:
+    """One slice, in the thread: what still waits for a thread has not begun, and may be taken back."""
+    with ticket.passing():
+        return run(as_images(np.asarray(pixels)[None])[0, 0].numpy(), marks, within)
 
 
 def _answer(
-    wish: AlgorithmWish, series: SeriesKnown, volume: Volume, segmented: Segmented, timings: dict[str, float]
+    wish: Wish,
+    wanted: Wanted,
+    series: SeriesKnown,
+    volume: Volume,
+    regions: Mapping[Place, Region],
+    timings: dict[str, float],
 ) -> Answer:
-    said = json.dumps({f"{f}/{s}": repr(marks) for (f, s), marks in sorted(wish.marks.items())})
+    frames, slices = tuple(wish.frames), tuple(wish.slices)
+    labels = np.zeros((len(frames), len(slices), *volume.geometry.shape[1:]), np.uint8)
+    for (frame, number), region in regions.items():
+        labels[frames.index(frame), slices.index(number)][region] = VALUE_OF[wanted.structure]
+    nowhere = Located(windows=np.zeros((volume.geometry.shape[0], 3)), outcomes=(), box=0.0)
+    report = PipelineReport(located=nowhere, slices=slices, frames=frames)
     return Answer(
-        segmented=segmented,
+        segmented=Segmented(labels=labels, table=LabelTable.canonical((wanted.structure,)), report=report),
         geometry=volume.geometry,
         series=series,
-        model=MethodUsed(name=wish.name),
+        model=MethodUsed(name=wanted.name),
         timings_ms=timings,
         parameters={
-            "algorithm": wish.name,
-            "algorithm.parameters": json.dumps(dict(wish.parameters), sort_keys=True),
-            "algorithm.within_model": wish.within_model,
-            "algorithm.marks_sha256": hashlib.sha256(said.encode()).hexdigest(),
+            "algorithm": wanted.name,
+            "algorithm.parameters": json.dumps(dict(wanted.parameters), sort_keys=True),
+            "algorithm.within_model": wanted.within_model,
+            "algorithm.marks_sha256": fingerprint(wish.marks),
             "algorithm.marked_slices": str(len(wish.marks)),
         },
     )

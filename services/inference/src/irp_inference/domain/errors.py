@@ -138,6 +138,13 @@ class PromptsNotValid(InvalidArgument):
     """
 
 
+class PromptsNotTaken(InvalidArgument):
+    """The model takes no prompts.
+
+    Leave `prompts` out, or name an `algorithm`, or a model that takes them: `GET /api/v1/models/loaded` says which do.
+    """
+
+
 class AlgorithmUnknown(InvalidArgument):
     """There is no method of that name.
 
@@ -153,7 +160,7 @@ class ParametersNotValid(InvalidArgument):
 
 
 class OptionsNotOffered(InvalidArgument):
-    """Test-time augmentation and uncertainty are not offered.
+    """Answers to marks have neither uncertainty nor further looks, whether a method or a model gives them.
 
-    Ask without options.
+    Ask without options, or ask a model that needs no marks.
     """

@@ -15,16 +15,23 @@ from irp_chassis.wire import object_ref_to_proto
 from sqlalchemy import func, select
 
 from irp_training.adapters import db
-from irp_training.adapters.documents import model_from_document, run_from_document, to_document
+from irp_training.adapters.documents import (
+    model_from_document,
+    run_from_document,
+    to_document,
+    trial_from_document,
+)
 from irp_training.adapters.wire import model_ref_to_proto, project_to_proto
 from irp_training.app.ports import Project
 from irp_training.domain.dataset import Case
-from irp_training.domain.errors import RunUnknown
+from irp_training.domain.errors import RunUnknown, TrialUnknown
 from irp_training.domain.gate import Verdict
+from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
 from irp_training.domain.run import DatasetRow, Metric, ModelRef, Run
 
-RUN_JOB, AUTOMATIC_JOB = "training-run", "automatic-run"
+RUN_JOB, AUTOMATIC_JOB, PRECISION_JOB = "training-run", "automatic-run", "precision-trial"
+JUDGED_ENGINE = "openvino"  # what trials compute with
 
 
 class SqlChange:
@@ -179,6 +186,48 @@ class SqlChange:
         }
         await self._tx.upsert(db.GATE, {**row, "document": to_document(verdict)}, keys=tuple(row))
 
+    async def add_trial(self, trial: Trial) -> Trial:
+        """Add and queue a trial, or answer the one that is under way or has ended on the same dataset."""
+        known = await self._one(_trial_query(trial).with_for_update())
+        if known is not None:
+            before = trial_from_document(known)
+            if before.state != "failed" and before.dataset.digest == trial.dataset.digest:
+                return before
+            trial = replace(trial, attempt=before.attempt + 1, version=before.version)
+        await self.save_trial(trial)
+        key, ref = f"{trial.model}/{trial.precision}/{trial.attempt}", trial.model
+        payload = {"name": ref.name, "version": ref.version, "precision": trial.precision}
+        await self._tx.enqueue(PRECISION_JOB, key=key, payload=payload)
+        return trial
+
+    async def lock_trial(self, trial: Trial) -> Trial:
+        """Read a trial for changing it."""
+        document = await self._one(_trial_query(trial).with_for_update())
+        if document is None:
+            raise TrialUnknown
+        return trial_from_document(document)
+
+    async def save_trial(self, trial: Trial) -> None:
+        """Write a changed trial; its version grows."""
+        grown = replace(trial, version=trial.version + 1)
+        row = {"name": trial.model.name, "model_version": trial.model.version, "precision": trial.precision}
+        keys = tuple(row)
+        await self._tx.upsert(db.PRECISION_TRIAL, {**row, "document": to_document(grown)}, keys=keys)
+
+    async def announce_trial(self, trial: Trial) -> None:
+        """PrecisionGuarded."""
+        fact = events_pb2.PrecisionGuarded(
+            name=trial.model.name,
+            aggregate=types_pb2.Aggregate(id=f"{trial.model}/{trial.precision}", version=trial.version + 1),
+            model=model_ref_to_proto(trial.model),
+            precision=trial.precision,
+            accepted=trial.state == "accepted",
+            artefact=object_ref_to_proto(trial.artefact) if trial.artefact else None,
+            engine=JUDGED_ENGINE,
+            speedup=trial.speedup,
+        )
+        await self._tx.announce(fact)
+
     async def _one(self, query: Any) -> Any:
         return (await self._tx.execute(query)).scalar()
 
@@ -186,6 +235,12 @@ class SqlChange:
 def _run_row(run: Run) -> dict[str, Any]:
     columns = ("project", "id", "model", "state", "version", "cancel_asked", "created_at")
     return {**{name: getattr(run, name) for name in columns}, "document": to_document(run)}
+
+
+def _trial_query(trial: Trial) -> Any:
+    table, ref = db.PRECISION_TRIAL, trial.model
+    here = (table.c.name == ref.name, table.c.model_version == ref.version, table.c.precision == trial.precision)
+    return select(table.c.document).where(*here)
 
 
 def _model_row(model: Model) -> dict[str, Any]:

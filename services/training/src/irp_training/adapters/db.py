@@ -91,3 +91,11 @@ GATE = Table(
     Column("dataset", String(64), primary_key=True),
     Column("document", JSON, nullable=False),  # Verdict
 )
+PRECISION_TRIAL = Table(
+    "precision_trial",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("model_version", BigInteger, primary_key=True),
+    Column("precision", String(16), primary_key=True),
+    Column("document", JSON, nullable=False),  # Trial
+)

@@ -10,6 +10,7 @@ from irp_kernel import ObjectRef
 
 from irp_training.app.ports import Project
 from irp_training.domain.dataset import Case
+from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
 from irp_training.domain.run import DatasetRow, ModelRef, Progress, Run
 
@@ -59,6 +60,18 @@ def model_from_document(document: Mapping[str, Any]) -> Model:
         "run": tuple(document["run"]) if document["run"] else None,
     }
     return Model(**{**document, **nested})
+
+
+def trial_from_document(document: Mapping[str, Any]) -> Trial:
+    """Document -> Trial."""
+    artefact = document["artefact"]
+    nested = {
+        "model": ModelRef(**document["model"]),
+        "dataset": dataset_from_document(document["dataset"]),
+        "progress": Progress(**document["progress"]),
+        "artefact": ObjectRef(**artefact) if artefact else None,
+    }
+    return Trial(**{**document, **nested})
 
 
 def _model_ref(document: Mapping[str, Any] | None) -> ModelRef | None:

@@ -12,7 +12,14 @@ from irp.training.v1 import training_service_pb2_grpc as pb_grpc
 from irp_chassis.rpc import caller
 from irp_kernel.errors import InvalidArgument, TooLarge
 
-from irp_training.adapters.wire import dataset_to_proto, model_to_proto, project_from_proto, run_to_proto
+from irp_training.adapters.wire import (
+    dataset_to_proto,
+    model_to_proto,
+    project_from_proto,
+    run_to_proto,
+    trial_to_proto,
+)
+from irp_training.app.ask_precision import AskPrecision
 from irp_training.app.cancel_run import CancelRun
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.ports import Project, Store
@@ -38,6 +45,7 @@ class Verbs:
     register: RegisterModel
     promote: PromoteModel
     rollback: RollbackModel
+    ask_precision: AskPrecision
 
 
 class TrainingServicer(pb_grpc.TrainingServiceServicer):
@@ -102,7 +110,13 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
         caller()
         models = await self._store.models(request.name)
         champions = {name: champion(await self._store.history(name)) for name in {m.ref.name for m in models}}
-        return pb.ListModelsResponse(models=[model_to_proto(m, champions[m.ref.name]) for m in models])
+        trials = await self._store.trials(request.name)
+        return pb.ListModelsResponse(
+            models=[
+                model_to_proto(m, champions[m.ref.name], [trial for trial in trials if trial.model == m.ref])
+                for m in models
+            ]
+        )
 
     async def Promote(self, request: pb.PromoteRequest, context: Any) -> pb.PromoteResponse:  # noqa: N802
         """Make a version the champion if the gate allows."""
@@ -116,6 +130,20 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
         caller().require_role("owner")
         model = await self._do.rollback(request.name, request.actor or caller().subject)
         return pb.RollbackResponse(model=await self._model(model))
+
+    async def GuardPrecision(self, request: pb.GuardPrecisionRequest, context: Any) -> pb.GuardPrecisionResponse:  # noqa: N802
+        """Queue the trial of a reduced precision."""
+        caller().require_role("owner")
+        project = _admit(request.project) if request.HasField("project") else None
+        actor = request.actor or caller().subject
+        trial = await self._do.ask_precision(request.name, request.version, request.precision, actor, project)
+        return pb.GuardPrecisionResponse(trial=trial_to_proto(trial))
+
+    async def GetPrecision(self, request: pb.GetPrecisionRequest, context: Any) -> pb.GetPrecisionResponse:  # noqa: N802
+        """How it was judged, or how far that is."""
+        caller()
+        trial = await self._store.trial(request.name, request.version, request.precision)
+        return pb.GetPrecisionResponse(trial=trial_to_proto(trial))
 
     async def _shown(self, run: Run) -> pb.Run:
         return run_to_proto(run, await self._store.metrics(run.project, run.id))

@@ -18,10 +18,12 @@ from irp_training.adapters.documents import (
     model_from_document,
     project_from_row,
     run_from_document,
+    trial_from_document,
 )
 from irp_training.app.ports import Project
 from irp_training.domain.dataset import Case
-from irp_training.domain.errors import RunUnknown
+from irp_training.domain.errors import RunUnknown, TrialUnknown
+from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
 from irp_training.domain.run import DatasetRow, Metric, Run
 
@@ -119,6 +121,22 @@ class SqlStore:
             document = (await connection.execute(query)).scalar()
         return dataset_from_document(document) if document else None
 
+    async def trial(self, name: str, version: int, precision: str) -> Trial:
+        """One trial, or TrialUnknown."""
+        found = [t for t in await self.trials(name) if (t.model.version, t.precision) == (version, precision)]
+        if not found:
+            raise TrialUnknown(name=name, version=version)
+        return found[0]
+
+    async def trials(self, name: str = "") -> list[Trial]:
+        """Of every version of a model, or of all models."""
+        table = db.PRECISION_TRIAL
+        query = select(table.c.document).order_by(table.c.name, table.c.model_version, table.c.precision)
+        if name:
+            query = query.where(table.c.name == name)
+        async with self._database.read() as connection:
+            return [trial_from_document(row) for row in (await connection.execute(query)).scalars()]
+
     async def references(self) -> list[ObjectRef]:
         """Every object that a row of this room refers to and this room wrote."""
         async with self._database.read() as connection:
@@ -126,4 +144,5 @@ class SqlStore:
             runs = list((await connection.execute(select(db.RUN.c.document))).scalars())
         found = [dataset_from_document(row).manifest for row in datasets]
         found += [ref for row in runs if (ref := run_from_document(row).checkpoint)]
+        found += [trial.artefact for trial in await self.trials() if trial.artefact]
         return found + [model.bundle for model in await self.models()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from irp.common.v1 import types_pb2
 from irp.ingest.v1 import events_pb2 as ingest_pb2
 from irp.training.v1 import training_service_pb2 as pb
@@ -16,6 +18,7 @@ from irp_kernel import Slug
 
 from irp_training.app.ports import Project
 from irp_training.domain.dataset import Case
+from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
 from irp_training.domain.run import DatasetRow, Metric, ModelRef, Run
 
@@ -84,8 +87,30 @@ def run_to_proto(run: Run, metrics: list[Metric]) -> pb.Run:
     )
 
 
-def model_to_proto(model: Model, champion: int | None) -> pb.Model:
-    """Model -> message; `champion` is the version that is it now."""
+def trial_to_proto(trial: Trial) -> pb.PrecisionTrial:
+    """Trial -> message."""
+    progress = types_pb2.Progress(
+        fraction=trial.progress.fraction, eta_s=trial.progress.eta_s, step=trial.progress.step
+    )
+    return pb.PrecisionTrial(
+        model=model_ref_to_proto(trial.model),
+        precision=trial.precision,
+        state=trial.state,
+        progress=progress,
+        dataset_digest=trial.dataset.digest,
+        reason=trial.reason,
+        message=trial.message,
+        report=trial.report,
+        artefact=object_ref_to_proto(trial.artefact) if trial.artefact else None,
+        speedup=trial.speedup,
+        actor=trial.actor,
+        created_at=trial.created_at,
+        finished_at=trial.finished_at,
+    )
+
+
+def model_to_proto(model: Model, champion: int | None, trials: Sequence[Trial] = ()) -> pb.Model:
+    """Model -> message; `champion` is the version that is it now, `trials` those of its reduced precisions."""
     return pb.Model(
         ref=model_ref_to_proto(model.ref),
         bundle=object_ref_to_proto(model.bundle),
@@ -97,4 +122,5 @@ def model_to_proto(model: Model, champion: int | None) -> pb.Model:
         licence=model.licence,
         figures=model.figures,
         structures=model.structures,
+        precisions=[trial_to_proto(trial) for trial in trials],
     )

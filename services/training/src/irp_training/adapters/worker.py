@@ -21,6 +21,7 @@ from irp_kernel.errors import IrpError, Unavailable
 
 from irp_training.app.ports import CaseFiles, Listener
 from irp_training.domain.lesson import CaseFile, Lesson, Outcome, Plan, Said, score_bundle
+from irp_training.domain.trial import PrecisionTrial, TrialOutcome, TrialPlan
 
 NICENESS = 5  # training gives way to whoever answers people
 
@@ -58,6 +59,17 @@ class ProcessWorker:
             await self._hand_over(pipe, files)
             while True:
                 kind, content = await _receive(pipe)
+                if kind == "outcome":
+                    return content  # type: ignore[no-any-return]
+
+    async def guard(self, plan: TrialPlan, files: CaseFiles, listen: Listener) -> TrialOutcome:
+        """Judge a reduced precision; on the CPU, whose engine it is for."""
+        with self._process(_guard, (plan,)) as pipe:
+            await self._hand_over(pipe, files)
+            while True:
+                kind, content = await _receive(pipe)
+                if kind == "said":
+                    await listen(content)
                 if kind == "outcome":
                     return content  # type: ignore[no-any-return]
 
@@ -129,6 +141,10 @@ def _train(pipe: Connection, plan: Plan, device: str, checkpoint: bytes | None) 
 
 def _score(pipe: Connection, bundle: bytes, device: str) -> dict[str, dict[str, float]]:
     return score_bundle(bundle, _files(pipe), device)
+
+
+def _guard(pipe: Connection, plan: TrialPlan) -> TrialOutcome:
+    return PrecisionTrial(plan, lambda said: pipe.send(("said", said)))(_files(pipe))
 
 
 def _files(pipe: Connection) -> Iterator[CaseFile]:

@@ -10,7 +10,9 @@ from irp_training.app.ports import Change, Clock, Objects, Project, Store
 from irp_training.app.promote_model import crown
 from irp_training.domain.gate import Verdict
 from irp_training.domain.lesson import Outcome
+from irp_training.domain.precision import Trial, reduced
 from irp_training.domain.pushed import first_paragraph
+from irp_training.domain.recipe import read_frozen
 from irp_training.domain.registry import Model, champion
 from irp_training.domain.run import ModelRef, Progress, Run, State
 
@@ -29,6 +31,7 @@ class FinishRun:
             current = await change.lock_run(run.project, run.id)
             model = await change.add_model(candidate)
             await change.save_verdict(model.ref, rival.ref if rival else None, verdict)
+            await self._try_precisions(change, current, model)
             promoted = current.promote and await self._promote(change, model, rival, verdict, current.actor)
             done = replace(
                 current,
@@ -69,6 +72,18 @@ class FinishRun:
             dataset_digest=run.dataset.digest,
             run=(run.project, run.id),
         )
+
+    async def _try_precisions(self, change: Change, run: Run, model: Model) -> None:
+        """Queue the trials that the recipe asks for, where there is somebody to judge them on."""
+        for precision in read_frozen(run.recipe).precisions if run.dataset.validation else ():
+            trial = Trial(
+                model=model.ref,
+                precision=reduced(precision),
+                dataset=run.dataset,
+                actor=run.actor,
+                created_at=self._now(),
+            )
+            await change.add_trial(trial)
 
     @staticmethod
     async def _promote(change: Change, model: Model, rival: Model | None, verdict: Verdict, actor: str) -> bool:

@@ -14,8 +14,10 @@ from irp_kernel import ObjectRef
 from irp_training.domain.dataset import Case
 from irp_training.domain.gate import Verdict
 from irp_training.domain.lesson import CaseFile, Outcome, Plan, Said
+from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
 from irp_training.domain.run import DatasetRow, Metric, ModelRef, Run
+from irp_training.domain.trial import TrialOutcome, TrialPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,16 @@ class Change(Protocol):
 
     async def save_verdict(self, candidate: ModelRef, champion: ModelRef | None, verdict: Verdict) -> None: ...
 
+    async def add_trial(self, trial: Trial) -> Trial:
+        """Add and queue it; the one that is there if it did not fail and is of the same dataset."""
+        ...
+
+    async def lock_trial(self, trial: Trial) -> Trial: ...
+
+    async def save_trial(self, trial: Trial) -> None: ...
+
+    async def announce_trial(self, trial: Trial) -> None: ...
+
 
 class Store(Protocol):
     """The room's rows."""
@@ -108,6 +120,12 @@ class Store(Protocol):
 
     async def dataset(self, digest: str) -> DatasetRow | None: ...
 
+    async def trial(self, name: str, version: int, precision: str) -> Trial:
+        """Raises TrialUnknown."""
+        ...
+
+    async def trials(self, name: str = "") -> list[Trial]: ...
+
 
 Listener = Callable[[Said], Awaitable[bool]]  # False: end now, the run was cancelled
 CaseFiles = Callable[[], AsyncIterator[CaseFile]]
@@ -121,6 +139,8 @@ class Worker(Protocol):
         ...
 
     async def score(self, bundle: bytes, files: CaseFiles) -> dict[str, dict[str, float]]: ...
+
+    async def guard(self, plan: TrialPlan, files: CaseFiles, listen: Listener) -> TrialOutcome: ...
 
 
 Clock = Callable[[], str]  # RFC 3339 UTC

@@ -48,6 +48,14 @@ class RunDiverged(FailedPrecondition):
     """
 
 
+class PipelineNotLearnt(InvalidArgument):
+    """Training cannot go on from this bundle: it would teach its networks something else than they will see.
+
+    Bases have one network per stage, see slices one by one as they are stored (`dimension` 2d, no `orientation`, no
+    `spacing`), take no marks, and scale intensities by percentiles. Push such a bundle, or train from scratch.
+    """
+
+
 class CandidateWorse(FailedPrecondition):
     """The candidate is worse than the champion on the frozen validation set.
 
@@ -60,4 +68,40 @@ class NoEarlierChampion(FailedPrecondition):
     """There is no earlier champion to go back to.
 
     A rollback undoes the latest promotion; this model has had one only.
+    """
+
+
+class PrecisionUnknown(InvalidArgument):
+    """There is no reduced precision of that name.
+
+    Ask for `int8` or `bfloat16`; float32 is always there and needs no guard.
+    """
+
+
+class NoFrozenSet(FailedPrecondition):
+    """There is no frozen validation set to judge a reduced precision on.
+
+    Name a project whose accepted masks shall judge it, with patients in the split `validation`; a version that was
+    trained here has a set of its own.
+    """
+
+
+class TrialUnknown(NotFound):
+    """The reduced precision was never asked for, for this version.
+
+    `POST /api/v1/models/{name}/versions/{version}/precisions` asks for it.
+    """
+
+
+class QuantiserMissing(FailedPrecondition):
+    """The training server cannot reduce networks.
+
+    Install it with its extra `int8` (the packages `openvino` and `nncf`), and ask again.
+    """
+
+
+class NotQuantisable(FailedPrecondition):
+    """The network could not be reduced to int8.
+
+    The version serves in float32 as before. The log of the training server names the kind of error.
     """

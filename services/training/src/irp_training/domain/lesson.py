@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from irp_bundle import Bundle, Pipeline, PipelineSpec, TorchEngine, read_bundle, write_bundle
+from irp_bundle import Bundle, Pipeline, TorchEngine, read_bundle, read_spec, write_bundle
 from irp_kernel import Mask, Volume, decode_mask, decode_volume
 from irp_kernel.mask import VALUE_OF
 from torch import Tensor, nn
@@ -111,7 +111,7 @@ class Lesson:
         self._base: Bundle | None = read_bundle(plan.base) if plan.base else None
         self._structures = self._recipe.structures or (self._base.structures if self._base else LEARNT)
         self._config = definitions(self._recipe, self._structures, self._base)
-        self._spec = PipelineSpec.from_json(self._config["irp_pipeline"])
+        self._spec = read_spec(self._config["irp_pipeline"])
 
     def __call__(self, files: Iterable[CaseFile], checkpoint: bytes | None) -> Outcome:
         """Learn, then look at patients that were kept out.

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from irp_bundle import Bundle, PipelineSpec, build_network
+from irp_bundle import AS_STORED, SYMMETRIES, Bundle, PipelineSpec, WeightsMissing, build_network, read_spec
 from torch import nn
 
+from irp_training.domain.errors import PipelineNotLearnt
 from irp_training.domain.recipe import Recipe
 from irp_training.domain.surgery import rechannel
 
@@ -18,11 +19,17 @@ LOCATE_CHANNELS = 2  # background, left ventricle
 
 
 def definitions(recipe: Recipe, structures: Sequence[str], base: Bundle | None) -> Definition:
-    """`network_def`, `locate_def` and `irp_pipeline` of the bundle that the run will make."""
+    """`network_def`, `locate_def` and `irp_pipeline` of the bundle that the run will make.
+
+    Raises:
+        WeightsMissing: the base can be run, and not learnt further.
+        PipelineNotLearnt: the lessons would show it other inputs than its pipeline gives.
+    """
     if base is not None:
+        _require_learnable(base)
         keys = ("network_def", "locate_def", "irp_pipeline")
         config = {key: base.config[key] for key in keys if key in base.config}
-        spec = _windowed(PipelineSpec.from_json(config.get("irp_pipeline", {})), recipe)
+        spec = _windowed(read_spec(config.get("irp_pipeline", {})), recipe)
         network = {**config["network_def"], "out_channels": 1 + len(structures)}
         return config | {"network_def": network, "irp_pipeline": spec.to_json()}
     spec = _windowed(PipelineSpec(), recipe)
@@ -54,9 +61,31 @@ def _windowed(spec: PipelineSpec, recipe: Recipe) -> PipelineSpec:
     """The pipeline with the recipe's window, where the recipe names one."""
     return replace(
         spec,
+        augment=_looks(recipe) if "segment" in recipe.stages else spec.augment,
         locate=replace(spec.locate, margin=recipe.window or spec.locate.margin),
         segment=replace(spec.segment, size=recipe.segment_size or spec.segment.size),
     )
+
+
+def _looks(recipe: Recipe) -> tuple[str, ...]:
+    """Under which mirrors and turns a network that learns so is as good: those that its examples were shown in."""
+    return tuple(SYMMETRIES) if recipe.augment > 0 and recipe.upright < 1 else ()
+
+
+def _require_learnable(base: Bundle) -> None:
+    """Raise where there are no weights, or the lessons would show other inputs than the pipeline gives."""
+    if not all(map(base.learns, base.exports)):
+        raise WeightsMissing
+    spec = base.spec
+    stages = (spec.locate, spec.segment)
+    if spec.prompts is not None:
+        raise PipelineNotLearnt("masks teach nothing about marks: such a model is trained elsewhere, and pushed")
+    if len(base.members) > 1:
+        raise PipelineNotLearnt("the base is an ensemble")
+    if spec.segment.dimension != "2d" or spec.orientation != AS_STORED or any(stage.spacing for stage in stages):
+        raise PipelineNotLearnt("the base's networks do not see single slices as they are stored")
+    if any(stage.normalise.absolute for stage in stages):
+        raise PipelineNotLearnt("the base's networks see the image's own units")
 
 
 def _unet(widths: Sequence[int], out_channels: int) -> Definition:

@@ -9,6 +9,7 @@ from typing import Any
 
 from irp_training.domain.augment import STRETCH, Augmentation
 from irp_training.domain.errors import BadRecipe
+from irp_training.domain.precision import REDUCED
 
 TEXT_LIMIT = 4000  # characters
 STAGES = ("locate", "segment")
@@ -45,6 +46,7 @@ class Recipe:
         segment_channels: widths of net 2 when it is built anew.
         segment_size: pixels along each side of the window that net 2 sees; 0 = the base's, or as designed.
         window: side of that window in sizes of the left ventricle; 0 = the base's, or as designed.
+        precisions: "int8", "bfloat16", or both: tried on the frozen validation set when the run has ended.
         licence: of the weights; empty = the base's.
         description: of the data, for the model card; no patient data.
         notes: how this recipe was found, for the model card; no patient data.
@@ -72,6 +74,7 @@ class Recipe:
     segment_channels: tuple[int, ...] = (16, 32, 64, 128, 256)
     segment_size: int = 160
     window: float = 0.0
+    precisions: tuple[str, ...] = ()
     licence: str = ""
     description: str = ""
     notes: str = ""
@@ -148,6 +151,7 @@ def read_recipe(text: str, *, fine_tuning: bool, structures: Mapping[str, int]) 
             raise BadRecipe(f"keys of a recipe are {', '.join(known)}")
     recipe = replace(base, **{key: _read_value(key, value, known[key]) for key, value in given.items()})
     _require(bool(recipe.stages) and set(recipe.stages) <= set(STAGES), f"`stages` holds some of {', '.join(STAGES)}")
+    _require(set(recipe.precisions) <= set(REDUCED), f"`precisions` holds some of {', '.join(REDUCED)}")
     _require(set(recipe.structures) <= set(structures), f"`structures` holds some of {', '.join(structures)}")
     _require(fine_tuning or set(recipe.stages) == set(STAGES), "a run from scratch trains both stages")
     _require(

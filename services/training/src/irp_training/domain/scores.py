@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import numpy as np
-from irp_bundle import Pipeline, dice_per_structure
+from irp_bundle import Located, Pipeline, dice_per_structure
 from irp_kernel import LabelTable, Mask, Volume
 
+from irp_training.domain.clicked import answer_to_clicks
 from irp_training.domain.examples import channels
 
 
-def score_case(pipeline: Pipeline, volume: Volume, truth: Mask) -> dict[str, float]:
+def score_case(pipeline: Pipeline, volume: Volume, truth: Mask, located: Located | None = None) -> dict[str, float]:
     """Dice per structure of the model, over the frames and slices on which it was judged.
 
     Scar and no-reflow count as myocardium where the model has no channel of their own; structures never judged, or
-    absent from truth and answer alike, are left out.
+    absent from truth and answer alike, are left out. A model that takes marks answers to one click per slice.
+    `located`: what stage 1 says of the volume, if it is known.
     """
     structures = pipeline.bundle.structures
     known = as_model_sees(truth, structures)
     frames = [int(frame) for frame in np.flatnonzero(known.annotated.any(axis=(1, 2)))]
     if not frames:
         return {}
-    found, _ = pipeline.run(volume, frames=frames)
+    if pipeline.bundle.spec.prompts is None:
+        found, _ = pipeline.run(volume, frames=frames, located=located)
+    elif known.labels.any():
+        found = answer_to_clicks(pipeline, volume, known)
+    else:
+        return {}
     return dice_per_structure(found, known, structures)
 
 

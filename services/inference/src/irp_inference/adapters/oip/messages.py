@@ -131,8 +131,8 @@ def metadata_of(net: Net) -> pb.ModelMetadataResponse:
         name=net.name,
         versions=[str(net.version)],
         platform=net.model.nets.engine,
-        inputs=[tensor(name=INPUT, datatype=FP32, shape=[-1, 1, net.size, net.size])],
-        outputs=[tensor(name=OUTPUT, datatype=FP32, shape=[-1, net.channels, net.size, net.size])],
+        inputs=[tensor(name=INPUT, datatype=FP32, shape=[-1, *net.inputs])],
+        outputs=[tensor(name=OUTPUT, datatype=FP32, shape=[-1, *net.outputs])],
     )
 
 
@@ -143,8 +143,8 @@ def config_of(net: Net) -> pb.ModelConfig:
         platform=net.model.nets.engine,
         backend=net.model.nets.engine,
         max_batch_size=MAX_BATCH,
-        input=[pb.ModelInput(name=INPUT, data_type=pb.TYPE_FP32, dims=[1, net.size, net.size])],
-        output=[pb.ModelOutput(name=OUTPUT, data_type=pb.TYPE_FP32, dims=[net.channels, net.size, net.size])],
+        input=[pb.ModelInput(name=INPUT, data_type=pb.TYPE_FP32, dims=net.inputs)],
+        output=[pb.ModelOutput(name=OUTPUT, data_type=pb.TYPE_FP32, dims=net.outputs)],
         dynamic_batching=pb.ModelDynamicBatching(
             preferred_batch_size=[net.model.nets.best_batch], preserve_ordering=True
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 from irp_bundle import Stage
@@ -23,7 +24,7 @@ from irp_inference.domain.statistics import NetStatistics
 INPUT, OUTPUT, FP32 = "image", "logits", "FP32"
 LONGEST_VERSION = 9  # digits
 MAX_BATCH = 4096  # inputs of one request
-STAGES: dict[str, Stage] = {"locate": "locate", "segment": "segment"}
+STAGES: dict[str, Stage] = {stage: stage for stage in get_args(Stage)}
 LARGE = 4 << 20  # bytes from which a tensor is looked through or packed in a thread: below, a thread costs more
 
 Array = NDArray[np.float32]
@@ -38,8 +39,6 @@ class Net:
         version: of the model.
         stage: which network.
         model: the loaded version.
-        size: pixels per side of an input.
-        channels: of the logits.
     """
 
     name: str
@@ -48,14 +47,14 @@ class Net:
     model: Loaded
 
     @property
-    def size(self) -> int:
-        """Pixels per side of an input."""
-        return self.model.steps.bundle.input_shape(self.stage)[-1]
+    def inputs(self) -> tuple[int, ...]:
+        """One input: (channels, *size)."""
+        return self.model.steps.bundle.input_shape(self.stage)
 
     @property
-    def channels(self) -> int:
-        """Of the logits."""
-        return self.model.steps.bundle.logit_channels(self.stage)
+    def outputs(self) -> tuple[int, ...]:
+        """Its logits: (channels, *size)."""
+        return self.model.steps.bundle.logit_channels(self.stage), *self.inputs[1:]
 
 
 class Nets:
@@ -70,7 +69,7 @@ class Nets:
         Args:
             name: `<model>.<stage>`.
             version: an integer, or empty = whichever serves.
-            images: float32 (N, 1, size, size).
+            images: float32 (N, channels, size, size).
             ticket: whose.
             place: chooses between champion and canary.
 
@@ -98,8 +97,8 @@ class Nets:
             number = _number(version) or await self._shelf.champion(model)
         except IrpError:
             return False
-        loaded = self._shelf.status((model, number)).loaded
-        return loaded is not None and stage in loaded.steps.bundle.stages
+        status = self._shelf.status((model, number))
+        return status.state == "ready" and status.loaded is not None and stage in status.loaded.steps.bundle.stages
 
     async def server_ready(self) -> bool:
         """True once nothing is being loaded."""
@@ -147,7 +146,7 @@ def split(name: str) -> tuple[str, Stage]:
     """`<model>.<stage>` -> both. ModelUnknown if it is something else."""
     base, _, wanted = name.rpartition(".")
     if wanted not in STAGES:
-        raise ModelUnknown("models are named <name>.locate and <name>.segment")
+        raise ModelUnknown("models are named <name>.locate, <name>.encode and <name>.segment")
     return Slug(base), STAGES[wanted]
 
 
@@ -159,7 +158,7 @@ def _number(version: str) -> int | None:
 
 def _net(model: Loaded, stage: Stage) -> Net:
     if stage not in model.steps.bundle.stages:
-        raise ModelUnknown("this model has one stage")
+        raise ModelUnknown("this model has no such stage")
     return Net(name=f"{model.name}.{stage}", version=model.version, stage=stage, model=model)
 
 
@@ -168,8 +167,8 @@ def _loaded(statuses: Iterable[Status]) -> list[Loaded]:
 
 
 def _require_fits(images: Array, net: Net) -> None:
-    if images.ndim != 4 or not 1 <= len(images) <= MAX_BATCH or images.shape[1:] != (1, net.size, net.size):
-        raise TensorNotUsable(f"the shape is (1 to {MAX_BATCH}, 1, {net.size}, {net.size})")
+    if images.ndim == 0 or not 1 <= len(images) <= MAX_BATCH or images.shape[1:] != net.inputs:
+        raise TensorNotUsable(f"the shape is (1 to {MAX_BATCH}, {', '.join(map(str, net.inputs))})")
 
 
 async def _require_finite(images: Array) -> None:

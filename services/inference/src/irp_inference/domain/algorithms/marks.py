@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 from skimage.draw import line
 
 from irp_inference.domain.errors import PromptsNotValid
 
 Region = NDArray[np.bool_]
+Place = tuple[int, int]  # (frame, slice)
 MOST_MARKS, MOST_POINTS = 200, 2000
+MOST_SLICES, MOST_POINTS_IN_ALL = 64, 8000  # of one request: so many are read and hashed in some milliseconds
+LARGEST = 256 * 256  # pixels that a method looks at, where its time grows faster than they do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,14 +82,19 @@ class Marks:
                 found |= _drawn(scribble, shape)
         return found
 
-    def frame(self, shape: tuple[int, int], margin: int) -> tuple[slice, slice]:
-        """Rows and columns of the smallest rectangle around all marks, with a margin, within the image."""
+    def frame(self, shape: tuple[int, int], margin: int, most: int = LARGEST) -> tuple[slice, slice]:
+        """Rows and columns of the smallest rectangle around all marks, with a margin, within the image.
+
+        Raises:
+            PromptsNotValid: it has more than `most` pixels.
+        """
         everything = self.region(shape, inside=True) | self.region(shape, inside=False) | self.boxed(shape)
         rows, columns = np.nonzero(everything)
-        return (
-            slice(max(int(rows.min()) - margin, 0), min(int(rows.max()) + margin + 1, shape[0])),
-            slice(max(int(columns.min()) - margin, 0), min(int(columns.max()) + margin + 1, shape[1])),
-        )
+        top, left = max(int(rows.min()) - margin, 0), max(int(columns.min()) - margin, 0)
+        bottom, right = min(int(rows.max()) + margin + 1, shape[0]), min(int(columns.max()) + margin + 1, shape[1])
+        if (bottom - top) * (right - left) > most:
+            raise PromptsNotValid(f"the marks and their margin span more than {most} pixels: mark a smaller part")
+        return slice(top, bottom), slice(left, right)
 
     def boxed(self, shape: tuple[int, int]) -> Region:
         """Pixels within any box."""
@@ -95,6 +106,23 @@ class Marks:
         return found
 
 
+def fingerprint(marks: Mapping[Place, Marks]) -> str:
+    """SHA-256 of everything that was marked."""
+    said = json.dumps({f"{frame}/{number}": repr(marked) for (frame, number), marked in sorted(marks.items())})
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def require_usable(marks: Mapping[Place, Marks], frames: int, shape: tuple[int, int, int]) -> None:
+    """Raise PromptsNotValid unless all lie on a series of so many frames of (slices, rows, columns)."""
+    slices, rows, columns = shape
+    if not 0 < len(marks) <= MOST_SLICES:
+        raise PromptsNotValid(f"mark 1 to {MOST_SLICES} slices")
+    for (frame, number), marked in marks.items():
+        if not (0 <= frame < frames and 0 <= number < slices):
+            raise PromptsNotValid(f"a mark lies on a slice that is not there: {slices} slices, {frames} frames")
+        marked.require_on((rows, columns))
+
+
 def _drawn(scribble: Scribble, shape: tuple[int, int]) -> Region:
     found = np.zeros(shape, np.bool_)
     points = [(round(row), round(column)) for row, column in scribble.points]
@@ -103,9 +131,4 @@ def _drawn(scribble: Scribble, shape: tuple[int, int]) -> Region:
     radius = (scribble.width - 1) / 2
     if radius <= 0 or not found.any():
         return found
-    rows, columns = np.nonzero(found)
-    all_rows, all_columns = np.ogrid[: shape[0], : shape[1]]
-    wide = np.zeros(shape, np.bool_)
-    for row, column in zip(rows, columns, strict=True):
-        wide |= (all_rows - row) ** 2 + (all_columns - column) ** 2 <= radius**2
-    return wide
+    return np.asarray(ndimage.distance_transform_edt(~found) <= radius, np.bool_)

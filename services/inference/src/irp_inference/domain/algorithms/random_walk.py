@@ -9,22 +9,18 @@ from numpy.typing import NDArray
 from skimage.segmentation import random_walker
 
 from irp_inference.domain.algorithms.marks import Marks, Region
+from irp_inference.domain.algorithms.parameters import integer, number
 from irp_inference.domain.errors import PromptsNotValid
-
-LARGEST = 256 * 256  # pixels of the solved system
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RandomWalker:
-    """Parameters.
+    """See the fields."""
 
-    Attributes:
-        beta: how much an edge holds the walk back.
-        margin: pixels around the marks that are looked at; what lies beyond is outside.
-    """
-
-    beta: float = 130.0
-    margin: int = 24
+    beta: float = number(
+        5000.0, 1, 100_000, "how much an edge holds the walk back; less lets single clicks lose to the border"
+    )
+    margin: int = integer(24, 1, 256, "pixels around the marks that are looked at; what lies beyond is outside")
 
     def __call__(self, image: NDArray[np.float32], marks: Marks, within: Region | None) -> Region:
         """Pixels (row, column)."""
@@ -34,8 +30,6 @@ class RandomWalker:
             raise PromptsNotValid("the random walker needs inside marks, and outside marks or a box")
         rows, columns = marks.frame(image.shape, self.margin)
         part = image[rows, columns]
-        if part.size > LARGEST:
-            raise PromptsNotValid(f"the marks span more than {LARGEST} pixels: mark a smaller part")
         if not np.ptp(part):
             return inside if within is None else inside & within  # nothing holds a walk back: only the marks are known
         if marks.boxes:

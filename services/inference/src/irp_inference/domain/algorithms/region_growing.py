@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from irp_inference.domain.algorithms.marks import Marks, Region
+from irp_inference.domain.algorithms.parameters import integer, number
 from irp_inference.domain.errors import PromptsNotValid
 
 AROUND = 2  # pixels around a click that say how the structure looks
@@ -16,16 +17,12 @@ AROUND = 2  # pixels around a click that say how the structure looks
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegionGrowing:
-    """Parameters.
+    """See the fields. At least one hundredth of the image's range stands for a deviation of zero."""
 
-    Attributes:
-        tolerance: how far a pixel may be from the mean around the inside marks, in their standard deviations
-            (at least one hundredth of the image's range stands for a deviation of zero).
-        connectivity: 4 or 8 neighbours.
-    """
-
-    tolerance: float = 3.0
-    connectivity: int = 4
+    tolerance: float = number(
+        3.0, 0.1, 100, "how far a pixel may be from the mean around the inside marks, in their standard deviations"
+    )
+    connectivity: int = integer(4, 4, 8, "neighbours of a pixel", (4, 8))
 
     def __call__(self, image: NDArray[np.float32], marks: Marks, within: Region | None) -> Region:
         """Pixels (row, column); inside a box if there is one, never a pixel that was marked as outside."""

@@ -1,16 +1,18 @@
-"""Every method by its name, and its parameters read with care."""
+"""Every method by its name, what it says of itself, and its parameters read with care. The only list of methods."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from irp_inference.domain.algorithms.active_contour import GeodesicActiveContour
+from irp_inference.domain.algorithms.graph_cut import GraphCut
 from irp_inference.domain.algorithms.marks import Marks, Region
+from irp_inference.domain.algorithms.parameters import parameters_of
 from irp_inference.domain.algorithms.random_walk import RandomWalker
 from irp_inference.domain.algorithms.region_growing import RegionGrowing
 from irp_inference.domain.algorithms.thresholds import FullWidthHalfMaximum, StandardDeviations, Threshold
@@ -18,24 +20,75 @@ from irp_inference.domain.errors import AlgorithmUnknown, ParametersNotValid
 
 Method = Callable[[NDArray[np.float32], Marks, Region | None], Region]
 
-METHODS: Mapping[str, type[Any]] = {
-    "region-growing": RegionGrowing,
-    "random-walker": RandomWalker,
-    "geodesic-active-contour": GeodesicActiveContour,
-    "threshold": Threshold,
-    "n-sd": StandardDeviations,
-    "fwhm": FullWidthHalfMaximum,
-}
-RANGES: Mapping[str, tuple[float, float]] = {
-    "tolerance": (0.1, 100),
-    "connectivity": (4, 8),
-    "beta": (1, 100_000),
-    "margin": (1, 256),
-    "steps": (1, 1000),
-    "smoothing": (0, 4),
-    "sigma": (0.3, 20),
-    "above": (-1e9, 1e9),
-    "n": (0.5, 20),
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """A method.
+
+    Attributes:
+        kind: its class, a dataclass of its parameters.
+        finds: what, in words, with its source.
+        marks: which marks it takes or needs, in words.
+    """
+
+    kind: type[Any]
+    finds: str
+    marks: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A method that somebody names.
+
+    Attributes:
+        name: of the method.
+        structure: canonical name of what is found.
+        parameters: of the method; missing ones take their defaults.
+        within_model: "name" or "name@version" whose myocardium is looked at; empty = none.
+    """
+
+    name: str
+    structure: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    within_model: str = ""
+
+
+METHODS: Mapping[str, Described] = {
+    "region-growing": Described(
+        kind=RegionGrowing,
+        finds="what is connected with the marks and looks like them (Adams, Bischof 1994)",
+        marks="inside; outside marks and boxes bound it",
+    ),
+    "random-walker": Described(
+        kind=RandomWalker,
+        finds="each pixel goes to the mark that a random walk reaches first (Grady 2006)",
+        marks="inside, and outside or a box",
+    ),
+    "graph-cut": Described(
+        kind=GraphCut,
+        finds="the border that costs least, where edges and likeness with the marks set the price (Boykov, Jolly 2001)",
+        marks="inside, and outside or a box",
+    ),
+    "geodesic-active-contour": Described(
+        kind=GeodesicActiveContour,
+        finds="a contour that stops at edges (Marquez-Neila, Baumela, Alvarez 2014)",
+        marks="inside (it grows), or a box (it shrinks)",
+    ),
+    "threshold": Described(
+        kind=Threshold,
+        finds="what is brighter than Otsu's threshold of the region, or than an intensity",
+        marks="a box, `within_model`, or nothing",
+    ),
+    "n-sd": Described(
+        kind=StandardDeviations,
+        finds="brighter than remote myocardium by n of its standard deviations (Kim 1999, Bondarenko 2005)",
+        marks="outside on remote myocardium (five pixels or more), and a box or `within_model`",
+    ),
+    "fwhm": Described(
+        kind=FullWidthHalfMaximum,
+        finds="brighter than half of the brightest (Amado 2004), or half way to it from remote myocardium",
+        marks="a box or `within_model`; inside marks choose the scar, outside marks are remote myocardium",
+    ),
 }
 
 
@@ -48,21 +101,9 @@ def method(name: str, parameters: Mapping[str, Any]) -> Method:
     """
     if name not in METHODS:
         raise AlgorithmUnknown(f"known are {', '.join(METHODS)}")
-    known = {field.name: field.default for field in fields(METHODS[name])}
+    kind = METHODS[name].kind
+    known = parameters_of(kind)
     if set(parameters) - set(known):
         raise ParametersNotValid(f"parameters of {name} are {', '.join(known)}")
-    made: Method = METHODS[name](**{key: _value(key, known[key], value) for key, value in parameters.items()})
+    made: Method = kind(**{key: known[key].read(value) for key, value in parameters.items()})
     return made
-
-
-def _value(name: str, default: Any, value: Any) -> Any:
-    if isinstance(default, bool):
-        if not isinstance(value, bool):
-            raise ParametersNotValid(f"{name} is true or false")
-        return value
-    low, high = RANGES[name]
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        raise ParametersNotValid(f"{name} is a number from {low:g} to {high:g}")
-    if name == "connectivity" and value not in {4, 8}:
-        raise ParametersNotValid("connectivity is 4 or 8")
-    return int(value) if isinstance(default, int) else float(value)

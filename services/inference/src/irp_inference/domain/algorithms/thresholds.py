@@ -13,18 +13,17 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from irp_inference.domain.algorithms.marks import Marks, Region
+from irp_inference.domain.algorithms.parameters import boolean, number
 from irp_inference.domain.errors import PromptsNotValid
+
+CORE = "dark pixels that scar encloses belong to it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold:
-    """Parameters.
+    """See the field."""
 
-    Attributes:
-        above: intensity from which a pixel belongs to it; None = Otsu's threshold of the region.
-    """
-
-    above: float | None = None
+    above: float | None = number(None, -1e9, 1e9, "intensity from which a pixel belongs to it; null = Otsu's threshold")
 
     def __call__(self, image: NDArray[np.float32], marks: Marks, within: Region | None) -> Region:
         """Pixels (row, column) in the box or myocardium; in the whole slice if there is neither."""
@@ -39,15 +38,10 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandardDeviations:
-    """N-SD: brighter than the remote myocardium's mean by n of its standard deviations.
+    """N-SD: brighter than the remote myocardium's mean by n of its standard deviations."""
 
-    Attributes:
-        n: 5 by default; 2 to 6 are in use.
-        no_reflow: dark pixels that scar encloses belong to it.
-    """
-
-    n: float = 5.0
-    no_reflow: bool = True
+    n: float = number(5.0, 0.5, 20, "standard deviations; 2 to 6 are in use")
+    no_reflow: bool = boolean(True, CORE)
 
     def __call__(self, image: NDArray[np.float32], marks: Marks, within: Region | None) -> Region:
         """Pixels (row, column) of the myocardium or box; remote myocardium is what was marked as outside."""
@@ -64,12 +58,9 @@ class FullWidthHalfMaximum:
     """FWHM: brighter than half of the scar's brightest pixel, or than half way from marked remote myocardium to it.
 
     The second form does not depend on where zero lies: phase-sensitive and rescaled images have another one.
-
-    Attributes:
-        no_reflow: dark pixels that scar encloses belong to it.
     """
 
-    no_reflow: bool = True
+    no_reflow: bool = boolean(True, CORE)
 
     def __call__(self, image: NDArray[np.float32], marks: Marks, within: Region | None) -> Region:
         """Pixels (row, column) of the myocardium or box; the maximum is that of the inside marks, if there are any.

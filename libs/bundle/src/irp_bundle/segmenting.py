@@ -1,0 +1,111 @@
+"""Stage 2 on what was asked: by slice (2d), by slice with its neighbours (2.5d), or by sliding patches (3d)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from irp_bundle.boxes import Located
+from irp_bundle.bundle import Bundle
+from irp_bundle.certainty import SoftDice, entropy
+from irp_bundle.patches import region_of, slide
+from irp_bundle.prepare import as_stacks, prepare_segment
+from irp_bundle.sampling import at_spacing, paste, paste_values
+from irp_bundle.scores import ask, softmax
+from irp_bundle.seen import Seen
+from irp_bundle.segmented import Options
+from irp_bundle.steps import Steps
+from irp_bundle.symmetry import IDENTITY
+
+
+class Segmenting:
+    """One answer of stage 2.
+
+    Attributes:
+        frames, slices: what was asked, ascending.
+        channels: uint8 (frame x slice, row, column), the strongest channel on the seen grid.
+        uncertainty: like channels, 0 to 255; None = not asked for.
+        windows: float64 (slice, 3 or 4), what was looked at.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        seen: Seen,
+        located: Located,
+        frames: tuple[int, ...],
+        slices: tuple[int, ...],
+        options: Options,
+    ) -> None:
+        self._bundle, self._spec, self._seen, self._options = bundle, bundle.spec.segment, seen, options
+        self._augment = bundle.spec.augment if options.test_time_augmentation else ()
+        self._located, self.frames, self.slices = located, frames, slices
+        count = len(frames) * len(slices)
+        self.channels = np.zeros((count, *seen.plane), dtype=np.uint8)
+        self.uncertainty = np.zeros_like(self.channels) if options.uncertainty else None
+        self.windows = np.zeros((0, 3))
+        self._soft = SoftDice()
+
+    def __call__(self) -> Steps[None]:
+        """Ask for the passes, and put the answers on the image's grid."""
+        yield from (self._by_region() if self._spec.dimension == "3d" else self._by_slice())
+
+    def expected_dice(self, places: Mapping[str, int]) -> dict[str, float]:
+        """What the network expects of itself, per structure; empty = it was not asked."""
+        return self._soft.of(places)
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """How stage 2 looked, as text, for the answer's provenance."""
+        spec = self._spec
+        found = {"dimension": spec.dimension, "grid": "x".join(map(str, spec.input_shape[1:]))}
+        if spec.spacing:
+            found["spacing_mm"] = f"{spec.spacing:g}"
+        if len(self._bundle.members) > 1:
+            found["members"] = str(len(self._bundle.members))
+        if self._augment:
+            found["augmentations"] = ",".join(self._augment)
+        if self._seen.way != IDENTITY:
+            found["orientation"] = self._bundle.spec.orientation
+        return {f"segment.{key}": value for key, value in found.items()}
+
+    def _by_slice(self) -> Steps[None]:
+        windows = torch.from_numpy(self._located.windows[list(self.slices)])
+        if self._spec.spacing:
+            windows = at_spacing(windows, self._spec.size, self._spec.spacing, self._seen.pixel_mm)
+        self.windows = windows.numpy()
+        windows = windows.repeat(len(self.frames), 1).float()
+        inputs = prepare_segment(as_stacks(self._stacks()), windows, self._spec).numpy()
+        scores = torch.from_numpy((yield from ask(self._bundle.members, self._augment, inputs)))
+        self._keep(slice(None), scores, windows)
+
+    def _stacks(self) -> NDArray[np.generic]:
+        """(frame x slice, channel, row, column): each slice, in 2.5d with its neighbours of the same frame."""
+        around = self._spec.neighbours if self._spec.dimension == "2.5d" else 0
+        last = self._seen.array.shape[1] - 1
+        numbers = np.clip(np.add.outer(self.slices, np.arange(-around, around + 1)), 0, last)
+        stacks = self._seen.array[np.asarray(self.frames)[:, None, None], numbers[None]]
+        return np.asarray(stacks.reshape(-1, *stacks.shape[2:]))
+
+    def _by_region(self) -> Steps[None]:
+        region = region_of(self._spec, self._located, self._seen.spacing_mm)
+        self.windows = np.tile(region.window, (len(self.slices), 1))
+        windows = torch.from_numpy(self.windows).float()
+        for place, frame in enumerate(self.frames):
+            array = self._seen.array[frame]
+            scores = yield from slide(array, region, self.slices, self._spec, self._bundle.members, self._augment)
+            self._keep(slice(place * len(self.slices), (place + 1) * len(self.slices)), scores, windows)
+
+    def _keep(self, part: slice, scores: Tensor, windows: Tensor) -> None:
+        self.channels[part] = paste(scores, windows, self._seen.plane).numpy()
+        if not (self._options.estimate or self._options.uncertainty):
+            return
+        probabilities = softmax(scores.numpy())
+        self._soft.add(probabilities)
+        if self.uncertainty is not None:
+            values = torch.from_numpy(entropy(probabilities))
+            self.uncertainty[part] = paste_values(values, windows, self._seen.plane).numpy()

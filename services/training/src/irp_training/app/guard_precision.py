@@ -1,0 +1,100 @@
+"""A queued trial -> accepted, refused, or failed. Killed at any point, it is done again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from irp_kernel import ObjectRef
+from irp_kernel.errors import IrpError
+from irp_kernel.ids import Slug
+
+from irp_training.app.case_files import case_files
+from irp_training.app.ports import Clock, Objects, Store, Worker
+from irp_training.app.register_model import REGISTRY
+from irp_training.app.train_run import TRANSIENT
+from irp_training.domain.dataset import Snapshot
+from irp_training.domain.lesson import Said
+from irp_training.domain.precision import Reduced, Trial
+from irp_training.domain.run import Progress
+from irp_training.domain.trial import TrialOutcome, TrialPlan
+
+
+class GuardPrecision:
+    """Works on one trial until it has ended."""
+
+    def __init__(self, store: Store, objects: Objects, worker: Worker, now: Clock, threads: int) -> None:
+        self._store, self._objects, self._worker, self._now, self._threads = store, objects, worker, now, threads
+
+    async def __call__(self, name: str, version: int, precision: Reduced, *, last: bool = False) -> None:
+        """Judge, keep the networks, announce; `last`: a part that is down ends it as failed, too."""
+        trial = await self._store.trial(name, version, precision)
+        if trial.ended:
+            return
+        try:
+            outcome = await self._judge(trial)
+            artefact = await self._keep(trial, outcome.artefact) if outcome.artefact else None
+        except IrpError as error:
+            if error.code in TRANSIENT and not last:
+                raise
+            await self._end(replace(trial, state="failed", reason=error.reason, message=error.message))
+        else:
+            await self._end(_judged(trial, outcome, artefact))
+
+    async def _judge(self, trial: Trial) -> TrialOutcome:
+        snapshot = Snapshot.from_manifest(await self._objects.get(trial.dataset.manifest))
+        model = await self._store.model(trial.model.name, trial.model.version)
+        plan = TrialPlan(
+            bundle=await self._objects.get(model.bundle),
+            precision=trial.precision,
+            dataset=trial.dataset.digest,
+            threads=self._threads,
+        )
+
+        async def listen(said: Said) -> bool:
+            await self._note(trial, said.progress)
+            return True
+
+        return await self._worker.guard(plan, case_files(self._objects, snapshot, ("validation",)), listen)
+
+    async def _note(self, trial: Trial, progress: Progress) -> None:
+        async with self._store.change() as change:
+            current = await change.lock_trial(trial)
+            if _is_under_way(current, trial):
+                await change.save_trial(replace(current, state="running", progress=progress))
+
+    async def _keep(self, trial: Trial, artefact: bytes) -> ObjectRef:
+        return await self._objects.put(
+            artefact,
+            project=REGISTRY,
+            entity="model",
+            id=Slug(trial.model.name),
+            kind=trial.precision,
+            media_type="application/zip",
+            extension="zip",
+        )
+
+    async def _end(self, ended: Trial) -> None:
+        async with self._store.change() as change:
+            current = await change.lock_trial(ended)
+            if not _is_under_way(current, ended):
+                return
+            progress = Progress(fraction=1.0, eta_s=0.0, step=ended.state)
+            done = replace(ended, version=current.version, progress=progress, finished_at=self._now())
+            await change.announce_trial(done)
+            await change.save_trial(done)
+
+
+def _is_under_way(current: Trial, worked_on: Trial) -> bool:
+    """False if somebody else has ended it, or begun it anew."""
+    return current.attempt == worked_on.attempt and not current.ended
+
+
+def _judged(trial: Trial, outcome: TrialOutcome, artefact: ObjectRef | None) -> Trial:
+    return replace(
+        trial,
+        state="accepted" if outcome.accepted else "refused",
+        artefact=artefact,
+        report=outcome.report,
+        speedup=outcome.speedup,
+        message=outcome.message,
+    )
