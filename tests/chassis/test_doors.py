@@ -15,7 +15,7 @@ from irp.common.v1 import operations_service_pb2_grpc as pb_grpc
 from irp.ingest.v1 import ingest_service_pb2 as ingest_pb
 from irp.ingest.v1 import ingest_service_pb2_grpc as ingest_pb_grpc
 from irp_chassis import rpc_client
-from irp_chassis.auth import LEEWAY_S, LIFETIME_S, Caller, TokenMinter, TokenVerifier, act_as
+from irp_chassis.auth import FRESH_S, LEEWAY_S, LIFETIME_S, Caller, TokenMinter, TokenVerifier, act_as
 from irp_chassis.http import Readiness, create_app
 from irp_chassis.rpc_client import RpcClient, service_config
 from irp_chassis.rpc_server import RpcServer, deadline
@@ -124,6 +124,18 @@ def test_a_room_token_dies_after_a_minute(key_files: tuple) -> None:
     past = TokenMinter(private.read_bytes(), now=lambda: time.time() - LIFETIME_S - 10)
     with pytest.raises(Unauthenticated):
         verifier.verify(past.mint(who))
+
+
+def test_a_room_token_is_used_again_while_it_is_fresh_and_by_nobody_else(key_files: tuple) -> None:
+    now = [1_000_000.0]
+    minter = TokenMinter(key_files[0].read_bytes(), now=lambda: now[0])
+    reader, other = Caller(subject="reader"), Caller(subject="reader", roles=frozenset({"owner"}))
+    first = minter.mint(reader)
+    assert minter.mint(reader) == first != minter.mint(other)
+    now[0] += FRESH_S
+    second = minter.mint(reader)
+    now[0] -= 2 * FRESH_S  # the clock was set back
+    assert len({first, second, minter.mint(reader)}) == 3
 
 
 def test_a_token_that_is_known_expires_all_the_same(key_files: tuple) -> None:
