@@ -14,9 +14,9 @@ import pytest
 from openirp import Irp, Problem, upload
 from openirp.command.app import app
 from openirp.documents import read_document, template
-from openirp.project import server_timing
 from openirp.report.charts import before_after, line_chart
 from openirp.report.page import finite, page
+from openirp.segmentation import server_timing
 from openirp.upload import batches, read_files
 from typer.testing import CliRunner
 

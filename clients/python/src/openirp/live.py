@@ -84,6 +84,7 @@ class Live:
         frame: int | None = None,
         algorithm: dict[str, Any] | None = None,
         prompts: dict[str, Any] | None = None,
+        options: dict[str, bool] | None = None,
         answer: Sequence[str] = ("labels",),
         keep: bool = False,
         ahead: bool = True,
@@ -98,6 +99,7 @@ class Live:
             frame: counts from 0; None = the first, or all of a whole series.
             algorithm: {"name": "graph-cut", "structure": "scar", ...} in the model's place.
             prompts: {"clicks": [...], "boxes": [...], "scribbles": [...]}: what a reader marked.
+            options: {"test_time_augmentation": True, "estimate": True, "uncertainty": True}: of a model's answer.
             answer: "labels", "contours".
             keep: answer it even if other asks follow.
             ahead: let neighbouring slices be computed.
@@ -115,6 +117,7 @@ class Live:
                 "frame": frame,
                 "algorithm": algorithm,
                 "prompts": prompts,
+                "options": options or {},
                 "answer": list(answer),
                 "keep": keep,
                 "ahead": ahead,

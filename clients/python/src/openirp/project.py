@@ -12,6 +12,7 @@ import httpx
 
 from openirp.live import Live
 from openirp.problem import Problem
+from openirp.segmentation import Segmentation
 from openirp.stow import StowAnswer, multipart
 from openirp.transport import Transport
 
@@ -38,23 +39,6 @@ class DeidentificationKey:
     configuration: str
     deidentification: dict[str, Any]
     sequences: list[dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Segmentation:
-    """What the classification server answered.
-
-    Attributes:
-        content: the file.
-        timings_ms: per stage.
-        model: "name@version", or the method's name and 0.
-        warnings: what a reader should look at twice: "touches-window"...
-    """
-
-    content: bytes = field(repr=False)
-    timings_ms: dict[str, float]
-    model: str
-    warnings: tuple[str, ...]
 
 
 class Project:
@@ -273,13 +257,7 @@ class Project:
         path = f"{self.path}/series/{uid}/segment"
         headers = {"Accept": media_type}
         found = self.http.send("POST", path, json=body, headers=headers, timeout=SEGMENT_S, repeat=True)
-        warnings = found.headers.get("X-IRP-Warnings", "")
-        return Segmentation(
-            content=found.content,
-            timings_ms=server_timing(found.headers.get("Server-Timing", "")),
-            model=found.headers.get("X-IRP-Model", ""),
-            warnings=tuple(warnings.split(", ")) if warnings else (),
-        )
+        return Segmentation.of(found)
 
     def live(self) -> Live:
         """The live door: slices while a reader scrolls; use it as a context manager.
@@ -400,14 +378,3 @@ class Project:
 
 
 _FILE_NAMES = {NIFTI: "mask.nii.gz", NRRD: "mask.nrrd", SEG: "mask.dcm", JSON: "contours.json"}
-
-
-def server_timing(header: str) -> dict[str, float]:
-    """`Server-Timing: locate;dur=3.1, segment;dur=9` -> milliseconds by name."""
-    found = {}
-    for entry in header.split(","):
-        name, *parameters = (part.strip() for part in entry.split(";"))
-        for parameter in parameters:
-            if parameter.startswith("dur="):
-                found[name] = float(parameter[4:])
-    return found

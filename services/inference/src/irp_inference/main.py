@@ -63,20 +63,7 @@ RESTORE_S = 120.0  # after which a room that still loads models is ready for tho
 async def compose(room: Room[Settings]) -> None:
     """Engine, verbs, doors, facts, jobs."""
     settings = room.settings
-    engines = Engines(
-        settings.engine,
-        settings.threads,
-        timeout_s=settings.engine_timeout_s,
-        cache=settings.engine_cache,
-        cache_bytes=settings.engine_cache_bytes,
-        processes=settings.engine_processes,
-        cuda=CudaOptions(
-            channels_last=settings.cuda_channels_last,
-            pinned=settings.cuda_pinned,
-            graphs=settings.cuda_graphs,
-            compiled=settings.cuda_compile,
-        ),
-    )
+    engines = _engines(settings)
     batches = DynamicBatches(
         settings.queue_limit, most=settings.max_batch, wait_s=settings.max_wait_ms / 1000, at_once=engines.at_once
     )
@@ -87,17 +74,9 @@ async def compose(room: Room[Settings]) -> None:
     room.on_stop(engines.close)
     room.on_stop(shelf.close)
     series = SqlSeries(room.database)
-    windows: BytesBoundCache[Located] = BytesBoundCache(WINDOWS_KEPT)
-    volumes = CachedVolumes(room.objects, settings.volume_cache_bytes)
     threads = Threads(settings.beside_threads)
     room.on_stop(threads.close)
-    drive = Drive(batches, threads)
-    memory: BytesBoundCache[Segmented] = BytesBoundCache(settings.answer_cache_bytes)
-    seen: BytesBoundCache[Features] = BytesBoundCache(settings.features_cache_bytes)
-    marked = SegmentMarked(drive, threads, seen)
-    looking = SegmentSeries(series, volumes, shelf, Locations(windows, drive), drive, memory, marked)
-    segment = AnswerSeries(looking, shelf, threads)
-    answer = AnswerWish(segment, RunAlgorithm(series, volumes, segment, threads))
+    segment, answer = _verbs(room, series, shelf, Drive(batches, threads), threads)
     live = LiveServicer(
         answer, limit=settings.live_asks, ahead=settings.live_ahead, deadline_s=settings.live_deadline_s
     )
@@ -127,6 +106,38 @@ async def compose(room: Room[Settings]) -> None:
     room.job(PROPOSAL, ProposalJob(room.database, ProposeSeries(segment, room.objects, Announcer(room.database))))
     room.spawn(batches.serve)
     await _restore(room, shelf)
+
+
+def _engines(settings: Settings) -> Engines:
+    return Engines(
+        settings.engine,
+        settings.threads,
+        timeout_s=settings.engine_timeout_s,
+        cache=settings.engine_cache,
+        cache_bytes=settings.engine_cache_bytes,
+        processes=settings.engine_processes,
+        cuda=CudaOptions(
+            channels_last=settings.cuda_channels_last,
+            pinned=settings.cuda_pinned,
+            graphs=settings.cuda_graphs,
+            compiled=settings.cuda_compile,
+        ),
+    )
+
+
+def _verbs(
+    room: Room[Settings], series: SqlSeries, shelf: Shelf, drive: Drive, threads: Threads
+) -> tuple[AnswerSeries, AnswerWish]:
+    """Who answers for models, and who for everything; with what they remember."""
+    settings = room.settings
+    windows: BytesBoundCache[Located] = BytesBoundCache(WINDOWS_KEPT)
+    memory: BytesBoundCache[Segmented] = BytesBoundCache(settings.answer_cache_bytes)
+    seen: BytesBoundCache[Features] = BytesBoundCache(settings.features_cache_bytes)
+    volumes = CachedVolumes(room.objects, settings.volume_cache_bytes)
+    marked = SegmentMarked(drive, threads, seen)
+    looking = SegmentSeries(series, volumes, shelf, Locations(windows, drive), drive, memory, marked)
+    segment = AnswerSeries(looking, shelf, threads)
+    return segment, AnswerWish(segment, RunAlgorithm(series, volumes, segment, threads))
 
 
 def _follow_the_guard(room: Room[Settings], facts: PrecisionFacts) -> None:
