@@ -130,5 +130,5 @@ def _wanted(numbers: Sequence[int] | None, count: int) -> tuple[int, ...]:
     if not numbers:
         return tuple(range(count))
     if min(numbers) < 0 or max(numbers) >= count:
-        raise NoSuchSlice(there_are=count)
+        raise NoSuchSlice(f"there are {count} of them", there_are=count)
     return tuple(sorted(set(numbers)))
