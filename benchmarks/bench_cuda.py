@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 from irp_inference.adapters.torch_networks import CudaOptions, TorchNetworks
+from irp_inference.domain.difference import difference
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -101,11 +102,6 @@ def on_gpu(network: Callable[[], torch.nn.Module], precision: str, options: Cuda
     """The networks, and a function that runs a pass."""
     nets = TorchNetworks({"segment": network()}, "cuda:0", precision, options)
     return nets, lambda batch: nets("segment", batch)
-
-
-def difference(found: Array, expected: Array) -> float:
-    """Largest difference of logits over their largest magnitude."""
-    return float(np.abs(found - expected).max() / max(1.0, float(np.abs(expected).max())))
 
 
 def pass_ms(run: Run, batch: Array, passes: int) -> float:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import io
-import json
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pydicom
+from bench_house import keep
 from irp_deid import Profile, ProjectSecret, deidentify_file
 from irp_deid.part10 import over_dataset
 from irp_deid.quiet import quietly
@@ -115,13 +115,8 @@ def main() -> None:
     rates = {name: round(len(files) / statistics.median(times), 1) for name, times in spent.items()}
     for name, rate in rates.items():
         print(f"{name:18s} {rate:8.1f} files/s   openirp is {rates['openirp'] / rate:5.2f} x")
-    target = ROOT / "out/bench/deidentify.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
     bytes_each = sum(map(len, files)) // len(files)
-    target.write_text(
-        json.dumps({"files": len(files), "bytes_each": bytes_each, "rounds": ROUNDS, "files_per_s": rates}, indent=1),
-        "utf-8",
-    )
+    keep("deidentify", {"files": len(files), "bytes_each": bytes_each, "rounds": ROUNDS, "files_per_s": rates})
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
+from bench_house import keep
 from irp_bundle import read_bundle
 from irp_inference.adapters.engines import Engines, ProcessNets
 from irp_inference.adapters.export_cache import folder_of
@@ -186,11 +187,9 @@ def main() -> None:
     parser.add_argument("--cycles", type=int, default=100, help="loads and unloads (default: 100)")
     parser.add_argument("--processes", type=int, nargs="*", default=[1, 2], help="of one version (default: 1 2)")
     parser.add_argument("--rounds", type=int, default=3, help="of each rate (default: 3)")
-    text = json.dumps(asyncio.run(measure(parser.parse_args())), indent=2)
-    out = ROOT / "out" / "bench" / "engines.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text + "\n")
-    print(text)
+    found = asyncio.run(measure(parser.parse_args()))
+    keep("engines", found)
+    print(json.dumps(found, indent=2))
 
 
 if __name__ == "__main__":

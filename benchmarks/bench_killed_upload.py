@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import concurrent.futures
 import io
-import json
 import tempfile
 import threading
 import time
@@ -27,6 +26,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pydicom
+from bench_house import keep
 from openirp.demo.mr_instance import Sheet, mr_instance
 from openirp.documents import template
 from openirp.house import House
@@ -165,9 +165,7 @@ def main() -> None:
                 print(f"{victim:8}", ", ".join(f"{key} {value}" for key, value in found[victim].items()), flush=True)
         finally:
             house.stop()
-    target = ROOT / "out" / "bench" / "killed_upload.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(found, indent=1), "utf-8")
+    keep("killed_upload", found)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -19,8 +18,8 @@ from typing import Any
 
 import httpx
 import numpy as np
+from bench_house import keep, standing
 from bench_segment import upload_one
-from openirp.documents import template
 from openirp.house import House
 from openirp.live import Live, LiveAnswer
 from openirp.project import Project
@@ -108,19 +107,10 @@ def run(project: Project, uid: str) -> dict[str, Any]:
 def main() -> None:
     """Run and print."""
     print(__doc__, file=sys.stderr)
-    with tempfile.TemporaryDirectory() as folder:
-        house = House(Path(folder) / "irp", ports="auto")
-        house.start()
-        try:
-            house.wait_ready()
-            project = house.client().create_project({**template("myocarditis"), "name": "bench"})
-            found = run(project, upload_one(project))
-            found["wasted_passes"] = wasted(house)
-        finally:
-            house.stop()
-    out = ROOT / "out" / "bench"
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "live.json").write_text(json.dumps(found, indent=2))
+    with standing() as (house, project):
+        found = run(project, upload_one(project))
+        found["wasted_passes"] = wasted(house)
+    keep("live", found)
     print(json.dumps(found, indent=2))
 
 

@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 import openvino as ov
 import pydicom
+from bench_house import keep
 from irp_bundle import Pipeline, read_bundle
-from irp_bundle.openvino_engine import OpenVinoEngine, processor, to_openvino
+from irp_bundle.openvino_engine import OpenVinoEngine, graphs_of, processor
 from irp_bundle.reduced import read_reduced
 from irp_kernel import Geometry, Mask, ObjectRef, Volume, encode_mask, encode_volume
 from irp_training.domain.dataset import Case
@@ -87,7 +88,7 @@ def pairs(plain: OpenVinoEngine, reduced: OpenVinoEngine, inputs: Any) -> dict[s
 def looked_at(data: bytes, precision: Any, artefact: bytes | None, held: list[Held]) -> dict[str, Any]:
     """Dice on patients whom the guard did not see, and speed."""
     bundle = read_bundle(data)
-    graphs = {stage: to_openvino(bundle, stage) for stage in bundle.stages}
+    graphs = graphs_of(bundle)
     own = dict(graphs)
     for stage, (graph, weights) in read_reduced(artefact, bundle.digest).graphs.items() if artefact else ():
         own[stage] = ov.Core().read_model(graph, ov.Tensor(np.frombuffer(weights, np.uint8)))
@@ -152,9 +153,7 @@ def main() -> None:
                 said |= looked_at(data, precision, artefact, held["test"])
             found[f"{name} {precision}"] = said
             show(name, precision, said)
-    out = ROOT / "out" / "bench" / "precision.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(found, indent=2))
+    keep("precision", found)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ A database of IRP_BENCH_DATABASE_URL is seeded once, and stays.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bench_house import keep
 from irp_chassis.db import Database
 from irp_chassis.migrate import migrate
 from irp_chassis.room import keep_out_of_collections
@@ -165,9 +165,7 @@ async def main() -> None:
         await database.close()
     for name, own in found.items():
         print(f"{name:28s} p50 {own['p50_ms']:7.1f} ms   p95 {own['p95_ms']:7.1f} ms")
-    target = ROOT / "out/bench/search.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps({"studies": STUDIES, "queries": found}, indent=1), "utf-8")
+    keep("search", {"studies": STUDIES, "queries": found})
 
 
 if __name__ == "__main__":

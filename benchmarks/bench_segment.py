@@ -13,7 +13,6 @@ import json
 import os
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,12 +20,12 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
+from bench_house import keep, standing
 from irp_bundle import Engine, Pipeline, read_bundle
 from irp_inference.adapters.export import export_bundle
 from irp_inference.adapters.export_cache import folder_of
 from irp_kernel import decode_volume
 from openirp.demo.hearts import dicom_heart, examples_folder
-from openirp.documents import template
 from openirp.house import House
 from openirp.problem import Problem
 from openirp.project import JSON, NRRD, Project
@@ -88,8 +87,14 @@ def resident_mib(pid: int) -> int:
     return round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
 
 
-def export_models(cache: Path) -> None:
+def engines_of(house: House) -> Path:
+    """Where a house keeps exported networks."""
+    return house.layout.data / "engines"
+
+
+def export_models(house: House) -> None:
     """Fill the house's cache with the shipped networks, so that nothing is exported beside the measurement."""
+    cache = engines_of(house)
     cache.mkdir(parents=True)
     for path in (ROOT / "models").glob("*.zip"):
         export_bundle(str(path), str(cache), read_bundle(path.read_bytes()).digest, 1 << 30)
@@ -109,41 +114,32 @@ def main() -> None:
     print(__doc__, file=sys.stderr)
     bundle = read_bundle((ROOT / "models" / "cine.zip").read_bytes())
     image = np.zeros((1, *bundle.input_shape("segment")), np.float32)
-    with tempfile.TemporaryDirectory() as folder:
-        house = House(Path(folder) / "irp", ports="auto")
-        cache = house.layout.data / "engines"
-        export_models(cache)
-        bare = bare_engine(folder_of(cache, bundle.digest))
-        house.start()
-        try:
-            house.wait_ready()
-            project = house.client().create_project({**template("myocarditis"), "name": "bench"})
-            uid = upload_one(project)
-            until_proposed(project, uid)
-            volume = decode_volume(project.volume(uid))
-            frames, slices = volume.geometry.frames, volume.geometry.shape[0]
-            places = itertools.product(range(frames), range(slices))
-            again = itertools.product(range(frames), range(slices))
-            said: list[dict[str, float]] = []
+    with standing(before=export_models) as (house, project):
+        bare = bare_engine(folder_of(engines_of(house), bundle.digest))
+        uid = upload_one(project)
+        until_proposed(project, uid)
+        volume = decode_volume(project.volume(uid))
+        frames, slices = volume.geometry.frames, volume.geometry.shape[0]
+        places = itertools.product(range(frames), range(slices))
+        again = itertools.product(range(frames), range(slices))
+        said: list[dict[str, float]] = []
 
-            def ask(frame: int, number: int, kind: str = NRRD) -> None:
-                said.append(project.segment(uid, "cine", slices=[number], frames=[frame], media_type=kind).timings_ms)
+        def ask(frame: int, number: int, kind: str = NRRD) -> None:
+            said.append(project.segment(uid, "cine", slices=[number], frames=[frame], media_type=kind).timings_ms)
 
-            http = timed_ms(lambda: ask(*next(places)))
-            stages = stages_ms(said[3:])
-            contours = timed_ms(lambda: ask(*next(places), kind=JSON))
-            known = timed_ms(lambda: ask(0, 0))
-            pipeline = Pipeline(bundle, bare)
-            located = pipeline.locate(volume)
+        http = timed_ms(lambda: ask(*next(places)))
+        stages = stages_ms(said[3:])
+        contours = timed_ms(lambda: ask(*next(places), kind=JSON))
+        known = timed_ms(lambda: ask(0, 0))
+        pipeline = Pipeline(bundle, bare)
+        located = pipeline.locate(volume)
 
-            def compute(frame: int, number: int) -> None:
-                pipeline.run(volume, frames=[frame], slices=[number], located=located)
+        def compute(frame: int, number: int) -> None:
+            pipeline.run(volume, frames=[frame], slices=[number], located=located)
 
-            whole = timed_ms(lambda: compute(*next(again)))
-            forward = timed_ms(lambda: bare("segment", image))
-            memory = {state.name: resident_mib(state.pid) for state, _ in house.looks() if state}
-        finally:
-            house.stop()
+        whole = timed_ms(lambda: compute(*next(again)))
+        forward = timed_ms(lambda: bare("segment", image))
+        memory = {state.name: resident_mib(state.pid) for state, _ in house.looks() if state}
     found: dict[str, Any] = {
         "http": summary(http),
         "http_contours": summary(contours),
@@ -155,9 +151,7 @@ def main() -> None:
     }
     found["beyond_pipeline_ms"] = round(found["http"]["p50_ms"] - found["pipeline"]["p50_ms"], 2)
     found["ratio_p50"] = round(found["http"]["p50_ms"] / found["forward"]["p50_ms"], 2)
-    out = ROOT / "out" / "bench"
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "segment.json").write_text(json.dumps(found, indent=2))
+    keep("segment", found)
     print(json.dumps(found, indent=2))
 
 

@@ -14,7 +14,6 @@ largest, 94 %). Every server must answer what the bare pass answers. Of ours als
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import sys
@@ -26,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
+from bench_house import keep
 from irp_bundle import read_bundle
 from irp_inference.adapters.export import export_bundle
 from peers.clients import first_answer, measured
@@ -150,10 +150,8 @@ def _keep(found: Found, name: str, said: dict[int, dict[str, float]], beside: di
 
 def _report(found: Found, options: argparse.Namespace) -> None:
     spreads = {name: {what: spread(values) for what, values in kept.items()} for name, kept in found.items()}
-    out = ROOT / "out" / "bench"
-    out.mkdir(parents=True, exist_ok=True)
     settings = {"network": options.network, "rounds": options.rounds, "seconds": options.seconds}
-    (out / f"servers-{options.network}.json").write_text(json.dumps({**settings, "servers": spreads}, indent=2))
+    keep(f"servers-{options.network}", {**settings, "servers": spreads})
     for name, kept in spreads.items():
         print(name)
         for what, one in kept.items():

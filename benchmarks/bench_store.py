@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import concurrent.futures
 import io
-import json
 import statistics
 import tempfile
 import time
@@ -20,10 +19,9 @@ from pathlib import Path
 
 import httpx
 import pydicom
+from bench_house import keep, standing
 from openirp.demo.hearts import dicom_heart, examples_folder
 from openirp.demo.mr_instance import uid
-from openirp.documents import template
-from openirp.house import House
 from openirp.stow import multipart
 from orthanc import orthanc
 
@@ -99,27 +97,22 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
     files = list(dicom_heart(examples_folder(), "SCD0000101").files)
-    with tempfile.TemporaryDirectory() as name, orthanc(Path(name) / "orthanc") as other:
-        house = House(Path(name) / "irp", ports="auto", rooms=("gateway", "ingest"))
-        house.start()
-        try:
-            house.wait_ready()
-            project = house.client().create_project({**template("myocarditis"), "name": "bench", "automation": {}})
-            address = f"{house.url}{project.path}/dicom-web/studies"
-            servers = [Server("openirp", address, {"Authorization": f"Bearer {house.keys.token}"})]
-            servers += [Server("orthanc", other, {})] if other else []
-            found = measure(servers, files, rounds)
-        finally:
-            house.stop()
+    with (
+        tempfile.TemporaryDirectory() as name,
+        orthanc(Path(name) / "orthanc") as other,
+        standing(rooms=("gateway", "ingest"), automation={}) as (house, project),
+    ):
+        address = f"{house.url}{project.path}/dicom-web/studies"
+        servers = [Server("openirp", address, {"Authorization": f"Bearer {house.keys.token}"})]
+        servers += [Server("orthanc", other, {})] if other else []
+        found = measure(servers, files, rounds)
     for streams, rates in found.items():
         medians = {server: statistics.median(values) for server, values in rates.items()}
         ratio = f"   openirp / orthanc {medians['openirp'] / medians['orthanc']:.2f}" if "orthanc" in medians else ""
         print(f"{streams} streams: " + ", ".join(f"{server} {rate:.0f}/s" for server, rate in medians.items()) + ratio)
     if not other:
         print("Orthanc is not installed: apt-get install orthanc orthanc-dicomweb")
-    target = ROOT / "out" / "bench" / "store.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps({"files": len(files), "instances_per_s": found}, indent=1), "utf-8")
+    keep("store", {"files": len(files), "instances_per_s": found})
 
 
 if __name__ == "__main__":

@@ -16,16 +16,15 @@ import itertools
 import json
 import os
 import shutil
-import tempfile
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_segment import export_models, until_proposed, upload_one
+from bench_house import keep, standing
+from bench_segment import engines_of, export_models, until_proposed, upload_one
 from irp_bundle import read_bundle, write_bundle
-from openirp.documents import template
 from openirp.house import House
 from openirp.problem import Problem
 from openirp.project import Project
@@ -115,7 +114,7 @@ def summary(times: list[float]) -> dict[str, float]:
 def starting(house: House, project: Project, uid: str, *, cached: bool) -> float:
     """Seconds from the room's death to its first mask."""
     if not cached:
-        shutil.rmtree(house.layout.data / "engines")
+        shutil.rmtree(engines_of(house))
     house.kill("inference")
     began = time.perf_counter()
     while time.perf_counter() < began + 300:
@@ -136,24 +135,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="between two promotions")
     options = parser.parse_args()
     os.environ["IRP_ANSWER_CACHE_BYTES"] = "0"  # every request costs its passes
-    with tempfile.TemporaryDirectory() as folder:
-        house = House(Path(folder) / "irp", ports="auto")
-        export_models(house.layout.data / "engines")
-        house.start()
-        try:
-            house.wait_ready()
-            project = house.client().create_project({**template("myocarditis"), "name": "bench"})
-            uid = upload_one(project)
-            until_proposed(project, uid)
-            found = swapping(house, project, uid, options)
-            found["start_s"] = {
-                kind: starting(house, project, uid, cached=kind == "cached") for kind in ("cached", "uncached")
-            }
-        finally:
-            house.stop()
-    out = ROOT / "out" / "bench"
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "swap.json").write_text(json.dumps(found, indent=2))
+    with standing(before=export_models) as (house, project):
+        uid = upload_one(project)
+        until_proposed(project, uid)
+        found = swapping(house, project, uid, options)
+        found["start_s"] = {
+            kind: starting(house, project, uid, cached=kind == "cached") for kind in ("cached", "uncached")
+        }
+    keep("swap", found)
     print(json.dumps(found, indent=2))
 
 

@@ -9,9 +9,7 @@ twice a second: before, the highest, and the difference. JSON: out/bench/upload_
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -19,9 +17,8 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+from bench_house import keep, standing
 from openirp.demo.mr_instance import Sheet, mr_instance
-from openirp.documents import template
-from openirp.house import House
 
 ROOT = Path(__file__).resolve().parents[1]
 SIDE = 1024  # pixels: 2 MiB an instance
@@ -100,30 +97,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gigabytes", type=float, default=3.0)
     count = int(parser.parse_args().gigabytes * 1e9 / (2 * SIDE * SIDE))
-    with tempfile.TemporaryDirectory() as name:
-        house = House(Path(name) / "irp", ports="auto", rooms=("gateway", "ingest"))
-        house.start()
+    with standing(rooms=("gateway", "ingest"), automation={}, series_quiet_s=600) as (house, project):
+        address = f"{house.url}{project.path}/dicom-web/studies"
+        send(address, house.keys.token, WARM_UP, "warm-up")  # the workers start
+        watch = Watch({state.name: state.pid for state, _ in house.looks() if state})
         try:
-            house.wait_ready()
-            project = house.client().create_project(
-                {**template("myocarditis"), "name": "bench", "automation": {}, "series_quiet_s": 600}
-            )
-            address = f"{house.url}{project.path}/dicom-web/studies"
-            send(address, house.keys.token, WARM_UP, "warm-up")  # the workers start
-            watch = Watch({state.name: state.pid for state, _ in house.looks() if state})
-            try:
-                seconds = send(address, house.keys.token, count)
-            finally:
-                watch.close()
+            seconds = send(address, house.keys.token, count)
         finally:
-            house.stop()
+            watch.close()
     rows = {n: {"before": watch.before[n], "highest": watch.highest[n]} for n in watch.before}
     for process, row in rows.items():
         print(f"{process:10s} {row['before']:6d} -> {row['highest']:6d} MiB   + {row['highest'] - row['before']}")
     print(f"{count} instances, {count * 2 * SIDE * SIDE / 1e9:.2f} GB in {seconds:.0f} s, {os.cpu_count()} cores")
-    target = ROOT / "out" / "bench" / "upload_memory.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps({"instances": count, "seconds": round(seconds, 1), "mib": rows}, indent=1), "utf-8")
+    keep("upload_memory", {"instances": count, "seconds": round(seconds, 1), "mib": rows})
 
 
 if __name__ == "__main__":

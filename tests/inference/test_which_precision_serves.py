@@ -14,7 +14,7 @@ from irp.inference.v1 import serving_service_pb2 as pb
 from irp.inference.v1 import serving_service_pb2_grpc as pb_grpc
 from irp.training.v1.events_pb2 import PrecisionGuarded
 from irp_bundle import read_bundle
-from irp_bundle.openvino_engine import OpenVinoEngine, graph_files, to_openvino
+from irp_bundle.openvino_engine import OpenVinoEngine, graph_files, graphs_of
 from irp_bundle.reduced import Reduced, probe_inputs, read_reduced, write_reduced
 from irp_chassis.auth import act_as
 from irp_chassis.db import Database
@@ -81,7 +81,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def networks() -> tuple[bytes, OpenVinoEngine]:
-    graph = quantise(to_openvino(read_bundle(a_bundle()), "segment"), images(4), RECIPES[0])
+    graph = quantise(graphs_of(read_bundle(a_bundle()))["segment"], images(4), RECIPES[0])
     return judged(a_bundle(), graph)
 
 
@@ -208,7 +208,7 @@ async def test_a_room_answers_in_int8_says_so_and_comes_back_with_it(
     fact.aggregate.id, fact.aggregate.version = f"{world.model}@1/int8", 1
     fact.model.name, fact.model.version, fact.model.digest = world.model, 1, sha256_of(data)
     fact.artefact.CopyFrom(
-        object_ref_to_proto(await world.put(judged(data, to_openvino(read_bundle(data), "segment"))[0]))
+        object_ref_to_proto(await world.put(judged(data, graphs_of(read_bundle(data))["segment"])[0]))
     )
     for begin in (True, False):
         async with living(service_settings, minter, tmp_path / "i.db", precision="int8") as client:

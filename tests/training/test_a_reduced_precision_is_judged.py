@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from irp_bundle import read_bundle
-from irp_bundle.openvino_engine import to_openvino
+from irp_bundle.openvino_engine import graphs_of
 from irp_bundle.reduced import read_reduced
 from irp_kernel import sha256_of
 from irp_kernel.errors import InvalidArgument
@@ -82,7 +82,7 @@ def test_a_mean_loss_beyond_the_margin_refuses_and_a_single_bad_case_within_it_d
 
 
 def test_the_finest_grids_are_found_whatever_the_layers_are_called() -> None:
-    graph = to_openvino(read_bundle(a_threshold()), "segment")
+    graph = graphs_of(read_bundle(a_threshold()))["segment"]
     first, second = finest(graph, 1), finest(graph, 2)
     assert (len(finest(graph, 0)), len(first), len(second)) == (0, 1, 3)
     assert set(first) < set(second)
@@ -90,7 +90,7 @@ def test_the_finest_grids_are_found_whatever_the_layers_are_called() -> None:
 
 
 def test_a_graph_that_is_reduced_leaves_the_first_one_as_it_was() -> None:
-    graph = to_openvino(read_bundle(a_threshold()), "segment")
+    graph = graphs_of(read_bundle(a_threshold()))["segment"]
     before = [op.get_type_name() for op in graph.get_ops()]
     inputs = np.random.default_rng(0).normal(size=(2, 1, 64, 64)).astype(np.float32)
     reduced = quantise(graph, inputs, RECIPES[0])

@@ -214,8 +214,11 @@ def write_bundle(
     files |= {CARD: card.encode(), LICENCE: licence.encode()} | dict(exports or {})
     if len(further_members) >= len(MEMBERS):
         raise BundleTooLarge("an ensemble has too many members", limit_members=len(MEMBERS))
-    states: dict[Stage, Mapping[str, Tensor] | None] = {"segment": segment_state, "locate": locate_state}
-    states["encode"] = encode_state
+    states: dict[Stage, Mapping[str, Tensor] | None] = {
+        "segment": segment_state,
+        "locate": locate_state,
+        "encode": encode_state,
+    }
     states |= zip(MEMBERS[1 : 1 + len(further_members)], further_members, strict=True)
     files |= {WEIGHTS[ROLES[stage]]: save_weights(state) for stage, state in states.items() if state is not None}
     data = pack(name, files)

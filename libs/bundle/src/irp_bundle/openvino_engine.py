@@ -21,20 +21,24 @@ from irp_bundle.reduced import HINT, Precision
 BATCH = 8  # inputs per pass
 
 
-def to_openvino(bundle: Bundle, stage: Stage) -> ov.Model:
-    """The network of a stage as an OpenVINO graph in float32 that takes any number of inputs.
+def to_openvino(network: torch.nn.Module, size: tuple[int, ...]) -> ov.Model:
+    """A network as an OpenVINO graph in float32 that takes any number of inputs (C, *size).
 
     Tracing holds Python's lock for seconds: not for a process that answers people.
     """
-    size = bundle.input_shape(stage)
-    return ov.convert_model(bundle.build(stage), example_input=torch.zeros(1, *size), input=[-1, *size])
+    return ov.convert_model(network, example_input=torch.zeros(1, *size), input=[-1, *size])
+
+
+def graphs_of(bundle: Bundle) -> dict[Stage, ov.Model]:
+    """Every network of a bundle, from its weights; see `to_openvino`."""
+    return {stage: to_openvino(bundle.build(stage), bundle.input_shape(stage)) for stage in bundle.stages}
 
 
 class OpenVinoEngine:
     """See `irp_bundle.Engine`; computes as the classification server does on a CPU.
 
     Args:
-        graphs: per stage, from `to_openvino` or changed from it.
+        graphs: per stage, from `graphs_of` or changed from it.
         precision: what the processor computes in.
         threads: of one pass; 0 = every core.
     """

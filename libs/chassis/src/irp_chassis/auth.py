@@ -20,9 +20,7 @@ from irp_kernel.errors import PermissionDenied, Unauthenticated
 ISSUER, AUDIENCE, LIFETIME_S = "irp-gateway", "irp", 60
 OIP_AUDIENCE = "irp-oip"  # audience of tokens that open the Open Inference Protocol's ports and nothing else
 ADMIN = "admin"
-FRESH_S = (
-    10  # a room token is used for new calls so long: its other 50 s are for calls that hang and rooms that are slow
-)
+FRESH_S = 10  # a room token is used for new calls so long; the other 50 s are for calls that hang or wait
 LEEWAY_S = 5  # between the clocks of two hosts
 KNOWN_TOKENS = 1024  # good tokens that a verifier remembers: a signature costs more than the rest of a small call
 

@@ -7,6 +7,8 @@ from typing import Literal
 
 from irp_chassis import ServiceSettings
 
+from irp_inference.domain.precision import Wish
+
 
 class Settings(ServiceSettings):
     """Settings of inference."""
@@ -17,7 +19,7 @@ class Settings(ServiceSettings):
     """host:port of the Open Inference Protocol by REST."""
     engine: Literal["auto", "openvino", "torch"] = "auto"
     """auto = torch on a GPU where there is one, else OpenVINO on the CPU."""
-    precision: Literal["float32", "bfloat16", "int8", "auto"] = "float32"
+    precision: Wish = "float32"
     """A reduced one serves the versions for which its guard accepted it, float32 the others; auto = the fastest."""
     threads: int = 0
     """CPU threads of the engine; 0 = every core."""

@@ -6,20 +6,22 @@ The weights are the truth where there are any, then TorchScript, then ONNX. Runs
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import openvino as ov
 import torch
 from irp_bundle import Bundle, Stage
+from irp_bundle.openvino_engine import OpenVinoEngine, to_openvino
 
 from irp_inference.adapters.scripts import open_script, torch_network
 from irp_inference.adapters.tensor_block import Array
 from irp_inference.adapters.torch_networks import TorchNetworks
+from irp_inference.domain.difference import difference
 from irp_inference.domain.errors import EngineDisagrees, LogitsNotFinite
 
 TOLERANCE = 2e-3  # largest difference of logits over their largest magnitude, float32
-IN_FLOAT32 = {"INFERENCE_PRECISION_HINT": "f32"}
 
 Run = Callable[[Array], Array]
 
@@ -37,9 +39,9 @@ def openvino_model(bundle: Bundle, stage: Stage, inputs: Array, logits: Array) -
     network, onnx = torch_network(bundle, stage), bundle.exports.get(stage, {}).get("onnx")
     if network is not None:
         try:
-            model = ov.convert_model(network, example_input=torch.zeros(1, *size), input=[-1, *size])
+            model = to_openvino(network, size)
             if not bundle.learns(stage):
-                _require_equal(_openvino_run(model)(inputs), logits, "OpenVINO and TorchScript")
+                _require_equal(OpenVinoEngine({stage: model})(stage, inputs), logits, "OpenVINO and TorchScript")
             return model
         except Exception:
             if bundle.learns(stage):
@@ -77,18 +79,14 @@ def _runs(bundle: Bundle, stage: Stage) -> dict[str, Run]:
     if "torchscript" in exports:
         runs["torchscript"] = _torch_run(open_script(exports["torchscript"]), stage)
     if "onnx" in exports:
-        runs["onnx"] = _openvino_run(_onnx_model(exports["onnx"], bundle.input_shape(stage)))
+        onnx = OpenVinoEngine({stage: _onnx_model(exports["onnx"], bundle.input_shape(stage))})
+        runs["onnx"] = partial(onnx, stage)
     return runs
 
 
 def _torch_run(network: torch.nn.Module, stage: Stage) -> Run:
     networks = TorchNetworks({stage: network})
     return lambda inputs: np.array(networks(stage, inputs))
-
-
-def _openvino_run(model: ov.Model) -> Run:
-    compiled = ov.Core().compile_model(model, "CPU", IN_FLOAT32)
-    return lambda inputs: np.array(compiled(inputs)[0])
 
 
 def _onnx_model(data: bytes, size: tuple[int, ...]) -> ov.Model:
@@ -100,6 +98,6 @@ def _onnx_model(data: bytes, size: tuple[int, ...]) -> ov.Model:
 def _require_equal(found: Array, expected: Array, who: str) -> None:
     if found.shape != expected.shape:
         raise EngineDisagrees(f"{who} answer different shapes")
-    worst = float(np.abs(expected - found).max() / max(1.0, float(np.abs(expected).max())))
+    worst = difference(found, expected)
     if not worst <= TOLERANCE:
         raise EngineDisagrees(f"{who} differ by {worst:.1e}, allowed are {TOLERANCE:.0e}")

@@ -35,10 +35,8 @@ def marks_of(request: pb.SegmentRequest) -> dict[Place, Marks]:
         PromptsNotValid: nothing is marked or asked for, or too much, or not the same slices in each frame.
     """
     said = request.prompts
-    if (
-        len(said.clicks) + 2 * len(said.boxes) + sum(len(one.points) for one in said.scribbles) // 2
-        > MOST_POINTS_IN_ALL
-    ):
+    drawn = sum(len(one.points) for one in said.scribbles) // 2
+    if len(said.clicks) + 2 * len(said.boxes) + drawn > MOST_POINTS_IN_ALL:
         raise PromptsNotValid(f"at most {MOST_POINTS_IN_ALL} points in one request", limit=MOST_POINTS_IN_ALL)
     marks = _marks(request)
     frames, slices = {frame for frame, _ in marks}, {number for _, number in marks}

@@ -20,7 +20,7 @@ from irp_training.app.ports import Project
 from irp_training.domain.dataset import Case
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
-from irp_training.domain.run import DatasetRow, Metric, ModelRef, Run
+from irp_training.domain.run import DatasetRow, Metric, ModelRef, Progress, Run
 
 
 def project_from_proto(message: types_pb2.ProjectRef) -> Project:
@@ -64,13 +64,17 @@ def dataset_to_proto(dataset: DatasetRow) -> pb.Dataset:
     )
 
 
+def progress_to_proto(progress: Progress) -> types_pb2.Progress:
+    """Progress -> message."""
+    return types_pb2.Progress(fraction=progress.fraction, eta_s=progress.eta_s, step=progress.step)
+
+
 def run_to_proto(run: Run, metrics: list[Metric]) -> pb.Run:
     """Run with its curves -> message."""
-    progress = types_pb2.Progress(fraction=run.progress.fraction, eta_s=run.progress.eta_s, step=run.progress.step)
     return pb.Run(
         id=run.id,
         state=run.state,
-        progress=progress,
+        progress=progress_to_proto(run.progress),
         model=run.model,
         base=model_ref_to_proto(run.base) if run.base else None,
         result=model_ref_to_proto(run.result) if run.result else None,
@@ -89,14 +93,11 @@ def run_to_proto(run: Run, metrics: list[Metric]) -> pb.Run:
 
 def trial_to_proto(trial: Trial) -> pb.PrecisionTrial:
     """Trial -> message."""
-    progress = types_pb2.Progress(
-        fraction=trial.progress.fraction, eta_s=trial.progress.eta_s, step=trial.progress.step
-    )
     return pb.PrecisionTrial(
         model=model_ref_to_proto(trial.model),
         precision=trial.precision,
         state=trial.state,
-        progress=progress,
+        progress=progress_to_proto(trial.progress),
         dataset_digest=trial.dataset.digest,
         reason=trial.reason,
         message=trial.message,

@@ -44,39 +44,34 @@ class ProcessWorker:
 
     async def train(self, plan: Plan, files: CaseFiles, checkpoint: bytes | None, listen: Listener) -> Outcome | None:
         """Run a plan; None if the listener said that it is cancelled."""
-        with self._process(_train, (plan, self._device, checkpoint)) as pipe:
+        outcome: Outcome | None = await self._outcome(_train, (plan, self._device, checkpoint), files, listen)
+        return outcome
+
+    async def score(self, bundle: bytes, files: CaseFiles) -> dict[str, dict[str, float]]:
+        """Dice per case and structure."""
+        scores: dict[str, dict[str, float]] = await self._outcome(_score, (bundle, self._device), files, _nobody)
+        return scores
+
+    async def guard(self, plan: TrialPlan, files: CaseFiles, listen: Listener) -> TrialOutcome:
+        """Judge a reduced precision; on the CPU, whose engine it is for."""
+        outcome: TrialOutcome = await self._outcome(_guard, (plan,), files, listen)
+        return outcome
+
+    async def stop(self) -> None:
+        """End what still works; it is done again from its checkpoint."""
+        for process in list(self._processes):
+            process.kill()
+
+    async def _outcome(self, work: Any, arguments: tuple[Any, ...], files: CaseFiles, listen: Listener) -> Any:
+        """What the work ends with; None if the listener wants no more of it."""
+        with self._process(work, arguments) as pipe:
             await self._hand_over(pipe, files)
             while True:
                 kind, content = await _receive(pipe)
                 if kind == "said" and not await listen(content):
                     return None
                 if kind == "outcome":
-                    return content  # type: ignore[no-any-return]
-
-    async def score(self, bundle: bytes, files: CaseFiles) -> dict[str, dict[str, float]]:
-        """Dice per case and structure."""
-        with self._process(_score, (bundle, self._device)) as pipe:
-            await self._hand_over(pipe, files)
-            while True:
-                kind, content = await _receive(pipe)
-                if kind == "outcome":
-                    return content  # type: ignore[no-any-return]
-
-    async def guard(self, plan: TrialPlan, files: CaseFiles, listen: Listener) -> TrialOutcome:
-        """Judge a reduced precision; on the CPU, whose engine it is for."""
-        with self._process(_guard, (plan,)) as pipe:
-            await self._hand_over(pipe, files)
-            while True:
-                kind, content = await _receive(pipe)
-                if kind == "said":
-                    await listen(content)
-                if kind == "outcome":
-                    return content  # type: ignore[no-any-return]
-
-    async def stop(self) -> None:
-        """End what still works; it is done again from its checkpoint."""
-        for process in list(self._processes):
-            process.kill()
+                    return content
 
     @contextlib.contextmanager
     def _process(self, work: Any, arguments: tuple[Any, ...]) -> Iterator[Connection]:
@@ -103,6 +98,11 @@ class ProcessWorker:
         except (BrokenPipeError, OSError):
             # The child ended early: its error is on the pipe, or it died.
             return
+
+
+async def _nobody(said: Said) -> bool:
+    """Listens to what says nothing."""
+    return True
 
 
 async def _receive(pipe: Connection) -> tuple[str, Any]:

@@ -127,7 +127,7 @@ class PrecisionTrial:
             NotQuantisable: no recipe knows what to do with the network.
         """
         self._tell("judging in float32", 0.02)
-        graphs = {stage: self._openvino.to_openvino(self._bundle, stage) for stage in self._bundle.stages}
+        graphs = self._openvino.graphs_of(self._bundle)
         plain = _Sample(self._engine(graphs, "float32"))
         cases = self._read(files, plain)
         float32 = self._scores(plain, cases)

@@ -48,8 +48,14 @@ def create_rest(nets: Nets, verifier: TokenVerifier | None, version: str, limit:
         version: of the server.
         limit: bytes of one body, unpacked.
     """
-    about: dict[str, Any] = {"title": "Open Inference Protocol v2", "version": version, "openapi_url": None}
-    app = FastAPI(**about, docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY)
+    app = FastAPI(
+        title="Open Inference Protocol v2",
+        version=version,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        telemetry=NO_TELEMETRY,
+    )
     door = _Rest(nets, limit)
     open_, closed = APIRouter(prefix="/v2"), APIRouter(prefix="/v2")
     open_.add_api_route("/health/live", door.live)
