@@ -7,13 +7,14 @@ import re
 from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args
 
 from irp_kernel import CANONICAL
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 
+from irp_gateway.domain.automation import Automation
 from irp_gateway.domain.errors import ConfigurationNotValid
+from irp_gateway.domain.strict import Canonical, Name, Strict
 
 SLUG = r"^[a-z][a-z0-9-]{0,46}[a-z0-9]$"
 MAX_PLACES = 10  # that a refusal names
-LEAST_HOURS = 0.25  # between two runs that begin by the clock
 OPTIONS = ("113101", "113103", "113104", "113105", "113106", "113107", "113108", "113109", "113110", "113111", "113112")
 
 
@@ -33,9 +34,6 @@ def _a_word(text: str) -> str:
     return text
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
-SiteName = Annotated[str, Field(min_length=1, max_length=128)]
-Canonical = Literal["lv_blood_pool", "lv_myocardium", "rv_blood_pool", "scar", "no_reflow"]
 Pattern = Annotated[str, AfterValidator(_a_pattern)]
 
 
@@ -44,10 +42,6 @@ Listed = Annotated[
 ]
 Word = Annotated[str, AfterValidator(_a_word)]
 Keyword = Annotated[str, Field(pattern=r"^([A-Z][A-Za-z0-9]{0,63}|phases)$")]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class _Bounded(Protocol):
@@ -67,7 +61,7 @@ def _ordered(bounds: B) -> B:
     return bounds
 
 
-class Structure(_Strict):
+class Structure(Strict):
     """A structure that readers draw: the project's name for a canonical one."""
 
     name: Name
@@ -75,7 +69,7 @@ class Structure(_Strict):
     snomed: str = ""
 
 
-class Range(_Strict):
+class Range(Strict):
     """A range of numbers, both ends included."""
 
     min: float | None = None
@@ -88,7 +82,7 @@ class Range(_Strict):
         return _ordered(self)
 
 
-class Sequence(_Strict):
+class Sequence(Strict):
     """A rule that gives a series its class; the first that matches wins, else "other"."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -97,7 +91,7 @@ class Sequence(_Strict):
     when: Annotated[dict[Keyword, Pattern | Range], Field(min_length=1)]
 
 
-class Question(_Strict):
+class Question(Strict):
     """One question of the quality form."""
 
     name: Name
@@ -114,14 +108,14 @@ class Question(_Strict):
         return _ordered(self)
 
 
-class Coding(_Strict):
+class Coding(Strict):
     """A code of a terminology."""
 
     system: str
     code: str
 
 
-class Endpoint(_Strict):
+class Endpoint(Strict):
     """A clinical value that models are asked about."""
 
     name: Name
@@ -130,14 +124,14 @@ class Endpoint(_Strict):
     code: Coding | None = None
 
 
-class PrivateAttribute(_Strict):
+class PrivateAttribute(Strict):
     """A private attribute: its creator, and group and last two digits of its tag ("0019,xx0C")."""
 
     creator: Annotated[str, Field(pattern=r"^[ -\[\]-~]{1,64}$")]
     element: Annotated[str, Field(pattern=r"^\(?[0-9A-Fa-f]{3}[13579BDFbdf],?[xX]{2}[0-9A-Fa-f]{2}\)?$")]
 
 
-class PositiveList(_Strict):
+class PositiveList(Strict):
     """The only attributes that the project wants; a list never keeps what the profile takes away.
 
     An attribute is a keyword of the DICOM dictionary, a tag in quotes ("0018,0081"), "60xx", or a private attribute.
@@ -153,13 +147,13 @@ Side = Annotated[int, Field(ge=1, lt=1 << 16)]
 HeaderKeyword = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]{0,63}$")]
 
 
-class Masking(_Strict):
+class Masking(Strict):
     """Regions that are blacked out in every frame: x, y, width, height in pixels from the upper left corner."""
 
     mask: Annotated[list[tuple[Edge, Edge, Side, Side]], Field(min_length=1, max_length=64)]
 
 
-class PixelRule(_Strict):
+class PixelRule(Strict):
     """What becomes of images whose original header matches; the first rule that matches decides.
 
     `clean`: proven to show no name, taken; `{mask: [...]}`: taken with these regions blacked out; `quarantine`: a
@@ -170,7 +164,7 @@ class PixelRule(_Strict):
     then: Literal["clean", "quarantine", "refuse"] | Masking
 
 
-class Deidentification(_Strict):
+class Deidentification(Strict):
     """PS3.15 Annex E: the Basic Profile with Options (codes of CID 7050), and what the project adds to it.
 
     The vocabulary holds words that descriptors may keep beyond the engine's own words of imaging: never names.
@@ -193,66 +187,7 @@ class Deidentification(_Strict):
         return self
 
 
-class Inclusion(_Strict):
-    """Which accepted masks a dataset holds; what is left out lets everything in but unusable series."""
-
-    sequence_classes: Annotated[list[Name], Field(max_length=64, description="one of these; empty = any")] = []
-    verdicts: Annotated[
-        list[Literal["good", "review", "unusable", "unknown"]],
-        Field(description='quality\'s verdict is one of these ("unknown": there is none yet); empty = not unusable'),
-    ] = []
-    least_certainty: Annotated[int, Field(ge=0, le=3, description="that the mask's author said; 0 = any")] = 0
-    structures: Annotated[
-        list[Canonical], Field(max_length=64, description="one of these was judged on a slice; empty = any")
-    ] = []
-    sites: Annotated[list[SiteName], Field(max_length=64, description="pseudonymous; empty = any")] = []
-
-
-class AutoTrain(_Strict):
-    """Start a run by itself: after a number of accepted masks, by the clock, or both."""
-
-    after_masks: Annotated[int, Field(ge=1)] | None = None
-    """So many since the last run that began by itself; null = not by number."""
-    every_hours: Annotated[float, Field(ge=0, le=8760)] = 0
-    """By the clock, if a mask was accepted since the last such run; 0 = not by interval."""
-    daily_at: Annotated[str, Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$")] = ""
-    """Likewise, daily: "HH:MM" in UTC, in quotes; empty = not daily."""
-    least_patients: Annotated[int, Field(ge=0)] = 0
-    """Nothing begins before so many patients have an accepted mask."""
-    paused: bool = False
-    """Nothing begins; what is accepted is counted on."""
-    include: Inclusion = Inclusion()
-    """Which masks such a run learns from."""
-    base: str = ""
-    model: str = ""
-    recipe: dict[Name, float | str | list[str]] = {}
-
-    @model_validator(mode="after")
-    def _says_when(self) -> AutoTrain:
-        if not (self.after_masks or self.every_hours or self.daily_at):
-            raise ValueError("say when: after_masks, every_hours or daily_at")
-        if self.every_hours and self.daily_at:
-            raise ValueError("every_hours or daily_at, not both")
-        if 0 < self.every_hours < LEAST_HOURS:
-            raise ValueError(f"every_hours is {LEAST_HOURS} or more")
-        return self
-
-
-class AutoExtract(_Strict):
-    """Extract features by itself."""
-
-    on: Literal["accepted"]
-
-
-class Automation(_Strict):
-    """What happens without being asked for; absent means nothing."""
-
-    segment: dict[Name, str] = {}
-    train: AutoTrain | None = None
-    extract: AutoExtract | None = None
-
-
-class Splits(_Strict):
+class Splits(Strict):
     """Which patients (pseudonyms) train, validate and test; the others are placed for good when they are frozen."""
 
     training: list[str] = []
@@ -267,7 +202,7 @@ class Splits(_Strict):
         return self
 
 
-class Configuration(_Strict):
+class Configuration(Strict):
     """The whole document."""
 
     name: Annotated[str, Field(pattern=SLUG, description="2 to 48 lower-case letters, digits, hyphens")]
