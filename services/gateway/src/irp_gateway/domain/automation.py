@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
-
-from irp_gateway.domain.strict import Canonical, Name, Strict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 LEAST_HOURS = 0.25  # between two runs that begin by the clock
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+Canonical = Literal["lv_blood_pool", "lv_myocardium", "rv_blood_pool", "scar", "no_reflow"]
 SiteName = Annotated[str, Field(min_length=1, max_length=128)]
 
 
-class Inclusion(Strict):
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Inclusion(_Strict):
     """Which accepted masks a dataset holds; what is left out lets everything in but unusable series."""
 
     sequence_classes: Annotated[list[Name], Field(max_length=64, description="one of these; empty = any")] = []
@@ -27,7 +31,7 @@ class Inclusion(Strict):
     sites: Annotated[list[SiteName], Field(max_length=64, description="pseudonymous; empty = any")] = []
 
 
-class AutoTrain(Strict):
+class AutoTrain(_Strict):
     """Start a run by itself: after a number of accepted masks, by the clock, or both."""
 
     after_masks: Annotated[
@@ -64,13 +68,13 @@ class AutoTrain(Strict):
         return self
 
 
-class AutoExtract(Strict):
+class AutoExtract(_Strict):
     """Extract features by itself."""
 
     on: Literal["accepted"]
 
 
-class Automation(Strict):
+class Automation(_Strict):
     """What happens without being asked for; absent means nothing."""
 
     segment: dict[Name, str] = {}

@@ -7,11 +7,10 @@ import re
 from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args
 
 from irp_kernel import CANONICAL
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from irp_gateway.domain.automation import Automation
+from irp_gateway.domain.automation import Automation, Canonical, Name
 from irp_gateway.domain.errors import ConfigurationNotValid
-from irp_gateway.domain.strict import Canonical, Name, Strict
 
 SLUG = r"^[a-z][a-z0-9-]{0,46}[a-z0-9]$"
 MAX_PLACES = 10  # that a refusal names
@@ -44,6 +43,10 @@ Word = Annotated[str, AfterValidator(_a_word)]
 Keyword = Annotated[str, Field(pattern=r"^([A-Z][A-Za-z0-9]{0,63}|phases)$")]
 
 
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
 class _Bounded(Protocol):
     @property
     def min(self) -> float | None: ...
@@ -61,7 +64,7 @@ def _ordered(bounds: B) -> B:
     return bounds
 
 
-class Structure(Strict):
+class Structure(_Strict):
     """A structure that readers draw: the project's name for a canonical one."""
 
     name: Name
@@ -69,7 +72,7 @@ class Structure(Strict):
     snomed: str = ""
 
 
-class Range(Strict):
+class Range(_Strict):
     """A range of numbers, both ends included."""
 
     min: float | None = None
@@ -82,7 +85,7 @@ class Range(Strict):
         return _ordered(self)
 
 
-class Sequence(Strict):
+class Sequence(_Strict):
     """A rule that gives a series its class; the first that matches wins, else "other"."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -91,7 +94,7 @@ class Sequence(Strict):
     when: Annotated[dict[Keyword, Pattern | Range], Field(min_length=1)]
 
 
-class Question(Strict):
+class Question(_Strict):
     """One question of the quality form."""
 
     name: Name
@@ -108,14 +111,14 @@ class Question(Strict):
         return _ordered(self)
 
 
-class Coding(Strict):
+class Coding(_Strict):
     """A code of a terminology."""
 
     system: str
     code: str
 
 
-class Endpoint(Strict):
+class Endpoint(_Strict):
     """A clinical value that models are asked about."""
 
     name: Name
@@ -124,14 +127,14 @@ class Endpoint(Strict):
     code: Coding | None = None
 
 
-class PrivateAttribute(Strict):
+class PrivateAttribute(_Strict):
     """A private attribute: its creator, and group and last two digits of its tag ("0019,xx0C")."""
 
     creator: Annotated[str, Field(pattern=r"^[ -\[\]-~]{1,64}$")]
     element: Annotated[str, Field(pattern=r"^\(?[0-9A-Fa-f]{3}[13579BDFbdf],?[xX]{2}[0-9A-Fa-f]{2}\)?$")]
 
 
-class PositiveList(Strict):
+class PositiveList(_Strict):
     """The only attributes that the project wants; a list never keeps what the profile takes away.
 
     An attribute is a keyword of the DICOM dictionary, a tag in quotes ("0018,0081"), "60xx", or a private attribute.
@@ -147,13 +150,13 @@ Side = Annotated[int, Field(ge=1, lt=1 << 16)]
 HeaderKeyword = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]{0,63}$")]
 
 
-class Masking(Strict):
+class Masking(_Strict):
     """Regions that are blacked out in every frame: x, y, width, height in pixels from the upper left corner."""
 
     mask: Annotated[list[tuple[Edge, Edge, Side, Side]], Field(min_length=1, max_length=64)]
 
 
-class PixelRule(Strict):
+class PixelRule(_Strict):
     """What becomes of images whose original header matches; the first rule that matches decides.
 
     `clean`: proven to show no name, taken; `{mask: [...]}`: taken with these regions blacked out; `quarantine`: a
@@ -164,7 +167,7 @@ class PixelRule(Strict):
     then: Literal["clean", "quarantine", "refuse"] | Masking
 
 
-class Deidentification(Strict):
+class Deidentification(_Strict):
     """PS3.15 Annex E: the Basic Profile with Options (codes of CID 7050), and what the project adds to it.
 
     The vocabulary holds words that descriptors may keep beyond the engine's own words of imaging: never names.
@@ -187,7 +190,7 @@ class Deidentification(Strict):
         return self
 
 
-class Splits(Strict):
+class Splits(_Strict):
     """Which patients (pseudonyms) train, validate and test; the others are placed for good when they are frozen."""
 
     training: list[str] = []
@@ -202,7 +205,7 @@ class Splits(Strict):
         return self
 
 
-class Configuration(Strict):
+class Configuration(_Strict):
     """The whole document."""
 
     name: Annotated[str, Field(pattern=SLUG, description="2 to 48 lower-case letters, digits, hyphens")]
