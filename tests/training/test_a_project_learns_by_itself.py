@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from irp_chassis.db import Database
 from irp_chassis.testing.twins import InMemoryObjects
+from irp_kernel.errors import IrpError
 from irp_training.adapters.change import AUTOMATIC_JOB
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.store import SqlStore
@@ -27,7 +28,7 @@ from irp_training.app.tell_policy import TellPolicy
 from irp_training.domain.automation import TrainByItself
 from irp_training.domain.schedule import Schedule
 from sqlalchemy import MetaData, select
-from training_builders import a_case
+from training_builders import a_case, a_ref
 
 NOON = 1_795_780_800.0  # 2026-11-27 12:00 UTC
 HOUR, DAY = 3600.0, 86400.0
@@ -128,7 +129,8 @@ async def test_what_is_accepted_while_the_project_is_paused_is_counted_on(world:
     assert len(await world.queued()) == 1
 
 
-async def test_each_moment_of_a_schedule_begins_one_run_however_many_look(world: World) -> None:
+async def test_each_moment_of_a_schedule_begins_one_run_however_many_look(either_database: Database) -> None:
+    world = World(either_database)
     await world.declare(daily_at="14:00")
     await world.accept()
     assert await world.look() == []  # the first moment is yet to come
@@ -161,6 +163,16 @@ async def test_a_changed_schedule_begins_with_its_own_next_moment(world: World) 
     assert len(await world.look(2)) == 1
     await world.declare(after_masks=5)
     assert (await world.policy()).next_at == ""
+
+
+async def test_a_project_that_cannot_be_read_does_not_stop_the_others(world: World) -> None:
+    await RememberProject(world.store)(Project(id="broken", revision=1, configuration=a_ref(b"nowhere")))
+    await world.declare(every_hours=1)
+    await world.accept()
+    for hours in (0, 2):
+        with pytest.raises(IrpError):
+            await world.look(hours)
+    assert len(await world.queued()) == 1
 
 
 async def test_a_run_that_cannot_begin_by_itself_leaves_its_reason_until_one_can(world: World) -> None:

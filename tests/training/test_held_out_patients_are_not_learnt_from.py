@@ -203,7 +203,8 @@ async def test_datasets_of_before_places_were_kept_hold_out_too(world: World) ->
     }  # fmt: skip
 
 
-async def test_who_freezes_at_the_same_moment_sees_the_same_places(world: World) -> None:
+async def test_who_freezes_at_the_same_moment_sees_the_same_places(either_database: Database) -> None:
+    world = World(either_database)
     project = await world.project(1)
     rules = [Rules(), Rules(verdicts=("good", "unknown")), Rules(least_certainty=0, sites=("site-1",))]
     found = await asyncio.gather(*(world.create(project, rule) for rule in rules))
