@@ -190,6 +190,17 @@ async def test_the_same_image_in_another_project_gives_the_patient_away(world: W
         await world.start(project, Wish(model="cine", base=base))
 
 
+async def test_one_person_whom_two_sites_sent_is_not_taught_and_held_out(world: World) -> None:
+    project = await world.project(1, LISTS)
+    cases = {case.series: case for case in await world.store.cases("demo")}
+    twin = replace(cases["1.2.3"], volume=cases["1.2.1"].volume, site="another", version=2)
+    async with world.store.change() as change:
+        await change.remember_case("demo", twin)
+    with pytest.raises(PatientLeak) as leak:
+        await world.start(project, Wish(model="cine"))
+    assert "two pseudonyms" in leak.value.message
+
+
 async def test_datasets_of_before_places_were_kept_hold_out_too(world: World) -> None:
     cases: list[tuple[Part, Case]] = [("training", a_case(1)), ("validation", a_case(2)), ("test", a_case(3))]
     old = await world.older(*(Entry(part, case) for part, case in cases))
