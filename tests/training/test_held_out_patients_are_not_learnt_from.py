@@ -208,6 +208,7 @@ async def test_datasets_of_before_places_were_kept_hold_out_too(world: World) ->
     with pytest.raises(FrozenPatient):
         await world.create(await world.project(1, {"training": ["patient-3"]}))
     assert await world.store.older_datasets("demo") == []
+    assert (await world.store.dataset_of("demo", old.digest)).patients == {"training": 1, "validation": 1, "test": 1}
     places = await world.store.placements("demo")
     assert {patient: one.part for patient, one in places.items()} == {
         "patient-1": "training", "patient-2": "validation", "patient-3": "test",
