@@ -20,7 +20,9 @@ from typing import Any
 from irp_kernel.errors import IrpError, Unavailable
 
 from irp_training.app.ports import CaseFiles, Listener
-from irp_training.domain.lesson import CaseFile, Lesson, Outcome, Plan, Said, score_bundle
+from irp_training.domain.examination import score_bundle
+from irp_training.domain.lesson import Lesson
+from irp_training.domain.plan import CaseFile, Outcome, Plan, Said
 from irp_training.domain.trial import PrecisionTrial, TrialOutcome, TrialPlan
 
 NICENESS = 5  # training gives way to whoever answers people

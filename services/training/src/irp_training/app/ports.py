@@ -13,7 +13,7 @@ from irp_kernel import ObjectRef
 
 from irp_training.domain.dataset import Case
 from irp_training.domain.gate import Verdict
-from irp_training.domain.lesson import CaseFile, Outcome, Plan, Said
+from irp_training.domain.plan import CaseFile, Outcome, Plan, Said
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
 from irp_training.domain.run import DatasetRow, Metric, ModelRef, Run

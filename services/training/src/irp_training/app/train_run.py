@@ -11,7 +11,7 @@ from irp_training.app.case_files import case_files
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.ports import Objects, Store, Worker
 from irp_training.domain.dataset import Snapshot
-from irp_training.domain.lesson import Outcome, Plan, Said
+from irp_training.domain.plan import Outcome, Plan, Said
 from irp_training.domain.recipe import read_frozen
 from irp_training.domain.run import Progress, Run
 

@@ -4,101 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any
 
 import torch
-from irp_bundle import Bundle, Pipeline, TorchEngine, read_bundle, read_spec, write_bundle
-from irp_kernel import Mask, Volume, decode_mask, decode_volume
-from irp_kernel.mask import VALUE_OF
+from irp_bundle import Bundle, read_bundle, read_spec
 from torch import Tensor, nn
 
-from irp_training.domain.card import model_card
 from irp_training.domain.checkpoint import Saved, pack, unpack
-from irp_training.domain.dataset import Case
-from irp_training.domain.errors import NothingJudged
-from irp_training.domain.examples import Example, examples_of
-from irp_training.domain.gate import Scores
+from irp_training.domain.examination import Examination
+from irp_training.domain.examples import Example
 from irp_training.domain.networks import adopt, definitions, fresh
-from irp_training.domain.recipe import STAGES, Recipe
+from irp_training.domain.plan import CaseFile, Outcome, Plan, Said, Say
+from irp_training.domain.pupils import Pupils, read_pupils
+from irp_training.domain.recipe import STAGES
 from irp_training.domain.run import Metric, Progress
-from irp_training.domain.scores import score_case
 from irp_training.domain.stages import Locate, Segment, Stage
 from irp_training.domain.trainer import Trainer
 
-CaseFile = tuple[Case, str, bytes, bytes]  # case, split, volume file, mask file
-HELD_OUT = ("validation", "test")
 LEARNT = ("lv_blood_pool", "lv_myocardium", "rv_blood_pool")  # where neither recipe nor base says otherwise
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """Everything that decides the result, beside the case files.
-
-    Attributes:
-        model: name of the result.
-        recipe: frozen.
-        base: bundle to start from; empty = from scratch.
-        base_name: `name@version`, for the card.
-        dataset_digest: for the card.
-        run: id, for the card.
-        created_at: RFC 3339 UTC, for the card.
-        device: "cpu" or "cuda".
-    """
-
-    model: str
-    recipe: Recipe
-    base: bytes
-    base_name: str
-    dataset_digest: str
-    run: str
-    created_at: str
-    device: str = "cpu"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What came out.
-
-    Attributes:
-        bundle: ZIP.
-        structures: canonical names, by channel.
-        licence: docs/license.txt.
-        figures: as the card shows them.
-        cases: one per held-out series: series, patient, split, Dice before (base) and after per structure.
-    """
-
-    bundle: bytes
-    structures: tuple[str, ...]
-    licence: str
-    figures: dict[str, Any]
-    cases: list[dict[str, Any]]
-
-    def validation_scores(self) -> Scores:
-        """Dice after, of the validation split."""
-        return {case["series"]: case["after"] for case in self.cases if case["split"] == "validation"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """One report on the way."""
-
-    progress: Progress
-    metrics: tuple[Metric, ...] = ()
-    checkpoint: bytes | None = None
-
-
-@dataclass(slots=True)
-class _Pupils:
-    """The case files, decoded once."""
-
-    training: list[Example] = field(default_factory=list)
-    validation: list[Example] = field(default_factory=list)
-    held_out: list[tuple[Case, str, Volume, Mask]] = field(default_factory=list)
-    counts: dict[str, dict[str, int]] = field(default_factory=dict)
-
-
-Say = Callable[[Said], None]
 
 
 class Lesson:
@@ -112,6 +34,7 @@ class Lesson:
         self._structures = self._recipe.structures or (self._base.structures if self._base else LEARNT)
         self._config = definitions(self._recipe, self._structures, self._base)
         self._spec = read_spec(self._config["irp_pipeline"])
+        self._examine = Examination(plan, self._base, self._structures, self._config)
 
     def __call__(self, files: Iterable[CaseFile], checkpoint: bytes | None) -> Outcome:
         """Learn, then look at patients that were kept out.
@@ -122,32 +45,12 @@ class Lesson:
         """
         torch.use_deterministic_algorithms(True, warn_only=self._device.type != "cpu")
         torch.set_num_threads(max(1, self._recipe.threads))
-        pupils = self._read(files)
+        pupils = read_pupils(files, self._structures)
         states = self._train(pupils, unpack(checkpoint) if checkpoint else Saved())
         self._tell("judging on patients kept out", 0.97)
         return self._examine(pupils, states)
 
-    def _read(self, files: Iterable[CaseFile]) -> _Pupils:
-        pupils = _Pupils()
-        patients: dict[str, set[str]] = {}
-        for case, part, volume_file, mask_file in files:
-            volume, mask = decode_volume(volume_file), decode_mask(mask_file)
-            found = examples_of(volume, mask, self._structures)
-            if part == "training":
-                pupils.training += found
-            elif part == "validation":
-                pupils.validation += found
-            if part in HELD_OUT:
-                pupils.held_out.append((case, part, volume, mask))
-            patients.setdefault(part, set()).add(case.patient)
-            count = pupils.counts.setdefault(part, {"patients": 0, "series": 0, "slices": 0})
-            count["series"], count["slices"] = count["series"] + 1, count["slices"] + len(found)
-            count["patients"] = len(patients[part])
-        if not pupils.training:
-            raise NothingJudged
-        return pupils
-
-    def _train(self, pupils: _Pupils, saved: Saved) -> dict[str, dict[str, Tensor]]:
+    def _train(self, pupils: Pupils, saved: Saved) -> dict[str, dict[str, Tensor]]:
         """Weights per stage: trained, or the base's."""
         for stage in self._stages():
             if stage.name in saved.done:
@@ -223,85 +126,5 @@ class Lesson:
     def _all_epochs(self) -> int:
         return sum(self._recipe.epochs_of(name) for name in self._recipe.stages)
 
-    def _examine(self, pupils: _Pupils, states: dict[str, dict[str, Tensor]]) -> Outcome:
-        locate, segment = self._weights("locate", states), self._weights("segment", states)
-        licence = self._recipe.licence or (self._base.licence if self._base else "") or "Not stated."
-        draft = self._write(segment, locate, {}, "", licence)
-        cases = self._score(pupils, read_bundle(draft))
-        figures = {"counts": pupils.counts, "dice": summarise(cases, "after")}
-        if self._base is not None:
-            figures["dice_of_base"] = summarise(cases, "before")
-        card = model_card(
-            name=self._plan.model,
-            recipe=self._recipe,
-            base=self._plan.base_name,
-            digest=self._plan.dataset_digest,
-            structures=self._structures,
-            figures=figures,
-        )
-        bundle = self._write(segment, locate, figures, card, licence)
-        return Outcome(bundle=bundle, structures=self._structures, licence=licence, figures=figures, cases=cases)
-
-    def _weights(self, stage: str, states: dict[str, dict[str, Tensor]]) -> dict[str, Tensor] | None:
-        if stage in states:
-            return states[stage]
-        role = "model" if stage == "segment" else stage
-        return dict(self._base.weights[role]) if self._base and role in self._base.weights else None
-
-    def _write(
-        self,
-        segment: dict[str, Tensor] | None,
-        locate: dict[str, Tensor] | None,
-        figures: dict[str, Any],
-        card: str,
-        licence: str,
-    ) -> bytes:
-        if segment is None:
-            raise NothingJudged(stage="segment")
-        metadata = {
-            "structures": list(self._structures),
-            "dataset_digest": self._plan.dataset_digest,
-            "recipe": self._recipe.to_json(),
-            "seed": self._recipe.seed,
-            "base": self._plan.base_name,
-            "run": self._plan.run,
-            "created_at": self._plan.created_at,
-            "figures": figures,
-        }
-        return write_bundle(self._plan.model, segment, locate, self._config, metadata, card, licence)
-
-    def _score(self, pupils: _Pupils, after: Bundle) -> list[dict[str, Any]]:
-        mine = Pipeline(after, TorchEngine(after, self._plan.device))
-        base = Pipeline(self._base, TorchEngine(self._base, self._plan.device)) if self._base else None
-        rows = []
-        for case, part, volume, mask in pupils.held_out:
-            row: dict[str, Any] = {"series": case.series, "patient": case.patient, "split": part}
-            row["after"] = score_case(mine, volume, mask)
-            row["before"] = score_case(base, volume, mask) if base else {}
-            rows.append(row)
-        return rows
-
     def _tell(self, step: str, fraction: float) -> None:
         self._say(Said(progress=Progress(fraction=fraction, step=step)))
-
-
-def summarise(cases: list[dict[str, Any]], when: str) -> dict[str, dict[str, dict[str, float]]]:
-    """Mean, least and number of Dice values: {split: {structure: {...}}}."""
-    found: dict[str, dict[str, list[float]]] = {}
-    for case in cases:
-        for structure, value in case[when].items():
-            found.setdefault(case["split"], {}).setdefault(structure, []).append(value)
-    return {
-        part: {
-            structure: {"mean": sum(values) / len(values), "min": min(values), "cases": len(values)}
-            for structure, values in sorted(structures.items(), key=lambda item: VALUE_OF[item[0]])
-        }
-        for part, structures in sorted(found.items())
-    }
-
-
-def score_bundle(data: bytes, files: Iterable[CaseFile], device: str = "cpu") -> dict[str, dict[str, float]]:
-    """Dice per case and structure of a bundle: what the gate compares."""
-    bundle = read_bundle(data)
-    pipeline = Pipeline(bundle, TorchEngine(bundle, device))
-    return {case.series: score_case(pipeline, decode_volume(v), decode_mask(m)) for case, _, v, m in files}
