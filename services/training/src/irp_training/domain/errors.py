@@ -105,3 +105,11 @@ class NotQuantisable(FailedPrecondition):
 
     The version serves in float32 as before. The log of the training server names the kind of error.
     """
+
+
+class OutOfMemory(FailedPrecondition):
+    """The device's memory does not suffice for one slice.
+
+    Nothing was registered. Choose narrower networks or smaller windows in the recipe (`segment_channels`,
+    `segment_size`), or a device with more memory (`IRP_TRAINING_DEVICE`), and start a new run.
+    """

@@ -8,6 +8,7 @@ from typing import Any
 
 from irp_training.domain.dataset import Case
 from irp_training.domain.gate import Scores
+from irp_training.domain.limits import FREE, Price
 from irp_training.domain.recipe import Recipe
 from irp_training.domain.run import Metric, Progress
 
@@ -27,6 +28,8 @@ class Plan:
         run: id, for the card.
         created_at: RFC 3339 UTC, for the card.
         device: "cpu" or "cuda".
+        price: of an hour, for the recipe's `max_cost`.
+        spent_s: seconds that earlier attempts took.
     """
 
     model: str
@@ -37,6 +40,8 @@ class Plan:
     run: str
     created_at: str
     device: str = "cpu"
+    price: Price = FREE
+    spent_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +54,7 @@ class Outcome:
         licence: docs/license.txt.
         figures: as the card shows them.
         cases: one per held-out series: series, patient, split, Dice before (base) and after per structure.
+        remarks: how learning ended, where that is not as usual, in sentences.
     """
 
     bundle: bytes
@@ -56,6 +62,7 @@ class Outcome:
     licence: str
     figures: dict[str, Any]
     cases: list[dict[str, Any]]
+    remarks: tuple[str, ...] = ()
 
     def validation_scores(self) -> Scores:
         """Dice after, of the validation split."""
@@ -64,11 +71,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """One report on the way."""
+    """One report on the way; `spent_s` counts the seconds of all attempts so far."""
 
     progress: Progress
     metrics: tuple[Metric, ...] = ()
     checkpoint: bytes | None = None
+    spent_s: float = 0.0
 
 
 Say = Callable[[Said], None]
