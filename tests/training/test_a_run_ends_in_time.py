@@ -11,8 +11,9 @@ import torch
 from irp_bundle import read_bundle
 from irp_training.domain.best import Best
 from irp_training.domain.lesson import Lesson
-from irp_training.domain.limits import Meter, Price
+from irp_training.domain.limits import Meter
 from irp_training.domain.plan import Outcome, Plan, Said
+from irp_training.domain.price import Price
 from training_builders import TINY, a_plan, some_files
 
 # A high rate and an average that follows at once: on so small a heart the curve soon falls again.

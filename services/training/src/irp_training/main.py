@@ -19,6 +19,7 @@ from irp_training.adapters.change import AUTOMATIC_JOB, PRECISION_JOB, RUN_JOB
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.deleted_series import DeletedSeries
 from irp_training.adapters.events import Events
+from irp_training.adapters.queue import run_order
 from irp_training.adapters.rpc import TrainingServicer, Verbs
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.worker import ProcessWorker
@@ -29,6 +30,7 @@ from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.guard_precision import GuardPrecision
 from irp_training.app.judge_candidate import JudgeCandidate
+from irp_training.app.prioritise_run import PrioritiseRun
 from irp_training.app.promote_model import PromoteModel
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.register_shipped import RegisterShipped
@@ -40,6 +42,7 @@ from irp_training.app.start_automatic_run import StartAutomaticRun
 from irp_training.app.start_run import StartRun
 from irp_training.app.train_run import TrainRun
 from irp_training.app.watch_run import WatchRun
+from irp_training.domain.price import Price
 from irp_training.settings import Settings
 
 TRIAL_ATTEMPTS = 5  # then a trial whose process always dies has failed
@@ -57,10 +60,12 @@ async def compose(room: Room[Settings]) -> None:
     worker = ProcessWorker(room.settings.training_device or ("cuda" if torch.cuda.is_available() else "cpu"))
     judge = JudgeCandidate(store, objects, worker)
     create_dataset = CreateDataset(store, objects, configurations)
+    price = Price(per_hour=room.settings.training_price_per_hour, currency=room.settings.training_currency)
     verbs = Verbs(
         create_dataset=create_dataset,
-        start_run=StartRun(store, create_dataset, now),
+        start_run=StartRun(store, create_dataset, now, price),
         cancel_run=CancelRun(store, now),
+        prioritise_run=PrioritiseRun(store),
         watch_run=WatchRun(store),
         register=RegisterModel(store, objects, now),
         promote=PromoteModel(store, judge),
@@ -68,7 +73,7 @@ async def compose(room: Room[Settings]) -> None:
         ask_precision=AskPrecision(store, create_dataset, now),
     )
     finish = FinishRun(store, objects, judge, now)
-    train = TrainRun(store, objects, worker, finish, room.settings.training_threads)
+    train = TrainRun(store, objects, worker, finish, room.settings.training_threads, price)
     begin = StartAutomaticRun(store, configurations, verbs.start_run)
     _read_facts(room, store, configurations)
     _work(room, train, begin)
@@ -101,7 +106,7 @@ def _work(room: Room[Settings], train: TrainRun, begin: StartAutomaticRun) -> No
     async def on_automatic(job: Job) -> None:
         await begin(job.payload["project"], job.payload["key"])
 
-    room.job(RUN_JOB, on_run)
+    room.job(RUN_JOB, on_run, first=run_order())
     room.job(AUTOMATIC_JOB, on_automatic)
 
 

@@ -39,7 +39,9 @@ class FinishRun:
                 gate=verdict.to_json(),
                 cases=json.dumps(outcome.cases, sort_keys=True),
                 promoted=promoted,
-                message=f"{model.ref} is registered; {verdict.reason}" + ("; promoted" if promoted else ""),
+                message="; ".join(
+                    [f"{model.ref} is registered", verdict.reason, *["promoted"] * promoted, *outcome.remarks]
+                ),
             )
             return await self._end(change, done, project, "succeeded")
 

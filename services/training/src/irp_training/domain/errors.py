@@ -41,6 +41,20 @@ class RunUnknown(NotFound):
     """
 
 
+class RunNotWaiting(FailedPrecondition):
+    """The run does not wait any more.
+
+    It has begun, or has ended; only runs that wait change their place. Cancel it if another must go first.
+    """
+
+
+class PriorityOutOfRange(InvalidArgument):
+    """The priority is not from -100 to 100.
+
+    0 is what runs have that nobody gave one; of two that are equal, the older begins first.
+    """
+
+
 class RunDiverged(FailedPrecondition):
     """The loss became infinite or not a number.
 

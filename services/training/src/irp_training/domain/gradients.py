@@ -115,7 +115,8 @@ class Gradients:
         return logits.float()
 
     def _pieces(self, image: Tensor) -> tuple[Tensor, ...]:
-        return image.split(self.most or len(image))
+        pieces: tuple[Tensor, ...] = image.split(self.most or len(image))
+        return pieces
 
     def _fitting(self, work: Callable[[], T]) -> T | None:
         """What the work gives; None if on any rank memory did not suffice for it."""

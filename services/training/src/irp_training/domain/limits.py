@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from irp_training.domain.price import Price
 from irp_training.domain.recipe import Recipe
 
 LOCATE_SHARE = 1 / 3  # of a limit may be spent on net 1 where both are trained: net 2 must have its turn
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
-    """What an hour of training costs: of all processes of a run together, in the room's own unit."""
-
-    per_hour: float = 0.0
-    currency: str = ""
-
-
-FREE = Price()
 
 
 class Meter:
@@ -51,12 +40,7 @@ class Meter:
         which = "" if share == 1.0 else "its share of "
         if minutes and self.spent_s >= 60 * minutes * share:
             return f"{which}`max_minutes` ({minutes:g}) was reached"
-        if money and cost(self.spent_s, self._price) >= money * share:
+        if money and self._price.of(self.spent_s) >= money * share:
             amount = f"{money:g} {self._price.currency}".strip()
             return f"{which}`max_cost` ({amount}) was reached"
         return ""
-
-
-def cost(spent_s: float, price: Price) -> float:
-    """Of so many seconds, in the price's unit."""
-    return spent_s / 3600 * price.per_hour

@@ -8,7 +8,7 @@ from typing import Any
 
 from irp_training.domain.dataset import Case
 from irp_training.domain.gate import Scores
-from irp_training.domain.limits import FREE, Price
+from irp_training.domain.price import FREE, Price
 from irp_training.domain.recipe import Recipe
 from irp_training.domain.run import Metric, Progress
 
