@@ -57,7 +57,8 @@ async def compose(room: Room[Settings]) -> None:
     """Hang the room's doors on its parts."""
     store, objects = SqlStore(room.database), room.objects
     configurations = Configurations(objects)
-    worker = ProcessWorker(room.settings.training_device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = room.settings.training_device or ("cuda" if torch.cuda.is_available() else "cpu")
+    worker = ProcessWorker(device, room.settings.training_processes)
     judge = JudgeCandidate(store, objects, worker)
     create_dataset = CreateDataset(store, objects, configurations)
     price = Price(per_hour=room.settings.training_price_per_hour, currency=room.settings.training_currency)

@@ -15,6 +15,8 @@ class Settings(ServiceSettings):
     """CPU threads of a run; frozen into the run's recipe when it begins. On a GPU, so many draw the next batches."""
     training_device: str = ""
     """"cpu", "cuda", "cuda:1"...; empty = CUDA where there is one."""
+    training_processes: int = 0
+    """Processes that share a run, each with its part of every batch; 0 = one per GPU, and one on a CPU."""
     training_price_per_hour: float = 0.0
     """What an hour of a run costs, all its processes together: runs show their cost, recipes may limit it. 0 = none."""
     training_currency: str = ""

@@ -20,7 +20,7 @@ from irp_training.domain.examples import Example
 from irp_training.domain.limits import Meter
 from irp_training.domain.plan import CaseFile, Outcome, Plan, Said, Say
 from irp_training.domain.pupils import Pupils, read_pupils
-from irp_training.domain.ranks import Alone, Ranks
+from irp_training.domain.ranks import Alone, Ranks, agreed
 from irp_training.domain.run import Metric, Progress
 from irp_training.domain.stages import Stage
 from irp_training.domain.trainer import Trainer
@@ -78,7 +78,7 @@ class Lesson:
         """Chooses the batch where the recipe leaves it open; for all attempts of the run."""
         if self._recipe.batch:
             return saved
-        batch = saved.batch or self._largest_batch(pupils.training)
+        batch = saved.batch or agreed(self._ranks, self._largest_batch(pupils.training))
         self._recipe = replace(self._recipe, batch=batch)
         return replace(saved, batch=batch)
 
@@ -90,7 +90,7 @@ class Lesson:
             sample = stage.sample(examples[0], None, self._recipe.augmentation)
             net = self._taught.net(stage).to(self._device)
             fits.append(largest_that_fits(one_step(net, sample, self._recipe.amp, self._device)))
-        return min(fits)
+        return max(min(fits), self._ranks.size)
 
     def _train(self, pupils: Pupils, saved: Saved) -> Saved:
         """With the weights of every stage that is trained."""

@@ -69,6 +69,13 @@ def any_rank(ranks: Ranks, flag: bool) -> bool:
     return bool(ranks.sum(torch.tensor([int(flag)], device=ranks.device)).item())
 
 
+def agreed(ranks: Ranks, number: int) -> int:
+    """Rank 0's number, on all ranks."""
+    if ranks.size == 1:
+        return number
+    return int(ranks.sum(torch.tensor([number if ranks.rank == 0 else 0], device=ranks.device)).item())
+
+
 def sum_gradients(ranks: Ranks, parameters: Iterable[nn.Parameter]) -> None:
     """Every rank's gradients are those of its share of one loss: their sum is the loss's gradient."""
     if ranks.size == 1:
