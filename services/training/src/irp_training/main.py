@@ -15,6 +15,7 @@ from irp.training.v1 import training_service_pb2, training_service_pb2_grpc
 from irp_chassis.jobs import Job
 from irp_chassis.room import Room, run_room
 
+from irp_training.adapters.case_cache import CaseCache
 from irp_training.adapters.change import AUTOMATIC_JOB, PRECISION_JOB, RUN_JOB
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.deleted_series import DeletedSeries
@@ -30,6 +31,7 @@ from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.guard_precision import GuardPrecision
 from irp_training.app.judge_candidate import JudgeCandidate
+from irp_training.app.ports import Files
 from irp_training.app.prioritise_run import PrioritiseRun
 from irp_training.app.promote_model import PromoteModel
 from irp_training.app.register_model import RegisterModel
@@ -40,7 +42,7 @@ from irp_training.app.remember_verdict import RememberVerdict
 from irp_training.app.rollback_model import RollbackModel
 from irp_training.app.start_automatic_run import StartAutomaticRun
 from irp_training.app.start_run import StartRun
-from irp_training.app.train_run import TrainRun
+from irp_training.app.train_run import Terms, TrainRun
 from irp_training.app.watch_run import WatchRun
 from irp_training.domain.price import Price
 from irp_training.settings import Settings
@@ -73,8 +75,9 @@ async def compose(room: Room[Settings]) -> None:
         rollback=RollbackModel(store),
         ask_precision=AskPrecision(store, create_dataset, now),
     )
+    terms = Terms(threads=room.settings.training_threads, price=price)
     finish = FinishRun(store, objects, judge, now)
-    train = TrainRun(store, objects, worker, finish, room.settings.training_threads, price)
+    train = TrainRun(store, objects, worker, finish, terms, _files(room))
     begin = StartAutomaticRun(store, configurations, verbs.start_run)
     _read_facts(room, store, configurations)
     _work(room, train, begin)
@@ -90,6 +93,11 @@ async def compose(room: Room[Settings]) -> None:
         file=training_service_pb2.DESCRIPTOR,
     )
     await RegisterShipped(verbs.register)(await asyncio.to_thread(_shipped, room.settings.shipped_models_dir))
+
+
+def _files(room: Room[Settings]) -> Files:
+    folder, limit_bytes = room.settings.training_cache_dir, room.settings.training_cache_bytes
+    return CaseCache(room.objects, folder, limit_bytes) if folder else room.objects
 
 
 def _read_facts(room: Room[Settings], store: SqlStore, configurations: Configurations) -> None:

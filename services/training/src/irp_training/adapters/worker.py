@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import mmap
 import multiprocessing
 import os
 import tempfile
@@ -26,7 +27,7 @@ from irp_training.adapters.ranks import Group, Seat, devices_of
 from irp_training.app.ports import CaseFiles, Listener
 from irp_training.domain.examination import score_bundle
 from irp_training.domain.lesson import Lesson
-from irp_training.domain.plan import CaseFile, Outcome, Plan, Said
+from irp_training.domain.plan import CaseFile, FileBytes, Outcome, Plan, Said
 from irp_training.domain.trial import PrecisionTrial, TrialOutcome, TrialPlan
 
 NICENESS = 5  # training gives way to whoever answers people
@@ -193,7 +194,16 @@ def _files(pipe: Connection) -> Iterator[CaseFile]:
         if kind == "end":
             _leave_with(pipe)
             return
-        yield content
+        case, part, volume, mask = content
+        yield case, part, _opened(volume), _opened(mask)
+
+
+def _opened(file: bytes | Path) -> FileBytes:
+    """Mapped, where it is a path: processes that read the same file share its pages."""
+    if isinstance(file, bytes):
+        return file
+    with file.open("rb") as opened:
+        return memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def _leave_with(pipe: Connection) -> None:
