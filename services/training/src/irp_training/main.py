@@ -15,10 +15,12 @@ from irp.training.v1 import training_service_pb2, training_service_pb2_grpc
 from irp_chassis.jobs import Job
 from irp_chassis.room import Room, run_room
 
+from irp_training.adapters.case_cache import CaseCache
 from irp_training.adapters.change import AUTOMATIC_JOB, PRECISION_JOB, RUN_JOB
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.deleted_series import DeletedSeries
 from irp_training.adapters.events import Events
+from irp_training.adapters.queue import run_order
 from irp_training.adapters.rpc import TrainingServicer, Verbs
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.worker import ProcessWorker
@@ -29,6 +31,8 @@ from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.guard_precision import GuardPrecision
 from irp_training.app.judge_candidate import JudgeCandidate
+from irp_training.app.ports import Files
+from irp_training.app.prioritise_run import PrioritiseRun
 from irp_training.app.promote_model import PromoteModel
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.register_shipped import RegisterShipped
@@ -38,8 +42,9 @@ from irp_training.app.remember_verdict import RememberVerdict
 from irp_training.app.rollback_model import RollbackModel
 from irp_training.app.start_automatic_run import StartAutomaticRun
 from irp_training.app.start_run import StartRun
-from irp_training.app.train_run import TrainRun
+from irp_training.app.train_run import Terms, TrainRun
 from irp_training.app.watch_run import WatchRun
+from irp_training.domain.price import Price
 from irp_training.settings import Settings
 
 TRIAL_ATTEMPTS = 5  # then a trial whose process always dies has failed
@@ -54,21 +59,25 @@ async def compose(room: Room[Settings]) -> None:
     """Hang the room's doors on its parts."""
     store, objects = SqlStore(room.database), room.objects
     configurations = Configurations(objects)
-    worker = ProcessWorker(room.settings.training_device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = room.settings.training_device or ("cuda" if torch.cuda.is_available() else "cpu")
+    worker = ProcessWorker(device, room.settings.training_processes)
     judge = JudgeCandidate(store, objects, worker)
     create_dataset = CreateDataset(store, objects, configurations)
+    price = Price(per_hour=room.settings.training_price_per_hour, currency=room.settings.training_currency)
     verbs = Verbs(
         create_dataset=create_dataset,
-        start_run=StartRun(store, create_dataset, now),
+        start_run=StartRun(store, create_dataset, now, price),
         cancel_run=CancelRun(store, now),
+        prioritise_run=PrioritiseRun(store),
         watch_run=WatchRun(store),
         register=RegisterModel(store, objects, now),
         promote=PromoteModel(store, judge),
         rollback=RollbackModel(store),
         ask_precision=AskPrecision(store, create_dataset, now),
     )
+    terms = Terms(threads=room.settings.training_threads, price=price)
     finish = FinishRun(store, objects, judge, now)
-    train = TrainRun(store, objects, worker, finish, room.settings.training_threads)
+    train = TrainRun(store, objects, worker, finish, terms, _files(room))
     begin = StartAutomaticRun(store, configurations, verbs.start_run)
     _read_facts(room, store, configurations)
     _work(room, train, begin)
@@ -86,6 +95,11 @@ async def compose(room: Room[Settings]) -> None:
     await RegisterShipped(verbs.register)(await asyncio.to_thread(_shipped, room.settings.shipped_models_dir))
 
 
+def _files(room: Room[Settings]) -> Files:
+    folder, limit_bytes = room.settings.training_cache_dir, room.settings.training_cache_bytes
+    return CaseCache(room.objects, folder, limit_bytes) if folder else room.objects
+
+
 def _read_facts(room: Room[Settings], store: SqlStore, configurations: Configurations) -> None:
     events = Events(RememberMask(store, configurations), RememberVerdict(store), RememberProject(store))
     room.on(MaskAccepted, events.on_mask_accepted)
@@ -101,7 +115,7 @@ def _work(room: Room[Settings], train: TrainRun, begin: StartAutomaticRun) -> No
     async def on_automatic(job: Job) -> None:
         await begin(job.payload["project"], job.payload["key"])
 
-    room.job(RUN_JOB, on_run)
+    room.job(RUN_JOB, on_run, first=run_order())
     room.job(AUTOMATIC_JOB, on_automatic)
 
 

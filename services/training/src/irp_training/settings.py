@@ -15,5 +15,15 @@ class Settings(ServiceSettings):
     """CPU threads of a run; frozen into the run's recipe when it begins. On a GPU, so many draw the next batches."""
     training_device: str = ""
     """"cpu", "cuda", "cuda:1"...; empty = CUDA where there is one."""
+    training_processes: int = 0
+    """Processes that share a run, each with its part of every batch; 0 = one per GPU, and one on a CPU."""
+    training_cache_dir: Path | None = None
+    """Folder for the images and masks of runs, unpacked, so that the next run reads them at once; unset = none."""
+    training_cache_bytes: int = 8 << 30
+    """Bytes that this folder may take; what was not used for longest goes first."""
+    training_price_per_hour: float = 0.0
+    """What an hour of a run costs, all its processes together: runs show their cost, recipes may limit it. 0 = none."""
+    training_currency: str = ""
+    """Unit of the price, for example "EUR"; shown beside costs."""
     shipped_models_dir: Path | None = None
     """Folder with bundles (`NAME.zip`) that are registered at start, and promoted where a name has no champion yet."""

@@ -32,8 +32,10 @@ def room_environment(
             "IRP_OIP_HTTP_BIND": f"{LOOPBACK}:{ports['oip_http']}",
             "IRP_ENGINE_CACHE": str(layout.data / "engines"),
         }
-    elif room == "training" and (shipped := models_folder()):
-        told |= {"IRP_SHIPPED_MODELS_DIR": str(shipped)}
+    elif room == "training":
+        told |= {"IRP_TRAINING_CACHE_DIR": str(layout.data / "training-cases")}
+        if shipped := models_folder():
+            told |= {"IRP_SHIPPED_MODELS_DIR": str(shipped)}
     return {**told, **(extra or {})}
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from irp_kernel import ObjectRef
 
 from irp_training.domain.dataset import Case
 from irp_training.domain.gate import Verdict
-from irp_training.domain.lesson import CaseFile, Outcome, Plan, Said
+from irp_training.domain.plan import Outcome, Plan, Said
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
 from irp_training.domain.run import DatasetRow, Metric, ModelRef, Run
@@ -37,6 +38,12 @@ class Objects(Protocol):
     ) -> ObjectRef: ...
 
     async def get(self, ref: ObjectRef) -> bytes: ...
+
+
+class Files(Protocol):
+    """Immutable bytes, or a file of this machine that holds the same, unpacked."""
+
+    async def get(self, ref: ObjectRef) -> bytes | Path: ...
 
 
 class Change(Protocol):
@@ -104,6 +111,10 @@ class Store(Protocol):
 
     async def runs(self, project: str) -> list[Run]: ...
 
+    async def ahead(self, run: Run) -> int:
+        """Runs that work, or will begin before this one."""
+        ...
+
     async def metrics(self, project: str, run_id: str) -> list[Metric]: ...
 
     async def models(self, name: str = "") -> list[Model]: ...
@@ -128,7 +139,8 @@ class Store(Protocol):
 
 
 Listener = Callable[[Said], Awaitable[bool]]  # False: end now, the run was cancelled
-CaseFiles = Callable[[], AsyncIterator[CaseFile]]
+StoredFile = tuple[Case, str, bytes | Path, bytes | Path]  # case, split, volume file, mask file: or where they lie
+CaseFiles = Callable[[], AsyncIterator[StoredFile]]
 
 
 class Worker(Protocol):
