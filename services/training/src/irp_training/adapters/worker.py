@@ -11,7 +11,7 @@ import contextlib
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -20,7 +20,8 @@ from typing import Any
 from irp_kernel.errors import IrpError, Unavailable
 
 from irp_training.app.ports import CaseFiles, Listener
-from irp_training.domain.lesson import CaseFile, Lesson, Outcome, Plan, Said, score_bundle
+from irp_training.domain.examined import Examined, examine
+from irp_training.domain.lesson import CaseFile, Lesson, Outcome, Plan, Said
 from irp_training.domain.trial import PrecisionTrial, TrialOutcome, TrialPlan
 
 NICENESS = 5  # training gives way to whoever answers people
@@ -47,10 +48,10 @@ class ProcessWorker:
         outcome: Outcome | None = await self._outcome(_train, (plan, self._device, checkpoint), files, listen)
         return outcome
 
-    async def score(self, bundle: bytes, files: CaseFiles) -> dict[str, dict[str, float]]:
-        """Dice per case and structure."""
-        scores: dict[str, dict[str, float]] = await self._outcome(_score, (bundle, self._device), files, _nobody)
-        return scores
+    async def examine(self, bundles: Sequence[bytes], files: CaseFiles) -> tuple[Examined, ...]:
+        """What the gate compares, of each bundle on the same files."""
+        found: tuple[Examined, ...] = await self._outcome(_examine, (tuple(bundles), self._device), files, _nobody)
+        return found
 
     async def guard(self, plan: TrialPlan, files: CaseFiles, listen: Listener) -> TrialOutcome:
         """Judge a reduced precision; on the CPU, whose engine it is for."""
@@ -139,8 +140,8 @@ def _train(pipe: Connection, plan: Plan, device: str, checkpoint: bytes | None) 
     return Lesson(replace(plan, device=device), say)(_files(pipe), checkpoint)
 
 
-def _score(pipe: Connection, bundle: bytes, device: str) -> dict[str, dict[str, float]]:
-    return score_bundle(bundle, _files(pipe), device)
+def _examine(pipe: Connection, bundles: tuple[bytes, ...], device: str) -> tuple[Examined, ...]:
+    return examine(bundles, _files(pipe), device)
 
 
 def _guard(pipe: Connection, plan: TrialPlan) -> TrialOutcome:

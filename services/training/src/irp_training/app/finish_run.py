@@ -26,7 +26,7 @@ class FinishRun:
     async def succeeded(self, run: Run, project: Project, outcome: Outcome) -> Run:
         """Store the bundle, ask the gate, register, perhaps promote."""
         candidate = await self._candidate(run, outcome)
-        verdict, rival = await self._judge(candidate, outcome.validation_scores())
+        verdict, rival = await self._judge(candidate)
         async with self._store.change() as change:
             current = await change.lock_run(run.project, run.id)
             model = await change.add_model(candidate)

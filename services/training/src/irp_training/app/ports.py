@@ -12,6 +12,7 @@ from typing import Protocol
 from irp_kernel import ObjectRef
 
 from irp_training.domain.dataset import Case
+from irp_training.domain.examined import Examined
 from irp_training.domain.gate import Verdict
 from irp_training.domain.lesson import CaseFile, Outcome, Plan, Said
 from irp_training.domain.precision import Trial
@@ -138,7 +139,9 @@ class Worker(Protocol):
         """None if the listener ended it."""
         ...
 
-    async def score(self, bundle: bytes, files: CaseFiles) -> dict[str, dict[str, float]]: ...
+    async def examine(self, bundles: Sequence[bytes], files: CaseFiles) -> tuple[Examined, ...]:
+        """Each bundle on the same files."""
+        ...
 
     async def guard(self, plan: TrialPlan, files: CaseFiles, listen: Listener) -> TrialOutcome: ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.ports import Change, Store
 from irp_training.domain.errors import CandidateWorse
-from irp_training.domain.gate import Scores, Verdict
+from irp_training.domain.gate import Verdict
 from irp_training.domain.registry import Model, Promotion, champion
 
 
@@ -15,7 +15,7 @@ class PromoteModel:
     def __init__(self, store: Store, judge: JudgeCandidate) -> None:
         self._store, self._judge = store, judge
 
-    async def __call__(self, name: str, version: int, actor: str, scores: Scores | None = None) -> Verdict:
+    async def __call__(self, name: str, version: int, actor: str) -> Verdict:
         """Promote; promoting the champion again changes nothing.
 
         Raises:
@@ -23,7 +23,7 @@ class PromoteModel:
             CandidateWorse: the gate refuses; the verdict is kept.
         """
         candidate = await self._store.model(name, version)
-        verdict, rival = await self._judge(candidate, scores)
+        verdict, rival = await self._judge(candidate)
         async with self._store.change() as change:
             await change.save_verdict(candidate.ref, rival.ref if rival else None, verdict)
             if verdict.passed:

@@ -18,7 +18,6 @@ from irp_training.domain.checkpoint import Saved, pack, unpack
 from irp_training.domain.dataset import Case
 from irp_training.domain.errors import NothingJudged
 from irp_training.domain.examples import Example, examples_of
-from irp_training.domain.gate import Scores
 from irp_training.domain.networks import adopt, definitions, fresh
 from irp_training.domain.recipe import STAGES, Recipe
 from irp_training.domain.run import Metric, Progress
@@ -73,10 +72,6 @@ class Outcome:
     licence: str
     figures: dict[str, Any]
     cases: list[dict[str, Any]]
-
-    def validation_scores(self) -> Scores:
-        """Dice after, of the validation split."""
-        return {case["series"]: case["after"] for case in self.cases if case["split"] == "validation"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,10 +293,3 @@ def summarise(cases: list[dict[str, Any]], when: str) -> dict[str, dict[str, dic
         }
         for part, structures in sorted(found.items())
     }
-
-
-def score_bundle(data: bytes, files: Iterable[CaseFile], device: str = "cpu") -> dict[str, dict[str, float]]:
-    """Dice per case and structure of a bundle: what the gate compares."""
-    bundle = read_bundle(data)
-    pipeline = Pipeline(bundle, TorchEngine(bundle, device))
-    return {case.series: score_case(pipeline, decode_volume(v), decode_mask(m)) for case, _, v, m in files}
