@@ -1,4 +1,4 @@
-"""What you learn here: means of few patients prove nothing, subgroups have bounds, and so have calibration and latency."""
+"""What you learn here: means of few patients prove nothing; subgroups, calibration and latency have bounds."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_candidate_that_believes_in_itself_too_much_is_refused_where_there_are
     good = Examined(scores=scores(*[0.9] * 6), calibration_error=0.02)
     bold = replace(good, calibration_error=0.12)
     assert verdict_on(bold, good).reason == "calibration is out of its bound"
-    few = {series: one for series, one in list(good.scores.items())[:3]}
+    few = dict(list(good.scores.items())[:3])
     warned = verdict_on(replace(bold, scores=few), replace(good, scores=few))
     assert warned.passed
     assert any("too few to refuse" in warning for warning in warned.warnings)

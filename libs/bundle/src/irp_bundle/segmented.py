@@ -72,8 +72,8 @@ class Segmented:
         uncertainty: uint8 like labels, 0 (certain) to 255 (every structure is as likely), 0 outside the window;
             None = it was not asked for.
         estimate: how far they can be trusted.
-        confidence: uint8 like labels, 255 times the probability of the strongest channel, 0 outside the window; None = it
-            was not asked for.
+        confidence: uint8 like labels, 255 times the probability of the strongest channel, 0 outside the window;
+            None = it was not asked for.
     """
 
     labels: NDArray[np.uint8]

@@ -19,13 +19,16 @@ from irp_training.adapters.change import AUTOMATIC_JOB, PRECISION_JOB, RUN_JOB
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.deleted_series import DeletedSeries
 from irp_training.adapters.events import Events
+from irp_training.adapters.model_keys import ModelKeys, key_in
 from irp_training.adapters.rpc import TrainingServicer, Verbs
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.worker import ProcessWorker
+from irp_training.app.approvals import Approvals
 from irp_training.app.ask_precision import AskPrecision
 from irp_training.app.cancel_run import CancelRun
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
+from irp_training.app.decide_promotion import DecidePromotion
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.guard_precision import GuardPrecision
 from irp_training.app.judge_candidate import JudgeCandidate
@@ -36,8 +39,10 @@ from irp_training.app.remember_mask import RememberMask
 from irp_training.app.remember_project import RememberProject
 from irp_training.app.remember_verdict import RememberVerdict
 from irp_training.app.rollback_model import RollbackModel
+from irp_training.app.sign_known import SignKnown
 from irp_training.app.start_automatic_run import StartAutomaticRun
 from irp_training.app.start_run import StartRun
+from irp_training.app.tell_history import TellHistory
 from irp_training.app.train_run import TrainRun
 from irp_training.app.watch_run import WatchRun
 from irp_training.settings import Settings
@@ -52,22 +57,26 @@ def now() -> str:
 
 async def compose(room: Room[Settings]) -> None:
     """Hang the room's doors on its parts."""
-    store, objects = SqlStore(room.database), room.objects
+    keys = ModelKeys(await asyncio.to_thread(key_in, room.settings.model_key_file), room.settings.code_commit)
+    store, objects = SqlStore(room.database, keys.sign), room.objects
     configurations = Configurations(objects)
     worker = ProcessWorker(room.settings.training_device or ("cuda" if torch.cuda.is_available() else "cpu"))
     judge = JudgeCandidate(store, objects, worker)
+    approvals = Approvals(store, configurations, room.settings.training_approvals)
     create_dataset = CreateDataset(store, objects, configurations)
     verbs = Verbs(
         create_dataset=create_dataset,
         start_run=StartRun(store, create_dataset, now),
         cancel_run=CancelRun(store, now),
         watch_run=WatchRun(store),
-        register=RegisterModel(store, objects, now),
-        promote=PromoteModel(store, judge),
-        rollback=RollbackModel(store),
+        register=RegisterModel(store, objects, approvals, now),
+        promote=PromoteModel(store, judge, approvals, now),
+        rollback=RollbackModel(store, now),
+        decide=DecidePromotion(store, now),
+        history=TellHistory(store, now),
         ask_precision=AskPrecision(store, create_dataset, now),
     )
-    finish = FinishRun(store, objects, judge, now)
+    finish = FinishRun(store, objects, judge, approvals, now)
     train = TrainRun(store, objects, worker, finish, room.settings.training_threads)
     begin = StartAutomaticRun(store, configurations, verbs.start_run)
     _read_facts(room, store, configurations)
@@ -80,9 +89,11 @@ async def compose(room: Room[Settings]) -> None:
     room.refers_to(store.references)
     room.serve(
         training_service_pb2_grpc.add_TrainingServiceServicer_to_server,
-        TrainingServicer(store, verbs),
+        TrainingServicer(store, verbs, keys.jwks),
         file=training_service_pb2.DESCRIPTOR,
     )
+    if keys.jwks:
+        await SignKnown(store)()
     await RegisterShipped(verbs.register)(await asyncio.to_thread(_shipped, room.settings.shipped_models_dir))
 
 

@@ -85,6 +85,21 @@ class TrainingServiceStub:
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.RollbackRequest.SerializeToString,
                 response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.RollbackResponse.FromString,
                 _registered_method=True)
+        self.DecidePromotion = channel.unary_unary(
+                '/irp.training.v1.TrainingService/DecidePromotion',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.DecidePromotionRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.DecidePromotionResponse.FromString,
+                _registered_method=True)
+        self.GetHistory = channel.unary_unary(
+                '/irp.training.v1.TrainingService/GetHistory',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetHistoryRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetHistoryResponse.FromString,
+                _registered_method=True)
+        self.GetModelKeys = channel.unary_unary(
+                '/irp.training.v1.TrainingService/GetModelKeys',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetModelKeysRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetModelKeysResponse.FromString,
+                _registered_method=True)
         self.GuardPrecision = channel.unary_unary(
                 '/irp.training.v1.TrainingService/GuardPrecision',
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GuardPrecisionRequest.SerializeToString,
@@ -167,6 +182,27 @@ class TrainingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DecidePromotion(self, request, context):
+        """DecidePromotion is the second person's word on a promotion that waits.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetHistory(self, request, context):
+        """GetHistory answers everything that happened to a model, and what served at a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetModelKeys(self, request, context):
+        """GetModelKeys answers the public keys that check the signatures of versions.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GuardPrecision(self, request, context):
         """GuardPrecision queues the trial of a reduced precision; a trial that ended on the same dataset is answered as it is.
         """
@@ -233,6 +269,21 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.Rollback,
                     request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.RollbackRequest.FromString,
                     response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.RollbackResponse.SerializeToString,
+            ),
+            'DecidePromotion': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecidePromotion,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.DecidePromotionRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.DecidePromotionResponse.SerializeToString,
+            ),
+            'GetHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetHistory,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetHistoryRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetHistoryResponse.SerializeToString,
+            ),
+            'GetModelKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModelKeys,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetModelKeysRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetModelKeysResponse.SerializeToString,
             ),
             'GuardPrecision': grpc.unary_unary_rpc_method_handler(
                     servicer.GuardPrecision,
@@ -516,6 +567,87 @@ class TrainingService:
             '/irp.training.v1.TrainingService/Rollback',
             irp_dot_training_dot_v1_dot_training__service__pb2.RollbackRequest.SerializeToString,
             irp_dot_training_dot_v1_dot_training__service__pb2.RollbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecidePromotion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/DecidePromotion',
+            irp_dot_training_dot_v1_dot_training__service__pb2.DecidePromotionRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.DecidePromotionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/GetHistory',
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetHistoryRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModelKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/GetModelKeys',
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetModelKeysRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetModelKeysResponse.FromString,
             options,
             channel_credentials,
             insecure,

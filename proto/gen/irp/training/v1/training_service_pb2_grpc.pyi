@@ -49,6 +49,12 @@ class TrainingServiceStub:
     """Promote makes a version the champion, if it passes the gate."""
     Rollback: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.RollbackRequest, _training_service_pb2.RollbackResponse]
     """Rollback makes the previous champion the champion again."""
+    DecidePromotion: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.DecidePromotionRequest, _training_service_pb2.DecidePromotionResponse]
+    """DecidePromotion is the second person's word on a promotion that waits."""
+    GetHistory: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetHistoryRequest, _training_service_pb2.GetHistoryResponse]
+    """GetHistory answers everything that happened to a model, and what served at a time."""
+    GetModelKeys: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetModelKeysRequest, _training_service_pb2.GetModelKeysResponse]
+    """GetModelKeys answers the public keys that check the signatures of versions."""
     GuardPrecision: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GuardPrecisionRequest, _training_service_pb2.GuardPrecisionResponse]
     """GuardPrecision queues the trial of a reduced precision; a trial that ended on the same dataset is answered as it is."""
     GetPrecision: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetPrecisionRequest, _training_service_pb2.GetPrecisionResponse]
@@ -75,6 +81,12 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     """Promote makes a version the champion, if it passes the gate."""
     Rollback: _aio.UnaryUnaryMultiCallable[_training_service_pb2.RollbackRequest, _training_service_pb2.RollbackResponse]  # type: ignore[assignment]
     """Rollback makes the previous champion the champion again."""
+    DecidePromotion: _aio.UnaryUnaryMultiCallable[_training_service_pb2.DecidePromotionRequest, _training_service_pb2.DecidePromotionResponse]  # type: ignore[assignment]
+    """DecidePromotion is the second person's word on a promotion that waits."""
+    GetHistory: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetHistoryRequest, _training_service_pb2.GetHistoryResponse]  # type: ignore[assignment]
+    """GetHistory answers everything that happened to a model, and what served at a time."""
+    GetModelKeys: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetModelKeysRequest, _training_service_pb2.GetModelKeysResponse]  # type: ignore[assignment]
+    """GetModelKeys answers the public keys that check the signatures of versions."""
     GuardPrecision: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GuardPrecisionRequest, _training_service_pb2.GuardPrecisionResponse]  # type: ignore[assignment]
     """GuardPrecision queues the trial of a reduced precision; a trial that ended on the same dataset is answered as it is."""
     GetPrecision: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetPrecisionRequest, _training_service_pb2.GetPrecisionResponse]  # type: ignore[assignment]
@@ -158,6 +170,30 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_training_service_pb2.RollbackResponse, _abc.Awaitable[_training_service_pb2.RollbackResponse]]:
         """Rollback makes the previous champion the champion again."""
+
+    @_abc_1.abstractmethod
+    def DecidePromotion(
+        self,
+        request: _training_service_pb2.DecidePromotionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.DecidePromotionResponse, _abc.Awaitable[_training_service_pb2.DecidePromotionResponse]]:
+        """DecidePromotion is the second person's word on a promotion that waits."""
+
+    @_abc_1.abstractmethod
+    def GetHistory(
+        self,
+        request: _training_service_pb2.GetHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.GetHistoryResponse, _abc.Awaitable[_training_service_pb2.GetHistoryResponse]]:
+        """GetHistory answers everything that happened to a model, and what served at a time."""
+
+    @_abc_1.abstractmethod
+    def GetModelKeys(
+        self,
+        request: _training_service_pb2.GetModelKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.GetModelKeysResponse, _abc.Awaitable[_training_service_pb2.GetModelKeysResponse]]:
+        """GetModelKeys answers the public keys that check the signatures of versions."""
 
     @_abc_1.abstractmethod
     def GuardPrecision(

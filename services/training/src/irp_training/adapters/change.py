@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from irp.common.v1 import types_pb2
@@ -16,6 +15,7 @@ from sqlalchemy import func, select
 
 from irp_training.adapters import db
 from irp_training.adapters.documents import (
+    candidacy_from_document,
     model_from_document,
     run_from_document,
     to_document,
@@ -23,22 +23,29 @@ from irp_training.adapters.documents import (
 )
 from irp_training.adapters.wire import model_ref_to_proto, project_to_proto
 from irp_training.app.ports import Project
+from irp_training.domain.candidacy import Candidacy
 from irp_training.domain.dataset import Case
 from irp_training.domain.errors import RunUnknown, TrialUnknown
-from irp_training.domain.gate import Verdict
 from irp_training.domain.precision import Trial
-from irp_training.domain.registry import Model, Promotion
+from irp_training.domain.registry import Model, Promotion, previous
 from irp_training.domain.run import DatasetRow, Metric, ModelRef, Run
 
 RUN_JOB, AUTOMATIC_JOB, PRECISION_JOB = "training-run", "automatic-run", "precision-trial"
 JUDGED_ENGINE = "openvino"  # what trials compute with
 
+Sign = Callable[[Model], str]  # compact JWS of what the registry says of a version
+
+
+def unsigned(model: Model) -> str:
+    """Where the registry has no key."""
+    return ""
+
 
 class SqlChange:
     """See app.ports.Change."""
 
-    def __init__(self, tx: Transaction) -> None:
-        self._tx = tx
+    def __init__(self, tx: Transaction, sign: Sign = unsigned) -> None:
+        self._tx, self._sign = tx, sign
 
     async def remember_project(self, project: Project) -> None:
         """Keep the newest revision."""
@@ -140,26 +147,38 @@ class SqlChange:
             return model_from_document(known)
         highest = await self._one(select(func.max(table.c.version)).where(table.c.name == model.ref.name))
         numbered = replace(model, ref=replace(model.ref, version=int(highest or 0) + 1))
-        await self._tx.execute(table.insert().values(**_model_row(numbered)))
+        signed = replace(numbered, signature=self._sign(numbered))
+        await self._tx.execute(table.insert().values(**_model_row(signed)))
+        await self._announce_model(signed)
+        return signed
+
+    async def sign_model(self, model: Model) -> None:
+        """Sign a version that has no signature yet, and announce it once more."""
+        signed = replace(model, signature=self._sign(model))
+        await self._tx.upsert(db.MODEL, _model_row(signed), keys=("name", "version"))
+        await self._announce_model(signed)
+
+    async def _announce_model(self, model: Model) -> None:
         await self._tx.announce(
             events_pb2.ModelRegistered(
-                name=numbered.ref.name,
-                aggregate=types_pb2.Aggregate(id=numbered.ref.name, version=numbered.ref.version),
-                model=model_ref_to_proto(numbered.ref),
-                bundle=object_ref_to_proto(numbered.bundle),
+                name=model.ref.name,
+                aggregate=types_pb2.Aggregate(id=model.ref.name, version=model.ref.version),
+                model=model_ref_to_proto(model.ref),
+                bundle=object_ref_to_proto(model.bundle),
+                signature=model.signature,
             )
         )
-        return numbered
 
-    async def add_promotion(self, model: Model, promotion: Promotion, actor: str) -> None:
+    async def add_promotion(self, model: Model, promotion: Promotion) -> None:
         """Make a version the champion and announce it."""
         row = {
             "name": model.ref.name,
             "sequence": promotion.sequence,
             "version": promotion.version,
             "kind": promotion.kind,
-            "actor": actor,
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "actor": promotion.actor,
+            "at": promotion.at,
+            "reason": promotion.reason,
         }
         await self._tx.execute(db.PROMOTION.insert().values(**row))
         await self._tx.announce(
@@ -168,6 +187,8 @@ class SqlChange:
                 aggregate=types_pb2.Aggregate(id=model.ref.name, version=promotion.sequence),
                 model=model_ref_to_proto(model.ref),
                 bundle=object_ref_to_proto(model.bundle),
+                signature=model.signature,
+                previous=previous(await self.history(model.ref.name)) or 0,
             )
         )
 
@@ -175,16 +196,32 @@ class SqlChange:
         """Promotions and rollbacks, oldest first."""
         query = select(db.PROMOTION).where(db.PROMOTION.c.name == name).order_by(db.PROMOTION.c.sequence)
         rows = (await self._tx.execute(query)).all()
-        return [Promotion(row.sequence, row.version, row.kind) for row in rows]
+        return [Promotion(row.sequence, row.version, row.kind, row.actor, row.at, row.reason) for row in rows]
 
-    async def save_verdict(self, candidate: ModelRef, champion: ModelRef | None, verdict: Verdict) -> None:
-        """Keep what the gate said."""
-        row = {
-            "candidate": candidate.digest,
-            "champion": champion.digest if champion else "",
-            "dataset": verdict.dataset,
-        }
-        await self._tx.upsert(db.GATE, {**row, "document": to_document(verdict)}, keys=tuple(row))
+    async def add_candidacy(self, candidacy: Candidacy) -> Candidacy:
+        """Give a candidacy its number, or answer the latest one of its version if that says the same."""
+        latest = await self.lock_candidacy(candidacy.model)
+        if latest is not None and latest.is_again(candidacy):
+            return latest
+        table = db.CANDIDACY
+        highest = await self._one(select(func.max(table.c.number)).where(table.c.name == candidacy.model.name))
+        numbered = replace(candidacy, number=int(highest or 0) + 1)
+        await self.save_candidacy(numbered)
+        return numbered
+
+    async def lock_candidacy(self, model: ModelRef) -> Candidacy | None:
+        """Read the latest candidacy of a version for changing it."""
+        table = db.CANDIDACY
+        query = select(table.c.document).where(table.c.name == model.name, table.c.version == model.version)
+        document = await self._one(query.order_by(table.c.number.desc()).limit(1).with_for_update())
+        return candidacy_from_document(document) if document else None
+
+    async def save_candidacy(self, candidacy: Candidacy) -> None:
+        """Write a candidacy."""
+        row = {"name": candidacy.model.name, "number": candidacy.number}
+        keys, document = tuple(row), to_document(candidacy)
+        row |= {"version": candidacy.model.version}
+        await self._tx.upsert(db.CANDIDACY, {**row, "document": document}, keys=keys)
 
     async def add_trial(self, trial: Trial) -> Trial:
         """Add and queue a trial, or answer the one that is under way or has ended on the same dataset."""

@@ -82,14 +82,15 @@ PROMOTION = Table(
     Column("kind", String(16), nullable=False),
     Column("actor", String(128), nullable=False),
     Column("at", String(32), nullable=False),
+    Column("reason", String(400), nullable=False, server_default=""),
 )
-GATE = Table(
-    "gate_verdict",
+CANDIDACY = Table(
+    "candidacy",
     METADATA,
-    Column("candidate", String(64), primary_key=True),  # digest
-    Column("champion", String(64), primary_key=True),  # digest, or empty
-    Column("dataset", String(64), primary_key=True),
-    Column("document", JSON, nullable=False),  # Verdict
+    Column("name", String(64), primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("document", JSON, nullable=False),  # Candidacy
 )
 PRECISION_TRIAL = Table(
     "precision_trial",

@@ -9,6 +9,7 @@ from typing import Any
 from irp_kernel import ObjectRef
 
 from irp_training.app.ports import Project
+from irp_training.domain.candidacy import Candidacy
 from irp_training.domain.dataset import Case
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
@@ -60,6 +61,12 @@ def model_from_document(document: Mapping[str, Any]) -> Model:
         "run": tuple(document["run"]) if document["run"] else None,
     }
     return Model(**{**document, **nested})
+
+
+def candidacy_from_document(document: Mapping[str, Any]) -> Candidacy:
+    """Document -> Candidacy."""
+    nested = {"model": ModelRef(**document["model"]), "champion": _model_ref(document["champion"])}
+    return Candidacy(**{**document, **nested})
 
 
 def trial_from_document(document: Mapping[str, Any]) -> Trial:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,11 @@ from irp.training.v1 import training_service_pb2 as pb
 from irp.training.v1 import training_service_pb2_grpc as pb_grpc
 from irp_chassis.rpc import caller
 from irp_kernel.errors import InvalidArgument, TooLarge
+from irp_kernel.ids import Alias
 
 from irp_training.adapters.wire import (
     dataset_to_proto,
+    happened_to_proto,
     model_to_proto,
     project_from_proto,
     run_to_proto,
@@ -22,13 +24,15 @@ from irp_training.adapters.wire import (
 from irp_training.app.ask_precision import AskPrecision
 from irp_training.app.cancel_run import CancelRun
 from irp_training.app.create_dataset import CreateDataset
+from irp_training.app.decide_promotion import DecidePromotion
 from irp_training.app.ports import Project, Store
 from irp_training.app.promote_model import PromoteModel
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.rollback_model import RollbackModel
 from irp_training.app.start_run import StartRun, Wish
+from irp_training.app.tell_history import TellHistory
 from irp_training.app.watch_run import WatchRun
-from irp_training.domain.registry import Model, champion
+from irp_training.domain.registry import Model, aliases
 from irp_training.domain.run import Run
 
 BUNDLE_LIMIT = 256 << 20  # bytes of a pushed archive
@@ -45,14 +49,16 @@ class Verbs:
     register: RegisterModel
     promote: PromoteModel
     rollback: RollbackModel
+    decide: DecidePromotion
+    history: TellHistory
     ask_precision: AskPrecision
 
 
 class TrainingServicer(pb_grpc.TrainingServiceServicer):
     """See training_service.proto."""
 
-    def __init__(self, store: Store, verbs: Verbs) -> None:
-        self._store, self._do = store, verbs
+    def __init__(self, store: Store, verbs: Verbs, jwks: Sequence[str] = ()) -> None:
+        self._store, self._do, self._jwks = store, verbs, jwks
 
     async def CreateDataset(self, request: pb.CreateDatasetRequest, context: Any) -> pb.CreateDatasetResponse:  # noqa: N802
         """Freeze the accepted masks."""
@@ -108,12 +114,18 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:  # noqa: N802
         """Every version, with the champions marked."""
         caller()
-        models = await self._store.models(request.name)
-        champions = {name: champion(await self._store.history(name)) for name in {m.ref.name for m in models}}
+        models, candidacies = await self._store.models(request.name), await self._store.candidacies(request.name)
         trials = await self._store.trials(request.name)
+        waiting = {latest.model for latest in {c.model: c for c in candidacies}.values() if latest.state == "pending"}
+        names = {name: await self._aliases(name) for name in {m.ref.name for m in models}}
         return pb.ListModelsResponse(
             models=[
-                model_to_proto(m, champions[m.ref.name], [trial for trial in trials if trial.model == m.ref])
+                model_to_proto(
+                    m,
+                    [alias for alias, version in names[m.ref.name].items() if version == m.ref.version],
+                    [trial for trial in trials if trial.model == m.ref],
+                    pending=m.ref in waiting,
+                )
                 for m in models
             ]
         )
@@ -121,15 +133,34 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
     async def Promote(self, request: pb.PromoteRequest, context: Any) -> pb.PromoteResponse:  # noqa: N802
         """Make a version the champion if the gate allows."""
         caller().require_role("owner")
-        verdict = await self._do.promote(request.name, request.version, request.actor or caller().subject)
+        verdict, state = await self._do.promote(request.name, request.version, request.actor or caller().subject)
         model = await self._store.model(request.name, request.version)
-        return pb.PromoteResponse(model=await self._model(model), gate=verdict.to_json())
+        return pb.PromoteResponse(model=await self._model(model), gate=verdict.to_json(), state=state)
 
     async def Rollback(self, request: pb.RollbackRequest, context: Any) -> pb.RollbackResponse:  # noqa: N802
         """Make the champion before the champion again."""
         caller().require_role("owner")
-        model = await self._do.rollback(request.name, request.actor or caller().subject)
+        model = await self._do.rollback(request.name, request.actor or caller().subject, request.reason)
         return pb.RollbackResponse(model=await self._model(model))
+
+    async def DecidePromotion(self, request: pb.DecidePromotionRequest, context: Any) -> pb.DecidePromotionResponse:  # noqa: N802
+        """The second person is whoever the token names: nobody decides on another's behalf."""
+        caller().require_role("owner")
+        model = await self._do.decide(
+            request.name, request.version, approve=request.approve, actor=caller().subject, comment=request.reason
+        )
+        return pb.DecidePromotionResponse(model=await self._model(model))
+
+    async def GetHistory(self, request: pb.GetHistoryRequest, context: Any) -> pb.GetHistoryResponse:  # noqa: N802
+        """Everything that happened to a model."""
+        caller()
+        happened, served = await self._do.history(request.name, request.at)
+        return pb.GetHistoryResponse(entries=[happened_to_proto(one) for one in happened], served=served or 0)
+
+    async def GetModelKeys(self, request: pb.GetModelKeysRequest, context: Any) -> pb.GetModelKeysResponse:  # noqa: N802
+        """What checks signatures."""
+        caller()
+        return pb.GetModelKeysResponse(jwks=self._jwks)
 
     async def GuardPrecision(self, request: pb.GuardPrecisionRequest, context: Any) -> pb.GuardPrecisionResponse:  # noqa: N802
         """Queue the trial of a reduced precision."""
@@ -149,7 +180,14 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
         return run_to_proto(run, await self._store.metrics(run.project, run.id))
 
     async def _model(self, model: Model) -> pb.Model:
-        return model_to_proto(model, champion(await self._store.history(model.ref.name)))
+        names = await self._aliases(model.ref.name)
+        stood = [c for c in await self._store.candidacies(model.ref.name) if c.model == model.ref]
+        mine = [alias for alias, version in names.items() if version == model.ref.version]
+        return model_to_proto(model, mine, pending=bool(stood) and stood[-1].state == "pending")
+
+    async def _aliases(self, name: str) -> dict[Alias, int]:
+        versions = [model.ref.version for model in await self._store.models(name)]
+        return aliases(versions, await self._store.history(name))
 
 
 def _admit(message: types_pb2.ProjectRef, *roles: str) -> Project:

@@ -11,8 +11,9 @@ from irp_kernel.errors import ModelUnknown
 from sqlalchemy import and_, desc, select
 
 from irp_training.adapters import db
-from irp_training.adapters.change import SqlChange
+from irp_training.adapters.change import Sign, SqlChange, unsigned
 from irp_training.adapters.documents import (
+    candidacy_from_document,
     case_from_document,
     dataset_from_document,
     model_from_document,
@@ -21,6 +22,7 @@ from irp_training.adapters.documents import (
     trial_from_document,
 )
 from irp_training.app.ports import Project
+from irp_training.domain.candidacy import Candidacy
 from irp_training.domain.dataset import Case
 from irp_training.domain.errors import RunUnknown, TrialUnknown
 from irp_training.domain.precision import Trial
@@ -31,14 +33,14 @@ from irp_training.domain.run import DatasetRow, Metric, Run
 class SqlStore:
     """See app.ports.Store."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, sign: Sign = unsigned) -> None:
+        self._database, self._sign = database, sign
 
     @asynccontextmanager
     async def change(self) -> AsyncIterator[SqlChange]:
         """One transaction."""
         async with self._database.transaction() as tx:
-            yield SqlChange(tx)
+            yield SqlChange(tx, self._sign)
 
     async def project(self, project: str) -> Project | None:
         """The newest revision that is known."""
@@ -106,6 +108,14 @@ class SqlStore:
         """Promotions and rollbacks, oldest first."""
         async with self._database.transaction(mark=False) as tx:
             return await SqlChange(tx).history(name)
+
+    async def candidacies(self, name: str = "") -> list[Candidacy]:
+        """Of a model, or of all, oldest first."""
+        query = select(db.CANDIDACY.c.document).order_by(db.CANDIDACY.c.name, db.CANDIDACY.c.number)
+        if name:
+            query = query.where(db.CANDIDACY.c.name == name)
+        async with self._database.read() as connection:
+            return [candidacy_from_document(row) for row in (await connection.execute(query)).scalars()]
 
     async def newest_dataset(self, model: str) -> DatasetRow | None:
         """Of the newest run that made a version of this model."""

@@ -15,8 +15,10 @@ from irp_chassis.wire import (
     project_ref_to_proto,
 )
 from irp_kernel import Slug
+from irp_kernel.ids import Alias
 
 from irp_training.app.ports import Project
+from irp_training.domain.chronicle import Happened
 from irp_training.domain.dataset import Case
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
@@ -110,12 +112,14 @@ def trial_to_proto(trial: Trial) -> pb.PrecisionTrial:
     )
 
 
-def model_to_proto(model: Model, champion: int | None, trials: Sequence[Trial] = ()) -> pb.Model:
-    """Model -> message; `champion` is the version that is it now, `trials` those of its reduced precisions."""
+def model_to_proto(
+    model: Model, aliases: Sequence[Alias], trials: Sequence[Trial] = (), *, pending: bool = False
+) -> pb.Model:
+    """Model -> message, with the names it has now, the trials of its reduced precisions, and whether it waits."""
     return pb.Model(
         ref=model_ref_to_proto(model.ref),
         bundle=object_ref_to_proto(model.bundle),
-        champion=model.ref.version == champion,
+        champion="champion" in aliases,
         created_at=model.created_at,
         actor=model.actor,
         run_id=model.run[1] if model.run else "",
@@ -124,4 +128,21 @@ def model_to_proto(model: Model, champion: int | None, trials: Sequence[Trial] =
         figures=model.figures,
         structures=model.structures,
         precisions=[trial_to_proto(trial) for trial in trials],
+        signature=model.signature,
+        aliases=aliases,
+        pending=pending,
+    )
+
+
+def happened_to_proto(one: Happened) -> pb.HistoryEntry:
+    """One thing that happened to a model -> message."""
+    return pb.HistoryEntry(
+        at=one.at,
+        kind=one.kind,
+        version=one.version,
+        before=one.before or 0,
+        actor=one.actor,
+        reason=one.reason,
+        gate=one.gate,
+        run_id=one.run,
     )

@@ -11,9 +11,9 @@ from typing import Protocol
 
 from irp_kernel import ObjectRef
 
+from irp_training.domain.candidacy import Candidacy
 from irp_training.domain.dataset import Case
 from irp_training.domain.examined import Examined
-from irp_training.domain.gate import Verdict
 from irp_training.domain.lesson import CaseFile, Outcome, Plan, Said
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
@@ -73,11 +73,23 @@ class Change(Protocol):
         """Give it the next version and announce it; the version that is there if name and digest are known."""
         ...
 
-    async def add_promotion(self, model: Model, promotion: Promotion, actor: str) -> None: ...
+    async def sign_model(self, model: Model) -> None:
+        """Write it with its signature, and announce it once more."""
+        ...
+
+    async def add_promotion(self, model: Model, promotion: Promotion) -> None: ...
 
     async def history(self, name: str) -> list[Promotion]: ...
 
-    async def save_verdict(self, candidate: ModelRef, champion: ModelRef | None, verdict: Verdict) -> None: ...
+    async def add_candidacy(self, candidacy: Candidacy) -> Candidacy:
+        """Give it its number; the latest one of this version if that says the same."""
+        ...
+
+    async def lock_candidacy(self, model: ModelRef) -> Candidacy | None:
+        """The latest one of a version."""
+        ...
+
+    async def save_candidacy(self, candidacy: Candidacy) -> None: ...
 
     async def add_trial(self, trial: Trial) -> Trial:
         """Add and queue it; the one that is there if it did not fail and is of the same dataset."""
@@ -114,6 +126,10 @@ class Store(Protocol):
         ...
 
     async def history(self, name: str) -> list[Promotion]: ...
+
+    async def candidacies(self, name: str = "") -> list[Candidacy]:
+        """Of a model, or of all, oldest first."""
+        ...
 
     async def newest_dataset(self, model: str) -> DatasetRow | None:
         """Of the newest run that made a version of this model."""

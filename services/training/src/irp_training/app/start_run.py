@@ -6,16 +6,15 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from irp_kernel.errors import ModelUnknown
-from irp_kernel.ids import Slug, split_model
+from irp_kernel.ids import Slug
 from irp_kernel.mask import VALUE_OF
 
 from irp_training.app.create_dataset import CreateDataset
+from irp_training.app.find_version import find_version
 from irp_training.app.ports import Clock, Project, Store
 from irp_training.domain.errors import DatasetEmpty
 from irp_training.domain.recipe import read_recipe
-from irp_training.domain.registry import champion
-from irp_training.domain.run import ModelRef, Run
+from irp_training.domain.run import Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +50,7 @@ class StartRun:
         known = [run for run in await self._store.runs(project.id) if run.id == run_id]
         if known:
             return known[0]
-        base = await self._base(wish.base) if wish.base else None
+        base = (await find_version(self._store, wish.base)).ref if wish.base else None
         recipe = read_recipe(wish.recipe, fine_tuning=base is not None, structures=VALUE_OF)
         dataset = await self._create_dataset(project, wish.sequence_classes)
         if not dataset.training:
@@ -69,13 +68,6 @@ class StartRun:
         )
         async with self._store.change() as change:
             return await change.add_run(run)
-
-    async def _base(self, text: str) -> ModelRef:
-        name, version = split_model(text)
-        wanted = version or champion(await self._store.history(name))
-        if wanted is None:
-            raise ModelUnknown(name=name)
-        return (await self._store.model(name, wanted)).ref
 
 
 def _run_id(project: str, request: str) -> str:

@@ -2,10 +2,10 @@
 
 - **Subgroups** (site, ...): on no subgroup of at least five patients may the mean difference of a structure be
   below -`subgroup_margin`. Smaller ones are shown and decide nothing: three patients differ by chance.
-- **Calibration**: the expected calibration error of the pipeline's probabilities may rise by `calibration_margin` at most.
-  With fewer than six patients it only warns.
-- **Latency**: seconds per slice, both models in turn on the same machine, may grow by the factor `latency_ratio` at most;
-  from a quarter more on it warns.
+- **Calibration**: the expected calibration error of the pipeline's probabilities may rise by `calibration_margin` at
+  most. With fewer than six patients it only warns.
+- **Latency**: seconds per slice, both models in turn on the same machine, may grow by the factor `latency_ratio` at
+  most; from a quarter more on it warns.
 
 A margin or ratio of 0 switches a check off.
 """
@@ -84,10 +84,10 @@ def _subgroups(
         for place in subgroups_of(case).items():
             members.setdefault(place, set()).add(series)
     found = []
-    for (attribute, value), series in sorted(members.items()):
+    for (attribute, value), inside in sorted(members.items()):
         for structure in structures:
             pairs = paired(structure, candidate.scores, champion.scores)
-            here = {one: pair for one, pair in pairs.items() if one in series}
+            here = {one: pair for one, pair in pairs.items() if one in inside}
             if here:
                 found.append(_subgroup(attribute, value, structure, here, patients, margin))
     return tuple(found)

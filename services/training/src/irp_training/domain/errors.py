@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irp_kernel.errors import FailedPrecondition, InvalidArgument, NotFound
+from irp_kernel.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 
 
 class PatientLeak(FailedPrecondition):
@@ -61,6 +61,28 @@ class CandidateWorse(FailedPrecondition):
 
     The champion stays. The detail names the structure and the mean paired difference of Dice; train longer, add
     masks, or look at the cases of the run.
+    """
+
+
+class SecondPersonNeeded(PermissionDenied):
+    """A second person has to agree to this promotion.
+
+    Whoever asked for it, or started the run that did, cannot approve it. Another administrator can:
+    `irp models approve NAME VERSION`.
+    """
+
+
+class NothingToDecide(FailedPrecondition):
+    """The version does not wait for anybody's word.
+
+    `irp models history NAME` shows what became of it. Ask for its promotion, then a second person can approve it.
+    """
+
+
+class VerdictOutdated(FailedPrecondition):
+    """Another version became the champion after the gate had judged this one.
+
+    The verdict compared with a champion that is none any more, and holds no longer. Ask for the promotion again.
     """
 
 

@@ -1,4 +1,4 @@
-"""Models before the gate, on the same case files: Dice, how far their probabilities can be believed, and how long it takes.
+"""Models before the gate, on the same case files: Dice, how far probabilities can be believed, and how long it takes.
 
 Calibration is the expected calibration error: pixels are sorted into ten bins by the probability of the strongest
 channel; it is the mean, weighted by pixels, of how far each bin's probability is from its share of right pixels. Pixels
@@ -85,7 +85,7 @@ class _Pupil:
             return
         found = self.pipeline.segment(volume, frames=frames, options=CONFIDENT)
         self.scores[series] = dice_per_structure(found.mask(volume.geometry), known, self.pipeline.bundle.structures)
-        whole = known.annotated.all(axis=2)[frames]  # (frame, slice)
+        whole = np.asarray(known.annotated.all(axis=2))[frames]  # (frame, slice)
         if found.confidence is not None and whole.any():
             said, drawn, sure = found.labels[whole], known.labels[frames][whole], found.confidence[whole]
             counted = ((said > 0) | (drawn > 0)) & (sure > 0)

@@ -6,8 +6,8 @@ expert judged, and averaged per patient. The candidate passes if, for every such
 
 - `mean`: the mean of the patients' differences is at least -margin (default 0.01);
 - `bootstrap`: the lower bound of the one-sided 95 % interval of that mean, patients drawn anew, is above -margin;
-- `auto`: `bootstrap` where at least six patients were judged. Below that, no interval says anything: `mean` decides, and
-  the verdict says that it proves nothing.
+- `auto`: `bootstrap` where at least six patients were judged. Below that, no interval says anything: `mean` decides,
+  and the verdict says that it proves nothing.
 
 Each structure has to pass, so that no correction for their number is needed. A structure that the candidate no longer
 segments is a failure. Where there is no champion, there is nothing to be worse than. Where no validation case judges

@@ -44,7 +44,7 @@ class Recipe:
         checkpoint_epochs: passes between two checkpoints.
         threads: CPU threads of the worker; part of the recipe, for sums depend on it. 0 = the room's setting.
         margin: Dice that a structure may lose on average before the gate refuses.
-        gate: how that is shown: "mean", "bootstrap" (interval over patients), or "auto": where there are enough patients.
+        gate: how that is shown: "mean", "bootstrap" (interval over patients), or "auto": where patients suffice.
         subgroup_margin: Dice that a structure may lose on a subgroup of at least five patients; 0 = no bound.
         calibration_margin: by how much the expected calibration error may rise; 0 = no bound.
         latency_ratio: how many times the champion's seconds per slice it may take; 0 = no bound.
