@@ -39,6 +39,7 @@ from .fake_heart import PROVENANCE, a_volume
 from .fake_imports import Imports
 from .fake_precisions import Precisions, a_trial
 from .fake_quarantine import Quarantine
+from .fake_registry import Registry, a_signature
 from .fake_reports import Reports
 
 
@@ -235,7 +236,7 @@ def _segmentation(state: str) -> annotation_pb.Segmentation:
 
 
 @dataclass
-class Training(Precisions, training_grpc.TrainingServiceServicer):
+class Training(Precisions, Registry, training_grpc.TrainingServiceServicer):
     """One run, one model."""
 
     pushed: bytes = b""
@@ -268,9 +269,10 @@ class Training(Precisions, training_grpc.TrainingServiceServicer):
     async def Promote(self, request: Any, context: Any) -> training_pb.PromoteResponse:
         if request.version != 2:
             raise GateRefused("lv_myocardium is 0.04 worse", difference=-0.04)
-        return training_pb.PromoteResponse(model=_model(), gate='{"passed": true}')
+        return self.promoted(_model())
 
     async def Rollback(self, request: Any, context: Any) -> training_pb.RollbackResponse:
+        self.said = request.reason
         return training_pb.RollbackResponse(model=_model())
 
 
@@ -300,6 +302,8 @@ def _model() -> training_pb.Model:
         champion=True,
         licence="CC BY-NC-SA",
         precisions=[a_trial("accepted")],
+        aliases=["champion"],
+        signature=a_signature(),
     )
 
 

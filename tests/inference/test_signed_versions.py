@@ -1,4 +1,4 @@
-"""What you learn here: a version is loaded only if its registry signed it, and aliases name versions for whoever asks."""
+"""What you learn here: a version is loaded only if its registry signed it, and aliases name versions."""
 
 from __future__ import annotations
 

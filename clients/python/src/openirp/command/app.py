@@ -27,6 +27,7 @@ from openirp.command import (
     precision,
     projects,
     quarantine,
+    registry,
     report,
     serving,
     training,
@@ -96,3 +97,4 @@ for name, commands in (("project", projects), ("train", training), ("models", mo
     app.add_typer(commands.app, name=name)
 serving.register(models.app)
 precision.register(models.app)
+registry.register(models.app)

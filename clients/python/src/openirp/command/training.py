@@ -10,6 +10,7 @@ import typer
 from openirp.client import Irp
 from openirp.command.console import flowing, say, show_run, table
 from openirp.command.images import InProject
+from openirp.command.verdict import show_verdict
 from openirp.project import Project
 
 app = typer.Typer(no_args_is_help=True, help="Training runs.")
@@ -60,6 +61,7 @@ def follow(project: Project, run_id: str) -> dict[str, Any]:
 
 
 def _conclude(run: dict[str, Any]) -> None:
+    show_verdict(f"{run.get('model')} before the gate", run.get("gate") or {})
     said = "promoted" if run.get("promoted") else "not promoted"
     say(f"Run {run.get('id')} {run.get('state')}; {said}. {run.get('message', '')}")
     if run.get("state") != "succeeded":

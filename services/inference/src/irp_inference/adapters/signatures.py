@@ -31,7 +31,7 @@ class Signatures:
         """Raise unless the version may be loaded.
 
         Raises:
-            ModelNotSigned: its signature is of no trusted key, or of another bundle; or there is none, and one is needed.
+            ModelNotSigned: its signature is of no trusted key or another bundle; or there is none, and one is needed.
         """
         name, version = known.key
         if self._keys and known.signature:
