@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from irp_training.domain.bootstrap import by_patient, interval, lower_bound
 from irp_training.domain.bounds import Bounds
 from irp_training.domain.checks import examine_candidate
 from irp_training.domain.examined import Examined, examine
 from irp_training.domain.gate import Verdict, judge
+from irp_training.domain.patients import by_patient, lower_bound
 from precision_builders import a_threshold, held_out
 from training_builders import a_case
 
@@ -55,7 +55,7 @@ def test_few_patients_are_judged_by_their_mean_and_the_verdict_says_that_this_pr
 
 def test_series_of_one_patient_are_one_voice() -> None:
     series = [("a1", 0.0), ("a2", 0.2), ("b", 0.4)]
-    assert by_patient(series, {"a1": "a", "a2": "a"}) == [pytest.approx(0.1), 0.4]
+    assert by_patient(series, {"a1": "a", "a2": "a"}) == {"a": pytest.approx(0.1), "b": 0.4}
     many = {f"1.2.{number}": "one" for number in range(8)}
     verdict = judge(
         scores(*[0.9] * 8), scores(*[0.9] * 8), margin=0.01, dataset="", structures=(POOL,), patients=many, way="auto"
@@ -66,11 +66,8 @@ def test_series_of_one_patient_are_one_voice() -> None:
 def test_the_interval_misses_the_truth_as_often_as_it_says_even_with_six_patients() -> None:
     random = np.random.default_rng(1)
     samples = random.normal(0, 0.02, (300, 6))
-    misses = np.mean([lower_bound(sample) > 0 for sample in samples.tolist()])
+    misses = np.mean([lower_bound({str(n): value for n, value in enumerate(some)}) > 0 for some in samples.tolist()])
     assert 0.02 < misses < 0.09  # 5 %; plain percentiles miss 10 %
-    assert interval([0.5]) is None
-    low, high = interval(samples[0].tolist()) or (0.0, 0.0)
-    assert low < samples[0].mean() < high
 
 
 def test_a_subgroup_that_loses_is_a_refusal_however_well_the_others_do() -> None:

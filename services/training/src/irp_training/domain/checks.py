@@ -15,11 +15,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from irp_training.domain.bootstrap import by_patient
 from irp_training.domain.bounds import Bounds
 from irp_training.domain.dataset import Case
 from irp_training.domain.examined import Examined
 from irp_training.domain.gate import ENOUGH, Check, Subgroup, Verdict, judge, paired
+from irp_training.domain.patients import by_patient
 from irp_training.domain.subgroups import subgroups_of
 
 SUBGROUP = 5  # patients of a subgroup that has a bound
@@ -103,7 +103,7 @@ def _subgroup(
 ) -> Subgroup:
     after = by_patient(((series, pair[0]) for series, pair in pairs.items()), patients)
     before = by_patient(((series, pair[1]) for series, pair in pairs.items()), patients)
-    mean_after, mean_before = sum(after) / len(after), sum(before) / len(before)
+    mean_after, mean_before = sum(after.values()) / len(after), sum(before.values()) / len(before)
     bound = -margin if margin and len(after) >= SUBGROUP else None
     return Subgroup(
         attribute=attribute,

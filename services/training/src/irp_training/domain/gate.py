@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from math import isnan
 from typing import Literal, get_args
 
-from irp_training.domain.bootstrap import by_patient, lower_bound
+from irp_training.domain.patients import by_patient, lower_bound
 
 Scores = Mapping[str, Mapping[str, float]]  # case (series) -> structure -> Dice; NaN or absent: not judged
 Rule = Literal["mean", "bootstrap"]
@@ -192,7 +192,7 @@ def _compare(
 ) -> Comparison:
     differences = {case: after - before for case, (after, before) in pairs.items()}
     values = by_patient(differences.items(), patients)
-    mean = sum(values) / len(values)
+    mean = sum(values.values()) / len(values)
     lower = lower_bound(values) if len(values) >= ENOUGH else None
     rule: Rule = "bootstrap" if way == "bootstrap" or (way == "auto" and lower is not None) else "mean"
     return Comparison(
