@@ -33,6 +33,7 @@ from irp_kernel import encode_volume
 from irp_kernel.errors import FailedPrecondition, IrpError, SeriesUnknown
 from pydicom import dcmread
 
+from .fake_datasets import Datasets
 from .fake_deletions import Deletions
 from .fake_found import Found, header_of
 from .fake_heart import PROVENANCE, a_volume
@@ -236,13 +237,14 @@ def _segmentation(state: str) -> annotation_pb.Segmentation:
 
 
 @dataclass
-class Training(Precisions, Registry, training_grpc.TrainingServiceServicer):
+class Training(Datasets, Precisions, Registry, training_grpc.TrainingServiceServicer):
     """One run, one model."""
 
     pushed: bytes = b""
 
     async def StartRun(self, request: Any, context: Any) -> training_pb.StartRunResponse:
         caller().require_role("annotator", "owner")
+        self.started = request
         return training_pb.StartRunResponse(run=_run("queued"))
 
     async def GetRun(self, request: Any, context: Any) -> training_pb.GetRunResponse:

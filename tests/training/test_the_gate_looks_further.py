@@ -11,6 +11,7 @@ from irp_training.domain.checks import examine_candidate
 from irp_training.domain.examined import Examined, examine
 from irp_training.domain.gate import Verdict, judge
 from irp_training.domain.patients import by_patient, lower_bound
+from irp_training.domain.subgroups import subgroups_of
 from precision_builders import a_threshold, held_out
 from training_builders import a_case
 
@@ -114,3 +115,18 @@ def test_both_models_are_measured_on_the_same_cases() -> None:
     assert one.calibration_error is not None
     assert 0 <= one.calibration_error < 0.5
     assert 0 < one.seconds_per_slice < 10 * two.seconds_per_slice
+
+
+def test_subgroups_are_what_the_facts_say_and_nothing_is_made_up() -> None:
+    assert subgroups_of(a_case(1)) == {"site": "site-1"}
+    told = replace(
+        a_case(1), manufacturer="Maker", manufacturer_model="One", field_strength_t=2.8936, sex="F", age_years=59.0
+    )
+    assert subgroups_of(told) == {
+        "site": "site-1",
+        "scanner": "Maker One",
+        "field strength": "3 T",
+        "sex": "F",
+        "age": "40 to 59",
+    }
+    assert [subgroups_of(replace(told, age_years=age))["age"] for age in (39.9, 60.0)] == ["under 40", "60 and over"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from openirp.datasets import Datasets
 from openirp.live import Live
 from openirp.problem import Problem
 from openirp.segmentation import Segmentation
@@ -329,11 +330,28 @@ class Project:
         """Training runs, newest last."""
         return list(self.http.items(f"{self.path}/training/runs"))
 
+    @property
+    def datasets(self) -> Datasets:
+        """Frozen datasets."""
+        return Datasets(self.http, self.path)
+
+    def training_policy(self) -> dict[str, Any]:
+        """When the project learns by itself, and what is missing until then."""
+        return dict(self.http.json("GET", f"{self.path}/training/policy"))
+
     def start_run(
-        self, model: str, *, base: str = "", recipe: dict[str, Any] | None = None, promote: bool = True, key: str = ""
+        self,
+        model: str,
+        *,
+        base: str = "",
+        recipe: dict[str, Any] | None = None,
+        promote: bool = True,
+        key: str = "",
+        dataset: str = "",
     ) -> dict[str, Any]:
-        """Queue a training run; the same key is the same run."""
+        """Queue a training run on a frozen dataset, or on what is accepted now; the same key is the same run."""
         body = {"model": model, "base": base, "recipe": recipe or {}, "promote": promote, "request_id": key}
+        body |= {"dataset": dataset} if dataset else {}
         return dict(self.http.json("POST", f"{self.path}/training/runs", body, repeat=bool(key)))
 
     def run(self, run_id: str) -> dict[str, Any]:

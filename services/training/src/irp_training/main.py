@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 from irp.annotation.v1.events_pb2 import MaskAccepted
 from irp.gateway.v1.events_pb2 import ProjectConfigured
-from irp.ingest.v1.events_pb2 import SeriesDeleted
+from irp.ingest.v1.events_pb2 import ClinicalRecorded, SeriesDeleted
 from irp.quality.v1.events_pb2 import QualityRated, SeriesAssessed
 from irp.training.v1 import training_service_pb2, training_service_pb2_grpc
 from irp_chassis.jobs import Job
@@ -29,12 +31,16 @@ from irp_training.app.cancel_run import CancelRun
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.decide_promotion import DecidePromotion
+from irp_training.app.describe_dataset import DescribeDataset
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.guard_precision import GuardPrecision
 from irp_training.app.judge_candidate import JudgeCandidate
+from irp_training.app.keep_apart import KeepApart
+from irp_training.app.keep_schedule import KeepSchedule
 from irp_training.app.promote_model import PromoteModel
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.register_shipped import RegisterShipped
+from irp_training.app.remember_clinical import RememberClinical
 from irp_training.app.remember_mask import RememberMask
 from irp_training.app.remember_project import RememberProject
 from irp_training.app.remember_verdict import RememberVerdict
@@ -43,10 +49,12 @@ from irp_training.app.sign_known import SignKnown
 from irp_training.app.start_automatic_run import StartAutomaticRun
 from irp_training.app.start_run import StartRun
 from irp_training.app.tell_history import TellHistory
+from irp_training.app.tell_policy import TellPolicy
 from irp_training.app.train_run import TrainRun
 from irp_training.app.watch_run import WatchRun
 from irp_training.settings import Settings
 
+CLOCK_LOOK_S = 20.0  # seconds between two looks at schedules
 TRIAL_ATTEMPTS = 5  # then a trial whose process always dies has failed
 
 
@@ -66,7 +74,9 @@ async def compose(room: Room[Settings]) -> None:
     create_dataset = CreateDataset(store, objects, configurations)
     verbs = Verbs(
         create_dataset=create_dataset,
-        start_run=StartRun(store, create_dataset, now),
+        describe_dataset=DescribeDataset(store, objects, configurations),
+        tell_policy=TellPolicy(store, configurations, time.time),
+        start_run=StartRun(store, create_dataset, KeepApart(store, objects), now),
         cancel_run=CancelRun(store, now),
         watch_run=WatchRun(store),
         register=RegisterModel(store, objects, approvals, now),
@@ -83,6 +93,7 @@ async def compose(room: Room[Settings]) -> None:
     _work(room, train, begin)
     _guard(room, GuardPrecision(store, objects, worker, now, room.settings.training_threads))
     room.on_stop(worker.stop)
+    _look_at_the_clock(room, KeepSchedule(store, configurations, time.time))
     deleted = DeletedSeries(room.database, room.objects)
     room.on(SeriesDeleted, deleted.forget)
     room.refers_to_series(deleted.references)
@@ -98,11 +109,14 @@ async def compose(room: Room[Settings]) -> None:
 
 
 def _read_facts(room: Room[Settings], store: SqlStore, configurations: Configurations) -> None:
-    events = Events(RememberMask(store, configurations), RememberVerdict(store), RememberProject(store))
+    events = Events(
+        RememberMask(store, configurations), RememberVerdict(store), RememberProject(store), RememberClinical(store)
+    )
     room.on(MaskAccepted, events.on_mask_accepted)
     room.on(SeriesAssessed, events.on_series_assessed)
     room.on(ProjectConfigured, events.on_project_configured)
     room.on(QualityRated, events.on_quality_rated)
+    room.on(ClinicalRecorded, events.on_clinical_recorded)
 
 
 def _work(room: Room[Settings], train: TrainRun, begin: StartAutomaticRun) -> None:
@@ -114,6 +128,19 @@ def _work(room: Room[Settings], train: TrainRun, begin: StartAutomaticRun) -> No
 
     room.job(RUN_JOB, on_run)
     room.job(AUTOMATIC_JOB, on_automatic)
+
+
+def _look_at_the_clock(room: Room[Settings], keep_schedule: KeepSchedule) -> None:
+    async def look(stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            try:
+                await keep_schedule()
+            except Exception as error:  # a part that is down for a moment: the next look makes up for this one
+                room.log.error("schedule_not_kept", exc_info=error)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(stopping.wait(), CLOCK_LOOK_S)
+
+    room.spawn(look)
 
 
 def _guard(room: Room[Settings], guard: GuardPrecision) -> None:

@@ -22,12 +22,13 @@ def start(
     model: Annotated[str, typer.Option(help="Model that gets the new version.")] = "cine",
     base: Annotated[str, typer.Option(help='Start from "name" or "name@version"; empty = from scratch.')] = "cine",
     recipe: Annotated[str, typer.Option(help="Recipe as JSON; missing keys take defaults.")] = "{}",
+    dataset: Annotated[str, typer.Option(help="Frozen dataset to learn from; empty = freeze what is accepted.")] = "",
     promote: Annotated[bool, typer.Option(help="Promote if the gate allows.")] = True,
     watching: Annotated[bool, typer.Option("--watch", help="Stay and watch.")] = False,
 ) -> None:
-    """Queue a run on the project's accepted masks."""
+    """Queue a run on the project's accepted masks, or on a frozen dataset."""
     one = Irp.from_environment().project(project)
-    run = one.start_run(model, base=base, recipe=json.loads(recipe), promote=promote)
+    run = one.start_run(model, base=base, recipe=json.loads(recipe), promote=promote, dataset=dataset)
     say(f"Run {run['id']} is {run['state']}.")
     if watching:
         _conclude(follow(one, run["id"]))
@@ -44,6 +45,22 @@ def list_(project: InProject) -> None:
     """Every run."""
     rows = [(r["id"], r["state"], r.get("model"), str(r["created_at"])[:16]) for r in _runs(project)]
     table("runs", ("id", "state", "model", "since"), rows)
+
+
+@app.command(epilog="Example:  irp train policy -p study-a")
+def policy(project: InProject) -> None:
+    """When the project learns by itself, and what is missing until then."""
+    said = Irp.from_environment().project(project).training_policy()
+    if not said["declared"]:
+        say("Nothing begins by itself: `automation.train` of the project's configuration declares it.")
+        return
+    rows = [
+        ("accepted masks since the last run", said["masks_since_run"], said["after_masks"] or None),
+        ("patients with an accepted mask", said["patients"], said["least_patients"] or None),
+    ]
+    table("policy", ("", "there are", "needed"), rows)
+    words = f"Next by the clock: {said['next_at'][:16]} UTC. " if said["next_at"] else ""
+    say(f"{words}{said['model']} learns from {said['base'] or 'scratch'}{'; paused' if said['paused'] else ''}.")
 
 
 def _runs(project: str) -> list[dict[str, Any]]:

@@ -25,25 +25,78 @@ class CreateDatasetRequest(_message.Message):
 
     PROJECT_FIELD_NUMBER: _builtins.int
     SEQUENCE_CLASSES_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    actor: _builtins.str
     @_builtins.property
     def project(self) -> _types_pb2.ProjectRef: ...
     @_builtins.property
     def sequence_classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Empty = all classes."""
+        """Empty = all classes; together with those of the rules."""
 
+    @_builtins.property
+    def rules(self) -> Global___InclusionRules: ...
     def __init__(
         self,
         *,
         project: _types_pb2.ProjectRef | None = ...,
         sequence_classes: _abc.Iterable[_builtins.str] | None = ...,
+        rules: Global___InclusionRules | None = ...,
+        actor: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "rules", b"rules"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "sequence_classes", b"sequence_classes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "project", b"project", "rules", b"rules", "sequence_classes", b"sequence_classes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateDatasetRequest: _TypeAlias = CreateDatasetRequest  # noqa: Y015
+
+@_typing.final
+class InclusionRules(_message.Message):
+    """InclusionRules say which accepted masks a dataset holds; they are part of its digest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_CLASSES_FIELD_NUMBER: _builtins.int
+    VERDICTS_FIELD_NUMBER: _builtins.int
+    LEAST_CERTAINTY_FIELD_NUMBER: _builtins.int
+    STRUCTURES_FIELD_NUMBER: _builtins.int
+    SITES_FIELD_NUMBER: _builtins.int
+    least_certainty: _builtins.int
+    """Least certainty (1 to 3) that the mask's author said; 0 = also where nobody said one."""
+    @_builtins.property
+    def sequence_classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Empty = all."""
+
+    @_builtins.property
+    def verdicts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Quality verdicts that are good enough: "good", "review", "unusable", "unknown"; empty = all but "unusable"."""
+
+    @_builtins.property
+    def structures(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Canonical names: a series counts only if one of these was judged; empty = all."""
+
+    @_builtins.property
+    def sites(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Pseudonymous sites; empty = all."""
+
+    def __init__(
+        self,
+        *,
+        sequence_classes: _abc.Iterable[_builtins.str] | None = ...,
+        verdicts: _abc.Iterable[_builtins.str] | None = ...,
+        least_certainty: _builtins.int = ...,
+        structures: _abc.Iterable[_builtins.str] | None = ...,
+        sites: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["least_certainty", b"least_certainty", "sequence_classes", b"sequence_classes", "sites", b"sites", "structures", b"structures", "verdicts", b"verdicts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InclusionRules: _TypeAlias = InclusionRules  # noqa: Y015
 
 @_typing.final
 class CreateDatasetResponse(_message.Message):
@@ -71,17 +124,54 @@ class Dataset(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class PatientsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     DIGEST_FIELD_NUMBER: _builtins.int
     MANIFEST_FIELD_NUMBER: _builtins.int
     TRAINING_FIELD_NUMBER: _builtins.int
     VALIDATION_FIELD_NUMBER: _builtins.int
     TEST_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    PATIENTS_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
     digest: _builtins.str
     training: _builtins.int
     validation: _builtins.int
     test: _builtins.int
+    created_at: _builtins.str
+    actor: _builtins.str
     @_builtins.property
     def manifest(self) -> _types_pb2.ObjectRef: ...
+    @_builtins.property
+    def rules(self) -> Global___InclusionRules: ...
+    @_builtins.property
+    def patients(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Patients per split."""
+
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___DatasetCount]:
+        """Composition; only GetDataset answers it."""
+
     def __init__(
         self,
         *,
@@ -90,14 +180,277 @@ class Dataset(_message.Message):
         training: _builtins.int = ...,
         validation: _builtins.int = ...,
         test: _builtins.int = ...,
+        rules: Global___InclusionRules | None = ...,
+        created_at: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        patients: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        counts: _abc.Iterable[Global___DatasetCount] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["manifest", b"manifest"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["manifest", b"manifest", "rules", b"rules"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "manifest", b"manifest", "test", b"test", "training", b"training", "validation", b"validation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "counts", b"counts", "created_at", b"created_at", "digest", b"digest", "manifest", b"manifest", "patients", b"patients", "rules", b"rules", "test", b"test", "training", b"training", "validation", b"validation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Dataset: _TypeAlias = Dataset  # noqa: Y015
+
+@_typing.final
+class DatasetCount(_message.Message):
+    """DatasetCount is one cell of a dataset's composition."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class JudgedEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    SPLIT_FIELD_NUMBER: _builtins.int
+    SITE_FIELD_NUMBER: _builtins.int
+    SCANNER_FIELD_NUMBER: _builtins.int
+    SEQUENCE_CLASS_FIELD_NUMBER: _builtins.int
+    PATIENTS_FIELD_NUMBER: _builtins.int
+    SERIES_FIELD_NUMBER: _builtins.int
+    JUDGED_FIELD_NUMBER: _builtins.int
+    split: _builtins.str
+    """"training", "validation" or "test"."""
+    site: _builtins.str
+    scanner: _builtins.str
+    """Manufacturer, model and field strength as far as they are known."""
+    sequence_class: _builtins.str
+    patients: _builtins.int
+    series: _builtins.int
+    @_builtins.property
+    def judged(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Structure -> (time, slice) pairs on which it was judged."""
+
+    def __init__(
+        self,
+        *,
+        split: _builtins.str = ...,
+        site: _builtins.str = ...,
+        scanner: _builtins.str = ...,
+        sequence_class: _builtins.str = ...,
+        patients: _builtins.int = ...,
+        series: _builtins.int = ...,
+        judged: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["judged", b"judged", "patients", b"patients", "scanner", b"scanner", "sequence_class", b"sequence_class", "series", b"series", "site", b"site", "split", b"split"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DatasetCount: _TypeAlias = DatasetCount  # noqa: Y015
+
+@_typing.final
+class ListDatasetsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef: ...
+    def __init__(
+        self,
+        *,
+        project: _types_pb2.ProjectRef | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDatasetsRequest: _TypeAlias = ListDatasetsRequest  # noqa: Y015
+
+@_typing.final
+class ListDatasetsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASETS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def datasets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Dataset]:
+        """Newest last, without their composition."""
+
+    def __init__(
+        self,
+        *,
+        datasets: _abc.Iterable[Global___Dataset] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["datasets", b"datasets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDatasetsResponse: _TypeAlias = ListDatasetsResponse  # noqa: Y015
+
+@_typing.final
+class GetDatasetRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    digest: _builtins.str
+    """Digest, or how it begins (at least 8 digits) where that names one dataset."""
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef: ...
+    def __init__(
+        self,
+        *,
+        project: _types_pb2.ProjectRef | None = ...,
+        digest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDatasetRequest: _TypeAlias = GetDatasetRequest  # noqa: Y015
+
+@_typing.final
+class GetDatasetResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_FIELD_NUMBER: _builtins.int
+    SHEET_FIELD_NUMBER: _builtins.int
+    sheet: _builtins.str
+    """Data sheet as Markdown; no patient data."""
+    @_builtins.property
+    def dataset(self) -> Global___Dataset: ...
+    def __init__(
+        self,
+        *,
+        dataset: Global___Dataset | None = ...,
+        sheet: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "sheet", b"sheet"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDatasetResponse: _TypeAlias = GetDatasetResponse  # noqa: Y015
+
+@_typing.final
+class GetTrainingPolicyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef: ...
+    def __init__(
+        self,
+        *,
+        project: _types_pb2.ProjectRef | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTrainingPolicyRequest: _TypeAlias = GetTrainingPolicyRequest  # noqa: Y015
+
+@_typing.final
+class GetTrainingPolicyResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policy(self) -> Global___TrainingPolicy: ...
+    def __init__(
+        self,
+        *,
+        policy: Global___TrainingPolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTrainingPolicyResponse: _TypeAlias = GetTrainingPolicyResponse  # noqa: Y015
+
+@_typing.final
+class TrainingPolicy(_message.Message):
+    """TrainingPolicy says when a project learns by itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECLARED_FIELD_NUMBER: _builtins.int
+    PAUSED_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    BASE_FIELD_NUMBER: _builtins.int
+    AFTER_MASKS_FIELD_NUMBER: _builtins.int
+    MASKS_SINCE_RUN_FIELD_NUMBER: _builtins.int
+    MASKS_MISSING_FIELD_NUMBER: _builtins.int
+    EVERY_HOURS_FIELD_NUMBER: _builtins.int
+    DAILY_AT_FIELD_NUMBER: _builtins.int
+    NEXT_AT_FIELD_NUMBER: _builtins.int
+    LEAST_PATIENTS_FIELD_NUMBER: _builtins.int
+    PATIENTS_FIELD_NUMBER: _builtins.int
+    PATIENTS_MISSING_FIELD_NUMBER: _builtins.int
+    declared: _builtins.bool
+    """False: nothing begins by itself, and nothing below says anything."""
+    paused: _builtins.bool
+    model: _builtins.str
+    base: _builtins.str
+    after_masks: _builtins.int
+    """A run begins after so many accepted masks; 0 = not by number."""
+    masks_since_run: _builtins.int
+    """Accepted since the last run that began by itself."""
+    masks_missing: _builtins.int
+    every_hours: _builtins.float
+    """Every so many hours; 0 = not by interval."""
+    daily_at: _builtins.str
+    """"HH:MM" UTC; empty = not daily."""
+    next_at: _builtins.str
+    """RFC 3339 UTC; empty = no schedule."""
+    least_patients: _builtins.int
+    patients: _builtins.int
+    """Patients with an accepted mask."""
+    patients_missing: _builtins.int
+    def __init__(
+        self,
+        *,
+        declared: _builtins.bool = ...,
+        paused: _builtins.bool = ...,
+        model: _builtins.str = ...,
+        base: _builtins.str = ...,
+        after_masks: _builtins.int = ...,
+        masks_since_run: _builtins.int = ...,
+        masks_missing: _builtins.int = ...,
+        every_hours: _builtins.float = ...,
+        daily_at: _builtins.str = ...,
+        next_at: _builtins.str = ...,
+        least_patients: _builtins.int = ...,
+        patients: _builtins.int = ...,
+        patients_missing: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_masks", b"after_masks", "base", b"base", "daily_at", b"daily_at", "declared", b"declared", "every_hours", b"every_hours", "least_patients", b"least_patients", "masks_missing", b"masks_missing", "masks_since_run", b"masks_since_run", "model", b"model", "next_at", b"next_at", "patients", b"patients", "patients_missing", b"patients_missing", "paused", b"paused"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrainingPolicy: _TypeAlias = TrainingPolicy  # noqa: Y015
 
 @_typing.final
 class StartRunRequest(_message.Message):
@@ -111,6 +464,8 @@ class StartRunRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     SEQUENCE_CLASSES_FIELD_NUMBER: _builtins.int
     PROMOTE_FIELD_NUMBER: _builtins.int
+    DATASET_DIGEST_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Model name that the new version belongs to."""
     base: _builtins.str
@@ -122,10 +477,16 @@ class StartRunRequest(_message.Message):
     """Same key = same run."""
     promote: _builtins.bool
     """Promote by itself when the gate allows."""
+    dataset_digest: _builtins.str
+    """Learn from this frozen dataset (its digest, or how it begins) instead of freezing now."""
     @_builtins.property
     def project(self) -> _types_pb2.ProjectRef: ...
     @_builtins.property
     def sequence_classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def rules(self) -> Global___InclusionRules:
+        """Which masks count, where the dataset is frozen now."""
+
     def __init__(
         self,
         *,
@@ -137,10 +498,12 @@ class StartRunRequest(_message.Message):
         request_id: _builtins.str = ...,
         sequence_classes: _abc.Iterable[_builtins.str] | None = ...,
         promote: _builtins.bool = ...,
+        dataset_digest: _builtins.str = ...,
+        rules: Global___InclusionRules | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "rules", b"rules"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "base", b"base", "model", b"model", "project", b"project", "promote", b"promote", "recipe", b"recipe", "request_id", b"request_id", "sequence_classes", b"sequence_classes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "base", b"base", "dataset_digest", b"dataset_digest", "model", b"model", "project", b"project", "promote", b"promote", "recipe", b"recipe", "request_id", b"request_id", "rules", b"rules", "sequence_classes", b"sequence_classes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

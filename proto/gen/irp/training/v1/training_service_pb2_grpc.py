@@ -40,6 +40,21 @@ class TrainingServiceStub:
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.CreateDatasetRequest.SerializeToString,
                 response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.CreateDatasetResponse.FromString,
                 _registered_method=True)
+        self.ListDatasets = channel.unary_unary(
+                '/irp.training.v1.TrainingService/ListDatasets',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.ListDatasetsRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.ListDatasetsResponse.FromString,
+                _registered_method=True)
+        self.GetDataset = channel.unary_unary(
+                '/irp.training.v1.TrainingService/GetDataset',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetDatasetRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetDatasetResponse.FromString,
+                _registered_method=True)
+        self.GetTrainingPolicy = channel.unary_unary(
+                '/irp.training.v1.TrainingService/GetTrainingPolicy',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetTrainingPolicyRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetTrainingPolicyResponse.FromString,
+                _registered_method=True)
         self.StartRun = channel.unary_unary(
                 '/irp.training.v1.TrainingService/StartRun',
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.StartRunRequest.SerializeToString,
@@ -118,6 +133,26 @@ class TrainingServiceServicer:
 
     def CreateDataset(self, request, context):
         """CreateDataset freezes the accepted masks of a project into an immutable snapshot.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDatasets(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDataset(self, request, context):
+        """GetDataset answers a frozen dataset with its composition and data sheet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTrainingPolicy(self, request, context):
+        """GetTrainingPolicy answers when the project learns by itself, and what is missing until then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -225,6 +260,21 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.CreateDatasetRequest.FromString,
                     response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.CreateDatasetResponse.SerializeToString,
             ),
+            'ListDatasets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDatasets,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.ListDatasetsRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.ListDatasetsResponse.SerializeToString,
+            ),
+            'GetDataset': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDataset,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetDatasetRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetDatasetResponse.SerializeToString,
+            ),
+            'GetTrainingPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTrainingPolicy,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetTrainingPolicyRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetTrainingPolicyResponse.SerializeToString,
+            ),
             'StartRun': grpc.unary_unary_rpc_method_handler(
                     servicer.StartRun,
                     request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.StartRunRequest.FromString,
@@ -324,6 +374,87 @@ class TrainingService:
             '/irp.training.v1.TrainingService/CreateDataset',
             irp_dot_training_dot_v1_dot_training__service__pb2.CreateDatasetRequest.SerializeToString,
             irp_dot_training_dot_v1_dot_training__service__pb2.CreateDatasetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDatasets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/ListDatasets',
+            irp_dot_training_dot_v1_dot_training__service__pb2.ListDatasetsRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.ListDatasetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDataset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/GetDataset',
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetDatasetRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetDatasetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTrainingPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/GetTrainingPolicy',
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetTrainingPolicyRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetTrainingPolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,

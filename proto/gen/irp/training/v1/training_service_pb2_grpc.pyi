@@ -35,6 +35,11 @@ class TrainingServiceStub:
     def __new__(cls, channel: _aio.Channel) -> TrainingServiceAsyncStub: ...
     CreateDataset: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.CreateDatasetRequest, _training_service_pb2.CreateDatasetResponse]
     """CreateDataset freezes the accepted masks of a project into an immutable snapshot."""
+    ListDatasets: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ListDatasetsRequest, _training_service_pb2.ListDatasetsResponse]
+    GetDataset: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetDatasetRequest, _training_service_pb2.GetDatasetResponse]
+    """GetDataset answers a frozen dataset with its composition and data sheet."""
+    GetTrainingPolicy: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetTrainingPolicyRequest, _training_service_pb2.GetTrainingPolicyResponse]
+    """GetTrainingPolicy answers when the project learns by itself, and what is missing until then."""
     StartRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.StartRunRequest, _training_service_pb2.StartRunResponse]
     """StartRun queues a training run."""
     GetRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetRunRequest, _training_service_pb2.GetRunResponse]
@@ -67,6 +72,11 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateDataset: _aio.UnaryUnaryMultiCallable[_training_service_pb2.CreateDatasetRequest, _training_service_pb2.CreateDatasetResponse]  # type: ignore[assignment]
     """CreateDataset freezes the accepted masks of a project into an immutable snapshot."""
+    ListDatasets: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ListDatasetsRequest, _training_service_pb2.ListDatasetsResponse]  # type: ignore[assignment]
+    GetDataset: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetDatasetRequest, _training_service_pb2.GetDatasetResponse]  # type: ignore[assignment]
+    """GetDataset answers a frozen dataset with its composition and data sheet."""
+    GetTrainingPolicy: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetTrainingPolicyRequest, _training_service_pb2.GetTrainingPolicyResponse]  # type: ignore[assignment]
+    """GetTrainingPolicy answers when the project learns by itself, and what is missing until then."""
     StartRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.StartRunRequest, _training_service_pb2.StartRunResponse]  # type: ignore[assignment]
     """StartRun queues a training run."""
     GetRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetRunRequest, _training_service_pb2.GetRunResponse]  # type: ignore[assignment]
@@ -102,6 +112,29 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_training_service_pb2.CreateDatasetResponse, _abc.Awaitable[_training_service_pb2.CreateDatasetResponse]]:
         """CreateDataset freezes the accepted masks of a project into an immutable snapshot."""
+
+    @_abc_1.abstractmethod
+    def ListDatasets(
+        self,
+        request: _training_service_pb2.ListDatasetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.ListDatasetsResponse, _abc.Awaitable[_training_service_pb2.ListDatasetsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetDataset(
+        self,
+        request: _training_service_pb2.GetDatasetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.GetDatasetResponse, _abc.Awaitable[_training_service_pb2.GetDatasetResponse]]:
+        """GetDataset answers a frozen dataset with its composition and data sheet."""
+
+    @_abc_1.abstractmethod
+    def GetTrainingPolicy(
+        self,
+        request: _training_service_pb2.GetTrainingPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.GetTrainingPolicyResponse, _abc.Awaitable[_training_service_pb2.GetTrainingPolicyResponse]]:
+        """GetTrainingPolicy answers when the project learns by itself, and what is missing until then."""
 
     @_abc_1.abstractmethod
     def StartRun(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from irp_chassis.departures import still_comes
 from irp_chassis.wire import object_ref_to_proto
 from sqlalchemy import func, select
 
-from irp_training.adapters import db
+from irp_training.adapters import dataset_rows, db
 from irp_training.adapters.documents import (
     candidacy_from_document,
     model_from_document,
@@ -26,6 +26,7 @@ from irp_training.app.ports import Project
 from irp_training.domain.candidacy import Candidacy
 from irp_training.domain.dataset import Case
 from irp_training.domain.errors import RunUnknown, TrialUnknown
+from irp_training.domain.placing import Placement
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion, previous
 from irp_training.domain.run import DatasetRow, Metric, ModelRef, Run
@@ -63,7 +64,8 @@ class SqlChange:
         if known is not None and known >= case.version:
             return False
         document = to_document(case)
-        document.pop("verdict")
+        for joined in ("verdict", "clinical"):
+            document.pop(joined)
         row = {"project": project, "series": case.series, "version": case.version, "document": document}
         await self._tx.upsert(table, row, keys=("project", "series"))
         return True
@@ -88,14 +90,41 @@ class SqlChange:
         await self._tx.execute(table.update().where(table.c.project == project).values(masks_since_run=count))
         return count
 
+    async def move_schedule(self, project: str, rule: str, now: float, following: float) -> float | None:
+        """Go on to the following moment; the moment that was due, or None."""
+        table = db.SCHEDULE
+        query = select(table).where(table.c.project == project, table.c.rule == rule).with_for_update()
+        row = (await self._tx.execute(query)).first()
+        if row is not None and row.next_at > now:
+            return None
+        await self._tx.upsert(table, {"project": project, "rule": rule, "next_at": following}, keys=("project",))
+        return float(row.next_at) if row is not None else None
+
     async def queue_automatic_run(self, project: str, key: str) -> None:
         """Let a run begin by itself, once per key."""
         await self._tx.enqueue(AUTOMATIC_JOB, key=f"{project}/{key}", payload={"project": project, "key": key})
 
-    async def add_dataset(self, project: str, dataset: DatasetRow) -> None:
-        """Keep a frozen dataset; the same digest again changes nothing."""
-        row = {"project": project, "digest": dataset.digest, "document": to_document(dataset)}
-        await self._tx.insert_once(db.DATASET, row, keys=("project", "digest"))
+    async def remember_judged(self, project: str, case: Case) -> None:
+        """Keep how much of each structure a known mask judges."""
+        await dataset_rows.remember_judged(self._tx, project, case)
+
+    async def remember_clinical(self, project: str, patient: str, version: int, sha256: str) -> None:
+        """Keep the hash of a patient's newest clinical values."""
+        await dataset_rows.remember_clinical(self._tx, project, patient, version, sha256)
+
+    async def add_dataset(self, project: str, dataset: DatasetRow) -> DatasetRow:
+        """Keep a frozen dataset; the one that is there if its digest is known."""
+        return await dataset_rows.add_dataset(self._tx, project, dataset)
+
+    async def settle(
+        self, project: str, digest: str, placements: Mapping[str, Placement], seen: Mapping[str, Placement]
+    ) -> None:
+        """Keep where a dataset's patients stand; Aborted if somebody else did so since `seen` was read."""
+        await dataset_rows.settle(self._tx, project, digest, placements, seen)
+
+    async def settle_older(self, project: str, dataset: DatasetRow, placements: Mapping[str, Placement]) -> None:
+        """Keep where the patients of a dataset of before places were kept stand; who is held out already stays."""
+        await dataset_rows.settle_older(self._tx, project, dataset, placements)
 
     async def add_run(self, run: Run) -> Run:
         """Add and queue a run, or answer the one with its id."""

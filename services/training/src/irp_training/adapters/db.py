@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from irp_chassis.departures import add_departures
 from irp_chassis.tables import new_metadata
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, String, Table
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, String, Table, false
 
 METADATA = new_metadata()
 add_departures(METADATA)
@@ -40,6 +40,34 @@ DATASET = Table(
     Column("project", String(64), primary_key=True),
     Column("digest", String(64), primary_key=True),
     Column("document", JSON, nullable=False),  # DatasetRow
+    Column("created_at", String(32), nullable=False, server_default=""),
+    # whether the places of its patients are kept; False only for datasets of before places were
+    Column("placed", Boolean, nullable=False, server_default=false()),
+)
+PLACEMENT = Table(
+    "placement",
+    METADATA,
+    Column("project", String(64), primary_key=True),
+    Column("patient", String(64), primary_key=True),
+    Column("part", String(16), nullable=False),
+    Column("site", String(128), nullable=False),
+    Column("scanner", String(256), nullable=False),
+    Column("dataset", String(64), nullable=False),  # digest of the one that put the patient there
+)
+CLINICAL = Table(
+    "clinical_hash",
+    METADATA,
+    Column("project", String(64), primary_key=True),
+    Column("patient", String(64), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+)
+SCHEDULE = Table(
+    "schedule",
+    METADATA,
+    Column("project", String(64), primary_key=True),
+    Column("rule", String(64), nullable=False),
+    Column("next_at", Float, nullable=False),  # seconds since 1970
 )
 RUN = Table(
     "run",

@@ -28,10 +28,10 @@ def project_from_row(row: Mapping[str, Any]) -> Project:
     return Project(id=row["project"], revision=row["revision"], configuration=ObjectRef(**row["configuration"]))
 
 
-def case_from_document(document: Mapping[str, Any], verdict: str = "") -> Case:
-    """Document -> Case, with quality's verdict."""
+def case_from_document(document: Mapping[str, Any], verdict: str = "", clinical: str = "") -> Case:
+    """Document -> Case, with quality's verdict and the hash of the patient's clinical values."""
     refs = {key: ObjectRef(**document[key]) for key in ("volume", "mask")}
-    return Case(**{**document, **refs, "verdict": verdict})
+    return Case(**{**document, **refs, "verdict": verdict, "clinical": clinical})
 
 
 def dataset_from_document(document: Mapping[str, Any]) -> DatasetRow:

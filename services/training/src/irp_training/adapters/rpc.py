@@ -14,23 +14,25 @@ from irp_kernel.errors import InvalidArgument, TooLarge
 from irp_kernel.ids import Alias
 
 from irp_training.adapters.wire import (
-    dataset_to_proto,
     happened_to_proto,
     model_to_proto,
     project_from_proto,
     run_to_proto,
     trial_to_proto,
 )
+from irp_training.adapters.wire_datasets import dataset_to_proto, policy_to_proto, rules_from_proto
 from irp_training.app.ask_precision import AskPrecision
 from irp_training.app.cancel_run import CancelRun
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.decide_promotion import DecidePromotion
+from irp_training.app.describe_dataset import DescribeDataset
 from irp_training.app.ports import Project, Store
 from irp_training.app.promote_model import PromoteModel
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.rollback_model import RollbackModel
 from irp_training.app.start_run import StartRun, Wish
 from irp_training.app.tell_history import TellHistory
+from irp_training.app.tell_policy import TellPolicy
 from irp_training.app.watch_run import WatchRun
 from irp_training.domain.registry import Model, aliases
 from irp_training.domain.run import Run
@@ -43,6 +45,8 @@ class Verbs:
     """What the servicer calls."""
 
     create_dataset: CreateDataset
+    describe_dataset: DescribeDataset
+    tell_policy: TellPolicy
     start_run: StartRun
     cancel_run: CancelRun
     watch_run: WatchRun
@@ -63,8 +67,27 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
     async def CreateDataset(self, request: pb.CreateDatasetRequest, context: Any) -> pb.CreateDatasetResponse:  # noqa: N802
         """Freeze the accepted masks."""
         project = _admit(request.project, "owner", "annotator")
-        dataset = await self._do.create_dataset(project, request.sequence_classes)
+        rules = rules_from_proto(request.rules, request.sequence_classes)
+        dataset = await self._do.create_dataset(project, rules, request.actor or caller().subject)
         return pb.CreateDatasetResponse(dataset=dataset_to_proto(dataset))
+
+    async def ListDatasets(self, request: pb.ListDatasetsRequest, context: Any) -> pb.ListDatasetsResponse:  # noqa: N802
+        """Every frozen dataset of a project, newest last."""
+        project = _admit(request.project)
+        found = await self._store.datasets(project.id)
+        return pb.ListDatasetsResponse(datasets=[dataset_to_proto(one) for one in found])
+
+    async def GetDataset(self, request: pb.GetDatasetRequest, context: Any) -> pb.GetDatasetResponse:  # noqa: N802
+        """One frozen dataset: composition and data sheet."""
+        found = await self._do.describe_dataset(_admit(request.project), request.digest)
+        return pb.GetDatasetResponse(dataset=dataset_to_proto(found.dataset, found.cells), sheet=found.sheet)
+
+    async def GetTrainingPolicy(  # noqa: N802
+        self, request: pb.GetTrainingPolicyRequest, context: Any
+    ) -> pb.GetTrainingPolicyResponse:
+        """When the project learns by itself."""
+        policy = await self._do.tell_policy(_admit(request.project))
+        return pb.GetTrainingPolicyResponse(policy=policy_to_proto(policy))
 
     async def StartRun(self, request: pb.StartRunRequest, context: Any) -> pb.StartRunResponse:  # noqa: N802
         """Queue a run."""
@@ -75,7 +98,8 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
             recipe=request.recipe,
             actor=request.actor or caller().subject,
             request_id=request.request_id,
-            sequence_classes=tuple(request.sequence_classes),
+            rules=rules_from_proto(request.rules, request.sequence_classes),
+            dataset_digest=request.dataset_digest,
             promote=request.promote,
         )
         return pb.StartRunResponse(run=await self._shown(await self._do.start_run(project, wish)))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from irp.annotation.v1.events_pb2 import MaskAccepted
 from irp.common.v1 import types_pb2
-from irp.ingest.v1 import events_pb2 as ingest_pb2
 from irp.training.v1 import training_service_pb2 as pb
 from irp_chassis.wire import (
     ProjectRef,
@@ -17,12 +17,15 @@ from irp_chassis.wire import (
 from irp_kernel import Slug
 from irp_kernel.ids import Alias
 
+from irp_training.adapters.wire_datasets import dataset_to_proto
 from irp_training.app.ports import Project
 from irp_training.domain.chronicle import Happened
 from irp_training.domain.dataset import Case
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
-from irp_training.domain.run import DatasetRow, Metric, ModelRef, Progress, Run
+from irp_training.domain.run import Metric, ModelRef, Progress, Run
+
+CERTAINTIES_SAID = ("1", "2", "3")  # as annotation writes them into a mask's provenance
 
 
 def project_from_proto(message: types_pb2.ProjectRef) -> Project:
@@ -37,33 +40,31 @@ def project_to_proto(project: Project) -> types_pb2.ProjectRef:
     return project_ref_to_proto(ProjectRef(id=Slug(project.id), revision=project.revision, configuration=configuration))
 
 
-def case_from_proto(series: ingest_pb2.Series, mask: types_pb2.ObjectRef, version: int) -> Case:
-    """The series and mask of MaskAccepted -> Case."""
+def case_from_proto(fact: MaskAccepted) -> Case:
+    """MaskAccepted -> Case."""
+    series = fact.series
+    said = fact.provenance.parameters.get("certainty", "")
     return Case(
         series=series.series_uid,
         patient=series.patient,
         site=series.site,
         sequence_class=series.sequence_class,
         volume=object_ref_from_proto(series.volume),
-        mask=object_ref_from_proto(mask),
-        version=version,
+        mask=object_ref_from_proto(fact.mask),
+        version=fact.aggregate.version,
+        certainty=int(said) if said in CERTAINTIES_SAID else 0,
+        judged={one.name: one.pairs for one in fact.structures} or None,
+        manufacturer=series.manufacturer,
+        manufacturer_model=series.manufacturer_model,
+        field_strength_t=series.field_strength_t,
+        sex=series.sex,
+        age_years=series.age_years,
     )
 
 
 def model_ref_to_proto(ref: ModelRef) -> types_pb2.ModelRef:
     """ModelRef -> message."""
     return types_pb2.ModelRef(name=ref.name, version=ref.version, digest=ref.digest)
-
-
-def dataset_to_proto(dataset: DatasetRow) -> pb.Dataset:
-    """DatasetRow -> message."""
-    return pb.Dataset(
-        digest=dataset.digest,
-        manifest=object_ref_to_proto(dataset.manifest),
-        training=dataset.training,
-        validation=dataset.validation,
-        test=dataset.test,
-    )
 
 
 def progress_to_proto(progress: Progress) -> types_pb2.Progress:

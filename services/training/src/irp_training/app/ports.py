@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,6 +15,7 @@ from irp_training.domain.candidacy import Candidacy
 from irp_training.domain.dataset import Case
 from irp_training.domain.examined import Examined
 from irp_training.domain.lesson import CaseFile, Outcome, Plan, Said
+from irp_training.domain.placing import Placement
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
 from irp_training.domain.run import DatasetRow, Metric, ModelRef, Run
@@ -53,9 +54,27 @@ class Change(Protocol):
 
     async def masks_since_run(self, project: str, *, add: int = 0, reset: bool = False) -> int: ...
 
+    async def move_schedule(self, project: str, rule: str, now: float, following: float) -> float | None:
+        """Go on to the following moment; the moment that was due, None if none was, or it was used already."""
+        ...
+
     async def queue_automatic_run(self, project: str, key: str) -> None: ...
 
-    async def add_dataset(self, project: str, dataset: DatasetRow) -> None: ...
+    async def remember_judged(self, project: str, case: Case) -> None: ...
+
+    async def remember_clinical(self, project: str, patient: str, version: int, sha256: str) -> None: ...
+
+    async def add_dataset(self, project: str, dataset: DatasetRow) -> DatasetRow:
+        """Add it; the one that is there if its digest is known."""
+        ...
+
+    async def settle(
+        self, project: str, digest: str, placements: Mapping[str, Placement], seen: Mapping[str, Placement]
+    ) -> None:
+        """Raises Aborted if places have changed since `seen` was read."""
+        ...
+
+    async def settle_older(self, project: str, dataset: DatasetRow, placements: Mapping[str, Placement]) -> None: ...
 
     async def add_run(self, run: Run) -> Run:
         """Add and queue it; the run that is there if its id is known."""
@@ -109,6 +128,14 @@ class Store(Protocol):
 
     async def project(self, project: str) -> Project | None: ...
 
+    async def projects(self) -> list[Project]: ...
+
+    async def masks_since_run(self, project: str) -> int: ...
+
+    async def next_run_at(self, project: str, rule: str) -> float:
+        """Next moment of this schedule, seconds since 1970; 0 while it is not known."""
+        ...
+
     async def cases(self, project: str) -> list[Case]: ...
 
     async def run(self, project: str, run_id: str) -> Run:
@@ -137,6 +164,18 @@ class Store(Protocol):
 
     async def dataset(self, digest: str) -> DatasetRow | None: ...
 
+    async def datasets(self, project: str) -> list[DatasetRow]: ...
+
+    async def older_datasets(self, project: str) -> list[DatasetRow]:
+        """Those of before the places of patients were kept."""
+        ...
+
+    async def dataset_of(self, project: str, digest: str) -> DatasetRow:
+        """By its digest or how it begins; raises DatasetUnknown."""
+        ...
+
+    async def placements(self, project: str) -> dict[str, Placement]: ...
+
     async def trial(self, name: str, version: int, precision: str) -> Trial:
         """Raises TrialUnknown."""
         ...
@@ -163,3 +202,4 @@ class Worker(Protocol):
 
 
 Clock = Callable[[], str]  # RFC 3339 UTC
+Seconds = Callable[[], float]  # since 1970

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from irp_kernel.ids import Slug
@@ -11,30 +10,38 @@ from irp_kernel.mask import VALUE_OF
 
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.find_version import find_version
+from irp_training.app.keep_apart import KeepApart
 from irp_training.app.ports import Clock, Project, Store
 from irp_training.domain.errors import DatasetEmpty
+from irp_training.domain.inclusion import EVERYTHING, Rules
 from irp_training.domain.recipe import read_recipe
-from irp_training.domain.run import Run
+from irp_training.domain.run import DatasetRow, Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What somebody asks for; see StartRunRequest."""
+    """What somebody asks for; see StartRunRequest.
+
+    Attributes:
+        rules: which accepted masks count, where a dataset is frozen now.
+        dataset_digest: learn from this frozen dataset instead.
+    """
 
     model: str
     base: str = ""
     recipe: str = ""
     actor: str = ""
     request_id: str = ""
-    sequence_classes: Sequence[str] = ()
+    rules: Rules = EVERYTHING
+    dataset_digest: str = ""
     promote: bool = False
 
 
 class StartRun:
     """Queues a run; the same request id is the same run."""
 
-    def __init__(self, store: Store, create_dataset: CreateDataset, now: Clock) -> None:
-        self._store, self._create_dataset, self._now = store, create_dataset, now
+    def __init__(self, store: Store, create_dataset: CreateDataset, keep_apart: KeepApart, now: Clock) -> None:
+        self._store, self._create_dataset, self._keep_apart, self._now = store, create_dataset, keep_apart, now
 
     async def __call__(self, project: Project, wish: Wish) -> Run:
         """Freeze everything that decides the result, then queue.
@@ -43,7 +50,9 @@ class StartRun:
             ModelUnknown: there is no such base.
             BadRecipe: the recipe is not valid.
             DatasetEmpty: no case is in the split `training`.
-            PatientLeak: a patient is in two splits.
+            DatasetUnknown: there is no dataset of that digest.
+            PatientLeak: a patient is in two splits, or the base has learnt from somebody who is held out.
+            FrozenPatient: somebody who is held out would be learnt from.
         """
         at = self._now()
         run_id = _run_id(project.id, wish.request_id or at + wish.model + wish.recipe)
@@ -52,9 +61,10 @@ class StartRun:
             return known[0]
         base = (await find_version(self._store, wish.base)).ref if wish.base else None
         recipe = read_recipe(wish.recipe, fine_tuning=base is not None, structures=VALUE_OF)
-        dataset = await self._create_dataset(project, wish.sequence_classes)
+        dataset = await self._dataset(project, wish)
         if not dataset.training:
             raise DatasetEmpty("no accepted mask is of a patient in the split `training`", cases=0)
+        await self._keep_apart(project.id, dataset, base)
         run = Run(
             project=project.id,
             id=run_id,
@@ -68,6 +78,11 @@ class StartRun:
         )
         async with self._store.change() as change:
             return await change.add_run(run)
+
+    async def _dataset(self, project: Project, wish: Wish) -> DatasetRow:
+        if wish.dataset_digest:
+            return await self._store.dataset_of(project.id, wish.dataset_digest)
+        return await self._create_dataset(project, wish.rules, wish.actor)
 
 
 def _run_id(project: str, request: str) -> str:
