@@ -22,6 +22,7 @@ from irp_training.adapters.db import METADATA
 from irp_training.adapters.deleted_series import DeletedSeries
 from irp_training.adapters.events import Events
 from irp_training.adapters.model_keys import ModelKeys, key_in
+from irp_training.adapters.queue import run_order
 from irp_training.adapters.rpc import TrainingServicer, Verbs
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.worker import ProcessWorker
@@ -37,6 +38,7 @@ from irp_training.app.guard_precision import GuardPrecision
 from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.keep_apart import KeepApart
 from irp_training.app.keep_schedule import KeepSchedule
+from irp_training.app.prioritise_run import PrioritiseRun
 from irp_training.app.promote_model import PromoteModel
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.register_shipped import RegisterShipped
@@ -52,6 +54,7 @@ from irp_training.app.tell_history import TellHistory
 from irp_training.app.tell_policy import TellPolicy
 from irp_training.app.train_run import TrainRun
 from irp_training.app.watch_run import WatchRun
+from irp_training.domain.price import Price
 from irp_training.settings import Settings
 
 CLOCK_LOOK_S = 20.0  # seconds between two looks at schedules
@@ -68,16 +71,19 @@ async def compose(room: Room[Settings]) -> None:
     keys = ModelKeys(await asyncio.to_thread(key_in, room.settings.model_key_file), room.settings.code_commit)
     store, objects = SqlStore(room.database, keys.sign), room.objects
     configurations = Configurations(objects)
-    worker = ProcessWorker(room.settings.training_device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = room.settings.training_device or ("cuda" if torch.cuda.is_available() else "cpu")
+    worker = ProcessWorker(device, room.settings.training_processes)
     judge = JudgeCandidate(store, objects, worker)
     approvals = Approvals(store, configurations, room.settings.training_approvals)
     create_dataset = CreateDataset(store, objects, configurations)
+    price = Price(per_hour=room.settings.training_price_per_hour, currency=room.settings.training_currency)
     verbs = Verbs(
         create_dataset=create_dataset,
         describe_dataset=DescribeDataset(store, objects, configurations),
         tell_policy=TellPolicy(store, configurations, time.time),
-        start_run=StartRun(store, create_dataset, KeepApart(store, objects), now),
+        start_run=StartRun(store, create_dataset, KeepApart(store, objects), now, price),
         cancel_run=CancelRun(store, now),
+        prioritise_run=PrioritiseRun(store),
         watch_run=WatchRun(store),
         register=RegisterModel(store, objects, approvals, now),
         promote=PromoteModel(store, judge, approvals, now),
@@ -87,7 +93,7 @@ async def compose(room: Room[Settings]) -> None:
         ask_precision=AskPrecision(store, create_dataset, now),
     )
     finish = FinishRun(store, objects, judge, approvals, now)
-    train = TrainRun(store, objects, worker, finish, room.settings.training_threads)
+    train = TrainRun(store, objects, worker, finish, room.settings.training_threads, price)
     begin = StartAutomaticRun(store, configurations, verbs.start_run)
     _read_facts(room, store, configurations)
     _work(room, train, begin)
@@ -126,7 +132,7 @@ def _work(room: Room[Settings], train: TrainRun, begin: StartAutomaticRun) -> No
     async def on_automatic(job: Job) -> None:
         await begin(job.payload["project"], job.payload["key"])
 
-    room.job(RUN_JOB, on_run)
+    room.job(RUN_JOB, on_run, first=run_order())
     room.job(AUTOMATIC_JOB, on_automatic)
 
 

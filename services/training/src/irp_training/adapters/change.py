@@ -299,7 +299,7 @@ class SqlChange:
 
 
 def _run_row(run: Run) -> dict[str, Any]:
-    columns = ("project", "id", "model", "state", "version", "cancel_asked", "created_at")
+    columns = ("project", "id", "model", "state", "version", "cancel_asked", "priority", "created_at")
     return {**{name: getattr(run, name) for name in columns}, "document": to_document(run)}
 
 

@@ -21,6 +21,7 @@ from irp_training.adapters.documents import (
     run_from_document,
     trial_from_document,
 )
+from irp_training.adapters.queue import runs_ahead
 from irp_training.app.ports import Project
 from irp_training.domain.candidacy import Candidacy
 from irp_training.domain.dataset import Case
@@ -96,6 +97,10 @@ class SqlStore:
         query = select(db.RUN.c.document).where(db.RUN.c.project == project).order_by(db.RUN.c.created_at)
         async with self._database.read() as connection:
             return [run_from_document(row) for row in (await connection.execute(query)).scalars()]
+
+    async def ahead(self, run: Run) -> int:
+        """Runs that work, or will begin before this one; 0 once it has begun."""
+        return await runs_ahead(self._database, run)
 
     async def metrics(self, project: str, run_id: str) -> list[Metric]:
         """The curves of a run, by epoch."""

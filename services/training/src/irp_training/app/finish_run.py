@@ -12,7 +12,7 @@ from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.ports import Change, Clock, Objects, Project, Store
 from irp_training.app.promote_model import put_forward
 from irp_training.domain.candidacy import State as Stood
-from irp_training.domain.lesson import Outcome
+from irp_training.domain.plan import Outcome
 from irp_training.domain.precision import Trial, reduced
 from irp_training.domain.pushed import first_paragraph
 from irp_training.domain.recipe import read_frozen
@@ -20,9 +20,9 @@ from irp_training.domain.registry import Model
 from irp_training.domain.run import ModelRef, Progress, Run, State
 
 WHAT_NEXT: dict[Stood, str] = {
-    "promoted": "; promoted",
-    "pending": "; waits for a second person's approval",
-    "outdated": "; another version became the champion meanwhile",
+    "promoted": "promoted",
+    "pending": "waits for a second person's approval",
+    "outdated": "another version became the champion meanwhile",
 }
 
 
@@ -61,7 +61,12 @@ class FinishRun:
                 gate=verdict.to_json(),
                 cases=json.dumps(outcome.cases, sort_keys=True),
                 promoted=stood.state == "promoted",
-                message=f"{model.ref} is registered; {verdict.reason}{WHAT_NEXT.get(stood.state, '')}",
+                message="; ".join(
+                    filter(
+                        None,
+                        (f"{model.ref} is registered", verdict.reason, WHAT_NEXT.get(stood.state), *outcome.remarks),
+                    )
+                ),
             )
             return await self._end(change, done, project, "succeeded")
 

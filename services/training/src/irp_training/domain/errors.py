@@ -67,6 +67,20 @@ class RunUnknown(NotFound):
     """
 
 
+class RunNotWaiting(FailedPrecondition):
+    """The run does not wait any more.
+
+    It has begun, or has ended; only runs that wait change their place. Cancel it if another must go first.
+    """
+
+
+class PriorityOutOfRange(InvalidArgument):
+    """The priority is not from -100 to 100.
+
+    0 is what runs have that nobody gave one; of two that are equal, the older begins first.
+    """
+
+
 class RunDiverged(FailedPrecondition):
     """The loss became infinite or not a number.
 
@@ -152,4 +166,12 @@ class NotQuantisable(FailedPrecondition):
     """The network could not be reduced to int8.
 
     The version serves in float32 as before. The log of the training server names the kind of error.
+    """
+
+
+class OutOfMemory(FailedPrecondition):
+    """The device's memory does not suffice for one slice.
+
+    Nothing was registered. Choose narrower networks or smaller windows in the recipe (`segment_channels`,
+    `segment_size`), or a device with more memory (`IRP_TRAINING_DEVICE`), and start a new run.
     """

@@ -19,7 +19,7 @@ from irp_kernel import Mask, Volume, decode_mask, decode_volume
 from numpy.typing import NDArray
 
 from irp_training.domain.clicked import answer_to_clicks
-from irp_training.domain.lesson import CaseFile
+from irp_training.domain.plan import CaseFile
 from irp_training.domain.scores import as_model_sees, judged_frames, score_case
 
 BINS = 10
