@@ -13,6 +13,7 @@ import typer.core
 
 from openirp.command import (
     algorithms,
+    datasets,
     deid,
     delete,
     demo,
@@ -27,6 +28,7 @@ from openirp.command import (
     precision,
     projects,
     quarantine,
+    registry,
     report,
     serving,
     training,
@@ -92,7 +94,14 @@ for group in (
     operations,
 ):
     group.register(app)
-for name, commands in (("project", projects), ("train", training), ("models", models), ("inference", inference)):
+for name, commands in (
+    ("project", projects),
+    ("datasets", datasets),
+    ("train", training),
+    ("models", models),
+    ("inference", inference),
+):
     app.add_typer(commands.app, name=name)
 serving.register(models.app)
 precision.register(models.app)
+registry.register(models.app)

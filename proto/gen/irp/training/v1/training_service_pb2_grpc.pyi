@@ -35,6 +35,11 @@ class TrainingServiceStub:
     def __new__(cls, channel: _aio.Channel) -> TrainingServiceAsyncStub: ...
     CreateDataset: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.CreateDatasetRequest, _training_service_pb2.CreateDatasetResponse]
     """CreateDataset freezes the accepted masks of a project into an immutable snapshot."""
+    ListDatasets: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ListDatasetsRequest, _training_service_pb2.ListDatasetsResponse]
+    GetDataset: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetDatasetRequest, _training_service_pb2.GetDatasetResponse]
+    """GetDataset answers a frozen dataset with its composition and data sheet."""
+    GetTrainingPolicy: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetTrainingPolicyRequest, _training_service_pb2.GetTrainingPolicyResponse]
+    """GetTrainingPolicy answers when the project learns by itself, and what is missing until then."""
     StartRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.StartRunRequest, _training_service_pb2.StartRunResponse]
     """StartRun queues a training run."""
     GetRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetRunRequest, _training_service_pb2.GetRunResponse]
@@ -51,6 +56,12 @@ class TrainingServiceStub:
     """Promote makes a version the champion, if it passes the gate."""
     Rollback: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.RollbackRequest, _training_service_pb2.RollbackResponse]
     """Rollback makes the previous champion the champion again."""
+    DecidePromotion: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.DecidePromotionRequest, _training_service_pb2.DecidePromotionResponse]
+    """DecidePromotion is the second person's word on a promotion that waits."""
+    GetHistory: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetHistoryRequest, _training_service_pb2.GetHistoryResponse]
+    """GetHistory answers everything that happened to a model, and what served at a time."""
+    GetModelKeys: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetModelKeysRequest, _training_service_pb2.GetModelKeysResponse]
+    """GetModelKeys answers the public keys that check the signatures of versions."""
     GuardPrecision: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GuardPrecisionRequest, _training_service_pb2.GuardPrecisionResponse]
     """GuardPrecision queues the trial of a reduced precision; a trial that ended on the same dataset is answered as it is."""
     GetPrecision: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetPrecisionRequest, _training_service_pb2.GetPrecisionResponse]
@@ -63,6 +74,11 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateDataset: _aio.UnaryUnaryMultiCallable[_training_service_pb2.CreateDatasetRequest, _training_service_pb2.CreateDatasetResponse]  # type: ignore[assignment]
     """CreateDataset freezes the accepted masks of a project into an immutable snapshot."""
+    ListDatasets: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ListDatasetsRequest, _training_service_pb2.ListDatasetsResponse]  # type: ignore[assignment]
+    GetDataset: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetDatasetRequest, _training_service_pb2.GetDatasetResponse]  # type: ignore[assignment]
+    """GetDataset answers a frozen dataset with its composition and data sheet."""
+    GetTrainingPolicy: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetTrainingPolicyRequest, _training_service_pb2.GetTrainingPolicyResponse]  # type: ignore[assignment]
+    """GetTrainingPolicy answers when the project learns by itself, and what is missing until then."""
     StartRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.StartRunRequest, _training_service_pb2.StartRunResponse]  # type: ignore[assignment]
     """StartRun queues a training run."""
     GetRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetRunRequest, _training_service_pb2.GetRunResponse]  # type: ignore[assignment]
@@ -79,6 +95,12 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     """Promote makes a version the champion, if it passes the gate."""
     Rollback: _aio.UnaryUnaryMultiCallable[_training_service_pb2.RollbackRequest, _training_service_pb2.RollbackResponse]  # type: ignore[assignment]
     """Rollback makes the previous champion the champion again."""
+    DecidePromotion: _aio.UnaryUnaryMultiCallable[_training_service_pb2.DecidePromotionRequest, _training_service_pb2.DecidePromotionResponse]  # type: ignore[assignment]
+    """DecidePromotion is the second person's word on a promotion that waits."""
+    GetHistory: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetHistoryRequest, _training_service_pb2.GetHistoryResponse]  # type: ignore[assignment]
+    """GetHistory answers everything that happened to a model, and what served at a time."""
+    GetModelKeys: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetModelKeysRequest, _training_service_pb2.GetModelKeysResponse]  # type: ignore[assignment]
+    """GetModelKeys answers the public keys that check the signatures of versions."""
     GuardPrecision: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GuardPrecisionRequest, _training_service_pb2.GuardPrecisionResponse]  # type: ignore[assignment]
     """GuardPrecision queues the trial of a reduced precision; a trial that ended on the same dataset is answered as it is."""
     GetPrecision: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetPrecisionRequest, _training_service_pb2.GetPrecisionResponse]  # type: ignore[assignment]
@@ -94,6 +116,29 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_training_service_pb2.CreateDatasetResponse, _abc.Awaitable[_training_service_pb2.CreateDatasetResponse]]:
         """CreateDataset freezes the accepted masks of a project into an immutable snapshot."""
+
+    @_abc_1.abstractmethod
+    def ListDatasets(
+        self,
+        request: _training_service_pb2.ListDatasetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.ListDatasetsResponse, _abc.Awaitable[_training_service_pb2.ListDatasetsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetDataset(
+        self,
+        request: _training_service_pb2.GetDatasetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.GetDatasetResponse, _abc.Awaitable[_training_service_pb2.GetDatasetResponse]]:
+        """GetDataset answers a frozen dataset with its composition and data sheet."""
+
+    @_abc_1.abstractmethod
+    def GetTrainingPolicy(
+        self,
+        request: _training_service_pb2.GetTrainingPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.GetTrainingPolicyResponse, _abc.Awaitable[_training_service_pb2.GetTrainingPolicyResponse]]:
+        """GetTrainingPolicy answers when the project learns by itself, and what is missing until then."""
 
     @_abc_1.abstractmethod
     def StartRun(
@@ -170,6 +215,30 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_training_service_pb2.RollbackResponse, _abc.Awaitable[_training_service_pb2.RollbackResponse]]:
         """Rollback makes the previous champion the champion again."""
+
+    @_abc_1.abstractmethod
+    def DecidePromotion(
+        self,
+        request: _training_service_pb2.DecidePromotionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.DecidePromotionResponse, _abc.Awaitable[_training_service_pb2.DecidePromotionResponse]]:
+        """DecidePromotion is the second person's word on a promotion that waits."""
+
+    @_abc_1.abstractmethod
+    def GetHistory(
+        self,
+        request: _training_service_pb2.GetHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.GetHistoryResponse, _abc.Awaitable[_training_service_pb2.GetHistoryResponse]]:
+        """GetHistory answers everything that happened to a model, and what served at a time."""
+
+    @_abc_1.abstractmethod
+    def GetModelKeys(
+        self,
+        request: _training_service_pb2.GetModelKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.GetModelKeysResponse, _abc.Awaitable[_training_service_pb2.GetModelKeysResponse]]:
+        """GetModelKeys answers the public keys that check the signatures of versions."""
 
     @_abc_1.abstractmethod
     def GuardPrecision(

@@ -9,6 +9,7 @@ from typing import Any
 from irp_kernel import ObjectRef
 
 from irp_training.app.ports import Project
+from irp_training.domain.candidacy import Candidacy
 from irp_training.domain.dataset import Case
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
@@ -27,10 +28,10 @@ def project_from_row(row: Mapping[str, Any]) -> Project:
     return Project(id=row["project"], revision=row["revision"], configuration=ObjectRef(**row["configuration"]))
 
 
-def case_from_document(document: Mapping[str, Any], verdict: str = "") -> Case:
-    """Document -> Case, with quality's verdict."""
+def case_from_document(document: Mapping[str, Any], verdict: str = "", clinical: str = "") -> Case:
+    """Document -> Case, with quality's verdict and the hash of the patient's clinical values."""
     refs = {key: ObjectRef(**document[key]) for key in ("volume", "mask")}
-    return Case(**{**document, **refs, "verdict": verdict})
+    return Case(**{**document, **refs, "verdict": verdict, "clinical": clinical})
 
 
 def dataset_from_document(document: Mapping[str, Any]) -> DatasetRow:
@@ -60,6 +61,12 @@ def model_from_document(document: Mapping[str, Any]) -> Model:
         "run": tuple(document["run"]) if document["run"] else None,
     }
     return Model(**{**document, **nested})
+
+
+def candidacy_from_document(document: Mapping[str, Any]) -> Candidacy:
+    """Document -> Candidacy."""
+    nested = {"model": ModelRef(**document["model"]), "champion": _model_ref(document["champion"])}
+    return Candidacy(**{**document, **nested})
 
 
 def trial_from_document(document: Mapping[str, Any]) -> Trial:

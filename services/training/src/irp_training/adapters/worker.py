@@ -25,7 +25,7 @@ from irp_kernel.errors import IrpError, Unavailable
 
 from irp_training.adapters.ranks import Group, Seat, devices_of
 from irp_training.app.ports import CaseFiles, Listener
-from irp_training.domain.examination import score_bundle
+from irp_training.domain.examined import Examined, examine
 from irp_training.domain.lesson import Lesson
 from irp_training.domain.plan import CaseFile, FileBytes, Outcome, Plan, Said
 from irp_training.domain.trial import PrecisionTrial, TrialOutcome, TrialPlan
@@ -66,10 +66,10 @@ class ProcessWorker:
             outcome: Outcome | None = await self._outcome(_train, each, files, listen)
         return outcome
 
-    async def score(self, bundle: bytes, files: CaseFiles) -> dict[str, dict[str, float]]:
-        """Dice per case and structure."""
-        scores: dict[str, dict[str, float]] = await self._outcome(_score, [(bundle, self._device)], files, _nobody)
-        return scores
+    async def examine(self, bundles: Sequence[bytes], files: CaseFiles) -> tuple[Examined, ...]:
+        """What the gate compares, of each bundle on the same files."""
+        found: tuple[Examined, ...] = await self._outcome(_examine, [(tuple(bundles), self._device)], files, _nobody)
+        return found
 
     async def guard(self, plan: TrialPlan, files: CaseFiles, listen: Listener) -> TrialOutcome:
         """Judge a reduced precision; on the CPU, whose engine it is for."""
@@ -180,8 +180,8 @@ def _train(pipe: Connection, plan: Plan, seat: Seat, checkpoint: bytes | None) -
         threading.Event().wait()
 
 
-def _score(pipe: Connection, bundle: bytes, device: str) -> dict[str, dict[str, float]]:
-    return score_bundle(bundle, _files(pipe), device)
+def _examine(pipe: Connection, bundles: tuple[bytes, ...], device: str) -> tuple[Examined, ...]:
+    return examine(bundles, _files(pipe), device)
 
 
 def _guard(pipe: Connection, plan: TrialPlan) -> TrialOutcome:

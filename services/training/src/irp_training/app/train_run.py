@@ -9,6 +9,7 @@ from irp_kernel.errors import Code, IrpError
 
 from irp_training.app.case_files import case_files
 from irp_training.app.finish_run import FinishRun
+from irp_training.app.keep_apart import KeepApart
 from irp_training.app.ports import Files, Objects, Store, Worker
 from irp_training.domain.dataset import Snapshot
 from irp_training.domain.plan import Outcome, Plan, Said
@@ -39,6 +40,8 @@ class TrainRun:
     ) -> None:
         self._store, self._objects, self._worker, self._finish = store, objects, worker, finish
         self._terms, self._files = terms, files
+        # Who is held out may have changed since the run was queued.
+        self._keep_apart = KeepApart(store, objects)
 
     async def __call__(self, project_id: str, run_id: str) -> None:
         """Train, validate, register; every error but a part that is down for a moment ends the run as failed."""
@@ -46,6 +49,7 @@ class TrainRun:
         if run.ended or project is None:
             return
         try:
+            await self._keep_apart(run.project, run.dataset, run.base)
             snapshot = Snapshot.from_manifest(await self._objects.get(run.dataset.manifest))
             outcome = await self._learn(run, snapshot)
             await self._finish.succeeded(run, project, outcome)

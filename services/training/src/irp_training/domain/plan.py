@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from irp_training.domain.dataset import Case
-from irp_training.domain.gate import Scores
 from irp_training.domain.price import FREE, Price
 from irp_training.domain.recipe import Recipe
 from irp_training.domain.run import Metric, Progress
@@ -64,10 +63,6 @@ class Outcome:
     figures: dict[str, Any]
     cases: list[dict[str, Any]]
     remarks: tuple[str, ...] = ()
-
-    def validation_scores(self) -> Scores:
-        """Dice after, of the validation split."""
-        return {case["series"]: case["after"] for case in self.cases if case["split"] == "validation"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

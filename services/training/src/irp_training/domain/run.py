@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -30,13 +31,24 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetRow:
-    """A frozen dataset: digest, where its manifest lies, number of series per split."""
+    """A frozen dataset: digest, where its manifest lies, number of series per split.
+
+    Attributes:
+        patients: number of patients per split; empty in rows of before they were counted.
+        rules: the inclusion rules as JSON; empty in rows of before there were any.
+        created_at: when it was frozen first; empty likewise.
+        actor: by whom it was frozen first; empty likewise.
+    """
 
     digest: str
     manifest: ObjectRef
     training: int
     validation: int
     test: int
+    patients: Mapping[str, int] = field(default_factory=dict, hash=False)
+    rules: str = ""
+    created_at: str = ""
+    actor: str = ""
 
 
 @dataclass(frozen=True, slots=True)

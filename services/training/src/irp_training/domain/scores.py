@@ -19,7 +19,7 @@ def score_case(pipeline: Pipeline, volume: Volume, truth: Mask, located: Located
     """
     structures = pipeline.bundle.structures
     known = as_model_sees(truth, structures)
-    frames = [int(frame) for frame in np.flatnonzero(known.annotated.any(axis=(1, 2)))]
+    frames = judged_frames(known)
     if not frames:
         return {}
     if pipeline.bundle.spec.prompts is None:
@@ -29,6 +29,11 @@ def score_case(pipeline: Pipeline, volume: Volume, truth: Mask, located: Located
     else:
         return {}
     return dice_per_structure(found, known, structures)
+
+
+def judged_frames(known: Mask) -> list[int]:
+    """Frames on which somebody judged a structure."""
+    return [int(frame) for frame in np.flatnonzero(known.annotated.any(axis=(1, 2)))]
 
 
 def as_model_sees(truth: Mask, structures: tuple[str, ...]) -> Mask:
