@@ -69,6 +69,7 @@ class Bundle:
         spec: `irp_pipeline`, checked.
         channels: structure per output channel of stage 2; channel 0 is "background" only if the bundle says so.
         exports: networks as they run, by stage and format; beside the weights, or instead of them.
+        derived: of what `spec` was made where there is no `irp_pipeline`, but MONAI's own keys; see zoo.py.
     """
 
     digest: str
@@ -80,6 +81,7 @@ class Bundle:
     spec: PipelineSpec
     channels: tuple[str, ...]
     exports: Exports = field(default_factory=dict)
+    derived: tuple[str, ...] = ()
 
     @property
     def structures(self) -> tuple[str, ...]:

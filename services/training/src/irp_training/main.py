@@ -15,18 +15,22 @@ from irp.training.v1 import training_service_pb2, training_service_pb2_grpc
 from irp_chassis.jobs import Job
 from irp_chassis.room import Room, run_room
 
-from irp_training.adapters.change import AUTOMATIC_JOB, PRECISION_JOB, RUN_JOB
+from irp_training.adapters.change import AUTOMATIC_JOB, EXAMINATION_JOB, PRECISION_JOB, RUN_JOB
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.deleted_series import DeletedSeries
 from irp_training.adapters.events import Events
 from irp_training.adapters.rpc import TrainingServicer, Verbs
+from irp_training.adapters.sandbox import Sandbox
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.worker import ProcessWorker
 from irp_training.app.ask_precision import AskPrecision
+from irp_training.app.ask_report import AskReport
 from irp_training.app.cancel_run import CancelRun
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
+from irp_training.app.examine_model import ExamineModel
 from irp_training.app.finish_run import FinishRun
+from irp_training.app.frozen_set import FrozenSet
 from irp_training.app.guard_precision import GuardPrecision
 from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.promote_model import PromoteModel
@@ -39,10 +43,11 @@ from irp_training.app.rollback_model import RollbackModel
 from irp_training.app.start_automatic_run import StartAutomaticRun
 from irp_training.app.start_run import StartRun
 from irp_training.app.train_run import TrainRun
+from irp_training.app.try_bundle import TryBundle
 from irp_training.app.watch_run import WatchRun
 from irp_training.settings import Settings
 
-TRIAL_ATTEMPTS = 5  # then a trial whose process always dies has failed
+TRIAL_ATTEMPTS = 5  # then a trial or an examination whose process always dies has failed
 
 
 def now() -> str:
@@ -57,15 +62,18 @@ async def compose(room: Room[Settings]) -> None:
     worker = ProcessWorker(room.settings.training_device or ("cuda" if torch.cuda.is_available() else "cpu"))
     judge = JudgeCandidate(store, objects, worker)
     create_dataset = CreateDataset(store, objects, configurations)
+    sandbox, frozen_set = _sandbox(room.settings), FrozenSet(store, create_dataset)
     verbs = Verbs(
         create_dataset=create_dataset,
         start_run=StartRun(store, create_dataset, now),
         cancel_run=CancelRun(store, now),
         watch_run=WatchRun(store),
-        register=RegisterModel(store, objects, now),
+        register=RegisterModel(store, objects, now, sandbox, frozen_set),
         promote=PromoteModel(store, judge),
         rollback=RollbackModel(store),
         ask_precision=AskPrecision(store, create_dataset, now),
+        ask_report=AskReport(store, frozen_set, now),
+        try_bundle=TryBundle(sandbox),
     )
     finish = FinishRun(store, objects, judge, now)
     train = TrainRun(store, objects, worker, finish, room.settings.training_threads)
@@ -73,6 +81,7 @@ async def compose(room: Room[Settings]) -> None:
     _read_facts(room, store, configurations)
     _work(room, train, begin)
     _guard(room, GuardPrecision(store, objects, worker, now, room.settings.training_threads))
+    _examine(room, ExamineModel(store, objects, sandbox, now))
     room.on_stop(worker.stop)
     deleted = DeletedSeries(room.database, room.objects)
     room.on(SeriesDeleted, deleted.forget)
@@ -83,7 +92,9 @@ async def compose(room: Room[Settings]) -> None:
         TrainingServicer(store, verbs),
         file=training_service_pb2.DESCRIPTOR,
     )
-    await RegisterShipped(verbs.register)(await asyncio.to_thread(_shipped, room.settings.shipped_models_dir))
+    await RegisterShipped(RegisterModel(store, objects, now))(
+        await asyncio.to_thread(_shipped, room.settings.shipped_models_dir)
+    )
 
 
 def _read_facts(room: Room[Settings], store: SqlStore, configurations: Configurations) -> None:
@@ -111,6 +122,17 @@ def _guard(room: Room[Settings], guard: GuardPrecision) -> None:
         await guard(job.payload["name"], job.payload["version"], job.payload["precision"], last=last)
 
     room.job(PRECISION_JOB, on_trial)
+
+
+def _examine(room: Room[Settings], examine: ExamineModel) -> None:
+    async def on_examination(job: Job) -> None:
+        await examine(job.payload["name"], job.payload["version"], last=job.attempt >= TRIAL_ATTEMPTS)
+
+    room.job(EXAMINATION_JOB, on_examination)
+
+
+def _sandbox(settings: Settings) -> Sandbox:
+    return Sandbox(settings.sandbox_memory_bytes, settings.sandbox_seconds, settings.training_threads)
 
 
 def _shipped(folder: Path | None) -> dict[str, bytes]:

@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 
 from irp_training.adapters import db
 from irp_training.adapters.documents import (
+    examination_from_document,
     model_from_document,
     run_from_document,
     to_document,
@@ -24,13 +25,15 @@ from irp_training.adapters.documents import (
 from irp_training.adapters.wire import model_ref_to_proto, project_to_proto
 from irp_training.app.ports import Project
 from irp_training.domain.dataset import Case
-from irp_training.domain.errors import RunUnknown, TrialUnknown
+from irp_training.domain.errors import ReportUnknown, RunUnknown, TrialUnknown
+from irp_training.domain.examination import Examination
 from irp_training.domain.gate import Verdict
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
 from irp_training.domain.run import DatasetRow, Metric, ModelRef, Run
 
 RUN_JOB, AUTOMATIC_JOB, PRECISION_JOB = "training-run", "automatic-run", "precision-trial"
+EXAMINATION_JOB = "model-examination"
 JUDGED_ENGINE = "openvino"  # what trials compute with
 
 
@@ -228,6 +231,34 @@ class SqlChange:
         )
         await self._tx.announce(fact)
 
+    async def add_examination(self, wanted: Examination) -> Examination:
+        """Add and queue an examination, or answer the one that is under way or has ended on the same dataset."""
+        known = await self._one(_report_query(wanted.model).with_for_update())
+        if known is not None:
+            before = examination_from_document(known)
+            if wanted.asks_the_same(before):
+                return before
+            seen = wanted.inspection or before.inspection  # a version's bundle never changes
+            wanted = replace(wanted, attempt=before.attempt + 1, version=before.version, inspection=seen)
+        await self.save_examination(wanted)
+        ref = wanted.model
+        payload = {"name": ref.name, "version": ref.version}
+        await self._tx.enqueue(EXAMINATION_JOB, key=f"{ref}/{wanted.attempt}", payload=payload)
+        return wanted
+
+    async def lock_examination(self, examination: Examination) -> Examination:
+        """Read an examination for changing it."""
+        document = await self._one(_report_query(examination.model).with_for_update())
+        if document is None:
+            raise ReportUnknown
+        return examination_from_document(document)
+
+    async def save_examination(self, examination: Examination) -> None:
+        """Write a changed examination; its version grows."""
+        grown, ref = replace(examination, version=examination.version + 1), examination.model
+        row = {"name": ref.name, "model_version": ref.version, "document": to_document(grown)}
+        await self._tx.upsert(db.MODEL_REPORT, row, keys=("name", "model_version"))
+
     async def _one(self, query: Any) -> Any:
         return (await self._tx.execute(query)).scalar()
 
@@ -241,6 +272,11 @@ def _trial_query(trial: Trial) -> Any:
     table, ref = db.PRECISION_TRIAL, trial.model
     here = (table.c.name == ref.name, table.c.model_version == ref.version, table.c.precision == trial.precision)
     return select(table.c.document).where(*here)
+
+
+def _report_query(ref: ModelRef) -> Any:
+    table = db.MODEL_REPORT
+    return select(table.c.document).where(table.c.name == ref.name, table.c.model_version == ref.version)
 
 
 def _model_row(model: Model) -> dict[str, Any]:

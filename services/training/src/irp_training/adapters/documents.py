@@ -10,6 +10,7 @@ from irp_kernel import ObjectRef
 
 from irp_training.app.ports import Project
 from irp_training.domain.dataset import Case
+from irp_training.domain.examination import Examination
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
 from irp_training.domain.run import DatasetRow, ModelRef, Progress, Run
@@ -72,6 +73,17 @@ def trial_from_document(document: Mapping[str, Any]) -> Trial:
         "artefact": ObjectRef(**artefact) if artefact else None,
     }
     return Trial(**{**document, **nested})
+
+
+def examination_from_document(document: Mapping[str, Any]) -> Examination:
+    """Document -> Examination."""
+    dataset = document["dataset"]
+    nested = {
+        "model": ModelRef(**document["model"]),
+        "dataset": dataset_from_document(dataset) if dataset else None,
+        "progress": Progress(**document["progress"]),
+    }
+    return Examination(**{**document, **nested})
 
 
 def _model_ref(document: Mapping[str, Any] | None) -> ModelRef | None:

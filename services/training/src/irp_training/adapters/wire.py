@@ -18,6 +18,7 @@ from irp_kernel import Slug
 
 from irp_training.app.ports import Project
 from irp_training.domain.dataset import Case
+from irp_training.domain.examination import Examination
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
 from irp_training.domain.run import DatasetRow, Metric, ModelRef, Progress, Run
@@ -107,6 +108,23 @@ def trial_to_proto(trial: Trial) -> pb.PrecisionTrial:
         actor=trial.actor,
         created_at=trial.created_at,
         finished_at=trial.finished_at,
+    )
+
+
+def report_to_proto(examination: Examination) -> pb.ModelReport:
+    """Examination -> message."""
+    return pb.ModelReport(
+        model=model_ref_to_proto(examination.model),
+        state=examination.state,
+        progress=progress_to_proto(examination.progress),
+        dataset_digest=examination.dataset.digest if examination.dataset else "",
+        reason=examination.reason,
+        message=examination.message,
+        inspection=examination.inspection,
+        benchmark=examination.benchmark,
+        actor=examination.actor,
+        created_at=examination.created_at,
+        finished_at=examination.finished_at,
     )
 
 

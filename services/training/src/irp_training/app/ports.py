@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,7 +12,9 @@ from typing import Protocol
 from irp_kernel import ObjectRef
 
 from irp_training.domain.dataset import Case
+from irp_training.domain.examination import Examination
 from irp_training.domain.gate import Verdict
+from irp_training.domain.inspected import Inspected
 from irp_training.domain.lesson import CaseFile, Outcome, Plan, Said
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
@@ -88,6 +90,14 @@ class Change(Protocol):
 
     async def announce_trial(self, trial: Trial) -> None: ...
 
+    async def add_examination(self, wanted: Examination) -> Examination:
+        """Add and queue it; the one that is there if it did not fail and asks the same."""
+        ...
+
+    async def lock_examination(self, examination: Examination) -> Examination: ...
+
+    async def save_examination(self, examination: Examination) -> None: ...
+
 
 class Store(Protocol):
     """The room's rows."""
@@ -126,6 +136,10 @@ class Store(Protocol):
 
     async def trials(self, name: str = "") -> list[Trial]: ...
 
+    async def examination(self, name: str, version: int) -> Examination:
+        """Raises ReportUnknown."""
+        ...
+
 
 Listener = Callable[[Said], Awaitable[bool]]  # False: end now, the run was cancelled
 CaseFiles = Callable[[], AsyncIterator[CaseFile]]
@@ -141,6 +155,21 @@ class Worker(Protocol):
     async def score(self, bundle: bytes, files: CaseFiles) -> dict[str, dict[str, float]]: ...
 
     async def guard(self, plan: TrialPlan, files: CaseFiles, listen: Listener) -> TrialOutcome: ...
+
+
+Inspect = Callable[[bytes], Awaitable[Inspected]]  # what is wrong with a bundle is in the answer
+
+
+class Sandbox(Protocol):
+    """Where bundles from outside are opened and run: a process that can do nothing else."""
+
+    async def __call__(self, data: bytes) -> Inspected: ...
+
+    async def score(
+        self, bundle: bytes, files: CaseFiles, listen: Callable[[int], Awaitable[None]]
+    ) -> list[Mapping[str, float]]:
+        """Dice per structure, case by case in their order; the listener hears how many are done."""
+        ...
 
 
 Clock = Callable[[], str]  # RFC 3339 UTC
