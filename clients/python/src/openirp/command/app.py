@@ -26,6 +26,7 @@ from openirp.command import (
     operations,
     precision,
     projects,
+    push,
     quarantine,
     report,
     serving,
@@ -96,3 +97,4 @@ for name, commands in (("project", projects), ("train", training), ("models", mo
     app.add_typer(commands.app, name=name)
 serving.register(models.app)
 precision.register(models.app)
+push.register(models.app)
