@@ -14,12 +14,13 @@ from irp_bundle.bundle import Bundle
 from irp_bundle.certainty import SoftDice, entropy
 from irp_bundle.patches import region_of, slide
 from irp_bundle.prepare import as_stacks, prepare_segment
-from irp_bundle.sampling import at_spacing, paste, paste_values
+from irp_bundle.sampling import PASTE_CHUNK, at_spacing, paste, paste_values
 from irp_bundle.scores import ask, softmax
 from irp_bundle.seen import Seen
 from irp_bundle.segmented import Options
 from irp_bundle.steps import Steps
 from irp_bundle.symmetry import IDENTITY
+from irp_bundle.tiles import scaled, tile
 
 
 class Segmenting:
@@ -52,7 +53,10 @@ class Segmenting:
 
     def __call__(self) -> Steps[None]:
         """Ask for the passes, and put the answers on the image's grid."""
-        yield from (self._by_region() if self._spec.dimension == "3d" else self._by_slice())
+        if self._spec.slide:
+            yield from self._by_tiles()
+        else:
+            yield from (self._by_region() if self._spec.dimension == "3d" else self._by_slice())
 
     def expected_dice(self, places: Mapping[str, int]) -> dict[str, float]:
         """What the network expects of itself, per structure; empty = it was not asked."""
@@ -100,12 +104,31 @@ class Segmenting:
             scores = yield from slide(array, region, self.slices, self._spec, self._bundle.members, self._augment)
             self._keep(slice(place * len(self.slices), (place + 1) * len(self.slices)), scores, windows)
 
+    def _by_tiles(self) -> Steps[None]:
+        self.windows = self._located.windows[list(self.slices)]
+        windows = torch.from_numpy(self.windows).float()
+        for place, frame in enumerate(self.frames):
+            images = scaled(self._seen.array[frame], self._spec.normalise)[list(self.slices)]
+            first = place * len(self.slices)
+            for begin in range(0, len(images), PASTE_CHUNK):
+                some = images[begin : begin + PASTE_CHUNK]
+                scores = yield from tile(some, self._spec, self._bundle.members, self._augment)
+                part = slice(first + begin, first + begin + len(some))
+                self.channels[part] = scores.argmax(dim=1).numpy()
+                self._doubt(part, scores, windows[begin : begin + len(some)])
+
     def _keep(self, part: slice, scores: Tensor, windows: Tensor) -> None:
         self.channels[part] = paste(scores, windows, self._seen.plane).numpy()
+        self._doubt(part, scores, windows)
+
+    def _doubt(self, part: slice, scores: Tensor, windows: Tensor) -> None:
         if not (self._options.estimate or self._options.uncertainty):
             return
         probabilities = softmax(scores.numpy())
         self._soft.add(probabilities)
         if self.uncertainty is not None:
             values = torch.from_numpy(entropy(probabilities))
-            self.uncertainty[part] = paste_values(values, windows, self._seen.plane).numpy()
+            on_grid = (
+                values[:, 0].round().byte() if self._spec.slide else paste_values(values, windows, self._seen.plane)
+            )
+            self.uncertainty[part] = on_grid.numpy()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from irp_bundle.bundle import CARD, CONFIG, KNOWN, LICENCE, METADATA
+from irp_bundle.bundle import CARD, CONFIG, KNOWN, LICENCE, METADATA, ROOT_LICENCE, YAML_CONFIG
 
 READ_KEYS = frozenset({"network_def", "locate_def", "encode_def", "irp_pipeline"})
 DERIVED_KEYS = frozenset({"network_def", "preprocessing", "inferer", "postprocessing"})
@@ -13,7 +13,7 @@ DERIVED_KEYS = frozenset({"network_def", "preprocessing", "inferer", "postproces
 
 def unread_files(files: Iterable[str]) -> list[str]:
     """Paths below the bundle's folder that nothing here opens, sorted."""
-    return sorted(set(files) - KNOWN - {CARD, CONFIG, LICENCE, METADATA})
+    return sorted(set(files) - KNOWN - {CARD, CONFIG, LICENCE, METADATA, ROOT_LICENCE, YAML_CONFIG})
 
 
 def unread_keys(config: Mapping[str, Any], *, derived: bool) -> list[str]:

@@ -15,6 +15,7 @@ from irp_bundle import (
     BundleUnsafe,
     ChannelsNotKnown,
     NetworkNotAllowed,
+    PipelineNotDerived,
     PipelineNotValid,
     WeightsMissing,
 )
@@ -41,6 +42,7 @@ REFUSALS: Mapping[str, type[IrpError]] = {
         ChannelsNotKnown,
         NetworkMisbehaves,
         NetworkNotAllowed,
+        PipelineNotDerived,
         PipelineNotValid,
         WeightsMissing,
     )
