@@ -15,7 +15,7 @@ from irp.training.v1 import training_service_pb2, training_service_pb2_grpc
 from irp_chassis.jobs import Job
 from irp_chassis.room import Room, run_room
 
-from irp_training.adapters.change import AUTOMATIC_JOB, EXAMINATION_JOB, PRECISION_JOB, RUN_JOB
+from irp_training.adapters.change import AUTOMATIC_JOB, APPRAISAL_JOB, PRECISION_JOB, RUN_JOB
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.deleted_series import DeletedSeries
 from irp_training.adapters.events import Events
@@ -28,7 +28,7 @@ from irp_training.app.ask_report import AskReport
 from irp_training.app.cancel_run import CancelRun
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
-from irp_training.app.examine_model import ExamineModel
+from irp_training.app.appraise_model import AppraiseModel
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.frozen_set import FrozenSet
 from irp_training.app.guard_precision import GuardPrecision
@@ -47,7 +47,7 @@ from irp_training.app.try_bundle import TryBundle
 from irp_training.app.watch_run import WatchRun
 from irp_training.settings import Settings
 
-TRIAL_ATTEMPTS = 5  # then a trial or an examination whose process always dies has failed
+TRIAL_ATTEMPTS = 5  # then a trial or an appraisal whose process always dies has failed
 
 
 def now() -> str:
@@ -81,7 +81,7 @@ async def compose(room: Room[Settings]) -> None:
     _read_facts(room, store, configurations)
     _work(room, train, begin)
     _guard(room, GuardPrecision(store, objects, worker, now, room.settings.training_threads))
-    _examine(room, ExamineModel(store, objects, sandbox, now))
+    _appraise(room, AppraiseModel(store, objects, sandbox, now))
     room.on_stop(worker.stop)
     deleted = DeletedSeries(room.database, room.objects)
     room.on(SeriesDeleted, deleted.forget)
@@ -124,11 +124,11 @@ def _guard(room: Room[Settings], guard: GuardPrecision) -> None:
     room.job(PRECISION_JOB, on_trial)
 
 
-def _examine(room: Room[Settings], examine: ExamineModel) -> None:
-    async def on_examination(job: Job) -> None:
-        await examine(job.payload["name"], job.payload["version"], last=job.attempt >= TRIAL_ATTEMPTS)
+def _appraise(room: Room[Settings], appraise: AppraiseModel) -> None:
+    async def on_appraisal(job: Job) -> None:
+        await appraise(job.payload["name"], job.payload["version"], last=job.attempt >= TRIAL_ATTEMPTS)
 
-    room.job(EXAMINATION_JOB, on_examination)
+    room.job(APPRAISAL_JOB, on_appraisal)
 
 
 def _sandbox(settings: Settings) -> Sandbox:

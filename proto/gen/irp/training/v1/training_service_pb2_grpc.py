@@ -192,7 +192,7 @@ class TrainingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AskReport(self, request, context):
-        """AskReport queues the examination of a version; one that ended on the same dataset is answered as it is.
+        """AskReport queues the appraisal of a version; one that ended on the same dataset is answered as it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

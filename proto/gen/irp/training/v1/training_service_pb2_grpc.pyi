@@ -54,7 +54,7 @@ class TrainingServiceStub:
     GetPrecision: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetPrecisionRequest, _training_service_pb2.GetPrecisionResponse]
     """GetPrecision answers how a reduced precision was judged, or how far that is."""
     AskReport: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.AskReportRequest, _training_service_pb2.AskReportResponse]
-    """AskReport queues the examination of a version; one that ended on the same dataset is answered as it is."""
+    """AskReport queues the appraisal of a version; one that ended on the same dataset is answered as it is."""
     GetReport: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetReportRequest, _training_service_pb2.GetReportResponse]
     """GetReport answers what was found of a version, or how far that is."""
 
@@ -84,7 +84,7 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     GetPrecision: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetPrecisionRequest, _training_service_pb2.GetPrecisionResponse]  # type: ignore[assignment]
     """GetPrecision answers how a reduced precision was judged, or how far that is."""
     AskReport: _aio.UnaryUnaryMultiCallable[_training_service_pb2.AskReportRequest, _training_service_pb2.AskReportResponse]  # type: ignore[assignment]
-    """AskReport queues the examination of a version; one that ended on the same dataset is answered as it is."""
+    """AskReport queues the appraisal of a version; one that ended on the same dataset is answered as it is."""
     GetReport: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetReportRequest, _training_service_pb2.GetReportResponse]  # type: ignore[assignment]
     """GetReport answers what was found of a version, or how far that is."""
 
@@ -189,7 +189,7 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _training_service_pb2.AskReportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_training_service_pb2.AskReportResponse, _abc.Awaitable[_training_service_pb2.AskReportResponse]]:
-        """AskReport queues the examination of a version; one that ended on the same dataset is answered as it is."""
+        """AskReport queues the appraisal of a version; one that ended on the same dataset is answered as it is."""
 
     @_abc_1.abstractmethod
     def GetReport(

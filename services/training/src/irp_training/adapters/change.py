@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 
 from irp_training.adapters import db
 from irp_training.adapters.documents import (
-    examination_from_document,
+    appraisal_from_document,
     model_from_document,
     run_from_document,
     to_document,
@@ -26,14 +26,14 @@ from irp_training.adapters.wire import model_ref_to_proto, project_to_proto
 from irp_training.app.ports import Project
 from irp_training.domain.dataset import Case
 from irp_training.domain.errors import ReportUnknown, RunUnknown, TrialUnknown
-from irp_training.domain.examination import Examination
+from irp_training.domain.appraisal import Appraisal
 from irp_training.domain.gate import Verdict
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
 from irp_training.domain.run import DatasetRow, Metric, ModelRef, Run
 
 RUN_JOB, AUTOMATIC_JOB, PRECISION_JOB = "training-run", "automatic-run", "precision-trial"
-EXAMINATION_JOB = "model-examination"
+APPRAISAL_JOB = "model-appraisal"
 JUDGED_ENGINE = "openvino"  # what trials compute with
 
 
@@ -231,31 +231,31 @@ class SqlChange:
         )
         await self._tx.announce(fact)
 
-    async def add_examination(self, wanted: Examination) -> Examination:
-        """Add and queue an examination, or answer the one that is under way or has ended on the same dataset."""
+    async def add_appraisal(self, wanted: Appraisal) -> Appraisal:
+        """Add and queue an appraisal, or answer the one that is under way or has ended on the same dataset."""
         known = await self._one(_report_query(wanted.model).with_for_update())
         if known is not None:
-            before = examination_from_document(known)
+            before = appraisal_from_document(known)
             if wanted.asks_the_same(before):
                 return before
             seen = wanted.inspection or before.inspection  # a version's bundle never changes
             wanted = replace(wanted, attempt=before.attempt + 1, version=before.version, inspection=seen)
-        await self.save_examination(wanted)
+        await self.save_appraisal(wanted)
         ref = wanted.model
         payload = {"name": ref.name, "version": ref.version}
-        await self._tx.enqueue(EXAMINATION_JOB, key=f"{ref}/{wanted.attempt}", payload=payload)
+        await self._tx.enqueue(APPRAISAL_JOB, key=f"{ref}/{wanted.attempt}", payload=payload)
         return wanted
 
-    async def lock_examination(self, examination: Examination) -> Examination:
-        """Read an examination for changing it."""
-        document = await self._one(_report_query(examination.model).with_for_update())
+    async def lock_appraisal(self, appraisal: Appraisal) -> Appraisal:
+        """Read an appraisal for changing it."""
+        document = await self._one(_report_query(appraisal.model).with_for_update())
         if document is None:
             raise ReportUnknown
-        return examination_from_document(document)
+        return appraisal_from_document(document)
 
-    async def save_examination(self, examination: Examination) -> None:
-        """Write a changed examination; its version grows."""
-        grown, ref = replace(examination, version=examination.version + 1), examination.model
+    async def save_appraisal(self, appraisal: Appraisal) -> None:
+        """Write a changed appraisal; its version grows."""
+        grown, ref = replace(appraisal, version=appraisal.version + 1), appraisal.model
         row = {"name": ref.name, "model_version": ref.version, "document": to_document(grown)}
         await self._tx.upsert(db.MODEL_REPORT, row, keys=("name", "model_version"))
 

@@ -104,5 +104,5 @@ MODEL_REPORT = Table(
     METADATA,
     Column("name", String(64), primary_key=True),
     Column("model_version", BigInteger, primary_key=True),
-    Column("document", JSON, nullable=False),  # Examination
+    Column("document", JSON, nullable=False),  # Appraisal
 )

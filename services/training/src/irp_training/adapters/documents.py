@@ -10,7 +10,7 @@ from irp_kernel import ObjectRef
 
 from irp_training.app.ports import Project
 from irp_training.domain.dataset import Case
-from irp_training.domain.examination import Examination
+from irp_training.domain.appraisal import Appraisal
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
 from irp_training.domain.run import DatasetRow, ModelRef, Progress, Run
@@ -75,15 +75,15 @@ def trial_from_document(document: Mapping[str, Any]) -> Trial:
     return Trial(**{**document, **nested})
 
 
-def examination_from_document(document: Mapping[str, Any]) -> Examination:
-    """Document -> Examination."""
+def appraisal_from_document(document: Mapping[str, Any]) -> Appraisal:
+    """Document -> Appraisal."""
     dataset = document["dataset"]
     nested = {
         "model": ModelRef(**document["model"]),
         "dataset": dataset_from_document(dataset) if dataset else None,
         "progress": Progress(**document["progress"]),
     }
-    return Examination(**{**document, **nested})
+    return Appraisal(**{**document, **nested})
 
 
 def _model_ref(document: Mapping[str, Any] | None) -> ModelRef | None:

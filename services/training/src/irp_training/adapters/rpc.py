@@ -114,7 +114,7 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
         actor = header.actor or caller().subject
         first = header.promote_if_first
         model = await self._do.register(header.name, data, actor, promote_if_first=first, project=project)
-        report = report_to_proto(await self._store.examination(model.ref.name, model.ref.version))
+        report = report_to_proto(await self._store.appraisal(model.ref.name, model.ref.version))
         return pb.RegisterModelResponse(model=await self._model(model), report=report)
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:  # noqa: N802
@@ -158,7 +158,7 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
         return pb.GetPrecisionResponse(trial=trial_to_proto(trial))
 
     async def AskReport(self, request: pb.AskReportRequest, context: Any) -> pb.AskReportResponse:  # noqa: N802
-        """Queue the examination of a version."""
+        """Queue the appraisal of a version."""
         caller().require_role("owner")
         project = _admit(request.project) if request.HasField("project") else None
         actor = request.actor or caller().subject
@@ -168,7 +168,7 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
     async def GetReport(self, request: pb.GetReportRequest, context: Any) -> pb.GetReportResponse:  # noqa: N802
         """What was found, or how far that is."""
         caller()
-        report = await self._store.examination(request.name, request.version)
+        report = await self._store.appraisal(request.name, request.version)
         return pb.GetReportResponse(report=report_to_proto(report))
 
     async def _shown(self, run: Run) -> pb.Run:

@@ -15,7 +15,7 @@ from irp_training.adapters.change import SqlChange
 from irp_training.adapters.documents import (
     case_from_document,
     dataset_from_document,
-    examination_from_document,
+    appraisal_from_document,
     model_from_document,
     project_from_row,
     run_from_document,
@@ -24,7 +24,7 @@ from irp_training.adapters.documents import (
 from irp_training.app.ports import Project
 from irp_training.domain.dataset import Case
 from irp_training.domain.errors import ReportUnknown, RunUnknown, TrialUnknown
-from irp_training.domain.examination import Examination
+from irp_training.domain.appraisal import Appraisal
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
 from irp_training.domain.run import DatasetRow, Metric, Run
@@ -139,7 +139,7 @@ class SqlStore:
         async with self._database.read() as connection:
             return [trial_from_document(row) for row in (await connection.execute(query)).scalars()]
 
-    async def examination(self, name: str, version: int) -> Examination:
+    async def appraisal(self, name: str, version: int) -> Appraisal:
         """The report on one version, or ReportUnknown."""
         table = db.MODEL_REPORT
         query = select(table.c.document).where(table.c.name == name, table.c.model_version == version)
@@ -147,7 +147,7 @@ class SqlStore:
             document = (await connection.execute(query)).scalar()
         if document is None:
             raise ReportUnknown(name=name, version=version)
-        return examination_from_document(document)
+        return appraisal_from_document(document)
 
     async def references(self) -> list[ObjectRef]:
         """Every object that a row of this room refers to and this room wrote."""

@@ -18,7 +18,7 @@ from irp_kernel import Slug
 
 from irp_training.app.ports import Project
 from irp_training.domain.dataset import Case
-from irp_training.domain.examination import Examination
+from irp_training.domain.appraisal import Appraisal
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
 from irp_training.domain.run import DatasetRow, Metric, ModelRef, Progress, Run
@@ -111,20 +111,20 @@ def trial_to_proto(trial: Trial) -> pb.PrecisionTrial:
     )
 
 
-def report_to_proto(examination: Examination) -> pb.ModelReport:
-    """Examination -> message."""
+def report_to_proto(appraisal: Appraisal) -> pb.ModelReport:
+    """Appraisal -> message."""
     return pb.ModelReport(
-        model=model_ref_to_proto(examination.model),
-        state=examination.state,
-        progress=progress_to_proto(examination.progress),
-        dataset_digest=examination.dataset.digest if examination.dataset else "",
-        reason=examination.reason,
-        message=examination.message,
-        inspection=examination.inspection,
-        benchmark=examination.benchmark,
-        actor=examination.actor,
-        created_at=examination.created_at,
-        finished_at=examination.finished_at,
+        model=model_ref_to_proto(appraisal.model),
+        state=appraisal.state,
+        progress=progress_to_proto(appraisal.progress),
+        dataset_digest=appraisal.dataset.digest if appraisal.dataset else "",
+        reason=appraisal.reason,
+        message=appraisal.message,
+        inspection=appraisal.inspection,
+        benchmark=appraisal.benchmark,
+        actor=appraisal.actor,
+        created_at=appraisal.created_at,
+        finished_at=appraisal.finished_at,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 from irp_kernel import ObjectRef
 
 from irp_training.domain.dataset import Case
-from irp_training.domain.examination import Examination
+from irp_training.domain.appraisal import Appraisal
 from irp_training.domain.gate import Verdict
 from irp_training.domain.inspected import Inspected
 from irp_training.domain.lesson import CaseFile, Outcome, Plan, Said
@@ -90,13 +90,13 @@ class Change(Protocol):
 
     async def announce_trial(self, trial: Trial) -> None: ...
 
-    async def add_examination(self, wanted: Examination) -> Examination:
+    async def add_appraisal(self, wanted: Appraisal) -> Appraisal:
         """Add and queue it; the one that is there if it did not fail and asks the same."""
         ...
 
-    async def lock_examination(self, examination: Examination) -> Examination: ...
+    async def lock_appraisal(self, appraisal: Appraisal) -> Appraisal: ...
 
-    async def save_examination(self, examination: Examination) -> None: ...
+    async def save_appraisal(self, appraisal: Appraisal) -> None: ...
 
 
 class Store(Protocol):
@@ -136,7 +136,7 @@ class Store(Protocol):
 
     async def trials(self, name: str = "") -> list[Trial]: ...
 
-    async def examination(self, name: str, version: int) -> Examination:
+    async def appraisal(self, name: str, version: int) -> Appraisal:
         """Raises ReportUnknown."""
         ...
 

@@ -11,7 +11,7 @@ from irp_kernel.ids import Slug
 from irp_training.app.frozen_set import FrozenSet
 from irp_training.app.ports import Change, Clock, Inspect, Objects, Project, Store
 from irp_training.app.promote_model import crown
-from irp_training.domain.examination import Examination
+from irp_training.domain.appraisal import Appraisal
 from irp_training.domain.pushed import About, about_from_report, describe
 from irp_training.domain.registry import Model
 from irp_training.domain.run import DatasetRow, ModelRef
@@ -86,8 +86,8 @@ class RegisterModel:
 
     async def _ask(self, change: Change, model: Model, inspection: str, actor: str, dataset: DatasetRow | None) -> None:
         at = self._now()
-        wanted = Examination(model=model.ref, actor=actor, created_at=at, inspection=inspection, dataset=dataset)
-        await change.add_examination(wanted)
+        wanted = Appraisal(model=model.ref, actor=actor, created_at=at, inspection=inspection, dataset=dataset)
+        await change.add_appraisal(wanted)
 
     async def _stored(self, name: str, bundle: bytes) -> ObjectRef:
         return await self._objects.put(

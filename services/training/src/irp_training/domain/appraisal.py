@@ -23,7 +23,7 @@ UNMEASURED = "there is no frozen validation set for this model: name a project t
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Examination:
+class Appraisal:
     """The report on one version; `version` counts its changes.
 
     Attributes:
@@ -53,7 +53,7 @@ class Examination:
         """True in a final state."""
         return self.state in FINAL
 
-    def asks_the_same(self, other: Examination) -> bool:
+    def asks_the_same(self, other: Appraisal) -> bool:
         """True if the other's end is this one's too."""
         mine, theirs = (one.dataset.digest if one.dataset else "" for one in (self, other))
         return other.state != "failed" and (mine == theirs or not mine)

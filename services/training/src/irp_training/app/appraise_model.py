@@ -1,4 +1,4 @@
-"""A queued examination -> a report. Killed at any point, it is done again."""
+"""A queued appraisal -> a report. Killed at any point, it is done again."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from irp_training.app.case_files import case_files
 from irp_training.app.ports import Clock, Objects, Sandbox, Store
 from irp_training.app.train_run import TRANSIENT
 from irp_training.domain.dataset import Snapshot
-from irp_training.domain.examination import UNMEASURED, Examination, benchmark
+from irp_training.domain.appraisal import UNMEASURED, Appraisal, benchmark
 from irp_training.domain.gate import Scores
 from irp_training.domain.registry import Model, champion
 from irp_training.domain.run import Progress
 
 
-class ExamineModel:
-    """Works on one examination until it has ended."""
+class AppraiseModel:
+    """Works on one appraisal until it has ended."""
 
     def __init__(self, store: Store, objects: Objects, sandbox: Sandbox, now: Clock) -> None:
         self._store, self._objects, self._sandbox, self._now = store, objects, sandbox, now
 
     async def __call__(self, name: str, version: int, *, last: bool = False) -> None:
         """Look through the bundle if nobody has, judge it; `last`: a part that is down ends it as failed, too."""
-        asked = await self._store.examination(name, version)
+        asked = await self._store.appraisal(name, version)
         if asked.ended:
             return
         found = asked
@@ -38,7 +38,7 @@ class ExamineModel:
             found = replace(found, state="failed", reason=error.reason, message=error.message)
         await self._end(found)
 
-    async def _inspected(self, asked: Examination) -> Examination:
+    async def _inspected(self, asked: Appraisal) -> Appraisal:
         if asked.inspection:
             return asked
         await self._note(asked, Progress(fraction=0.0, step="looking through the bundle"))
@@ -46,7 +46,7 @@ class ExamineModel:
         found = await self._sandbox(await self._objects.get(model.bundle))
         return replace(asked, inspection=json.dumps(found.document(), sort_keys=True))
 
-    async def _measured(self, asked: Examination) -> Examination:
+    async def _measured(self, asked: Appraisal) -> Appraisal:
         if asked.dataset is None:
             return replace(asked, state="ended", message=UNMEASURED)
         model = await self._store.model(asked.model.name, asked.model.version)
@@ -60,7 +60,7 @@ class ExamineModel:
         )
         return replace(asked, state="ended", benchmark=measured)
 
-    async def _scored(self, asked: Examination, model: Model, snapshot: Snapshot, share: float) -> Scores:
+    async def _scored(self, asked: Appraisal, model: Model, snapshot: Snapshot, share: float) -> Scores:
         count = max(1, snapshot.count("validation"))
         cases = [case.series for case in snapshot.of("validation")]
 
@@ -73,21 +73,21 @@ class ExamineModel:
         dice = await self._sandbox.score(bundle, case_files(self._objects, snapshot, ("validation",)), listen)
         return dict(zip(cases, dice, strict=True))
 
-    async def _note(self, asked: Examination, progress: Progress) -> None:
+    async def _note(self, asked: Appraisal, progress: Progress) -> None:
         async with self._store.change() as change:
-            current = await change.lock_examination(asked)
+            current = await change.lock_appraisal(asked)
             if _is_under_way(current, asked):
-                await change.save_examination(replace(current, state="running", progress=progress))
+                await change.save_appraisal(replace(current, state="running", progress=progress))
 
-    async def _end(self, found: Examination) -> None:
+    async def _end(self, found: Appraisal) -> None:
         async with self._store.change() as change:
-            current = await change.lock_examination(found)
+            current = await change.lock_appraisal(found)
             if _is_under_way(current, found):
                 progress = Progress(fraction=1.0, eta_s=0.0, step=found.state)
                 done = replace(found, version=current.version, progress=progress, finished_at=self._now())
-                await change.save_examination(done)
+                await change.save_appraisal(done)
 
 
-def _is_under_way(current: Examination, worked_on: Examination) -> bool:
+def _is_under_way(current: Appraisal, worked_on: Appraisal) -> bool:
     """False if somebody else has ended it, or begun it anew."""
     return current.attempt == worked_on.attempt and not current.ended

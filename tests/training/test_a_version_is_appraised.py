@@ -11,20 +11,20 @@ import pytest
 from irp_chassis.db import Database
 from irp_chassis.testing.twins import InMemoryObjects
 from irp_kernel.errors import Unavailable
-from irp_training.adapters.change import EXAMINATION_JOB
+from irp_training.adapters.change import APPRAISAL_JOB
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.wire import report_to_proto
 from irp_training.app.ask_report import AskReport
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
-from irp_training.app.examine_model import ExamineModel
+from irp_training.app.appraise_model import AppraiseModel
 from irp_training.app.frozen_set import FrozenSet
 from irp_training.app.ports import CaseFiles, Project
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.try_bundle import TryBundle
 from irp_training.domain.errors import InspectionTooLong, NetworkMisbehaves, NoFrozenSet, ReportUnknown
-from irp_training.domain.examination import UNMEASURED, Examination
+from irp_training.domain.appraisal import UNMEASURED, Appraisal
 from irp_training.domain.inspected import Inspected
 from irp_training.domain.inspection import Check
 from precision_builders import a_threshold, held_out
@@ -74,7 +74,7 @@ class World:
         frozen_set = FrozenSet(self.store, CreateDataset(self.store, self.objects, Configurations(self.objects)))
         self.register = RegisterModel(self.store, self.objects, self.now, self.sandbox, frozen_set)
         self.ask = AskReport(self.store, frozen_set, self.now)
-        self.examine = ExamineModel(self.store, self.objects, self.sandbox, self.now)
+        self.appraise = AppraiseModel(self.store, self.objects, self.sandbox, self.now)
 
     @staticmethod
     def now() -> str:
@@ -96,20 +96,18 @@ class World:
             data, project="demo", entity="e", id="i", kind="k", media_type="application/json", extension="bin"
         )
 
-    async def push(self, project: Project | None = None) -> Examination:
+    async def push(self, project: Project | None = None) -> Appraisal:
         model = await self.register("pool", a_threshold(), "somebody", promote_if_first=True, project=project)
-        return await self.store.examination("pool", model.ref.version)
+        return await self.store.appraisal("pool", model.ref.version)
 
-    async def work(self, version: int = 1, **how: Any) -> Examination:
-        await self.examine("pool", version, **how)
-        return await self.store.examination("pool", version)
+    async def work(self, version: int = 1, **how: Any) -> Appraisal:
+        await self.appraise("pool", version, **how)
+        return await self.store.appraisal("pool", version)
 
     async def jobs(self) -> list[str]:
         table = METADATA.tables["job"]
         async with self.database.read() as connection:
-            return list(
-                (await connection.execute(select(table.c.key).where(table.c.kind == EXAMINATION_JOB))).scalars()
-            )
+            return list((await connection.execute(select(table.c.key).where(table.c.kind == APPRAISAL_JOB))).scalars())
 
 
 @pytest.fixture
@@ -165,7 +163,7 @@ async def test_a_part_that_is_down_is_waited_for_and_a_failure_is_asked_for_anew
     world.sandbox.dice = [Unavailable(), InspectionTooLong(), [{"lv_blood_pool": 0.5}, {}]]
     with pytest.raises(Unavailable):
         await world.work()
-    assert (await world.store.examination("pool", 1)).state == "running"
+    assert (await world.store.appraisal("pool", 1)).state == "running"
     failed = await world.work()
     assert (failed.state, failed.reason, bool(failed.inspection)) == ("failed", "INSPECTION_TOO_LONG", True)
     assert (await world.ask("pool", 1, "somebody", project)).attempt == 2
@@ -186,4 +184,4 @@ async def test_what_is_refused_leaves_nothing_behind(world: World) -> None:
     with pytest.raises(NoFrozenSet):
         await world.push(await world.a_project("training"))
     with pytest.raises(ReportUnknown):
-        await world.store.examination("pool", 1)
+        await world.store.appraisal("pool", 1)
