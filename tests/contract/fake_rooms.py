@@ -258,6 +258,11 @@ class Training(Precisions, ModelReports, training_grpc.TrainingServiceServicer):
     async def CancelRun(self, request: Any, context: Any) -> training_pb.CancelRunResponse:
         return training_pb.CancelRunResponse(run=_run("cancelled"))
 
+    async def PrioritiseRun(self, request: Any, context: Any) -> training_pb.PrioritiseRunResponse:
+        run = _run("queued")
+        run.priority, run.ahead, run.spent_s, run.cost, run.currency = request.priority, 2, 90.0, 0.5, "EUR"
+        return training_pb.PrioritiseRunResponse(run=run)
+
     async def RegisterModel(self, requests: Any, context: Any) -> training_pb.RegisterModelResponse:
         caller().require_role("admin")
         received = [request async for request in requests]

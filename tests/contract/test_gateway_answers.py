@@ -221,6 +221,10 @@ def test_a_run_is_started_watched_and_cancelled(admin: httpx.Client, project: st
         assert stream.headers["content-type"].startswith("text/event-stream")
         states = [json.loads(line[5:])["state"] for line in stream.iter_lines() if line.startswith("data:")]
     assert states == ["running", "succeeded"]
+    moved = admin.put(f"{path}/priority", json={"priority": 7}).json()
+    assert (moved["priority"], moved["ahead"]) == (7, 2)
+    assert (moved["spent_s"], moved["cost"], moved["currency"]) == (90.0, 0.5, "EUR")
+    assert admin.put(f"{path}/priority", json={"priority": 101}).status_code == 422
     assert admin.post(f"{path}/cancel").json()["state"] == "cancelled"
 
 

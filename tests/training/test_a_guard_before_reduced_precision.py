@@ -26,7 +26,7 @@ from irp_training.app.ports import CaseFiles, Listener, Project
 from irp_training.app.register_model import RegisterModel
 from irp_training.domain.dataset import Entry, Snapshot
 from irp_training.domain.errors import NoFrozenSet, NotQuantisable, PrecisionUnknown, TrialUnknown
-from irp_training.domain.lesson import Outcome, Said
+from irp_training.domain.plan import Outcome, Said
 from irp_training.domain.precision import Trial
 from irp_training.domain.recipe import Recipe
 from irp_training.domain.run import DatasetRow, Progress, Run

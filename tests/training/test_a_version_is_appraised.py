@@ -15,16 +15,16 @@ from irp_training.adapters.change import APPRAISAL_JOB
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.wire import report_to_proto
+from irp_training.app.appraise_model import AppraiseModel
 from irp_training.app.ask_report import AskReport
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
-from irp_training.app.appraise_model import AppraiseModel
 from irp_training.app.frozen_set import FrozenSet
 from irp_training.app.ports import CaseFiles, Project
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.try_bundle import TryBundle
-from irp_training.domain.errors import InspectionTooLong, NetworkMisbehaves, NoFrozenSet, ReportUnknown
 from irp_training.domain.appraisal import UNMEASURED, Appraisal
+from irp_training.domain.errors import InspectionTooLong, NetworkMisbehaves, NoFrozenSet, ReportUnknown
 from irp_training.domain.inspected import Inspected
 from irp_training.domain.inspection import Check
 from precision_builders import a_threshold, held_out

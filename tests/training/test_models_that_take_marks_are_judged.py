@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from irp_bundle import Pipeline, TorchEngine, read_bundle
 from irp_training.domain.clicked import click_in
-from irp_training.domain.lesson import score_bundle
+from irp_training.domain.examination import score_bundle
 from irp_training.domain.scores import score_case
 from training_builders import a_heart, case_files, only
 

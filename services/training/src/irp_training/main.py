@@ -15,24 +15,26 @@ from irp.training.v1 import training_service_pb2, training_service_pb2_grpc
 from irp_chassis.jobs import Job
 from irp_chassis.room import Room, run_room
 
-from irp_training.adapters.change import AUTOMATIC_JOB, APPRAISAL_JOB, PRECISION_JOB, RUN_JOB
+from irp_training.adapters.change import APPRAISAL_JOB, AUTOMATIC_JOB, PRECISION_JOB, RUN_JOB
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.deleted_series import DeletedSeries
 from irp_training.adapters.events import Events
+from irp_training.adapters.queue import run_order
 from irp_training.adapters.rpc import TrainingServicer, Verbs
 from irp_training.adapters.sandbox import Sandbox
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.worker import ProcessWorker
+from irp_training.app.appraise_model import AppraiseModel
 from irp_training.app.ask_precision import AskPrecision
 from irp_training.app.ask_report import AskReport
 from irp_training.app.cancel_run import CancelRun
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
-from irp_training.app.appraise_model import AppraiseModel
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.frozen_set import FrozenSet
 from irp_training.app.guard_precision import GuardPrecision
 from irp_training.app.judge_candidate import JudgeCandidate
+from irp_training.app.prioritise_run import PrioritiseRun
 from irp_training.app.promote_model import PromoteModel
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.register_shipped import RegisterShipped
@@ -45,6 +47,7 @@ from irp_training.app.start_run import StartRun
 from irp_training.app.train_run import TrainRun
 from irp_training.app.try_bundle import TryBundle
 from irp_training.app.watch_run import WatchRun
+from irp_training.domain.price import Price
 from irp_training.settings import Settings
 
 TRIAL_ATTEMPTS = 5  # then a trial or an appraisal whose process always dies has failed
@@ -59,14 +62,17 @@ async def compose(room: Room[Settings]) -> None:
     """Hang the room's doors on its parts."""
     store, objects = SqlStore(room.database), room.objects
     configurations = Configurations(objects)
-    worker = ProcessWorker(room.settings.training_device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = room.settings.training_device or ("cuda" if torch.cuda.is_available() else "cpu")
+    worker = ProcessWorker(device, room.settings.training_processes)
     judge = JudgeCandidate(store, objects, worker)
     create_dataset = CreateDataset(store, objects, configurations)
     sandbox, frozen_set = _sandbox(room.settings), FrozenSet(store, create_dataset)
+    price = Price(per_hour=room.settings.training_price_per_hour, currency=room.settings.training_currency)
     verbs = Verbs(
         create_dataset=create_dataset,
-        start_run=StartRun(store, create_dataset, now),
+        start_run=StartRun(store, create_dataset, now, price),
         cancel_run=CancelRun(store, now),
+        prioritise_run=PrioritiseRun(store),
         watch_run=WatchRun(store),
         register=RegisterModel(store, objects, now, sandbox, frozen_set),
         promote=PromoteModel(store, judge),
@@ -76,7 +82,7 @@ async def compose(room: Room[Settings]) -> None:
         try_bundle=TryBundle(sandbox),
     )
     finish = FinishRun(store, objects, judge, now)
-    train = TrainRun(store, objects, worker, finish, room.settings.training_threads)
+    train = TrainRun(store, objects, worker, finish, room.settings.training_threads, price)
     begin = StartAutomaticRun(store, configurations, verbs.start_run)
     _read_facts(room, store, configurations)
     _work(room, train, begin)
@@ -112,7 +118,7 @@ def _work(room: Room[Settings], train: TrainRun, begin: StartAutomaticRun) -> No
     async def on_automatic(job: Job) -> None:
         await begin(job.payload["project"], job.payload["key"])
 
-    room.job(RUN_JOB, on_run)
+    room.job(RUN_JOB, on_run, first=run_order())
     room.job(AUTOMATIC_JOB, on_automatic)
 
 

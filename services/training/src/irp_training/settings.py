@@ -19,5 +19,11 @@ class Settings(ServiceSettings):
     """Memory of the process in which a pushed bundle is looked through and tried out."""
     sandbox_seconds: float = 120.0
     """Seconds that looking through a pushed bundle may take, and judging it on one case; then the process is killed."""
+    training_processes: int = 0
+    """Processes that share a run, each with its part of every batch; 0 = one per GPU, and one on a CPU."""
+    training_price_per_hour: float = 0.0
+    """What an hour of a run costs, all its processes together: runs show their cost, recipes may limit it. 0 = none."""
+    training_currency: str = ""
+    """Unit of the price, for example "EUR"; shown beside costs."""
     shipped_models_dir: Path | None = None
     """Folder with bundles (`NAME.zip`) that are registered at start, and promoted where a name has no champion yet."""

@@ -111,6 +111,7 @@ class StartRunRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     SEQUENCE_CLASSES_FIELD_NUMBER: _builtins.int
     PROMOTE_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Model name that the new version belongs to."""
     base: _builtins.str
@@ -122,6 +123,8 @@ class StartRunRequest(_message.Message):
     """Same key = same run."""
     promote: _builtins.bool
     """Promote by itself when the gate allows."""
+    priority: _builtins.int
+    """-100 to 100: of the runs that wait, the highest begins first, then the oldest. Above 0: owners only."""
     @_builtins.property
     def project(self) -> _types_pb2.ProjectRef: ...
     @_builtins.property
@@ -137,10 +140,11 @@ class StartRunRequest(_message.Message):
         request_id: _builtins.str = ...,
         sequence_classes: _abc.Iterable[_builtins.str] | None = ...,
         promote: _builtins.bool = ...,
+        priority: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "base", b"base", "model", b"model", "project", b"project", "promote", b"promote", "recipe", b"recipe", "request_id", b"request_id", "sequence_classes", b"sequence_classes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "base", b"base", "model", b"model", "priority", b"priority", "project", b"project", "promote", b"promote", "recipe", b"recipe", "request_id", b"request_id", "sequence_classes", b"sequence_classes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -188,6 +192,11 @@ class Run(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     FINISHED_AT_FIELD_NUMBER: _builtins.int
     CASES_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    AHEAD_FIELD_NUMBER: _builtins.int
+    SPENT_S_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     state: _builtins.str
     """"queued", "running", "succeeded", "failed" or "cancelled"."""
@@ -203,6 +212,14 @@ class Run(_message.Message):
     finished_at: _builtins.str
     cases: _builtins.str
     """Validation Dice per case as JSON, before and after."""
+    priority: _builtins.int
+    ahead: _builtins.int
+    """Runs of all projects that work, or will begin before this one; 0 once it has begun."""
+    spent_s: _builtins.float
+    """Seconds of learning, over all attempts."""
+    cost: _builtins.float
+    """Of these seconds, at the room's price when the run began; 0 where it has no price."""
+    currency: _builtins.str
     @_builtins.property
     def progress(self) -> _types_pb2.Progress: ...
     @_builtins.property
@@ -232,10 +249,15 @@ class Run(_message.Message):
         created_at: _builtins.str = ...,
         finished_at: _builtins.str = ...,
         cases: _builtins.str = ...,
+        priority: _builtins.int = ...,
+        ahead: _builtins.int = ...,
+        spent_s: _builtins.float = ...,
+        cost: _builtins.float = ...,
+        currency: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "dataset", b"dataset", "progress", b"progress", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "cases", b"cases", "created_at", b"created_at", "dataset", b"dataset", "finished_at", b"finished_at", "gate", b"gate", "id", b"id", "message", b"message", "metrics", b"metrics", "model", b"model", "progress", b"progress", "promoted", b"promoted", "reason", b"reason", "recipe", b"recipe", "result", b"result", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ahead", b"ahead", "base", b"base", "cases", b"cases", "cost", b"cost", "created_at", b"created_at", "currency", b"currency", "dataset", b"dataset", "finished_at", b"finished_at", "gate", b"gate", "id", b"id", "message", b"message", "metrics", b"metrics", "model", b"model", "priority", b"priority", "progress", b"progress", "promoted", b"promoted", "reason", b"reason", "recipe", b"recipe", "result", b"result", "spent_s", b"spent_s", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -437,6 +459,53 @@ class CancelRunResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelRunResponse: _TypeAlias = CancelRunResponse  # noqa: Y015
+
+@_typing.final
+class PrioritiseRunRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    priority: _builtins.int
+    """-100 to 100; above 0: owners only."""
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef: ...
+    def __init__(
+        self,
+        *,
+        project: _types_pb2.ProjectRef | None = ...,
+        run_id: _builtins.str = ...,
+        priority: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["priority", b"priority", "project", b"project", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PrioritiseRunRequest: _TypeAlias = PrioritiseRunRequest  # noqa: Y015
+
+@_typing.final
+class PrioritiseRunResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def run(self) -> Global___Run: ...
+    def __init__(
+        self,
+        *,
+        run: Global___Run | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PrioritiseRunResponse: _TypeAlias = PrioritiseRunResponse  # noqa: Y015
 
 @_typing.final
 class RegisterModelRequest(_message.Message):

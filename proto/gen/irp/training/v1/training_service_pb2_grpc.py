@@ -65,6 +65,11 @@ class TrainingServiceStub:
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.CancelRunRequest.SerializeToString,
                 response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.CancelRunResponse.FromString,
                 _registered_method=True)
+        self.PrioritiseRun = channel.unary_unary(
+                '/irp.training.v1.TrainingService/PrioritiseRun',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.PrioritiseRunRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.PrioritiseRunResponse.FromString,
+                _registered_method=True)
         self.RegisterModel = channel.stream_unary(
                 '/irp.training.v1.TrainingService/RegisterModel',
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.RegisterModelRequest.SerializeToString,
@@ -146,6 +151,13 @@ class TrainingServiceServicer:
 
     def CancelRun(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PrioritiseRun(self, request, context):
+        """PrioritiseRun moves a waiting run in the queue; a run that works is not interrupted.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -237,6 +249,11 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.CancelRun,
                     request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.CancelRunRequest.FromString,
                     response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.CancelRunResponse.SerializeToString,
+            ),
+            'PrioritiseRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.PrioritiseRun,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.PrioritiseRunRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.PrioritiseRunResponse.SerializeToString,
             ),
             'RegisterModel': grpc.stream_unary_rpc_method_handler(
                     servicer.RegisterModel,
@@ -442,6 +459,33 @@ class TrainingService:
             '/irp.training.v1.TrainingService/CancelRun',
             irp_dot_training_dot_v1_dot_training__service__pb2.CancelRunRequest.SerializeToString,
             irp_dot_training_dot_v1_dot_training__service__pb2.CancelRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PrioritiseRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/PrioritiseRun',
+            irp_dot_training_dot_v1_dot_training__service__pb2.PrioritiseRunRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.PrioritiseRunResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,8 @@ class TrainingServiceStub:
     WatchRun: _grpc.UnaryStreamMultiCallable[_training_service_pb2.WatchRunRequest, _training_service_pb2.WatchRunResponse]
     """WatchRun streams the run and its metrics until it ends."""
     CancelRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.CancelRunRequest, _training_service_pb2.CancelRunResponse]
+    PrioritiseRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.PrioritiseRunRequest, _training_service_pb2.PrioritiseRunResponse]
+    """PrioritiseRun moves a waiting run in the queue; a run that works is not interrupted."""
     RegisterModel: _grpc.StreamUnaryMultiCallable[_training_service_pb2.RegisterModelRequest, _training_service_pb2.RegisterModelResponse]
     """RegisterModel takes a MONAI bundle (ZIP), checks it, and makes a new version."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ListModelsRequest, _training_service_pb2.ListModelsResponse]
@@ -72,6 +74,8 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     WatchRun: _aio.UnaryStreamMultiCallable[_training_service_pb2.WatchRunRequest, _training_service_pb2.WatchRunResponse]  # type: ignore[assignment]
     """WatchRun streams the run and its metrics until it ends."""
     CancelRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.CancelRunRequest, _training_service_pb2.CancelRunResponse]  # type: ignore[assignment]
+    PrioritiseRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.PrioritiseRunRequest, _training_service_pb2.PrioritiseRunResponse]  # type: ignore[assignment]
+    """PrioritiseRun moves a waiting run in the queue; a run that works is not interrupted."""
     RegisterModel: _aio.StreamUnaryMultiCallable[_training_service_pb2.RegisterModelRequest, _training_service_pb2.RegisterModelResponse]  # type: ignore[assignment]
     """RegisterModel takes a MONAI bundle (ZIP), checks it, and makes a new version."""
     ListModels: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ListModelsRequest, _training_service_pb2.ListModelsResponse]  # type: ignore[assignment]
@@ -135,6 +139,14 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _training_service_pb2.CancelRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_training_service_pb2.CancelRunResponse, _abc.Awaitable[_training_service_pb2.CancelRunResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def PrioritiseRun(
+        self,
+        request: _training_service_pb2.PrioritiseRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.PrioritiseRunResponse, _abc.Awaitable[_training_service_pb2.PrioritiseRunResponse]]:
+        """PrioritiseRun moves a waiting run in the queue; a run that works is not interrupted."""
 
     @_abc_1.abstractmethod
     def RegisterModel(

@@ -24,9 +24,9 @@ from irp_training.adapters.documents import (
 )
 from irp_training.adapters.wire import model_ref_to_proto, project_to_proto
 from irp_training.app.ports import Project
+from irp_training.domain.appraisal import Appraisal
 from irp_training.domain.dataset import Case
 from irp_training.domain.errors import ReportUnknown, RunUnknown, TrialUnknown
-from irp_training.domain.appraisal import Appraisal
 from irp_training.domain.gate import Verdict
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
@@ -264,7 +264,7 @@ class SqlChange:
 
 
 def _run_row(run: Run) -> dict[str, Any]:
-    columns = ("project", "id", "model", "state", "version", "cancel_asked", "created_at")
+    columns = ("project", "id", "model", "state", "version", "cancel_asked", "priority", "created_at")
     return {**{name: getattr(run, name) for name in columns}, "document": to_document(run)}
 
 

@@ -50,6 +50,7 @@ RUN = Table(
     Column("state", String(16), nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("cancel_asked", Boolean, nullable=False),
+    Column("priority", Integer, nullable=False, server_default="0"),
     Column("created_at", String(32), nullable=False),
     Column("document", JSON, nullable=False),  # Run
     Index("ix_run_model", "model", "created_at"),

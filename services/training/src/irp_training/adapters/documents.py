@@ -9,8 +9,8 @@ from typing import Any
 from irp_kernel import ObjectRef
 
 from irp_training.app.ports import Project
-from irp_training.domain.dataset import Case
 from irp_training.domain.appraisal import Appraisal
+from irp_training.domain.dataset import Case
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
 from irp_training.domain.run import DatasetRow, ModelRef, Progress, Run

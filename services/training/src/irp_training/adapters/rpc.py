@@ -25,6 +25,7 @@ from irp_training.app.ask_report import AskReport
 from irp_training.app.cancel_run import CancelRun
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.ports import Project, Store
+from irp_training.app.prioritise_run import PrioritiseRun
 from irp_training.app.promote_model import PromoteModel
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.rollback_model import RollbackModel
@@ -44,6 +45,7 @@ class Verbs:
     create_dataset: CreateDataset
     start_run: StartRun
     cancel_run: CancelRun
+    prioritise_run: PrioritiseRun
     watch_run: WatchRun
     register: RegisterModel
     promote: PromoteModel
@@ -76,6 +78,7 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
             request_id=request.request_id,
             sequence_classes=tuple(request.sequence_classes),
             promote=request.promote,
+            priority=_allowed(request.priority),
         )
         return pb.StartRunResponse(run=await self._shown(await self._do.start_run(project, wish)))
 
@@ -87,18 +90,25 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
     async def ListRuns(self, request: pb.ListRunsRequest, context: Any) -> pb.ListRunsResponse:  # noqa: N802
         """Runs of a project, newest last, without their curves."""
         project = _admit(request.project)
-        return pb.ListRunsResponse(runs=[run_to_proto(run, []) for run in await self._store.runs(project.id)])
+        runs = await self._store.runs(project.id)
+        return pb.ListRunsResponse(runs=[run_to_proto(run, [], await self._store.ahead(run)) for run in runs])
 
     async def WatchRun(self, request: pb.WatchRunRequest, context: Any) -> AsyncIterator[pb.WatchRunResponse]:  # noqa: N802
         """The run as it changes."""
         project = _admit(request.project)
-        async for run, metrics in self._do.watch_run(project.id, request.run_id):
-            yield pb.WatchRunResponse(run=run_to_proto(run, metrics))
+        async for run, metrics, ahead in self._do.watch_run(project.id, request.run_id):
+            yield pb.WatchRunResponse(run=run_to_proto(run, metrics, ahead))
 
     async def CancelRun(self, request: pb.CancelRunRequest, context: Any) -> pb.CancelRunResponse:  # noqa: N802
         """Stop a run."""
         project = _admit(request.project, "owner", "annotator")
         return pb.CancelRunResponse(run=await self._shown(await self._do.cancel_run(project, request.run_id)))
+
+    async def PrioritiseRun(self, request: pb.PrioritiseRunRequest, context: Any) -> pb.PrioritiseRunResponse:  # noqa: N802
+        """Move a waiting run in the queue."""
+        project = _admit(request.project, "owner", "annotator")
+        run = await self._do.prioritise_run(project, request.run_id, _allowed(request.priority))
+        return pb.PrioritiseRunResponse(run=await self._shown(run))
 
     async def RegisterModel(  # noqa: N802
         self, request_iterator: AsyncIterator[pb.RegisterModelRequest], context: Any
@@ -172,7 +182,7 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
         return pb.GetReportResponse(report=report_to_proto(report))
 
     async def _shown(self, run: Run) -> pb.Run:
-        return run_to_proto(run, await self._store.metrics(run.project, run.id))
+        return run_to_proto(run, await self._store.metrics(run.project, run.id), await self._store.ahead(run))
 
     async def _model(self, model: Model) -> pb.Model:
         return model_to_proto(model, champion(await self._store.history(model.ref.name)))
@@ -184,6 +194,13 @@ def _admit(message: types_pb2.ProjectRef, *roles: str) -> Project:
     if roles:
         caller().require_role(*roles)
     return project
+
+
+def _allowed(priority: int) -> int:
+    """Going before other projects' runs is for those who answer for a project."""
+    if priority > 0:
+        caller().require_role("owner")
+    return priority
 
 
 async def _receive(pieces: AsyncIterator[pb.RegisterModelRequest]) -> tuple[pb.RegisterModelHeader, bytes]:

@@ -13,18 +13,19 @@ from sqlalchemy import and_, desc, select
 from irp_training.adapters import db
 from irp_training.adapters.change import SqlChange
 from irp_training.adapters.documents import (
+    appraisal_from_document,
     case_from_document,
     dataset_from_document,
-    appraisal_from_document,
     model_from_document,
     project_from_row,
     run_from_document,
     trial_from_document,
 )
+from irp_training.adapters.queue import runs_ahead
 from irp_training.app.ports import Project
+from irp_training.domain.appraisal import Appraisal
 from irp_training.domain.dataset import Case
 from irp_training.domain.errors import ReportUnknown, RunUnknown, TrialUnknown
-from irp_training.domain.appraisal import Appraisal
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
 from irp_training.domain.run import DatasetRow, Metric, Run
@@ -78,6 +79,10 @@ class SqlStore:
         query = select(db.RUN.c.document).where(db.RUN.c.project == project).order_by(db.RUN.c.created_at)
         async with self._database.read() as connection:
             return [run_from_document(row) for row in (await connection.execute(query)).scalars()]
+
+    async def ahead(self, run: Run) -> int:
+        """Runs that work, or will begin before this one; 0 once it has begun."""
+        return await runs_ahead(self._database, run)
 
     async def metrics(self, project: str, run_id: str) -> list[Metric]:
         """The curves of a run, by epoch."""

@@ -17,8 +17,8 @@ from irp_chassis.wire import (
 from irp_kernel import Slug
 
 from irp_training.app.ports import Project
-from irp_training.domain.dataset import Case
 from irp_training.domain.appraisal import Appraisal
+from irp_training.domain.dataset import Case
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
 from irp_training.domain.run import DatasetRow, Metric, ModelRef, Progress, Run
@@ -70,8 +70,8 @@ def progress_to_proto(progress: Progress) -> types_pb2.Progress:
     return types_pb2.Progress(fraction=progress.fraction, eta_s=progress.eta_s, step=progress.step)
 
 
-def run_to_proto(run: Run, metrics: list[Metric]) -> pb.Run:
-    """Run with its curves -> message."""
+def run_to_proto(run: Run, metrics: list[Metric], ahead: int = 0) -> pb.Run:
+    """Run with its curves and the number of runs before it -> message."""
     return pb.Run(
         id=run.id,
         state=run.state,
@@ -89,6 +89,11 @@ def run_to_proto(run: Run, metrics: list[Metric]) -> pb.Run:
         created_at=run.created_at,
         finished_at=run.finished_at,
         cases=run.cases,
+        priority=run.priority,
+        ahead=ahead,
+        spent_s=run.spent_s,
+        cost=run.price.of(run.spent_s),
+        currency=run.currency,
     )
 
 

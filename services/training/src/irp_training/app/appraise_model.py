@@ -10,8 +10,8 @@ from irp_kernel.errors import IrpError
 from irp_training.app.case_files import case_files
 from irp_training.app.ports import Clock, Objects, Sandbox, Store
 from irp_training.app.train_run import TRANSIENT
-from irp_training.domain.dataset import Snapshot
 from irp_training.domain.appraisal import UNMEASURED, Appraisal, benchmark
+from irp_training.domain.dataset import Snapshot
 from irp_training.domain.gate import Scores
 from irp_training.domain.registry import Model, champion
 from irp_training.domain.run import Progress

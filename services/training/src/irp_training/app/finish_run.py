@@ -9,7 +9,7 @@ from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.ports import Change, Clock, Objects, Project, Store
 from irp_training.app.promote_model import crown
 from irp_training.domain.gate import Verdict
-from irp_training.domain.lesson import Outcome
+from irp_training.domain.plan import Outcome
 from irp_training.domain.precision import Trial, reduced
 from irp_training.domain.pushed import first_paragraph
 from irp_training.domain.recipe import read_frozen
@@ -39,7 +39,9 @@ class FinishRun:
                 gate=verdict.to_json(),
                 cases=json.dumps(outcome.cases, sort_keys=True),
                 promoted=promoted,
-                message=f"{model.ref} is registered; {verdict.reason}" + ("; promoted" if promoted else ""),
+                message="; ".join(
+                    [f"{model.ref} is registered", verdict.reason, *["promoted"] * promoted, *outcome.remarks]
+                ),
             )
             return await self._end(change, done, project, "succeeded")
 

@@ -11,11 +11,11 @@ from typing import Protocol
 
 from irp_kernel import ObjectRef
 
-from irp_training.domain.dataset import Case
 from irp_training.domain.appraisal import Appraisal
+from irp_training.domain.dataset import Case
 from irp_training.domain.gate import Verdict
 from irp_training.domain.inspected import Inspected
-from irp_training.domain.lesson import CaseFile, Outcome, Plan, Said
+from irp_training.domain.plan import CaseFile, Outcome, Plan, Said
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
 from irp_training.domain.run import DatasetRow, Metric, ModelRef, Run
@@ -113,6 +113,10 @@ class Store(Protocol):
         ...
 
     async def runs(self, project: str) -> list[Run]: ...
+
+    async def ahead(self, run: Run) -> int:
+        """Runs that work, or will begin before this one."""
+        ...
 
     async def metrics(self, project: str, run_id: str) -> list[Metric]: ...
 

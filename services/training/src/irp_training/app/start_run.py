@@ -12,10 +12,11 @@ from irp_kernel.mask import VALUE_OF
 
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.ports import Clock, Project, Store
-from irp_training.domain.errors import DatasetEmpty
+from irp_training.domain.errors import BadRecipe, DatasetEmpty
+from irp_training.domain.price import FREE, Price
 from irp_training.domain.recipe import read_recipe
 from irp_training.domain.registry import champion
-from irp_training.domain.run import ModelRef, Run
+from irp_training.domain.run import ModelRef, Run, require_priority
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,23 +30,26 @@ class Wish:
     request_id: str = ""
     sequence_classes: Sequence[str] = ()
     promote: bool = False
+    priority: int = 0
 
 
 class StartRun:
     """Queues a run; the same request id is the same run."""
 
-    def __init__(self, store: Store, create_dataset: CreateDataset, now: Clock) -> None:
-        self._store, self._create_dataset, self._now = store, create_dataset, now
+    def __init__(self, store: Store, create_dataset: CreateDataset, now: Clock, price: Price = FREE) -> None:
+        self._store, self._create_dataset, self._now, self._price = store, create_dataset, now, price
 
     async def __call__(self, project: Project, wish: Wish) -> Run:
         """Freeze everything that decides the result, then queue.
 
         Raises:
             ModelUnknown: there is no such base.
-            BadRecipe: the recipe is not valid.
+            BadRecipe: the recipe is not valid, or limits the cost where the room knows no price.
+            PriorityOutOfRange: the number is not from -100 to 100.
             DatasetEmpty: no case is in the split `training`.
             PatientLeak: a patient is in two splits.
         """
+        require_priority(wish.priority)
         at = self._now()
         run_id = _run_id(project.id, wish.request_id or at + wish.model + wish.recipe)
         known = [run for run in await self._store.runs(project.id) if run.id == run_id]
@@ -53,6 +57,8 @@ class StartRun:
             return known[0]
         base = await self._base(wish.base) if wish.base else None
         recipe = read_recipe(wish.recipe, fine_tuning=base is not None, structures=VALUE_OF)
+        if recipe.max_cost and not self._price.per_hour:
+            raise BadRecipe("`max_cost` needs a price of an hour, which this room does not have")
         dataset = await self._create_dataset(project, wish.sequence_classes)
         if not dataset.training:
             raise DatasetEmpty("no accepted mask is of a patient in the split `training`", cases=0)
@@ -66,6 +72,7 @@ class StartRun:
             actor=wish.actor,
             created_at=at,
             promote=wish.promote,
+            priority=wish.priority,
         )
         async with self._store.change() as change:
             return await change.add_run(run)

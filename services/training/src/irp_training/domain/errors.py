@@ -41,6 +41,20 @@ class RunUnknown(NotFound):
     """
 
 
+class RunNotWaiting(FailedPrecondition):
+    """The run does not wait any more.
+
+    It has begun, or has ended; only runs that wait change their place. Cancel it if another must go first.
+    """
+
+
+class PriorityOutOfRange(InvalidArgument):
+    """The priority is not from -100 to 100.
+
+    0 is what runs have that nobody gave one; of two that are equal, the older begins first.
+    """
+
+
 class RunDiverged(FailedPrecondition):
     """The loss became infinite or not a number.
 
@@ -142,4 +156,12 @@ class ReportUnknown(NotFound):
     """There is no report on this version.
 
     Versions that were pushed have one; `POST /api/v1/models/{name}/versions/{version}/report` begins one for any other.
+    """
+
+
+class OutOfMemory(FailedPrecondition):
+    """The device's memory does not suffice for one slice.
+
+    Nothing was registered. Choose narrower networks or smaller windows in the recipe (`segment_channels`,
+    `segment_size`), or a device with more memory (`IRP_TRAINING_DEVICE`), and start a new run.
     """
