@@ -18,23 +18,27 @@ from irp_chassis.jobs import Job
 from irp_chassis.room import Room, run_room
 
 from irp_training.adapters.case_cache import CaseCache
-from irp_training.adapters.change import AUTOMATIC_JOB, PRECISION_JOB, RUN_JOB
+from irp_training.adapters.change import APPRAISAL_JOB, AUTOMATIC_JOB, PRECISION_JOB, RUN_JOB
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.deleted_series import DeletedSeries
 from irp_training.adapters.events import Events
 from irp_training.adapters.model_keys import ModelKeys, key_in
 from irp_training.adapters.queue import run_order
 from irp_training.adapters.rpc import TrainingServicer, Verbs
+from irp_training.adapters.sandbox import Sandbox
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.worker import ProcessWorker
+from irp_training.app.appraise_model import AppraiseModel
 from irp_training.app.approvals import Approvals
 from irp_training.app.ask_precision import AskPrecision
+from irp_training.app.ask_report import AskReport
 from irp_training.app.cancel_run import CancelRun
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.decide_promotion import DecidePromotion
 from irp_training.app.describe_dataset import DescribeDataset
 from irp_training.app.finish_run import FinishRun
+from irp_training.app.frozen_set import FrozenSet
 from irp_training.app.guard_precision import GuardPrecision
 from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.keep_apart import KeepApart
@@ -55,12 +59,13 @@ from irp_training.app.start_run import StartRun
 from irp_training.app.tell_history import TellHistory
 from irp_training.app.tell_policy import TellPolicy
 from irp_training.app.train_run import Terms, TrainRun
+from irp_training.app.try_bundle import TryBundle
 from irp_training.app.watch_run import WatchRun
 from irp_training.domain.price import Price
 from irp_training.settings import Settings
 
 CLOCK_LOOK_S = 20.0  # seconds between two looks at schedules
-TRIAL_ATTEMPTS = 5  # then a trial whose process always dies has failed
+TRIAL_ATTEMPTS = 5  # then a trial or an appraisal whose process always dies has failed
 
 
 def now() -> str:
@@ -78,6 +83,7 @@ async def compose(room: Room[Settings]) -> None:
     judge = JudgeCandidate(store, objects, worker)
     approvals = Approvals(store, configurations, room.settings.training_approvals)
     create_dataset = CreateDataset(store, objects, configurations)
+    sandbox, frozen_set = _sandbox(room.settings), FrozenSet(store, create_dataset)
     price = Price(per_hour=room.settings.training_price_per_hour, currency=room.settings.training_currency)
     verbs = Verbs(
         create_dataset=create_dataset,
@@ -87,12 +93,14 @@ async def compose(room: Room[Settings]) -> None:
         cancel_run=CancelRun(store, now),
         prioritise_run=PrioritiseRun(store),
         watch_run=WatchRun(store),
-        register=RegisterModel(store, objects, approvals, now),
+        register=RegisterModel(store, objects, approvals, now, sandbox, frozen_set),
         promote=PromoteModel(store, judge, approvals, now),
         rollback=RollbackModel(store, now),
         decide=DecidePromotion(store, now),
         history=TellHistory(store, now),
         ask_precision=AskPrecision(store, create_dataset, now),
+        ask_report=AskReport(store, frozen_set, now),
+        try_bundle=TryBundle(sandbox),
     )
     terms = Terms(threads=room.settings.training_threads, price=price)
     finish = FinishRun(store, objects, judge, approvals, now)
@@ -101,6 +109,7 @@ async def compose(room: Room[Settings]) -> None:
     _read_facts(room, store, configurations)
     _work(room, train, begin)
     _guard(room, GuardPrecision(store, objects, worker, now, room.settings.training_threads))
+    _appraise(room, AppraiseModel(store, objects, sandbox, now))
     room.on_stop(worker.stop)
     _look_at_the_clock(room, KeepSchedule(store, configurations, time.time))
     deleted = DeletedSeries(room.database, room.objects)
@@ -114,7 +123,9 @@ async def compose(room: Room[Settings]) -> None:
     )
     if keys.jwks:
         await SignKnown(store)()
-    await RegisterShipped(verbs.register)(await asyncio.to_thread(_shipped, room.settings.shipped_models_dir))
+    await RegisterShipped(RegisterModel(store, objects, approvals, now))(
+        await asyncio.to_thread(_shipped, room.settings.shipped_models_dir)
+    )
 
 
 def _files(room: Room[Settings]) -> Files:
@@ -163,6 +174,17 @@ def _guard(room: Room[Settings], guard: GuardPrecision) -> None:
         await guard(job.payload["name"], job.payload["version"], job.payload["precision"], last=last)
 
     room.job(PRECISION_JOB, on_trial)
+
+
+def _appraise(room: Room[Settings], appraise: AppraiseModel) -> None:
+    async def on_appraisal(job: Job) -> None:
+        await appraise(job.payload["name"], job.payload["version"], last=job.attempt >= TRIAL_ATTEMPTS)
+
+    room.job(APPRAISAL_JOB, on_appraisal)
+
+
+def _sandbox(settings: Settings) -> Sandbox:
+    return Sandbox(settings.sandbox_memory_bytes, settings.sandbox_seconds, settings.training_threads)
 
 
 def _shipped(folder: Path | None) -> dict[str, bytes]:

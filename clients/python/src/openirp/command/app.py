@@ -27,6 +27,7 @@ from openirp.command import (
     operations,
     precision,
     projects,
+    push,
     quarantine,
     registry,
     report,
@@ -104,4 +105,5 @@ for name, commands in (
     app.add_typer(commands.app, name=name)
 serving.register(models.app)
 precision.register(models.app)
+push.register(models.app)
 registry.register(models.app)

@@ -66,6 +66,10 @@ class TrainingServiceStub:
     """GuardPrecision queues the trial of a reduced precision; a trial that ended on the same dataset is answered as it is."""
     GetPrecision: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetPrecisionRequest, _training_service_pb2.GetPrecisionResponse]
     """GetPrecision answers how a reduced precision was judged, or how far that is."""
+    AskReport: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.AskReportRequest, _training_service_pb2.AskReportResponse]
+    """AskReport queues the appraisal of a version; one that ended on the same dataset is answered as it is."""
+    GetReport: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetReportRequest, _training_service_pb2.GetReportResponse]
+    """GetReport answers what was found of a version, or how far that is."""
 
 @_typing.type_check_only
 class TrainingServiceAsyncStub(TrainingServiceStub):
@@ -105,6 +109,10 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     """GuardPrecision queues the trial of a reduced precision; a trial that ended on the same dataset is answered as it is."""
     GetPrecision: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetPrecisionRequest, _training_service_pb2.GetPrecisionResponse]  # type: ignore[assignment]
     """GetPrecision answers how a reduced precision was judged, or how far that is."""
+    AskReport: _aio.UnaryUnaryMultiCallable[_training_service_pb2.AskReportRequest, _training_service_pb2.AskReportResponse]  # type: ignore[assignment]
+    """AskReport queues the appraisal of a version; one that ended on the same dataset is answered as it is."""
+    GetReport: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetReportRequest, _training_service_pb2.GetReportResponse]  # type: ignore[assignment]
+    """GetReport answers what was found of a version, or how far that is."""
 
 class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
     """TrainingService learns from accepted masks; it serves no real-time request."""
@@ -255,5 +263,21 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_training_service_pb2.GetPrecisionResponse, _abc.Awaitable[_training_service_pb2.GetPrecisionResponse]]:
         """GetPrecision answers how a reduced precision was judged, or how far that is."""
+
+    @_abc_1.abstractmethod
+    def AskReport(
+        self,
+        request: _training_service_pb2.AskReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.AskReportResponse, _abc.Awaitable[_training_service_pb2.AskReportResponse]]:
+        """AskReport queues the appraisal of a version; one that ended on the same dataset is answered as it is."""
+
+    @_abc_1.abstractmethod
+    def GetReport(
+        self,
+        request: _training_service_pb2.GetReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.GetReportResponse, _abc.Awaitable[_training_service_pb2.GetReportResponse]]:
+        """GetReport answers what was found of a version, or how far that is."""
 
 def add_TrainingServiceServicer_to_server(servicer: TrainingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -129,3 +129,10 @@ PRECISION_TRIAL = Table(
     Column("precision", String(16), primary_key=True),
     Column("document", JSON, nullable=False),  # Trial
 )
+MODEL_REPORT = Table(
+    "model_report",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("model_version", BigInteger, primary_key=True),
+    Column("document", JSON, nullable=False),  # Appraisal
+)

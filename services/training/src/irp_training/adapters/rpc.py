@@ -17,11 +17,13 @@ from irp_training.adapters.wire import (
     happened_to_proto,
     model_to_proto,
     project_from_proto,
+    report_to_proto,
     run_to_proto,
     trial_to_proto,
 )
 from irp_training.adapters.wire_datasets import dataset_to_proto, policy_to_proto, rules_from_proto
 from irp_training.app.ask_precision import AskPrecision
+from irp_training.app.ask_report import AskReport
 from irp_training.app.cancel_run import CancelRun
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.decide_promotion import DecidePromotion
@@ -34,6 +36,7 @@ from irp_training.app.rollback_model import RollbackModel
 from irp_training.app.start_run import StartRun, Wish
 from irp_training.app.tell_history import TellHistory
 from irp_training.app.tell_policy import TellPolicy
+from irp_training.app.try_bundle import TryBundle
 from irp_training.app.watch_run import WatchRun
 from irp_training.domain.registry import Model, aliases
 from irp_training.domain.run import Run
@@ -58,6 +61,8 @@ class Verbs:
     decide: DecidePromotion
     history: TellHistory
     ask_precision: AskPrecision
+    ask_report: AskReport
+    try_bundle: TryBundle
 
 
 class TrainingServicer(pb_grpc.TrainingServiceServicer):
@@ -141,9 +146,16 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
         """Take a bundle in pieces; the header comes first."""
         caller().require_role("owner")
         header, data = await _receive(request_iterator)
+        if header.dry_run:
+            return pb.RegisterModelResponse(
+                report=pb.ModelReport(state="ended", inspection=await self._do.try_bundle(data))
+            )
+        project = _admit(header.project) if header.HasField("project") else None
         actor = header.actor or caller().subject
-        model = await self._do.register(header.name, data, actor, promote_if_first=header.promote_if_first)
-        return pb.RegisterModelResponse(model=await self._model(model))
+        first = header.promote_if_first
+        model = await self._do.register(header.name, data, actor, promote_if_first=first, project=project)
+        report = report_to_proto(await self._store.appraisal(model.ref.name, model.ref.version))
+        return pb.RegisterModelResponse(model=await self._model(model), report=report)
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:  # noqa: N802
         """Every version, with the champions marked."""
@@ -209,6 +221,20 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
         caller()
         trial = await self._store.trial(request.name, request.version, request.precision)
         return pb.GetPrecisionResponse(trial=trial_to_proto(trial))
+
+    async def AskReport(self, request: pb.AskReportRequest, context: Any) -> pb.AskReportResponse:  # noqa: N802
+        """Queue the appraisal of a version."""
+        caller().require_role("owner")
+        project = _admit(request.project) if request.HasField("project") else None
+        actor = request.actor or caller().subject
+        report = await self._do.ask_report(request.name, request.version, actor, project)
+        return pb.AskReportResponse(report=report_to_proto(report))
+
+    async def GetReport(self, request: pb.GetReportRequest, context: Any) -> pb.GetReportResponse:  # noqa: N802
+        """What was found, or how far that is."""
+        caller()
+        report = await self._store.appraisal(request.name, request.version)
+        return pb.GetReportResponse(report=report_to_proto(report))
 
     async def _shown(self, run: Run) -> pb.Run:
         return run_to_proto(run, await self._store.metrics(run.project, run.id), await self._store.ahead(run))

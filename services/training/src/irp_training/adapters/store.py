@@ -13,6 +13,7 @@ from sqlalchemy import and_, desc, select
 from irp_training.adapters import dataset_rows, db
 from irp_training.adapters.change import Sign, SqlChange, unsigned
 from irp_training.adapters.documents import (
+    appraisal_from_document,
     candidacy_from_document,
     case_from_document,
     dataset_from_document,
@@ -23,9 +24,10 @@ from irp_training.adapters.documents import (
 )
 from irp_training.adapters.queue import runs_ahead
 from irp_training.app.ports import Project
+from irp_training.domain.appraisal import Appraisal
 from irp_training.domain.candidacy import Candidacy
 from irp_training.domain.dataset import Case
-from irp_training.domain.errors import RunUnknown, TrialUnknown
+from irp_training.domain.errors import ReportUnknown, RunUnknown, TrialUnknown
 from irp_training.domain.placing import Placement
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
@@ -189,6 +191,16 @@ class SqlStore:
             query = query.where(table.c.name == name)
         async with self._database.read() as connection:
             return [trial_from_document(row) for row in (await connection.execute(query)).scalars()]
+
+    async def appraisal(self, name: str, version: int) -> Appraisal:
+        """The report on one version, or ReportUnknown."""
+        table = db.MODEL_REPORT
+        query = select(table.c.document).where(table.c.name == name, table.c.model_version == version)
+        async with self._database.read() as connection:
+            document = (await connection.execute(query)).scalar()
+        if document is None:
+            raise ReportUnknown(name=name, version=version)
+        return appraisal_from_document(document)
 
     async def references(self) -> list[ObjectRef]:
         """Every object that a row of this room refers to and this room wrote."""
