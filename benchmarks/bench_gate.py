@@ -2,9 +2,9 @@
 
     python benchmarks/bench_gate.py
 
-Simulated patients: paired differences of Dice with a given mean and standard deviation (0.01 to 0.02 between a model and its
-fine-tuned successor), 2000 draws per cell. `wrong`: a candidate that truly loses exactly the margin passes. `equal`: one
-that is truly equal passes. `mean rule`: the same two when only the mean decides.
+Simulated patients: paired differences of Dice with a given mean and standard deviation, 2000 draws per cell. `wrong`: a
+candidate that truly loses exactly the margin passes. `equal`: one that is truly equal passes. `mean rule`: the same two
+when only the mean decides.
 """
 
 from __future__ import annotations
