@@ -63,9 +63,9 @@ def ratio_over_patients(
 
     Args:
         parts: (upper, lower) by patient; patients with nothing below do not count.
-        level: see `interval_over_patients`, as for the others.
-        rounds: of resampling.
-        seed: of resampling.
+        level: of the interval.
+        rounds: number of resamples.
+        seed: of the resampling.
     """
     pairs = [parts[patient] for patient in sorted(parts) if parts[patient][1] > 0]
     if not pairs:
