@@ -63,7 +63,9 @@ def ratio_over_patients(
 
     Args:
         parts: (upper, lower) by patient; patients with nothing below do not count.
-        level, rounds, seed: see `interval_over_patients`.
+        level: of the interval.
+        rounds: number of resamples.
+        seed: of the resampling.
     """
     pairs = [parts[patient] for patient in sorted(parts) if parts[patient][1] > 0]
     if not pairs:

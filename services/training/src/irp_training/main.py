@@ -14,6 +14,7 @@ from irp.quality.v1.events_pb2 import QualityRated, SeriesAssessed
 from irp.training.v1 import training_service_pb2, training_service_pb2_grpc
 from irp_chassis.jobs import Job
 from irp_chassis.room import Room, run_room
+from irp_chassis.workers import in_worker
 
 from irp_training.adapters.change import AUTOMATIC_JOB, PRECISION_JOB, RUN_JOB
 from irp_training.adapters.db import METADATA
@@ -26,6 +27,7 @@ from irp_training.app.ask_precision import AskPrecision
 from irp_training.app.cancel_run import CancelRun
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
+from irp_training.app.export_run import ExportRun
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.guard_precision import GuardPrecision
 from irp_training.app.judge_candidate import JudgeCandidate
@@ -66,6 +68,7 @@ async def compose(room: Room[Settings]) -> None:
         promote=PromoteModel(store, judge),
         rollback=RollbackModel(store),
         ask_precision=AskPrecision(store, create_dataset, now),
+        export_run=ExportRun(store, objects, in_worker),
     )
     finish = FinishRun(store, objects, judge, now)
     train = TrainRun(store, objects, worker, finish, room.settings.training_threads)

@@ -28,7 +28,7 @@ from irp_training.domain.errors import RunUnknown, TrialUnknown
 from irp_training.domain.gate import Verdict
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
-from irp_training.domain.run import DatasetRow, Metric, ModelRef, Run
+from irp_training.domain.run import DatasetRow, KeptOverlay, Metric, ModelRef, Run
 
 RUN_JOB, AUTOMATIC_JOB, PRECISION_JOB = "training-run", "automatic-run", "precision-trial"
 JUDGED_ENGINE = "openvino"  # what trials compute with
@@ -117,6 +117,13 @@ class SqlChange:
             row = {"project": run.project, "run": run.id, "epoch": metric.epoch, "name": metric.name}
             keys = tuple(row)
             await self._tx.upsert(db.METRIC, {**row, "value": metric.value}, keys=keys)
+
+    async def add_overlays(self, run: Run, overlays: Sequence[KeptOverlay]) -> None:
+        """Add pictures; a repeated epoch overwrites its own."""
+        for overlay in overlays:
+            row = {"project": run.project, "run": run.id, "epoch": overlay.epoch, "which": overlay.which}
+            keys = tuple(row)
+            await self._tx.upsert(db.OVERLAY, {**row, "document": to_document(overlay)}, keys=keys)
 
     async def announce_end(self, run: Run, project: Project) -> None:
         """RunFinished."""

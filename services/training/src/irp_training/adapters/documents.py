@@ -12,7 +12,7 @@ from irp_training.app.ports import Project
 from irp_training.domain.dataset import Case
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
-from irp_training.domain.run import DatasetRow, ModelRef, Progress, Run
+from irp_training.domain.run import DatasetRow, KeptOverlay, ModelRef, Progress, Run
 
 Document = dict[str, Any]
 
@@ -49,6 +49,11 @@ def run_from_document(document: Mapping[str, Any]) -> Run:
         "checkpoint": ObjectRef(**checkpoint) if checkpoint else None,
     }
     return Run(**{**document, **nested})
+
+
+def overlay_from_document(document: Mapping[str, Any]) -> KeptOverlay:
+    """Document -> KeptOverlay."""
+    return KeptOverlay(**{**document, "picture": ObjectRef(**document["picture"])})
 
 
 def model_from_document(document: Mapping[str, Any]) -> Model:

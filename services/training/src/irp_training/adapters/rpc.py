@@ -22,6 +22,7 @@ from irp_training.adapters.wire import (
 from irp_training.app.ask_precision import AskPrecision
 from irp_training.app.cancel_run import CancelRun
 from irp_training.app.create_dataset import CreateDataset
+from irp_training.app.export_run import ExportRun
 from irp_training.app.ports import Project, Store
 from irp_training.app.promote_model import PromoteModel
 from irp_training.app.register_model import RegisterModel
@@ -46,6 +47,7 @@ class Verbs:
     promote: PromoteModel
     rollback: RollbackModel
     ask_precision: AskPrecision
+    export_run: ExportRun
 
 
 class TrainingServicer(pb_grpc.TrainingServiceServicer):
@@ -145,8 +147,18 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
         trial = await self._store.trial(request.name, request.version, request.precision)
         return pb.GetPrecisionResponse(trial=trial_to_proto(trial))
 
+    async def ExportRun(self, request: pb.ExportRunRequest, context: Any) -> pb.ExportRunResponse:  # noqa: N802
+        """A run's curves as a picture, or for TensorBoard."""
+        project = _admit(request.project)
+        found = await self._do.export_run(project.id, request.run_id, request.form)
+        return pb.ExportRunResponse(body=found.body, media_type=found.media_type, file_name=found.file_name)
+
     async def _shown(self, run: Run) -> pb.Run:
-        return run_to_proto(run, await self._store.metrics(run.project, run.id))
+        metrics, overlays = (
+            await self._store.metrics(run.project, run.id),
+            await self._store.overlays(run.project, run.id),
+        )
+        return run_to_proto(run, metrics, overlays)
 
     async def _model(self, model: Model) -> pb.Model:
         return model_to_proto(model, champion(await self._store.history(model.ref.name)))

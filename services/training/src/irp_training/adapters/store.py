@@ -16,6 +16,7 @@ from irp_training.adapters.documents import (
     case_from_document,
     dataset_from_document,
     model_from_document,
+    overlay_from_document,
     project_from_row,
     run_from_document,
     trial_from_document,
@@ -25,7 +26,7 @@ from irp_training.domain.dataset import Case
 from irp_training.domain.errors import RunUnknown, TrialUnknown
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
-from irp_training.domain.run import DatasetRow, Metric, Run
+from irp_training.domain.run import DatasetRow, KeptOverlay, Metric, Run
 
 
 class SqlStore:
@@ -85,6 +86,14 @@ class SqlStore:
             rows = (await connection.execute(query.order_by(table.c.epoch, table.c.name))).all()
         return [Metric(row.epoch, row.name, row.value) for row in rows]
 
+    async def overlays(self, project: str, run_id: str) -> list[KeptOverlay]:
+        """The pictures of a run, by epoch."""
+        table = db.OVERLAY
+        query = select(table.c.document).where(table.c.project == project, table.c.run == run_id)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.order_by(table.c.epoch, table.c.which))).scalars()
+            return [overlay_from_document(row) for row in rows]
+
     async def models(self, name: str = "") -> list[Model]:
         """All versions, by name and version."""
         query = select(db.MODEL.c.document).order_by(db.MODEL.c.name, db.MODEL.c.version)
@@ -142,7 +151,9 @@ class SqlStore:
         async with self._database.read() as connection:
             datasets = list((await connection.execute(select(db.DATASET.c.document))).scalars())
             runs = list((await connection.execute(select(db.RUN.c.document))).scalars())
+            overlays = list((await connection.execute(select(db.OVERLAY.c.document))).scalars())
         found = [dataset_from_document(row).manifest for row in datasets]
         found += [ref for row in runs if (ref := run_from_document(row).checkpoint)]
+        found += [overlay_from_document(row).picture for row in overlays]
         found += [trial.artefact for trial in await self.trials() if trial.artefact]
         return found + [model.bundle for model in await self.models()]

@@ -20,7 +20,7 @@ from irp_training.app.ports import Project
 from irp_training.domain.dataset import Case
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
-from irp_training.domain.run import DatasetRow, Metric, ModelRef, Progress, Run
+from irp_training.domain.run import DatasetRow, KeptOverlay, Metric, ModelRef, Progress, Run
 
 
 def project_from_proto(message: types_pb2.ProjectRef) -> Project:
@@ -69,8 +69,8 @@ def progress_to_proto(progress: Progress) -> types_pb2.Progress:
     return types_pb2.Progress(fraction=progress.fraction, eta_s=progress.eta_s, step=progress.step)
 
 
-def run_to_proto(run: Run, metrics: list[Metric]) -> pb.Run:
-    """Run with its curves -> message."""
+def run_to_proto(run: Run, metrics: list[Metric], overlays: Sequence[KeptOverlay] = ()) -> pb.Run:
+    """Run with its curves and pictures -> message."""
     return pb.Run(
         id=run.id,
         state=run.state,
@@ -88,6 +88,18 @@ def run_to_proto(run: Run, metrics: list[Metric]) -> pb.Run:
         created_at=run.created_at,
         finished_at=run.finished_at,
         cases=run.cases,
+        overlays=[overlay_to_proto(overlay) for overlay in overlays],
+        summary=run.summary,
+    )
+
+
+def overlay_to_proto(overlay: KeptOverlay) -> pb.RunOverlay:
+    """KeptOverlay -> message."""
+    return pb.RunOverlay(
+        epoch=overlay.epoch,
+        which=overlay.which,
+        dice=overlay.dice,
+        picture=object_ref_to_proto(overlay.picture),
     )
 
 

@@ -38,6 +38,7 @@ class FinishRun:
                 result=model.ref,
                 gate=verdict.to_json(),
                 cases=json.dumps(outcome.cases, sort_keys=True),
+                summary=json.dumps(outcome.figures.get("intervals", {}), sort_keys=True),
                 promoted=promoted,
                 message=f"{model.ref} is registered; {verdict.reason}" + ("; promoted" if promoted else ""),
             )

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from irp_kernel import ObjectRef
 
@@ -16,8 +16,10 @@ from irp_training.domain.gate import Verdict
 from irp_training.domain.lesson import CaseFile, Outcome, Plan, Said
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
-from irp_training.domain.run import DatasetRow, Metric, ModelRef, Run
+from irp_training.domain.run import DatasetRow, KeptOverlay, Metric, ModelRef, Run
 from irp_training.domain.trial import TrialOutcome, TrialPlan
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,8 @@ class Change(Protocol):
 
     async def add_metrics(self, run: Run, metrics: Sequence[Metric]) -> None: ...
 
+    async def add_overlays(self, run: Run, overlays: Sequence[KeptOverlay]) -> None: ...
+
     async def announce_end(self, run: Run, project: Project) -> None: ...
 
     async def add_model(self, model: Model) -> Model:
@@ -106,6 +110,8 @@ class Store(Protocol):
 
     async def metrics(self, project: str, run_id: str) -> list[Metric]: ...
 
+    async def overlays(self, project: str, run_id: str) -> list[KeptOverlay]: ...
+
     async def models(self, name: str = "") -> list[Model]: ...
 
     async def model(self, name: str, version: int) -> Model:
@@ -141,6 +147,12 @@ class Worker(Protocol):
     async def score(self, bundle: bytes, files: CaseFiles) -> dict[str, dict[str, float]]: ...
 
     async def guard(self, plan: TrialPlan, files: CaseFiles, listen: Listener) -> TrialOutcome: ...
+
+
+class Compute(Protocol):
+    """Runs heavy work away from the event loop."""
+
+    def __call__(self, work: Callable[..., T], *arguments: object) -> Awaitable[T]: ...
 
 
 Clock = Callable[[], str]  # RFC 3339 UTC

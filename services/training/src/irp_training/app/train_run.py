@@ -12,8 +12,9 @@ from irp_training.app.finish_run import FinishRun
 from irp_training.app.ports import Objects, Store, Worker
 from irp_training.domain.dataset import Snapshot
 from irp_training.domain.lesson import Outcome, Plan, Said
+from irp_training.domain.overlay import Overlay
 from irp_training.domain.recipe import read_frozen
-from irp_training.domain.run import Progress, Run
+from irp_training.domain.run import KeptOverlay, Progress, Run
 
 TRANSIENT = frozenset({Code.UNAVAILABLE, Code.ABORTED, Code.DEADLINE_EXCEEDED})
 
@@ -89,9 +90,11 @@ class TrainRun:
 
     async def _note(self, run: Run, report: Said) -> bool:
         checkpoint = await self._keep(run, report.checkpoint) if report.checkpoint else None
+        overlays = [await self._keep_overlay(run, overlay) for overlay in report.overlays]
         async with self._store.change() as change:
             current = await change.lock_run(run.project, run.id)
             await change.add_metrics(current, report.metrics)
+            await change.add_overlays(current, overlays)
             noted = replace(current, progress=report.progress, checkpoint=checkpoint or current.checkpoint)
             await change.save_run(noted)
         return not current.cancel_asked
@@ -106,3 +109,15 @@ class TrainRun:
             media_type="application/octet-stream",
             extension="pt",
         )
+
+    async def _keep_overlay(self, run: Run, overlay: Overlay) -> KeptOverlay:
+        picture = await self._objects.put(
+            overlay.picture,
+            project=run.project,
+            entity="run",
+            id=run.id,
+            kind="overlay",
+            media_type="image/png",
+            extension="png",
+        )
+        return KeptOverlay(epoch=overlay.epoch, which=overlay.which, dice=overlay.dice, picture=picture)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -15,14 +15,18 @@ from torch import Tensor, nn
 
 from irp_training.domain.card import model_card
 from irp_training.domain.checkpoint import Saved, pack, unpack
+from irp_training.domain.curves import dice_points
 from irp_training.domain.dataset import Case
 from irp_training.domain.errors import NothingJudged
 from irp_training.domain.examples import Example, examples_of
 from irp_training.domain.gate import Scores
+from irp_training.domain.hardware import Hardware
 from irp_training.domain.networks import adopt, definitions, fresh
+from irp_training.domain.overlay import Overlay
 from irp_training.domain.recipe import STAGES, Recipe
 from irp_training.domain.run import Metric, Progress
-from irp_training.domain.scores import score_case
+from irp_training.domain.scores import intervals, measure_case, score_case
+from irp_training.domain.showing import show
 from irp_training.domain.stages import Locate, Segment, Stage
 from irp_training.domain.trainer import Trainer
 
@@ -65,7 +69,8 @@ class Outcome:
         structures: canonical names, by channel.
         licence: docs/license.txt.
         figures: as the card shows them.
-        cases: one per held-out series: series, patient, split, Dice before (base) and after per structure.
+        cases: one per held-out series: series, patient, split, Dice before (base) and after per structure, distances
+            of borders after.
     """
 
     bundle: bytes
@@ -86,6 +91,7 @@ class Said:
     progress: Progress
     metrics: tuple[Metric, ...] = ()
     checkpoint: bytes | None = None
+    overlays: tuple[Overlay, ...] = ()
 
 
 @dataclass(slots=True)
@@ -136,7 +142,7 @@ class Lesson:
             if part == "training":
                 pupils.training += found
             elif part == "validation":
-                pupils.validation += found
+                pupils.validation += [replace(example, patient=case.patient) for example in found]
             if part in HELD_OUT:
                 pupils.held_out.append((case, part, volume, mask))
             patients.setdefault(part, set()).add(case.patient)
@@ -166,15 +172,15 @@ class Lesson:
         return Trainer(net, stage, examples, self._recipe, self._device, base, ahead)
 
     def _run_stage(self, trainer: Trainer, stage: Stage, validation: list[Example], saved: Saved) -> None:
-        before = self._epochs_before(stage)
+        before, hardware = self._epochs_before(stage), Hardware(self._device)
         while trainer.epochs_done < trainer.epochs:
             began, losses = self._clock(), list[float]()
             for loss in trainer.epoch():
                 losses.append(loss)
             epoch = before + trainer.epochs_done
-            scores = trainer.validate(validation) if validation else {}
             metrics = [Metric(epoch, f"{stage.name}_loss", sum(losses) / len(losses))]
-            metrics += [Metric(epoch, f"val_dice_{name}", value) for name, value in scores.items()]
+            metrics += dice_points(epoch, trainer.validate_by_patient(validation) if validation else {})
+            metrics += hardware.since(epoch)
             due = trainer.epochs_done % self._recipe.checkpoint_epochs == 0 or trainer.epochs_done == trainer.epochs
             state = pack(Saved(done=saved.done, state=trainer.state())) if due else None
             left = self._eta(stage, trainer, self._clock() - began)
@@ -185,6 +191,7 @@ class Lesson:
                     progress=Progress(fraction=fraction, eta_s=left, step=step),
                     metrics=tuple(metrics),
                     checkpoint=state,
+                    overlays=show(trainer, validation, epoch) if due and stage.name == "segment" else (),
                 )
             )
 
@@ -228,7 +235,7 @@ class Lesson:
         licence = self._recipe.licence or (self._base.licence if self._base else "") or "Not stated."
         draft = self._write(segment, locate, {}, "", licence)
         cases = self._score(pupils, read_bundle(draft))
-        figures = {"counts": pupils.counts, "dice": summarise(cases, "after")}
+        figures = {"counts": pupils.counts, "dice": summarise(cases, "after"), "intervals": case_intervals(cases)}
         if self._base is not None:
             figures["dice_of_base"] = summarise(cases, "before")
         card = model_card(
@@ -276,7 +283,9 @@ class Lesson:
         rows = []
         for case, part, volume, mask in pupils.held_out:
             row: dict[str, Any] = {"series": case.series, "patient": case.patient, "split": part}
-            row["after"] = score_case(mine, volume, mask)
+            measures = measure_case(mine, volume, mask)
+            row["after"] = {name: found["dice"] for name, found in measures.items() if "dice" in found}
+            row["distances"] = {name: _without_dice(found) for name, found in measures.items()}
             row["before"] = score_case(base, volume, mask) if base else {}
             rows.append(row)
         return rows
@@ -298,6 +307,23 @@ def summarise(cases: list[dict[str, Any]], when: str) -> dict[str, dict[str, dic
         }
         for part, structures in sorted(found.items())
     }
+
+
+def case_intervals(cases: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
+    """{split: {structure: {measure: mean and interval over patients}}} of the run's own answers."""
+    parts = sorted({case["split"] for case in cases})
+    return {part: intervals((c["patient"], _measures_of(c)) for c in cases if c["split"] == part) for part in parts}
+
+
+def _measures_of(case: dict[str, Any]) -> dict[str, dict[str, float]]:
+    found = {name: dict(distances) for name, distances in case["distances"].items()}
+    for name, value in case["after"].items():
+        found.setdefault(name, {})["dice"] = value
+    return found
+
+
+def _without_dice(measures: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in measures.items() if name != "dice"}
 
 
 def score_bundle(data: bytes, files: Iterable[CaseFile], device: str = "cpu") -> dict[str, dict[str, float]]:

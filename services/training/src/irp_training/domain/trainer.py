@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from irp_training.domain.ahead import made_ahead
@@ -57,6 +58,11 @@ class Trainer:
         self.epochs_done = 0
 
     @property
+    def stage(self) -> Stage:
+        """What is learnt."""
+        return self._stage
+
+    @property
     def steps_per_epoch(self) -> int:
         """Small datasets repeat within an epoch."""
         return max(self._recipe.min_steps, len(self._examples) // self._recipe.batch)
@@ -83,26 +89,43 @@ class Trainer:
 
     def validate(self, examples: Sequence[Example]) -> dict[str, float]:
         """Dice per structure over all validation slices, in the stage's own window, on judged slices only."""
-        usable = self._stage.usable(examples)
-        overlap = np.zeros(len(self._stage.structures))
-        total = np.zeros(len(self._stage.structures))
-        self._average.eval()
-        size = self._recipe.batch
+        sums = {
+            name: np.sum(list(parts.values()), axis=0) for name, parts in self.validate_by_patient(examples).items()
+        }
+        return {name: float(both / either) for name, (both, either) in sums.items() if either > 0}
+
+    def validate_by_patient(self, examples: Sequence[Example]) -> dict[str, dict[str, tuple[float, float]]]:
+        """Per structure and patient: twice the pixels in common, and all pixels, on judged slices only."""
+        usable, size = self._stage.usable(examples), self._recipe.batch
+        found: dict[str, dict[str, tuple[float, float]]] = {}
 
         def as_inference_sees(start: int) -> list[Sample]:
             return [self._stage.sample(example, None, NONE) for example in usable[start : start + size]]
 
-        for samples in made_ahead(as_inference_sees, range(0, len(usable), size), self._threads_ahead):
-            image, labels, judged = self._collate(samples)
+        starts = range(0, len(usable), size)
+        for start, samples in zip(starts, made_ahead(as_inference_sees, starts, self._threads_ahead), strict=True):
+            answers = self.answer(samples)
+            for example, (_, labels, judged), answer in zip(
+                usable[start : start + size], samples, answers, strict=True
+            ):
+                for place, name in enumerate(self._stage.structures):
+                    if judged[place]:
+                        a, b = answer == place + 1, labels.numpy() == place + 1
+                        parts = found.setdefault(name, {})
+                        both, either = parts.get(example.patient, (0.0, 0.0))
+                        common, pixels = 2.0 * int((a & b).sum()), int(a.sum()) + int(b.sum())
+                        parts[example.patient] = both + common, either + pixels
+        return found
+
+    def answer(self, samples: Sequence[Sample]) -> NDArray[np.uint8]:
+        """Labels (sample, row, column) of the moving average, 1 + place of the structure."""
+        self._average.eval()
+        found, size = list[NDArray[np.uint8]](), self._recipe.batch
+        for start in range(0, len(samples), size):
+            image = torch.stack([sample[0] for sample in samples[start : start + size]]).to(self._device)
             with torch.no_grad():
-                found = self._average(image).argmax(dim=1)
-            for place in range(len(self._stage.structures)):
-                seen = judged[:, place, None, None]
-                a, b = (found == place + 1) & seen, (labels == place + 1) & seen
-                overlap[place] += float((a & b).sum())
-                total[place] += float(a.sum() + b.sum())
-        pairs = zip(self._stage.structures, overlap, total, strict=True)
-        return {name: 2 * both / either for name, both, either in pairs if either > 0}
+                found.append(self._average(image).argmax(dim=1).to(torch.uint8).cpu().numpy())
+        return np.concatenate(found)
 
     def state(self) -> dict[str, Any]:
         """Everything that going on needs."""
