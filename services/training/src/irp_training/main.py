@@ -16,14 +16,16 @@ from irp_chassis.jobs import Job
 from irp_chassis.room import Room, run_room
 from irp_chassis.workers import in_worker
 
-from irp_training.adapters.change import AUTOMATIC_JOB, PRECISION_JOB, RUN_JOB
+from irp_training.adapters.change import AUTOMATIC_JOB, PRECISION_JOB, RUN_JOB, VALIDATION_JOB
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.deleted_series import DeletedSeries
 from irp_training.adapters.events import Events
 from irp_training.adapters.rpc import TrainingServicer, Verbs
+from irp_training.adapters.signing import Signing
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.worker import ProcessWorker
 from irp_training.app.ask_precision import AskPrecision
+from irp_training.app.ask_validation import AskValidation
 from irp_training.app.cancel_run import CancelRun
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
@@ -41,10 +43,11 @@ from irp_training.app.rollback_model import RollbackModel
 from irp_training.app.start_automatic_run import StartAutomaticRun
 from irp_training.app.start_run import StartRun
 from irp_training.app.train_run import TrainRun
+from irp_training.app.validate_model import ValidateModel
 from irp_training.app.watch_run import WatchRun
 from irp_training.settings import Settings
 
-TRIAL_ATTEMPTS = 5  # then a trial whose process always dies has failed
+TRIAL_ATTEMPTS = 5  # then a trial or a validation whose process always dies has failed
 
 
 def now() -> str:
@@ -59,6 +62,7 @@ async def compose(room: Room[Settings]) -> None:
     worker = ProcessWorker(room.settings.training_device or ("cuda" if torch.cuda.is_available() else "cpu"))
     judge = JudgeCandidate(store, objects, worker)
     create_dataset = CreateDataset(store, objects, configurations)
+    signing = Signing(room.database, room.settings.signing_key_file)
     verbs = Verbs(
         create_dataset=create_dataset,
         start_run=StartRun(store, create_dataset, now),
@@ -69,12 +73,15 @@ async def compose(room: Room[Settings]) -> None:
         rollback=RollbackModel(store),
         ask_precision=AskPrecision(store, create_dataset, now),
         export_run=ExportRun(store, objects, in_worker),
+        ask_validation=AskValidation(store, objects, create_dataset, now),
+        report_key=signing.public,
     )
     finish = FinishRun(store, objects, judge, now)
     train = TrainRun(store, objects, worker, finish, room.settings.training_threads)
     begin = StartAutomaticRun(store, configurations, verbs.start_run)
     _read_facts(room, store, configurations)
     _work(room, train, begin)
+    _validate(room, ValidateModel(store, objects, worker, signing, now))
     _guard(room, GuardPrecision(store, objects, worker, now, room.settings.training_threads))
     room.on_stop(worker.stop)
     deleted = DeletedSeries(room.database, room.objects)
@@ -114,6 +121,14 @@ def _guard(room: Room[Settings], guard: GuardPrecision) -> None:
         await guard(job.payload["name"], job.payload["version"], job.payload["precision"], last=last)
 
     room.job(PRECISION_JOB, on_trial)
+
+
+def _validate(room: Room[Settings], validate: ValidateModel) -> None:
+    async def on_validation(job: Job) -> None:
+        last = job.attempt >= TRIAL_ATTEMPTS
+        await validate(job.payload["name"], job.payload["version"], job.payload["id"], last=last)
+
+    room.job(VALIDATION_JOB, on_validation)
 
 
 def _shipped(folder: Path | None) -> dict[str, bytes]:

@@ -137,6 +137,12 @@ DRIFT = Table(
     Column("value", String(128), primary_key=True),
     Column("document", JSON, nullable=False),  # Drift
 )
+SIGNING_KEY = Table(
+    "signing_key",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("seed", String(64), nullable=False),  # of an Ed25519 key, hexadecimal
+)
 VALIDATION = Table(
     "validation",
     METADATA,

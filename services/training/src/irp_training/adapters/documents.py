@@ -13,6 +13,7 @@ from irp_training.domain.dataset import Case
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
 from irp_training.domain.run import DatasetRow, KeptOverlay, ModelRef, Progress, Run
+from irp_training.domain.validation import Validation
 
 Document = dict[str, Any]
 
@@ -77,6 +78,17 @@ def trial_from_document(document: Mapping[str, Any]) -> Trial:
         "artefact": ObjectRef(**artefact) if artefact else None,
     }
     return Trial(**{**document, **nested})
+
+
+def validation_from_document(document: Mapping[str, Any]) -> Validation:
+    """Document -> Validation."""
+    nested = {
+        "model": ModelRef(**document["model"]),
+        "dataset": dataset_from_document(document["dataset"]),
+        "progress": Progress(**document["progress"]),
+        "files": {name: ObjectRef(**ref) for name, ref in document["files"].items()},
+    }
+    return Validation(**{**document, **nested})
 
 
 def _model_ref(document: Mapping[str, Any] | None) -> ModelRef | None:

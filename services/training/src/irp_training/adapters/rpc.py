@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +19,10 @@ from irp_training.adapters.wire import (
     project_from_proto,
     run_to_proto,
     trial_to_proto,
+    validation_to_proto,
 )
 from irp_training.app.ask_precision import AskPrecision
+from irp_training.app.ask_validation import AskValidation
 from irp_training.app.cancel_run import CancelRun
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.export_run import ExportRun
@@ -48,6 +51,8 @@ class Verbs:
     rollback: RollbackModel
     ask_precision: AskPrecision
     export_run: ExportRun
+    ask_validation: AskValidation
+    report_key: Callable[[], Awaitable[dict[str, str]]]
 
 
 class TrainingServicer(pb_grpc.TrainingServiceServicer):
@@ -152,6 +157,25 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
         project = _admit(request.project)
         found = await self._do.export_run(project.id, request.run_id, request.form)
         return pb.ExportRunResponse(body=found.body, media_type=found.media_type, file_name=found.file_name)
+
+    async def ValidateModel(self, request: pb.ValidateModelRequest, context: Any) -> pb.ValidateModelResponse:  # noqa: N802
+        """Queue a validation."""
+        caller().require_role("owner")
+        project = _admit(request.project) if request.HasField("project") else None
+        actor = request.actor or caller().subject
+        found = await self._do.ask_validation(request.name, request.version, actor, project, request.split)
+        return pb.ValidateModelResponse(validation=validation_to_proto(found))
+
+    async def GetValidation(self, request: pb.GetValidationRequest, context: Any) -> pb.GetValidationResponse:  # noqa: N802
+        """How far it is, and where its report lies."""
+        caller()
+        found = await self._store.validation(request.name, request.version, request.id)
+        return pb.GetValidationResponse(validation=validation_to_proto(found))
+
+    async def GetReportKey(self, request: pb.GetReportKeyRequest, context: Any) -> pb.GetReportKeyResponse:  # noqa: N802
+        """The public key that checks reports."""
+        caller()
+        return pb.GetReportKeyResponse(jwk=json.dumps(await self._do.report_key()))
 
     async def _shown(self, run: Run) -> pb.Run:
         metrics, overlays = (

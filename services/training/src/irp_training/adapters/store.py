@@ -20,13 +20,15 @@ from irp_training.adapters.documents import (
     project_from_row,
     run_from_document,
     trial_from_document,
+    validation_from_document,
 )
 from irp_training.app.ports import Project
 from irp_training.domain.dataset import Case
-from irp_training.domain.errors import RunUnknown, TrialUnknown
+from irp_training.domain.errors import RunUnknown, TrialUnknown, ValidationUnknown
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
 from irp_training.domain.run import DatasetRow, KeptOverlay, Metric, Run
+from irp_training.domain.validation import Validation
 
 
 class SqlStore:
@@ -146,14 +148,26 @@ class SqlStore:
         async with self._database.read() as connection:
             return [trial_from_document(row) for row in (await connection.execute(query)).scalars()]
 
+    async def validation(self, name: str, version: int, id: str) -> Validation:
+        """One validation, or ValidationUnknown."""
+        table = db.VALIDATION
+        here = (table.c.name == name, table.c.model_version == version, table.c.id == id)
+        async with self._database.read() as connection:
+            document = (await connection.execute(select(table.c.document).where(*here))).scalar()
+        if document is None:
+            raise ValidationUnknown
+        return validation_from_document(document)
+
     async def references(self) -> list[ObjectRef]:
         """Every object that a row of this room refers to and this room wrote."""
         async with self._database.read() as connection:
             datasets = list((await connection.execute(select(db.DATASET.c.document))).scalars())
             runs = list((await connection.execute(select(db.RUN.c.document))).scalars())
+            validations = list((await connection.execute(select(db.VALIDATION.c.document))).scalars())
             overlays = list((await connection.execute(select(db.OVERLAY.c.document))).scalars())
         found = [dataset_from_document(row).manifest for row in datasets]
         found += [ref for row in runs if (ref := run_from_document(row).checkpoint)]
+        found += [ref for row in validations for ref in validation_from_document(row).files.values()]
         found += [overlay_from_document(row).picture for row in overlays]
         found += [trial.artefact for trial in await self.trials() if trial.artefact]
         return found + [model.bundle for model in await self.models()]

@@ -21,6 +21,7 @@ from irp_training.domain.dataset import Case
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
 from irp_training.domain.run import DatasetRow, KeptOverlay, Metric, ModelRef, Progress, Run
+from irp_training.domain.validation import Validation
 
 
 def project_from_proto(message: types_pb2.ProjectRef) -> Project:
@@ -119,6 +120,26 @@ def trial_to_proto(trial: Trial) -> pb.PrecisionTrial:
         actor=trial.actor,
         created_at=trial.created_at,
         finished_at=trial.finished_at,
+    )
+
+
+def validation_to_proto(validation: Validation) -> pb.Validation:
+    """Validation -> message."""
+    return pb.Validation(
+        id=validation.id,
+        model=model_ref_to_proto(validation.model),
+        project=validation.project,
+        dataset_digest=validation.dataset.digest,
+        split=validation.split,
+        state=validation.state,
+        progress=progress_to_proto(validation.progress),
+        reason=validation.reason,
+        message=validation.message,
+        files=[pb.ReportFile(name=n, object=object_ref_to_proto(ref)) for n, ref in sorted(validation.files.items())],
+        summary=validation.summary,
+        actor=validation.actor,
+        created_at=validation.created_at,
+        finished_at=validation.finished_at,
     )
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from irp_kernel.errors import IrpError, Unavailable
 
 from irp_training.app.ports import CaseFiles, Listener
+from irp_training.domain.examination import ValidationOutcome, ValidationPlan
 from irp_training.domain.lesson import CaseFile, Lesson, Outcome, Plan, Said, score_bundle
 from irp_training.domain.trial import PrecisionTrial, TrialOutcome, TrialPlan
 
@@ -55,6 +56,12 @@ class ProcessWorker:
     async def guard(self, plan: TrialPlan, files: CaseFiles, listen: Listener) -> TrialOutcome:
         """Judge a reduced precision; on the CPU, whose engine it is for."""
         outcome: TrialOutcome = await self._outcome(_guard, (plan,), files, listen)
+        return outcome
+
+    async def validate(self, plan: ValidationPlan, files: CaseFiles, listen: Listener) -> ValidationOutcome:
+        """Examine a model."""
+        plan = replace(plan, device=self._device)
+        outcome: ValidationOutcome = await self._outcome(_validate, (plan,), files, listen)
         return outcome
 
     async def stop(self) -> None:
@@ -145,6 +152,13 @@ def _score(pipe: Connection, bundle: bytes, device: str) -> dict[str, dict[str, 
 
 def _guard(pipe: Connection, plan: TrialPlan) -> TrialOutcome:
     return PrecisionTrial(plan, lambda said: pipe.send(("said", said)))(_files(pipe))
+
+
+def _validate(pipe: Connection, plan: ValidationPlan) -> ValidationOutcome:
+    # Only this work draws, and drawing takes a second to be loaded.
+    from irp_training.domain.examination import Examination
+
+    return Examination(plan, lambda said: pipe.send(("said", said)))(_files(pipe))
 
 
 def _files(pipe: Connection) -> Iterator[CaseFile]:

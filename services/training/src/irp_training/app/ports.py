@@ -7,17 +7,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from irp_kernel import ObjectRef
 
 from irp_training.domain.dataset import Case
+from irp_training.domain.examination import ValidationOutcome, ValidationPlan
 from irp_training.domain.gate import Verdict
 from irp_training.domain.lesson import CaseFile, Outcome, Plan, Said
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
 from irp_training.domain.run import DatasetRow, KeptOverlay, Metric, ModelRef, Run
 from irp_training.domain.trial import TrialOutcome, TrialPlan
+from irp_training.domain.validation import Validation
 
 T = TypeVar("T")
 
@@ -86,6 +88,14 @@ class Change(Protocol):
         """Add and queue it; the one that is there if it did not fail and is of the same dataset."""
         ...
 
+    async def add_validation(self, validation: Validation) -> Validation:
+        """Add and queue it; the one that is there if it did not fail."""
+        ...
+
+    async def lock_validation(self, validation: Validation) -> Validation: ...
+
+    async def save_validation(self, validation: Validation) -> None: ...
+
     async def lock_trial(self, trial: Trial) -> Trial: ...
 
     async def save_trial(self, trial: Trial) -> None: ...
@@ -132,6 +142,10 @@ class Store(Protocol):
 
     async def trials(self, name: str = "") -> list[Trial]: ...
 
+    async def validation(self, name: str, version: int, id: str) -> Validation:
+        """Raises ValidationUnknown."""
+        ...
+
 
 Listener = Callable[[Said], Awaitable[bool]]  # False: end now, the run was cancelled
 CaseFiles = Callable[[], AsyncIterator[CaseFile]]
@@ -148,6 +162,8 @@ class Worker(Protocol):
 
     async def guard(self, plan: TrialPlan, files: CaseFiles, listen: Listener) -> TrialOutcome: ...
 
+    async def validate(self, plan: ValidationPlan, files: CaseFiles, listen: Listener) -> ValidationOutcome: ...
+
 
 class Compute(Protocol):
     """Runs heavy work away from the event loop."""
@@ -155,4 +171,5 @@ class Compute(Protocol):
     def __call__(self, work: Callable[..., T], *arguments: object) -> Awaitable[T]: ...
 
 
+Signer = Callable[[dict[str, Any]], Awaitable[str]]  # document -> compact JWS
 Clock = Callable[[], str]  # RFC 3339 UTC

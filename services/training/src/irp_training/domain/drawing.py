@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import matplotlib as mpl
+from cycler import cycler
 
 mpl.use("Agg")
 from matplotlib.figure import Figure
@@ -26,7 +27,7 @@ STYLE: Any = {
     "axes.edgecolor": SOFT,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": mpl.cycler(color=LINES),
+    "axes.prop_cycle": cycler(color=LINES),
 }
 DICE = "val_dice_"
 

@@ -105,3 +105,25 @@ class NotQuantisable(FailedPrecondition):
 
     The version serves in float32 as before. The log of the training server names the kind of error.
     """
+
+
+class ModelSawPatients(FailedPrecondition):
+    """The model has learnt from patients that shall judge it.
+
+    Nothing was measured: figures on what a model was taught say nothing. Choose a project, or the split `test` of the
+    dataset of its own run, whose patients it has never seen; the detail tells how many were.
+    """
+
+
+class ValidationUnknown(NotFound):
+    """There is no such validation of this version.
+
+    `POST /api/v1/models/{name}/versions/{version}/validate` asks for one, and tells its id.
+    """
+
+
+class SigningKeyBad(FailedPrecondition):
+    """The key that signs reports is not 32 bytes in hexadecimal.
+
+    Make one with `openssl rand -hex 32`, put it into the file that IRP_SIGNING_KEY_FILE names, and keep a copy.
+    """

@@ -37,6 +37,7 @@ def upgrade() -> None:
         _key("value", 128),
         document.copy(),
     )
+    op.create_table("signing_key", _key("name"), sa.Column("seed", sa.String(64), nullable=False))
     op.create_table(
         "validation", _key("name"), sa.Column("model_version", version, primary_key=True), _key("id"), document.copy()
     )
