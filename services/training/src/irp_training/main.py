@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from irp.annotation.v1.events_pb2 import MaskAccepted
 from irp.gateway.v1.events_pb2 import ProjectConfigured
+from irp.inference.v1.events_pb2 import MaskProposed
 from irp.ingest.v1.events_pb2 import SeriesDeleted
 from irp.quality.v1.events_pb2 import QualityRated, SeriesAssessed
 from irp.training.v1 import training_service_pb2, training_service_pb2_grpc
@@ -23,6 +24,7 @@ from irp_training.adapters.events import Events
 from irp_training.adapters.rpc import TrainingServicer, Verbs
 from irp_training.adapters.signing import Signing
 from irp_training.adapters.store import SqlStore
+from irp_training.adapters.watched import CORRECTION_JOB
 from irp_training.adapters.worker import ProcessWorker
 from irp_training.app.ask_precision import AskPrecision
 from irp_training.app.ask_validation import AskValidation
@@ -33,6 +35,7 @@ from irp_training.app.export_run import ExportRun
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.guard_precision import GuardPrecision
 from irp_training.app.judge_candidate import JudgeCandidate
+from irp_training.app.notice_correction import NoticeCorrection
 from irp_training.app.promote_model import PromoteModel
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.register_shipped import RegisterShipped
@@ -79,7 +82,8 @@ async def compose(room: Room[Settings]) -> None:
     finish = FinishRun(store, objects, judge, now)
     train = TrainRun(store, objects, worker, finish, room.settings.training_threads)
     begin = StartAutomaticRun(store, configurations, verbs.start_run)
-    _read_facts(room, store, configurations)
+    notice = NoticeCorrection(store, objects, in_worker, now)
+    _read_facts(room, store, configurations, notice)
     _work(room, train, begin)
     _validate(room, ValidateModel(store, objects, worker, signing, now))
     _guard(room, GuardPrecision(store, objects, worker, now, room.settings.training_threads))
@@ -96,8 +100,15 @@ async def compose(room: Room[Settings]) -> None:
     await RegisterShipped(verbs.register)(await asyncio.to_thread(_shipped, room.settings.shipped_models_dir))
 
 
-def _read_facts(room: Room[Settings], store: SqlStore, configurations: Configurations) -> None:
-    events = Events(RememberMask(store, configurations), RememberVerdict(store), RememberProject(store))
+def _read_facts(
+    room: Room[Settings], store: SqlStore, configurations: Configurations, notice: NoticeCorrection
+) -> None:
+    async def on_correction(job: Job) -> None:
+        await notice.compare(**job.payload)
+
+    events = Events(RememberMask(store, configurations), RememberVerdict(store), RememberProject(store), notice)
+    room.on(MaskProposed, events.on_mask_proposed)
+    room.job(CORRECTION_JOB, on_correction)
     room.on(MaskAccepted, events.on_mask_accepted)
     room.on(SeriesAssessed, events.on_series_assessed)
     room.on(ProjectConfigured, events.on_project_configured)

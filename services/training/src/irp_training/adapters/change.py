@@ -22,6 +22,7 @@ from irp_training.adapters.documents import (
     trial_from_document,
     validation_from_document,
 )
+from irp_training.adapters.watched import WatchedRows
 from irp_training.adapters.wire import model_ref_to_proto, project_to_proto
 from irp_training.app.ports import Project
 from irp_training.domain.dataset import Case
@@ -37,7 +38,7 @@ VALIDATION_JOB = "model-validation"
 JUDGED_ENGINE = "openvino"  # what trials compute with
 
 
-class SqlChange:
+class SqlChange(WatchedRows):
     """See app.ports.Change."""
 
     def __init__(self, tx: Transaction) -> None:

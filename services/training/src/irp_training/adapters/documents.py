@@ -9,7 +9,9 @@ from typing import Any
 from irp_kernel import ObjectRef
 
 from irp_training.app.ports import Project
+from irp_training.domain.correction import Correction, Proposal
 from irp_training.domain.dataset import Case
+from irp_training.domain.drift import Drift
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
 from irp_training.domain.run import DatasetRow, KeptOverlay, ModelRef, Progress, Run
@@ -89,6 +91,23 @@ def validation_from_document(document: Mapping[str, Any]) -> Validation:
         "files": {name: ObjectRef(**ref) for name, ref in document["files"].items()},
     }
     return Validation(**{**document, **nested})
+
+
+def proposal_from_document(document: Mapping[str, Any]) -> Proposal:
+    """Document -> Proposal."""
+    nested = {"model": ModelRef(**document["model"]), "mask": ObjectRef(**document["mask"])}
+    return Proposal(**{**document, **nested})
+
+
+def correction_from_document(document: Mapping[str, Any]) -> Correction:
+    """Document -> Correction."""
+    refs = {key: ObjectRef(**document[key]) for key in ("accepted", "proposed")}
+    return Correction(**{**document, **refs, "model": ModelRef(**document["model"])})
+
+
+def drift_from_document(document: Mapping[str, Any]) -> Drift:
+    """Document -> Drift."""
+    return Drift(**{**document, "model": ModelRef(**document["model"])})
 
 
 def _model_ref(document: Mapping[str, Any] | None) -> ModelRef | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from irp.annotation.v1.events_pb2 import MaskAccepted
 from irp.gateway.v1.events_pb2 import ProjectConfigured
+from irp.inference.v1.events_pb2 import MaskProposed
 from irp.quality.v1.events_pb2 import QualityRated, SeriesAssessed
 
-from irp_training.adapters.wire import case_from_proto, project_from_proto
+from irp_training.adapters.wire import case_from_proto, project_from_proto, proposal_from_proto, scanner_of
+from irp_training.app.notice_correction import NoticeCorrection
 from irp_training.app.remember_mask import RememberMask
 from irp_training.app.remember_project import RememberProject
 from irp_training.app.remember_verdict import RememberVerdict
@@ -15,13 +17,25 @@ from irp_training.app.remember_verdict import RememberVerdict
 class Events:
     """One method per fact."""
 
-    def __init__(self, masks: RememberMask, verdicts: RememberVerdict, projects: RememberProject) -> None:
+    def __init__(
+        self,
+        masks: RememberMask,
+        verdicts: RememberVerdict,
+        projects: RememberProject,
+        corrections: NoticeCorrection,
+    ) -> None:
         self._masks, self._verdicts, self._projects = masks, verdicts, projects
+        self._corrections = corrections
 
     async def on_mask_accepted(self, fact: MaskAccepted) -> None:
-        """Remember a case."""
+        """Remember a case, and what became of proposals for it."""
         case = case_from_proto(fact.series, fact.mask, fact.aggregate.version)
-        await self._masks(project_from_proto(fact.project), case)
+        project, scanner = project_from_proto(fact.project), scanner_of(fact.series)
+        await self._masks(project, case, scanner=scanner, at=fact.provenance.at)
+
+    async def on_mask_proposed(self, fact: MaskProposed) -> None:
+        """Remember what a model proposed."""
+        await self._corrections.proposed(proposal_from_proto(fact))
 
     async def on_series_assessed(self, fact: SeriesAssessed) -> None:
         """Remember quality's verdict."""

@@ -15,6 +15,7 @@ from irp_kernel.errors import InvalidArgument, TooLarge
 
 from irp_training.adapters.wire import (
     dataset_to_proto,
+    drift_to_proto,
     model_to_proto,
     project_from_proto,
     run_to_proto,
@@ -176,6 +177,11 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
         """The public key that checks reports."""
         caller()
         return pb.GetReportKeyResponse(jwk=json.dumps(await self._do.report_key()))
+
+    async def GetDrift(self, request: pb.GetDriftRequest, context: Any) -> pb.GetDriftResponse:  # noqa: N802
+        """Whether proposals are corrected more than before."""
+        caller().require_role("owner")
+        return pb.GetDriftResponse(drifts=[drift_to_proto(one) for one in await self._store.drifts(request.name)])
 
     async def _shown(self, run: Run) -> pb.Run:
         metrics, overlays = (

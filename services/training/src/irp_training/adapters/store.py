@@ -14,7 +14,9 @@ from irp_training.adapters import db
 from irp_training.adapters.change import SqlChange
 from irp_training.adapters.documents import (
     case_from_document,
+    correction_from_document,
     dataset_from_document,
+    drift_from_document,
     model_from_document,
     overlay_from_document,
     project_from_row,
@@ -23,7 +25,9 @@ from irp_training.adapters.documents import (
     validation_from_document,
 )
 from irp_training.app.ports import Project
+from irp_training.domain.correction import Correction
 from irp_training.domain.dataset import Case
+from irp_training.domain.drift import Drift
 from irp_training.domain.errors import RunUnknown, TrialUnknown, ValidationUnknown
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
@@ -147,6 +151,24 @@ class SqlStore:
             query = query.where(table.c.name == name)
         async with self._database.read() as connection:
             return [trial_from_document(row) for row in (await connection.execute(query)).scalars()]
+
+    async def correction(self, project: str, series: str, name: str, version: int) -> Correction | None:
+        """One pair of masks."""
+        table = db.CORRECTION
+        here = (table.c.project == project, table.c.series == series, table.c.name == name)
+        query = select(table.c.document).where(*here, table.c.model_version == version)
+        async with self._database.read() as connection:
+            document = (await connection.execute(query)).scalar()
+        return correction_from_document(document) if document else None
+
+    async def drifts(self, name: str = "") -> list[Drift]:
+        """Of every version of a model, or of all models."""
+        table = db.DRIFT
+        query = select(table.c.document).order_by(table.c.name, table.c.model_version, table.c.by, table.c.value)
+        if name:
+            query = query.where(table.c.name == name)
+        async with self._database.read() as connection:
+            return [drift_from_document(row) for row in (await connection.execute(query)).scalars()]
 
     async def validation(self, name: str, version: int, id: str) -> Validation:
         """One validation, or ValidationUnknown."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from irp.common.v1 import types_pb2
+from irp.inference.v1.events_pb2 import MaskProposed
 from irp.ingest.v1 import events_pb2 as ingest_pb2
 from irp.training.v1 import training_service_pb2 as pb
 from irp_chassis.wire import (
@@ -17,7 +18,9 @@ from irp_chassis.wire import (
 from irp_kernel import Slug
 
 from irp_training.app.ports import Project
+from irp_training.domain.correction import Proposal
 from irp_training.domain.dataset import Case
+from irp_training.domain.drift import Drift
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
 from irp_training.domain.run import DatasetRow, KeptOverlay, Metric, ModelRef, Progress, Run
@@ -46,6 +49,42 @@ def case_from_proto(series: ingest_pb2.Series, mask: types_pb2.ObjectRef, versio
         volume=object_ref_from_proto(series.volume),
         mask=object_ref_from_proto(mask),
         version=version,
+    )
+
+
+def scanner_of(series: ingest_pb2.Series) -> str:
+    """Manufacturer and field strength as far as they are known; empty = neither."""
+    strength = f"{series.field_strength_t:g} T" if series.field_strength_t > 0 else ""
+    return " ".join(filter(None, (series.manufacturer.strip()[:64], strength)))
+
+
+def proposal_from_proto(fact: MaskProposed) -> Proposal:
+    """MaskProposed -> Proposal."""
+    model = fact.provenance.model
+    return Proposal(
+        project=fact.project.id,
+        series=fact.series_uid,
+        version=fact.aggregate.version,
+        model=ModelRef(name=model.name, version=model.version, digest=model.digest),
+        mask=object_ref_from_proto(fact.mask),
+        volume_sha256=fact.volume_sha256,
+    )
+
+
+def drift_to_proto(drift: Drift) -> pb.Drift:
+    """Drift -> message."""
+    return pb.Drift(
+        model=model_ref_to_proto(drift.model),
+        by=drift.by,
+        value=drift.value,
+        cases=drift.cases,
+        reference=drift.reference,
+        recent=drift.recent,
+        p_value=drift.p_value,
+        drifted=drift.drifted,
+        alarmed_at=drift.alarmed_at,
+        reference_cases=drift.reference_cases,
+        recent_cases=drift.recent_cases,
     )
 
 
