@@ -40,6 +40,7 @@ from .fake_imports import Imports
 from .fake_precisions import Precisions, a_trial
 from .fake_quarantine import Quarantine
 from .fake_reports import Reports
+from .fake_watching import Watching
 
 
 @dataclass
@@ -235,7 +236,7 @@ def _segmentation(state: str) -> annotation_pb.Segmentation:
 
 
 @dataclass
-class Training(Precisions, training_grpc.TrainingServiceServicer):
+class Training(Watching, Precisions, training_grpc.TrainingServiceServicer):
     """One run, one model."""
 
     pushed: bytes = b""
@@ -245,7 +246,7 @@ class Training(Precisions, training_grpc.TrainingServiceServicer):
         return training_pb.StartRunResponse(run=_run("queued"))
 
     async def GetRun(self, request: Any, context: Any) -> training_pb.GetRunResponse:
-        return training_pb.GetRunResponse(run=_run("running"))
+        return training_pb.GetRunResponse(run=self.seen(_run("running")))
 
     async def ListRuns(self, request: Any, context: Any) -> training_pb.ListRunsResponse:
         return training_pb.ListRunsResponse(runs=[_run("running")])

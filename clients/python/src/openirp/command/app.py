@@ -28,9 +28,11 @@ from openirp.command import (
     projects,
     quarantine,
     report,
+    runs,
     serving,
     training,
     upload,
+    validation,
 )
 from openirp.command.console import complain
 from openirp.house.trouble import HouseTrouble
@@ -92,7 +94,14 @@ for group in (
     operations,
 ):
     group.register(app)
-for name, commands in (("project", projects), ("train", training), ("models", models), ("inference", inference)):
+for name, commands in (
+    ("project", projects),
+    ("train", training),
+    ("runs", runs),
+    ("models", models),
+    ("inference", inference),
+):
     app.add_typer(commands.app, name=name)
 serving.register(models.app)
 precision.register(models.app)
+validation.register(models.app)

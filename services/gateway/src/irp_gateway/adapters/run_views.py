@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Response
 from irp.training.v1 import training_service_pb2 as pb
 from irp_chassis.wire import object_ref_from_proto
-from irp_kernel.errors import ResourceUnknown
 from pydantic import BaseModel, Field
 
 from irp_gateway.adapters.answers import read_json
-from irp_gateway.adapters.door import Door
+from irp_gateway.adapters.door import AUDITED, Door
 from irp_gateway.adapters.visitor import AnyMember, IdInPath, Inside
+from irp_gateway.domain.errors import OverlayUnknown
 
 router = APIRouter(prefix="/api/v1/projects/{project}/training/runs", tags=["training"], route_class=Door)
 
@@ -49,10 +49,14 @@ class OverlayAnswer(BaseModel):
 
 def _binary(media_type: str) -> dict[str, Any]:
     content = {media_type: {"schema": {"type": "string", "format": "binary"}}}
-    return {"response_class": Response, "responses": {200: {"description": "The file", "content": content}}}
+    return {
+        "response_class": Response,
+        "responses": {200: {"description": "The file", "content": content}},
+        "openapi_extra": AUDITED,
+    }
 
 
-@router.get("/{id}/cases", summary="Every patient kept out: Dice and distances of borders")
+@router.get("/{id}/cases", summary="Every patient kept out: Dice and distances of borders", openapi_extra=AUDITED)
 async def cases(id: IdInPath, here: AnyMember) -> RunCases:
     """What nobody judged is left out, not counted as wrong; docs/adr/0036 has the conventions."""
     run = await _run(here, id)
@@ -93,7 +97,7 @@ async def overlay(id: IdInPath, epoch: Epoch, which: Which, here: AnyMember) -> 
             ref = object_ref_from_proto(one.picture)
             body = await here.desk.objects.get(ref)
             return Response(body, media_type="image/png", headers={"ETag": f'"{ref.sha256}"'})
-    raise ResourceUnknown("there is no such picture of this run")
+    raise OverlayUnknown
 
 
 @router.get("/{id}/curve.{form}", summary="The curves as a picture", **_binary("image/png"))
@@ -129,6 +133,8 @@ def _rows(cases: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         before, after, distances = (case.get(key, {}) for key in ("before", "after", "distances"))
         for structure in dict.fromkeys([*after, *distances]):
             known = {"structure": structure, "dice": after.get(structure), "dice_before": before.get(structure)}
-            yield origin | {key: value for key, value in known.items() if value is not None} | distances.get(
-                structure, {}
+            yield (
+                origin
+                | {key: value for key, value in known.items() if value is not None}
+                | distances.get(structure, {})
             )
