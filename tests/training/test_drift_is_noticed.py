@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +13,7 @@ from irp_chassis.testing.twins import InMemoryObjects
 from irp_kernel import encode_mask
 from irp_training.adapters.change import SqlChange
 from irp_training.adapters.db import METADATA
+from irp_training.adapters.room_metrics import RoomMetrics
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.watched import CORRECTION_JOB
 from irp_training.adapters.wire import drift_to_proto
@@ -26,6 +26,7 @@ from irp_training.domain.correction import Correction, Proposal, compare
 from irp_training.domain.drift import ALPHA, BLOCK, REFERENCE, groups, look, worse
 from irp_training.domain.run import ModelRef
 from precision_builders import a_pool, a_threshold
+from prometheus_client import REGISTRY
 from sqlalchemy import MetaData, select
 from training_builders import a_case, a_heart, a_ref, only
 
@@ -186,4 +187,7 @@ async def test_an_alarm_is_announced_once_per_block_and_its_time_is_kept(world: 
     (whole,) = [one for one in await world.store.drifts("pool") if one.by == "all"]
     assert whole.drifted
     assert whole.alarmed_at == NOW
-    assert json.dumps(whole.p_value)
+    await RoomMetrics(world.database).look()
+    assert REGISTRY.get_sample_value("irp_training_model_drifted", {"model": "pool", "version": "1", "by": "all"}) == 1
+    when = {"model": "pool", "version": "1", "when": "recent"}
+    assert REGISTRY.get_sample_value("irp_training_proposal_dice", when) == pytest.approx(whole.recent)

@@ -21,6 +21,7 @@ from irp_training.adapters.change import AUTOMATIC_JOB, PRECISION_JOB, RUN_JOB, 
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.deleted_series import DeletedSeries
 from irp_training.adapters.events import Events
+from irp_training.adapters.room_metrics import RoomMetrics
 from irp_training.adapters.rpc import TrainingServicer, Verbs
 from irp_training.adapters.signing import Signing
 from irp_training.adapters.store import SqlStore
@@ -87,6 +88,7 @@ async def compose(room: Room[Settings]) -> None:
     _work(room, train, begin)
     _validate(room, ValidateModel(store, objects, worker, signing, now))
     _guard(room, GuardPrecision(store, objects, worker, now, room.settings.training_threads))
+    room.spawn(RoomMetrics(room.database).run)
     room.on_stop(worker.stop)
     deleted = DeletedSeries(room.database, room.objects)
     room.on(SeriesDeleted, deleted.forget)
