@@ -26,10 +26,10 @@ from irp_training.app.validate_model import ValidateModel
 from irp_training.domain.agreement import agreement
 from irp_training.domain.disturb import KINDS, STRENGTHS, disturb
 from irp_training.domain.errors import ModelSawPatients, NoFrozenSet, SigningKeyBad, ValidationUnknown
-from irp_training.domain.examination import Examination, ValidationOutcome, ValidationPlan
+from irp_training.domain.inspection import Inspection, ValidationOutcome, ValidationPlan
 from irp_training.domain.recipe import Recipe
 from irp_training.domain.run import DatasetRow, ModelRef, Run
-from irp_training.domain.validation import split_of
+from irp_training.domain.certificate import split_of
 from irp_training.domain.validation_document import groups_of
 from irp_training.domain.volumes import function_pairs, volume_pairs
 from precision_builders import a_pool, a_threshold, held_out
@@ -47,7 +47,7 @@ def metadata() -> MetaData:
 
 @pytest.fixture(scope="module")
 def outcome() -> ValidationOutcome:
-    return Examination(a_plan(), lambda said: None)(held_out(3))
+    return Inspection(a_plan(), lambda said: None)(held_out(3))
 
 
 def a_plan() -> ValidationPlan:
@@ -86,7 +86,7 @@ def test_the_page_needs_nothing_from_outside_and_the_same_validation_gives_the_s
     assert page.count("data:image/png;base64,") == 1 + 3
     assert "http" not in page.replace("xmlns", "")
     assert outcome.files["report.pdf"].startswith(b"%PDF")
-    again = Examination(a_plan(), lambda said: None)(held_out(3))
+    again = Inspection(a_plan(), lambda said: None)(held_out(3))
     assert {name: sha256_of(data) for name, data in again.files.items()} == {
         name: sha256_of(data) for name, data in outcome.files.items()
     }

@@ -31,7 +31,7 @@ from irp_training.domain.gate import Verdict
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
 from irp_training.domain.run import DatasetRow, KeptOverlay, Metric, ModelRef, Run
-from irp_training.domain.validation import Validation
+from irp_training.domain.certificate import Validation
 
 RUN_JOB, AUTOMATIC_JOB, PRECISION_JOB = "training-run", "automatic-run", "precision-trial"
 VALIDATION_JOB = "model-validation"

@@ -15,7 +15,7 @@ from irp_training.domain.drift import Drift
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
 from irp_training.domain.run import DatasetRow, KeptOverlay, ModelRef, Progress, Run
-from irp_training.domain.validation import Validation
+from irp_training.domain.certificate import Validation
 
 Document = dict[str, Any]
 

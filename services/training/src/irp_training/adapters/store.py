@@ -32,7 +32,7 @@ from irp_training.domain.errors import RunUnknown, TrialUnknown, ValidationUnkno
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
 from irp_training.domain.run import DatasetRow, KeptOverlay, Metric, Run
-from irp_training.domain.validation import Validation
+from irp_training.domain.certificate import Validation
 
 
 class SqlStore:

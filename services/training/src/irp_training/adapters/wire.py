@@ -24,7 +24,7 @@ from irp_training.domain.drift import Drift
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
 from irp_training.domain.run import DatasetRow, KeptOverlay, Metric, ModelRef, Progress, Run
-from irp_training.domain.validation import Validation
+from irp_training.domain.certificate import Validation
 
 
 def project_from_proto(message: types_pb2.ProjectRef) -> Project:

@@ -20,7 +20,7 @@ from typing import Any
 from irp_kernel.errors import IrpError, Unavailable
 
 from irp_training.app.ports import CaseFiles, Listener
-from irp_training.domain.examination import ValidationOutcome, ValidationPlan
+from irp_training.domain.inspection import ValidationOutcome, ValidationPlan
 from irp_training.domain.lesson import CaseFile, Lesson, Outcome, Plan, Said, score_bundle
 from irp_training.domain.trial import PrecisionTrial, TrialOutcome, TrialPlan
 
@@ -156,9 +156,9 @@ def _guard(pipe: Connection, plan: TrialPlan) -> TrialOutcome:
 
 def _validate(pipe: Connection, plan: ValidationPlan) -> ValidationOutcome:
     # Only this work draws, and drawing takes a second to be loaded.
-    from irp_training.domain.examination import Examination
+    from irp_training.domain.inspection import Inspection
 
-    return Examination(plan, lambda said: pipe.send(("said", said)))(_files(pipe))
+    return Inspection(plan, lambda said: pipe.send(("said", said)))(_files(pipe))
 
 
 def _files(pipe: Connection) -> Iterator[CaseFile]:

@@ -9,7 +9,7 @@ from irp_training.domain.dataset import Snapshot
 from irp_training.domain.errors import ModelSawPatients, NoFrozenSet
 from irp_training.domain.registry import Model
 from irp_training.domain.run import DatasetRow
-from irp_training.domain.validation import Validation, split_of, validation_id
+from irp_training.domain.certificate import Validation, split_of, validation_id
 
 
 class AskValidation:
@@ -30,7 +30,7 @@ class AskValidation:
             actor: who asks.
             project: its accepted masks judge; None = the dataset of the version's run, or else the newest of any run
                 for this model.
-            split: see `validation.split_of`.
+            split: see `certificate.split_of`.
 
         Raises:
             ModelUnknown: no such version.

@@ -14,14 +14,14 @@ from irp_kernel import ObjectRef
 from irp_training.domain.correction import Correction, Proposal
 from irp_training.domain.dataset import Case
 from irp_training.domain.drift import Drift, Group
-from irp_training.domain.examination import ValidationOutcome, ValidationPlan
+from irp_training.domain.inspection import ValidationOutcome, ValidationPlan
 from irp_training.domain.gate import Verdict
 from irp_training.domain.lesson import CaseFile, Outcome, Plan, Said
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
 from irp_training.domain.run import DatasetRow, KeptOverlay, Metric, ModelRef, Run
 from irp_training.domain.trial import TrialOutcome, TrialPlan
-from irp_training.domain.validation import Validation
+from irp_training.domain.certificate import Validation
 
 T = TypeVar("T")
 

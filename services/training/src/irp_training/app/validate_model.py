@@ -12,10 +12,10 @@ from irp_training.app.case_files import case_files
 from irp_training.app.ports import Clock, Objects, Signer, Store, Worker
 from irp_training.app.train_run import TRANSIENT
 from irp_training.domain.dataset import Snapshot
-from irp_training.domain.examination import ValidationOutcome, ValidationPlan
+from irp_training.domain.inspection import ValidationOutcome, ValidationPlan
 from irp_training.domain.lesson import Said
 from irp_training.domain.run import Progress
-from irp_training.domain.validation import MEDIA_TYPES, Validation
+from irp_training.domain.certificate import MEDIA_TYPES, Validation
 from irp_training.domain.validation_document import KIND
 
 
@@ -31,7 +31,7 @@ class ValidateModel:
         if validation.ended:
             return
         try:
-            outcome = await self._examine(validation)
+            outcome = await self._inspect(validation)
             files = await self._keep(validation, outcome.files)
             signature = await self._sign(manifest(validation, files))
             files |= await self._keep(validation, {"signature.jws": signature.encode()})
@@ -42,7 +42,7 @@ class ValidateModel:
         else:
             await self._end(replace(validation, state="succeeded", files=files, summary=outcome.summary))
 
-    async def _examine(self, validation: Validation) -> ValidationOutcome:
+    async def _inspect(self, validation: Validation) -> ValidationOutcome:
         snapshot = Snapshot.from_manifest(await self._objects.get(validation.dataset.manifest))
         model = await self._store.model(validation.model.name, validation.model.version)
         plan = ValidationPlan(

@@ -16,7 +16,7 @@ from irp_training.domain.scores import DIGITS, Measures, interval_json, interval
 from irp_training.domain.volumes import Pair, function_pairs, volume_pairs
 
 if TYPE_CHECKING:
-    from irp_training.domain.examination import ValidationPlan
+    from irp_training.domain.inspection import ValidationPlan
 
 KIND, VERSION = "openirp-validation-report", 1
 GROUPS = ("site", "sequence_class", "manufacturer", "field_strength_t", "sex")  # of a case, as far as it has them
@@ -40,7 +40,7 @@ class Finding:
         groups: name of a subgroup -> which.
         volumes: quantity -> (answer, truth): ml per structure, `edv_ml`, `esv_ml`, `ef_percent`.
         robustness: "kind, strength" -> structure -> Dice.
-        repeat: see `Examination`.
+        repeat: see `Inspection`.
     """
 
     series: str

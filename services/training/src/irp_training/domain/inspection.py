@@ -36,7 +36,7 @@ class ValidationPlan:
         project: whose patients they are.
         split: which of them.
         cases: number of case files that will come.
-        known: see `validation.Validation`.
+        known: see `certificate.Validation`.
         created_at: RFC 3339 UTC.
         device: "cpu" or "cuda".
     """
@@ -71,7 +71,7 @@ class _Gallery:
             self.kept = sorted([*self.kept, (dice, series, draw())], key=lambda one: one[:2])[:GALLERY]
 
 
-class Examination:
+class Inspection:
     """Runs a plan; one instance per validation."""
 
     def __init__(self, plan: ValidationPlan, say: Callable[[Said], None]) -> None:
@@ -85,7 +85,7 @@ class Examination:
         for number, (case, _, volume_file, mask_file) in enumerate(files):
             self._tell(f"case {number + 1} of {self._plan.cases}", 0.95 * number / max(1, self._plan.cases))
             worse = len([one for one in findings if one.robustness]) < DISTURBED
-            findings += self._examine(case, decode_volume(volume_file), decode_mask(mask_file), gallery, worse=worse)
+            findings += self._inspect(case, decode_volume(volume_file), decode_mask(mask_file), gallery, worse=worse)
         self._tell("writing the report", 0.96)
         plan, structures = self._plan, self._pipeline.bundle.structures
         said = document(plan, structures, findings, [(dice, series) for dice, series, _ in gallery.kept])
@@ -97,7 +97,7 @@ class Examination:
         }
         return ValidationOutcome(files=files_, summary=in_short(said))
 
-    def _examine(self, case: Case, volume: Volume, truth: Mask, gallery: _Gallery, *, worse: bool) -> Iterator[Finding]:
+    def _inspect(self, case: Case, volume: Volume, truth: Mask, gallery: _Gallery, *, worse: bool) -> Iterator[Finding]:
         answer = answer_case(self._pipeline, volume, truth)
         if answer is None:
             return
