@@ -1,4 +1,4 @@
-"""What you learn here: surface distances are MONAI's, unknown slices are no background, intervals hold the truth."""
+"""What you learn here: surface distances are MONAI's, unknown is no background, and intervals hold the truth."""
 
 from __future__ import annotations
 

@@ -8,9 +8,7 @@ from typing import Any
 from irp.common.v1 import types_pb2
 from irp.training.v1 import training_service_pb2 as pb
 from irp_chassis.auth import caller
-from irp_deid.signed import public_jwk
 
-SEED = bytes(range(32))
 CASES = [
     {
         "patient": "P1",
@@ -61,9 +59,6 @@ class Watching:
 
     async def GetValidation(self, request: pb.GetValidationRequest, context: Any) -> pb.GetValidationResponse:
         return pb.GetValidationResponse(validation=self._validation("succeeded"))
-
-    async def GetReportKey(self, request: pb.GetReportKeyRequest, context: Any) -> pb.GetReportKeyResponse:
-        return pb.GetReportKeyResponse(jwk=json.dumps(public_jwk(SEED)))
 
     async def GetDrift(self, request: pb.GetDriftRequest, context: Any) -> pb.GetDriftResponse:
         caller().require_role("admin")

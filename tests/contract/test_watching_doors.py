@@ -10,8 +10,9 @@ import httpx
 import pytest
 from irp.common.v1 import types_pb2
 from irp_chassis.wire import object_ref_to_proto
-from irp_deid.signed import sign
 from irp_kernel import sha256_of
+from irp_kernel.signed import sign
+from irp_kernel.validation_report import KIND
 from openirp.client import Irp
 from openirp.command.app import app
 from openirp.mlflow import Mlflow
@@ -19,7 +20,7 @@ from openirp.problem import Problem
 from typer.testing import CliRunner
 
 from .conftest import TOKEN, House, is_problem
-from .fake_watching import SEED
+from .fake_registry import SEED
 
 RUN = "/api/v1/projects/shared/training/runs/run-1"
 MODEL = "/api/v1/models/cine/versions/2"
@@ -32,11 +33,11 @@ def irp(house: House, project: str, monkeypatch: pytest.MonkeyPatch) -> Irp:
     monkeypatch.setenv("IRP_TOKEN", TOKEN)
     house.training.picture = put(house, b"a picture", "image/png")
     named = {name: {"sha256": sha256_of(data), "bytes": len(data)} for name, data in FILES.items()}
-    document = {"kind": "openirp-validation-report", "files": named, "created_at": "2026-01-01"}
+    document = {"files": named, "created_at": "2026-01-01"}
     document |= {"model": {"name": "cine", "version": 2, "digest": "d"}}
     document |= {"dataset": {"digest": "e", "project": "shared", "split": "test"}}
     house.training.files = {name: put(house, data, "text/html") for name, data in FILES.items()}
-    house.training.files["signature.jws"] = put(house, sign(document, SEED).encode(), "application/jose")
+    house.training.files["signature.jws"] = put(house, sign(document, SEED, KIND).encode(), "application/jose")
     return Irp.from_environment()
 
 
@@ -94,7 +95,7 @@ def test_a_validation_is_queued_watched_saved_and_checked_offline(irp: Irp, hous
     assert (asked.project.id, asked.split, asked.actor) == ("shared", "test", "bootstrap-admin")
     folder, key = tmp_path / "report", tmp_path / "key.json"
     assert run_command("models", "validate", "cine@2", "--out", str(folder)).exit_code == 0
-    key.write_text(json.dumps(irp.validation_key()))
+    key.write_text(json.dumps(irp.model_keys()))
     valid = run_command("models", "verify-report", str(folder), "--key", str(key))
     assert (valid.exit_code, "Valid. cine@2" in valid.output) == (0, True)
     (folder / "report.json").write_bytes(b"{ }")

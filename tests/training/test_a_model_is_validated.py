@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from irp_chassis.db import Database
 from irp_chassis.testing.twins import InMemoryObjects
-from irp_deid.signed import verify
 from irp_kernel import Geometry, LabelTable, Mask, sha256_of
+from irp_kernel.validation_report import check_report
 from irp_training.adapters.db import METADATA
-from irp_training.adapters.signing import Signing
+from irp_training.adapters.model_keys import ModelKeys
 from irp_training.adapters.store import SqlStore
-from irp_training.adapters.wire import validation_to_proto
+from irp_training.adapters.wire_watching import validation_to_proto
 from irp_training.adapters.worker import WorkerDied
+from irp_training.app.approvals import Approvals
 from irp_training.app.ask_validation import AskValidation
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
@@ -24,13 +25,12 @@ from irp_training.app.ports import CaseFiles, Listener, Project
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.validate_model import ValidateModel
 from irp_training.domain.agreement import agreement
+from irp_training.domain.certificate import split_of
 from irp_training.domain.disturb import KINDS, STRENGTHS, disturb
-from irp_training.domain.errors import ModelSawPatients, NoFrozenSet, SigningKeyBad, ValidationUnknown
+from irp_training.domain.errors import ModelSawPatients, NoFrozenSet, ValidationUnknown
 from irp_training.domain.inspection import Inspection, ValidationOutcome, ValidationPlan
 from irp_training.domain.recipe import Recipe
 from irp_training.domain.run import DatasetRow, ModelRef, Run
-from irp_training.domain.certificate import split_of
-from irp_training.domain.validation_document import groups_of
 from irp_training.domain.volumes import function_pairs, volume_pairs
 from precision_builders import a_pool, a_threshold, held_out
 from sqlalchemy import MetaData
@@ -71,7 +71,7 @@ def test_a_report_tells_every_figure_with_its_interval_and_how_it_was_taken(outc
     assert 0.9 < dice["low"] <= dice["mean"] <= dice["high"] <= 1
     assert {"hd95_mm", "assd_mm"} < set(said["figures"][POOL])
     assert said["agreement"][f"{POOL}_ml"]["patients"] == 3
-    assert set(said["subgroups"]) == {"site", "sequence_class"}
+    assert set(said["subgroups"]) == {"site", "sequence"}
     assert set(said["robustness"]) == {f"{kind}, {strength}" for kind in KINDS for strength in STRENGTHS}
     assert said["repeatability"]["voxels_differing"] == 0
     assert said["repeatability"]["dice_when_moved"]["mean"] > 0.9
@@ -126,10 +126,6 @@ def test_agreement_counts_patients_and_says_nothing_about_one() -> None:
     assert agreement([("a", (1.0, 2.0))])["sd"] is None
 
 
-def test_subgroups_are_what_is_known_of_a_case() -> None:
-    assert groups_of({"site": "S1", "sex": "", "age_years": 41.5}) == {"site": "S1", "age": "40 to 59"}
-
-
 class Worker:
     """Examines in this process, or raises what it is told to."""
 
@@ -153,11 +149,12 @@ class World:
         self.store, self.objects, self.worker = SqlStore(database), InMemoryObjects(), Worker()
         create = CreateDataset(self.store, self.objects, Configurations(self.objects))
         self.ask = AskValidation(self.store, self.objects, create, lambda: NOW)
-        self.signing = Signing(database, None)
-        self.work: Any = ValidateModel(self.store, self.objects, self.worker, self.signing, lambda: NOW)  # type: ignore[arg-type]
+        self.keys = ModelKeys(bytes(32))
+        self.work: Any = ValidateModel(self.store, self.objects, self.worker, self.keys.sign_report, lambda: NOW)  # type: ignore[arg-type]
 
     async def begin(self) -> None:
-        await RegisterModel(self.store, self.objects, lambda: NOW)("pool", a_threshold(), "somebody")
+        approvals = Approvals(self.store, Configurations(self.objects), 0)
+        await RegisterModel(self.store, self.objects, approvals, lambda: NOW)("pool", a_threshold(), "somebody")
         cases = [
             replace(case, volume=await self.put(volume), mask=await self.put(mask))
             for case, _, volume, mask in held_out()
@@ -189,7 +186,8 @@ async def test_a_report_is_kept_once_and_its_signature_holds_the_hash_of_every_f
     done = await world.store.validation("pool", 1, asked.id)
     assert done.state == "succeeded"
     jws = (await world.objects.get(done.files["signature.jws"])).decode()
-    signed = verify(jws, await world.signing.public())
+    keys = [json.loads(jwk) for jwk in world.keys.jwks]
+    signed = check_report(jws, keys, {"report.json": b"{}"}.__getitem__)
     assert signed["files"] == {"report.json": {"sha256": sha256_of(b"{}"), "bytes": 2}}
     assert (signed["model"]["digest"], signed["dataset"]["digest"]) == (done.model.digest, done.dataset.digest)
     assert set(done.files.values()) <= set(await world.store.references())
@@ -236,7 +234,7 @@ async def test_a_model_is_not_judged_on_patients_that_it_or_its_base_learnt_from
         assert refused.value.details["patients"] == 2
 
 
-async def test_what_cannot_be_judged_is_refused_at_the_door(world: World, tmp_path: Any, database: Database) -> None:
+async def test_what_cannot_be_judged_is_refused_at_the_door(world: World) -> None:
     with pytest.raises(NoFrozenSet):
         await world.ask("pool", 1, "somebody", None)
     with pytest.raises(ValidationUnknown):
@@ -245,6 +243,3 @@ async def test_what_cannot_be_judged_is_refused_at_the_door(world: World, tmp_pa
     assert split_of(row, "") == "validation"
     with pytest.raises(NoFrozenSet):
         split_of(row, "test")
-    (tmp_path / "key").write_text("no key")
-    with pytest.raises(SigningKeyBad):
-        await Signing(database, tmp_path / "key").public()

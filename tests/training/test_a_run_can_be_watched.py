@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from irp_training.domain.curves import dice_points
+from irp_training.domain.curves import dice_figures
 from irp_training.domain.drawing import draw_curves
 from irp_training.domain.event_file import crc32c, event_file
-from irp_training.domain.lesson import Lesson, Outcome, Said
+from irp_training.domain.lesson import Lesson
 from irp_training.domain.overlay import COLOURS, EXPERT, chosen, draw_overlay
+from irp_training.domain.plan import Outcome, Said
 from irp_training.domain.run import Metric
 from PIL import Image
 from training_builders import TINY, a_plan, some_files
@@ -33,7 +34,7 @@ def test_curves_carry_intervals_over_patients_and_what_the_machine_did(watched: 
     low, mean, high = (points[last, f"val_dice_lv_blood_pool{end}"] for end in ("_low", "", "_high"))
     assert low <= mean <= high
     assert points[last, "memory_mib"] > 10
-    assert points[last, "cpu_cores_busy"] > 0
+    assert points[last, "cpu_cores"] > 0
 
 
 def test_each_checkpoint_of_the_second_net_shows_its_best_middle_and_worst_slice(
@@ -60,8 +61,8 @@ def test_cases_tell_how_far_borders_lie_apart_and_the_card_how_sure_that_is(
 
 
 def test_a_point_has_no_interval_where_one_patient_judges() -> None:
-    assert [m.name for m in dice_points(3, {"scar": {"p": (1.0, 2.0)}})] == ["val_dice_scar"]
-    assert len(dice_points(3, {"scar": {"p": (1.0, 2.0), "q": (2.0, 2.0)}})) == 3
+    assert dice_figures({"scar": {"p": (1.0, 2.0)}}) == {"val_dice_scar": 0.5}
+    assert len(dice_figures({"scar": {"p": (1.0, 2.0), "q": (2.0, 2.0)}})) == 3
 
 
 def test_an_overlay_draws_the_expert_over_the_network_and_nothing_else() -> None:

@@ -16,7 +16,8 @@ from irp_training.adapters.db import METADATA
 from irp_training.adapters.room_metrics import RoomMetrics
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.watched import CORRECTION_JOB
-from irp_training.adapters.wire import drift_to_proto
+from irp_training.adapters.wire_watching import drift_to_proto
+from irp_training.app.approvals import Approvals
 from irp_training.app.configuration import Configurations
 from irp_training.app.notice_correction import NoticeCorrection
 from irp_training.app.ports import Project
@@ -119,14 +120,15 @@ class World:
         )
 
     async def begin(self) -> None:
-        model = await RegisterModel(self.store, self.objects, lambda: NOW)("pool", a_threshold(), "somebody")
+        approvals = Approvals(self.store, Configurations(self.objects), 0)
+        model = await RegisterModel(self.store, self.objects, approvals, lambda: NOW)("pool", a_threshold(), "somebody")
         self.model = model.ref
         self.project = Project(id="demo", revision=1, configuration=await self.put(b'{"name": "demo"}'))
         _, mask = a_pool(1)
         self.mask = await self.put(encode_mask(mask))
 
     async def propose_and_accept(self, number: int, at: str = NOW) -> None:
-        case = replace(a_case(number), mask=self.mask)
+        case = replace(a_case(number), mask=self.mask, manufacturer="Siemens", field_strength_t=1.494)
         proposal = Proposal(
             project="demo",
             series=case.series,
@@ -136,7 +138,7 @@ class World:
             volume_sha256=case.volume.sha256,
         )
         await self.notice.proposed(proposal)
-        await self.masks(self.project, case, scanner="Siemens 1.5 T", at=at)
+        await self.masks(self.project, case, at=at)
         await self.notice.compare("demo", case.series, "pool", 1)
 
     async def rows(self, table: str, where: str) -> list[Any]:

@@ -88,17 +88,40 @@ class Irp:
         answer = self.http.send("POST", path, content=bundle, headers=headers, timeout=UPLOAD_S, repeat=True)
         return dict(answer.json())
 
-    def bundle(self, name: str, version: int) -> bytes:
+    def bundle(self, name: str, version: int | str) -> bytes:
         """A version as a MONAI bundle (ZIP)."""
         return self.http.get(f"/api/v1/models/{name}/versions/{version}/bundle", accept=ZIP).content
 
-    def promote_model(self, name: str, version: int) -> dict[str, Any]:
-        """Make a version the champion, if the gate allows."""
+    def promote_model(self, name: str, version: int | str) -> dict[str, Any]:
+        """Make a version the champion, if the gate allows; `state` is "pending" where a second person has to agree."""
         return dict(self.http.json("POST", f"/api/v1/models/{name}/versions/{version}/promote"))
 
-    def rollback_model(self, name: str) -> dict[str, Any]:
+    def decide_promotion(self, name: str, version: int | str, *, approve: bool, reason: str = "") -> dict[str, Any]:
+        """Approve or reject a promotion that somebody else asked for."""
+        word = "approve" if approve else "reject"
+        path = f"/api/v1/models/{name}/versions/{version}/{word}"
+        return dict(self.http.json("POST", path, params={"reason": reason}))
+
+    def rollback_model(self, name: str, reason: str = "") -> dict[str, Any]:
         """Make the previous champion the champion again."""
-        return dict(self.http.json("POST", f"/api/v1/models/{name}/rollback"))
+        return dict(self.http.json("POST", f"/api/v1/models/{name}/rollback", params={"reason": reason}))
+
+    def model_history(self, name: str, at: str = "") -> Iterator[dict[str, Any]]:
+        """What happened to a model, oldest first, up to a time (RFC 3339; empty = now)."""
+        return self.http.items(f"/api/v1/models/{name}/history", at=at)
+
+    def served_model(self, name: str, at: str = "") -> int | None:
+        """Version that was the champion at a time; empty = now."""
+        answer = self.http.get(f"/api/v1/models/{name}/history", at=at, limit="1").json()
+        return answer["served"]  # type: ignore[no-any-return]
+
+    def model_keys(self) -> dict[str, Any]:
+        """Public keys that check the signatures of versions (a JSON Web Key Set)."""
+        return dict(self.http.json("GET", "/api/v1/models/keys"))
+
+    def model_signature(self, name: str, version: int | str) -> dict[str, Any]:
+        """Where a version comes from, signed: `jws` and, readable, `statement`."""
+        return dict(self.http.json("GET", f"/api/v1/models/{name}/versions/{version}/signature"))
 
     def try_precision(self, name: str, version: int, precision: str, *, project: str = "") -> dict[str, Any]:
         """Let the guard try a reduced precision ("int8", "bfloat16"); what is known already is answered as it is.
@@ -154,10 +177,6 @@ class Irp:
         """One file of a report: "report.json", "report.html", "report.pdf" or "signature.jws"."""
         path = f"/api/v1/models/{name}/versions/{version}/validations/{id}/{file}"
         return self.http.get(path, accept="*/*").content
-
-    def validation_key(self) -> dict[str, Any]:
-        """The public key that checks validation reports."""
-        return dict(self.http.json("GET", "/api/v1/models/report-key"))
 
     def drift(self, name: str) -> list[dict[str, Any]]:
         """Whether a model's proposals are corrected more than before: over all patients, by site, by scanner."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from irp_chassis.settings import ServiceSettings
 
@@ -15,8 +16,17 @@ class Settings(ServiceSettings):
     """CPU threads of a run; frozen into the run's recipe when it begins. On a GPU, so many draw the next batches."""
     training_device: str = ""
     """"cpu", "cuda", "cuda:1"...; empty = CUDA where there is one."""
-    signing_key_file: Path | None = None
-    """File with the key (32 bytes, hexadecimal) that signs validation reports; empty = the room makes one and keeps it
-    in its database."""
+    training_approvals: Literal[0, 1] = 0
+    """1: a promotion waits until a second person approves; a project can ask for it by `approvals`, too."""
+    model_key_file: Path | None = None
+    """PEM of the Ed25519 key that signs versions; made there if there is none. Empty = versions are not signed."""
+    code_commit: str = ""
+    """Commit of the code that runs, for what is signed; empty = not known."""
+    training_processes: int = 0
+    """Processes that share a run, each with its part of every batch; 0 = one per GPU, and one on a CPU."""
+    training_price_per_hour: float = 0.0
+    """What an hour of a run costs, all its processes together: runs show their cost, recipes may limit it. 0 = none."""
+    training_currency: str = ""
+    """Unit of the price, for example "EUR"; shown beside costs."""
     shipped_models_dir: Path | None = None
     """Folder with bundles (`NAME.zip`) that are registered at start, and promoted where a name has no champion yet."""

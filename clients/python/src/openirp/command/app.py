@@ -13,6 +13,7 @@ import typer.core
 
 from openirp.command import (
     algorithms,
+    datasets,
     deid,
     delete,
     demo,
@@ -27,6 +28,7 @@ from openirp.command import (
     precision,
     projects,
     quarantine,
+    registry,
     report,
     runs,
     serving,
@@ -98,6 +100,8 @@ for name, commands in (
     ("project", projects),
     ("train", training),
     ("runs", runs),
+    ("datasets", datasets),
+    ("train", training),
     ("models", models),
     ("inference", inference),
 ):
@@ -105,3 +109,4 @@ for name, commands in (
 serving.register(models.app)
 precision.register(models.app)
 validation.register(models.app)
+registry.register(models.app)

@@ -1,34 +1,35 @@
-"""`irp models validate`, `verify-report`, `report-key`, `drift`: what a version is worth, and whether it still is."""
+"""`irp models validate`, `verify-report`, `drift`: what a version is worth, and whether it still is."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from irp_kernel.errors import IrpError
+from irp_kernel.signed import SignatureNotValid
+from irp_kernel.validation_report import SIGNATURE, check_report
 
 from openirp.client import Irp
 from openirp.command.console import flowing, print_json, say, table
 from openirp.command.images import AsJson
 from openirp.command.precision import version_of
-from openirp.validation_report import ReportNotValid, check_report
+from openirp.command.registry import keys_of, text_of
 
+MAX_FILE_BYTES = 256 << 20
 EXAMPLES = """Examples:
 
 irp models validate cine@3 --wait --out report  -  on the patients kept out of the run that made version 3
 
 irp models validate cine@1 --project heart --split validation --wait  -  a shipped model on your own masks
 
-irp models report-key > key.json && irp models verify-report report --key key.json  -  the second needs no network"""
+irp models key > key.json && irp models verify-report report --key key.json  -  the second needs no network"""
 
 
 def register(app: typer.Typer) -> None:
     """Hang the commands below `irp models`."""
     app.command(epilog=EXAMPLES)(validate)
     app.command("verify-report", epilog="Example:  irp models verify-report report --key key.json")(verify_report)
-    app.command("report-key", epilog="Example:  irp models report-key > key.json")(report_key)
     app.command(epilog="Example:  irp models drift cine")(drift)
 
 
@@ -57,13 +58,13 @@ def validate(
 
 def verify_report(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="What `validate --out` wrote.")],
-    key: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="What `irp models report-key` printed.")],
+    key: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="What `irp models key` printed.")],
 ) -> None:
     """Check a report's signature and the hash of every file; needs no network. Exit code 1 if anything was changed."""
     try:
-        signed = check_report(folder, json.loads(key.read_text()))
-    except (ReportNotValid, IrpError, ValueError) as error:
-        why = error.title() if isinstance(error, IrpError) else str(error)
+        signed = check_report(text_of(folder / SIGNATURE).strip(), keys_of(text_of(key)), lambda n: _read(folder / n))
+    except (IrpError, FileNotFoundError) as error:
+        why = f"{error.title()} {error.message}" if isinstance(error, IrpError) else f"{error.filename} is not there"
         say(f"[bold red]Not valid.[/] {why}")
         raise typer.Exit(1) from None
     model, dataset = signed["model"], signed["dataset"]
@@ -71,11 +72,6 @@ def verify_report(
         f"Valid. {model['name']}@{model['version']}, digest {model['digest']}, on the split {dataset['split']} of "
         f"{dataset['project']}, dataset {dataset['digest']}, {signed['created_at']}: {', '.join(signed['files'])}."
     )
-
-
-def report_key() -> None:
-    """The public key that checks this installation's validation reports; keep it beside them."""
-    print_json(Irp.from_environment().validation_key())
 
 
 def drift(
@@ -105,6 +101,12 @@ def drift(
         table(f"corrections of {name}'s proposals", columns, rows)
     if any(one["drifted"] for one in found):
         raise typer.Exit(1)
+
+
+def _read(file: Path) -> bytes:
+    if file.stat().st_size > MAX_FILE_BYTES:
+        raise SignatureNotValid(f"{file.name} is too large")
+    return file.read_bytes()
 
 
 def _watched(irp: Irp, said: dict[str, Any]) -> dict[str, Any]:

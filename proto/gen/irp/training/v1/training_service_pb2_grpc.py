@@ -40,6 +40,21 @@ class TrainingServiceStub:
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.CreateDatasetRequest.SerializeToString,
                 response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.CreateDatasetResponse.FromString,
                 _registered_method=True)
+        self.ListDatasets = channel.unary_unary(
+                '/irp.training.v1.TrainingService/ListDatasets',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.ListDatasetsRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.ListDatasetsResponse.FromString,
+                _registered_method=True)
+        self.GetDataset = channel.unary_unary(
+                '/irp.training.v1.TrainingService/GetDataset',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetDatasetRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetDatasetResponse.FromString,
+                _registered_method=True)
+        self.GetTrainingPolicy = channel.unary_unary(
+                '/irp.training.v1.TrainingService/GetTrainingPolicy',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetTrainingPolicyRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetTrainingPolicyResponse.FromString,
+                _registered_method=True)
         self.StartRun = channel.unary_unary(
                 '/irp.training.v1.TrainingService/StartRun',
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.StartRunRequest.SerializeToString,
@@ -65,6 +80,11 @@ class TrainingServiceStub:
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.CancelRunRequest.SerializeToString,
                 response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.CancelRunResponse.FromString,
                 _registered_method=True)
+        self.PrioritiseRun = channel.unary_unary(
+                '/irp.training.v1.TrainingService/PrioritiseRun',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.PrioritiseRunRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.PrioritiseRunResponse.FromString,
+                _registered_method=True)
         self.RegisterModel = channel.stream_unary(
                 '/irp.training.v1.TrainingService/RegisterModel',
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.RegisterModelRequest.SerializeToString,
@@ -84,6 +104,21 @@ class TrainingServiceStub:
                 '/irp.training.v1.TrainingService/Rollback',
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.RollbackRequest.SerializeToString,
                 response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.RollbackResponse.FromString,
+                _registered_method=True)
+        self.DecidePromotion = channel.unary_unary(
+                '/irp.training.v1.TrainingService/DecidePromotion',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.DecidePromotionRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.DecidePromotionResponse.FromString,
+                _registered_method=True)
+        self.GetHistory = channel.unary_unary(
+                '/irp.training.v1.TrainingService/GetHistory',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetHistoryRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetHistoryResponse.FromString,
+                _registered_method=True)
+        self.GetModelKeys = channel.unary_unary(
+                '/irp.training.v1.TrainingService/GetModelKeys',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetModelKeysRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetModelKeysResponse.FromString,
                 _registered_method=True)
         self.GuardPrecision = channel.unary_unary(
                 '/irp.training.v1.TrainingService/GuardPrecision',
@@ -110,11 +145,6 @@ class TrainingServiceStub:
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetValidationRequest.SerializeToString,
                 response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetValidationResponse.FromString,
                 _registered_method=True)
-        self.GetReportKey = channel.unary_unary(
-                '/irp.training.v1.TrainingService/GetReportKey',
-                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetReportKeyRequest.SerializeToString,
-                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetReportKeyResponse.FromString,
-                _registered_method=True)
         self.GetDrift = channel.unary_unary(
                 '/irp.training.v1.TrainingService/GetDrift',
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetDriftRequest.SerializeToString,
@@ -128,6 +158,26 @@ class TrainingServiceServicer:
 
     def CreateDataset(self, request, context):
         """CreateDataset freezes the accepted masks of a project into an immutable snapshot.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDatasets(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDataset(self, request, context):
+        """GetDataset answers a frozen dataset with its composition and data sheet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTrainingPolicy(self, request, context):
+        """GetTrainingPolicy answers when the project learns by itself, and what is missing until then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -165,6 +215,13 @@ class TrainingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PrioritiseRun(self, request, context):
+        """PrioritiseRun moves a waiting run in the queue; a run that works is not interrupted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RegisterModel(self, request_iterator, context):
         """RegisterModel takes a MONAI bundle (ZIP), checks it, and makes a new version.
         """
@@ -187,6 +244,27 @@ class TrainingServiceServicer:
 
     def Rollback(self, request, context):
         """Rollback makes the previous champion the champion again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecidePromotion(self, request, context):
+        """DecidePromotion is the second person's word on a promotion that waits.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetHistory(self, request, context):
+        """GetHistory answers everything that happened to a model, and what served at a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetModelKeys(self, request, context):
+        """GetModelKeys answers the public keys that check the signatures of versions.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -227,13 +305,6 @@ class TrainingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def GetReportKey(self, request, context):
-        """GetReportKey answers the public key that checks validation reports.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
     def GetDrift(self, request, context):
         """GetDrift answers whether a model's proposals are corrected more than before.
         """
@@ -248,6 +319,21 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.CreateDataset,
                     request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.CreateDatasetRequest.FromString,
                     response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.CreateDatasetResponse.SerializeToString,
+            ),
+            'ListDatasets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDatasets,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.ListDatasetsRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.ListDatasetsResponse.SerializeToString,
+            ),
+            'GetDataset': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDataset,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetDatasetRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetDatasetResponse.SerializeToString,
+            ),
+            'GetTrainingPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTrainingPolicy,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetTrainingPolicyRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetTrainingPolicyResponse.SerializeToString,
             ),
             'StartRun': grpc.unary_unary_rpc_method_handler(
                     servicer.StartRun,
@@ -274,6 +360,11 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.CancelRunRequest.FromString,
                     response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.CancelRunResponse.SerializeToString,
             ),
+            'PrioritiseRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.PrioritiseRun,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.PrioritiseRunRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.PrioritiseRunResponse.SerializeToString,
+            ),
             'RegisterModel': grpc.stream_unary_rpc_method_handler(
                     servicer.RegisterModel,
                     request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.RegisterModelRequest.FromString,
@@ -293,6 +384,21 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.Rollback,
                     request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.RollbackRequest.FromString,
                     response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.RollbackResponse.SerializeToString,
+            ),
+            'DecidePromotion': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecidePromotion,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.DecidePromotionRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.DecidePromotionResponse.SerializeToString,
+            ),
+            'GetHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetHistory,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetHistoryRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetHistoryResponse.SerializeToString,
+            ),
+            'GetModelKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModelKeys,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetModelKeysRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetModelKeysResponse.SerializeToString,
             ),
             'GuardPrecision': grpc.unary_unary_rpc_method_handler(
                     servicer.GuardPrecision,
@@ -318,11 +424,6 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.GetValidation,
                     request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetValidationRequest.FromString,
                     response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetValidationResponse.SerializeToString,
-            ),
-            'GetReportKey': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetReportKey,
-                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetReportKeyRequest.FromString,
-                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetReportKeyResponse.SerializeToString,
             ),
             'GetDrift': grpc.unary_unary_rpc_method_handler(
                     servicer.GetDrift,
@@ -358,6 +459,87 @@ class TrainingService:
             '/irp.training.v1.TrainingService/CreateDataset',
             irp_dot_training_dot_v1_dot_training__service__pb2.CreateDatasetRequest.SerializeToString,
             irp_dot_training_dot_v1_dot_training__service__pb2.CreateDatasetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDatasets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/ListDatasets',
+            irp_dot_training_dot_v1_dot_training__service__pb2.ListDatasetsRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.ListDatasetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDataset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/GetDataset',
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetDatasetRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetDatasetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTrainingPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/GetTrainingPolicy',
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetTrainingPolicyRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetTrainingPolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -504,6 +686,33 @@ class TrainingService:
             _registered_method=True)
 
     @staticmethod
+    def PrioritiseRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/PrioritiseRun',
+            irp_dot_training_dot_v1_dot_training__service__pb2.PrioritiseRunRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.PrioritiseRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def RegisterModel(request_iterator,
             target,
             options=(),
@@ -601,6 +810,87 @@ class TrainingService:
             '/irp.training.v1.TrainingService/Rollback',
             irp_dot_training_dot_v1_dot_training__service__pb2.RollbackRequest.SerializeToString,
             irp_dot_training_dot_v1_dot_training__service__pb2.RollbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecidePromotion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/DecidePromotion',
+            irp_dot_training_dot_v1_dot_training__service__pb2.DecidePromotionRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.DecidePromotionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/GetHistory',
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetHistoryRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModelKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/GetModelKeys',
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetModelKeysRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetModelKeysResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -736,33 +1026,6 @@ class TrainingService:
             '/irp.training.v1.TrainingService/GetValidation',
             irp_dot_training_dot_v1_dot_training__service__pb2.GetValidationRequest.SerializeToString,
             irp_dot_training_dot_v1_dot_training__service__pb2.GetValidationResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def GetReportKey(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/irp.training.v1.TrainingService/GetReportKey',
-            irp_dot_training_dot_v1_dot_training__service__pb2.GetReportKeyRequest.SerializeToString,
-            irp_dot_training_dot_v1_dot_training__service__pb2.GetReportKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from irp.training.v1 import training_service_pb2 as pb
@@ -13,12 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from irp_gateway.adapters.answers import Progress, progress_of, read_json
 from irp_gateway.adapters.desk import DeskHere
 from irp_gateway.adapters.door import Door, made
+from irp_gateway.adapters.versions import VersionInPath
 from irp_gateway.adapters.visitor import Admin, Inside, ModelInPath, Visitor
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=Door)
 
 FREEZING_TIMEOUT_S = 120.0
-Version = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Precision = Literal["bfloat16", "int8"]
 
 
@@ -61,7 +61,7 @@ class PrecisionAnswer(BaseModel):
 @router.post("/{name}/versions/{version}/precisions", status_code=202, summary="Try a reduced precision of a version")
 async def try_precision(
     name: ModelInPath,
-    version: Version,
+    version: VersionInPath,
     body: PrecisionBody,
     admin: Admin,
     desk: DeskHere,
@@ -82,7 +82,7 @@ async def try_precision(
 
 @router.get("/{name}/versions/{version}/precisions/{precision}", summary="How a reduced precision was judged")
 async def get_precision(
-    name: ModelInPath, version: Version, precision: Precision, identity: Visitor, desk: DeskHere
+    name: ModelInPath, version: VersionInPath, precision: Precision, identity: Visitor, desk: DeskHere
 ) -> PrecisionAnswer:
     """Or how far that is."""
     asked = pb.GetPrecisionRequest(name=name, version=version, precision=precision)

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from irp_gateway.adapters.answers import Progress, progress_of, read_json
 from irp_gateway.adapters.desk import Desk, DeskHere
 from irp_gateway.adapters.door import AUDITED, Door, made
-from irp_gateway.adapters.precisions import FREEZING_TIMEOUT_S, Version
+from irp_gateway.adapters.precisions import FREEZING_TIMEOUT_S
+from irp_gateway.adapters.versions import VersionInPath
 from irp_gateway.adapters.visitor import Admin, Inside, ModelInPath, Visitor
 from irp_gateway.domain.errors import ReportFileUnknown
 from irp_gateway.domain.roles import Identity
@@ -81,29 +82,18 @@ class ValidationAnswer(BaseModel):
     message: str
     summary: dict[str, Any] = Field(description="Dice per structure with its 95 % interval over patients")
     files: list[ReportFile] = Field(
-        description="`signature.jws` is a compact JWS of the hashes of the others; the key is at /models/report-key"
+        description="`signature.jws` is a compact JWS of the hashes of the others; its key is among /models/keys"
     )
     actor: str
     created_at: str
     finished_at: str
 
 
-class ReportKey(BaseModel):
-    """A JSON Web Key (RFC 8037)."""
-
-    kty: Literal["OKP"]
-    crv: Literal["Ed25519"]
-    x: str
-    kid: str
-    alg: Literal["EdDSA"]
-    use: Literal["sig"]
-
-
 @router.post("/{name}/versions/{version}/validate", status_code=202, summary="Validate a version")
 async def validate(
     request: Request,
     name: ModelInPath,
-    version: Version,
+    version: VersionInPath,
     body: ValidateBody,
     admin: Admin,
     desk: DeskHere,
@@ -124,7 +114,7 @@ async def validate(
 
 @router.get("/{name}/versions/{version}/validations/{id}", summary="How far a validation is, and what it found")
 async def get_validation(
-    name: ModelInPath, version: Version, id: IdOfValidation, identity: Visitor, desk: DeskHere
+    name: ModelInPath, version: VersionInPath, id: IdOfValidation, identity: Visitor, desk: DeskHere
 ) -> ValidationAnswer:
     """For members of the project whose patients judge."""
     return _answer(await _validation(desk, identity, name, version, id), desk)
@@ -134,7 +124,7 @@ async def get_validation(
 async def get_report_file(
     request: Request,
     name: ModelInPath,
-    version: Version,
+    version: VersionInPath,
     id: IdOfValidation,
     file: File,
     identity: Visitor,
@@ -153,13 +143,6 @@ async def get_report_file(
             }
             return Response(await desk.objects.get(ref), media_type=ref.media_type, headers=headers)
     raise ReportFileUnknown
-
-
-@router.get("/report-key", summary="The key that checks validation reports")
-async def report_key(identity: Visitor, desk: DeskHere) -> ReportKey:
-    """Keep it beside reports: with it `irp models verify-report` needs no network."""
-    answer = await desk.rooms["training"].ask("GetReportKey", pb.GetReportKeyRequest())
-    return ReportKey.model_validate_json(answer.jwk)
 
 
 async def _validation(desk: Desk, identity: Identity, name: str, version: int, id: str) -> pb.Validation:

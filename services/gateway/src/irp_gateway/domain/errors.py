@@ -61,6 +61,14 @@ class UploadNotFinished(Aborted):
     """
 
 
+class SignatureMissing(NotFound):
+    """The version is not signed.
+
+    The registry had no key when it was registered, and has none now. Set `IRP_MODEL_KEY_FILE` in the training room:
+    every version is signed at its next start.
+    """
+
+
 class ClientLeft(Aborted):
     """The client left before its body was complete.
 

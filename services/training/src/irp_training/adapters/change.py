@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from irp.common.v1 import types_pb2
@@ -14,8 +13,9 @@ from irp_chassis.departures import still_comes
 from irp_chassis.wire import object_ref_to_proto
 from sqlalchemy import func, select
 
-from irp_training.adapters import db
+from irp_training.adapters import dataset_rows, db
 from irp_training.adapters.documents import (
+    candidacy_from_document,
     model_from_document,
     run_from_document,
     to_document,
@@ -25,24 +25,32 @@ from irp_training.adapters.documents import (
 from irp_training.adapters.watched import WatchedRows
 from irp_training.adapters.wire import model_ref_to_proto, project_to_proto
 from irp_training.app.ports import Project
+from irp_training.domain.candidacy import Candidacy
+from irp_training.domain.certificate import Validation
 from irp_training.domain.dataset import Case
 from irp_training.domain.errors import RunUnknown, TrialUnknown, ValidationUnknown
-from irp_training.domain.gate import Verdict
+from irp_training.domain.placing import Placement
 from irp_training.domain.precision import Trial
-from irp_training.domain.registry import Model, Promotion
+from irp_training.domain.registry import Model, Promotion, previous
 from irp_training.domain.run import DatasetRow, KeptOverlay, Metric, ModelRef, Run
-from irp_training.domain.certificate import Validation
 
 RUN_JOB, AUTOMATIC_JOB, PRECISION_JOB = "training-run", "automatic-run", "precision-trial"
 VALIDATION_JOB = "model-validation"
 JUDGED_ENGINE = "openvino"  # what trials compute with
 
+Sign = Callable[[Model], str]  # compact JWS of what the registry says of a version
+
+
+def unsigned(model: Model) -> str:
+    """Where the registry has no key."""
+    return ""
+
 
 class SqlChange(WatchedRows):
     """See app.ports.Change."""
 
-    def __init__(self, tx: Transaction) -> None:
-        self._tx = tx
+    def __init__(self, tx: Transaction, sign: Sign = unsigned) -> None:
+        self._tx, self._sign = tx, sign
 
     async def remember_project(self, project: Project) -> None:
         """Keep the newest revision."""
@@ -60,7 +68,8 @@ class SqlChange(WatchedRows):
         if known is not None and known >= case.version:
             return False
         document = to_document(case)
-        document.pop("verdict")
+        for joined in ("verdict", "clinical"):
+            document.pop(joined)
         row = {"project": project, "series": case.series, "version": case.version, "document": document}
         await self._tx.upsert(table, row, keys=("project", "series"))
         return True
@@ -85,14 +94,41 @@ class SqlChange(WatchedRows):
         await self._tx.execute(table.update().where(table.c.project == project).values(masks_since_run=count))
         return count
 
+    async def move_schedule(self, project: str, rule: str, now: float, following: float) -> float | None:
+        """Go on to the following moment; the moment that was due, or None."""
+        table = db.SCHEDULE
+        query = select(table).where(table.c.project == project, table.c.rule == rule).with_for_update()
+        row = (await self._tx.execute(query)).first()
+        if row is not None and row.next_at > now:
+            return None
+        await self._tx.upsert(table, {"project": project, "rule": rule, "next_at": following}, keys=("project",))
+        return float(row.next_at) if row is not None else None
+
     async def queue_automatic_run(self, project: str, key: str) -> None:
         """Let a run begin by itself, once per key."""
         await self._tx.enqueue(AUTOMATIC_JOB, key=f"{project}/{key}", payload={"project": project, "key": key})
 
-    async def add_dataset(self, project: str, dataset: DatasetRow) -> None:
-        """Keep a frozen dataset; the same digest again changes nothing."""
-        row = {"project": project, "digest": dataset.digest, "document": to_document(dataset)}
-        await self._tx.insert_once(db.DATASET, row, keys=("project", "digest"))
+    async def remember_judged(self, project: str, case: Case) -> None:
+        """Keep how much of each structure a known mask judges."""
+        await dataset_rows.remember_judged(self._tx, project, case)
+
+    async def remember_clinical(self, project: str, patient: str, version: int, sha256: str) -> None:
+        """Keep the hash of a patient's newest clinical values."""
+        await dataset_rows.remember_clinical(self._tx, project, patient, version, sha256)
+
+    async def add_dataset(self, project: str, dataset: DatasetRow) -> DatasetRow:
+        """Keep a frozen dataset; the one that is there if its digest is known."""
+        return await dataset_rows.add_dataset(self._tx, project, dataset)
+
+    async def settle(
+        self, project: str, digest: str, placements: Mapping[str, Placement], seen: Mapping[str, Placement]
+    ) -> None:
+        """Keep where a dataset's patients stand; Aborted if somebody else did so since `seen` was read."""
+        await dataset_rows.settle(self._tx, project, digest, placements, seen)
+
+    async def settle_older(self, project: str, dataset: DatasetRow, placements: Mapping[str, Placement]) -> None:
+        """Keep where the patients of a dataset of before places were kept stand; who is held out already stays."""
+        await dataset_rows.settle_older(self._tx, project, dataset, placements)
 
     async def add_run(self, run: Run) -> Run:
         """Add and queue a run, or answer the one with its id."""
@@ -151,26 +187,38 @@ class SqlChange(WatchedRows):
             return model_from_document(known)
         highest = await self._one(select(func.max(table.c.version)).where(table.c.name == model.ref.name))
         numbered = replace(model, ref=replace(model.ref, version=int(highest or 0) + 1))
-        await self._tx.execute(table.insert().values(**_model_row(numbered)))
+        signed = replace(numbered, signature=self._sign(numbered))
+        await self._tx.execute(table.insert().values(**_model_row(signed)))
+        await self._announce_model(signed)
+        return signed
+
+    async def sign_model(self, model: Model) -> None:
+        """Sign a version that has no signature yet, and announce it once more."""
+        signed = replace(model, signature=self._sign(model))
+        await self._tx.upsert(db.MODEL, _model_row(signed), keys=("name", "version"))
+        await self._announce_model(signed)
+
+    async def _announce_model(self, model: Model) -> None:
         await self._tx.announce(
             events_pb2.ModelRegistered(
-                name=numbered.ref.name,
-                aggregate=types_pb2.Aggregate(id=numbered.ref.name, version=numbered.ref.version),
-                model=model_ref_to_proto(numbered.ref),
-                bundle=object_ref_to_proto(numbered.bundle),
+                name=model.ref.name,
+                aggregate=types_pb2.Aggregate(id=model.ref.name, version=model.ref.version),
+                model=model_ref_to_proto(model.ref),
+                bundle=object_ref_to_proto(model.bundle),
+                signature=model.signature,
             )
         )
-        return numbered
 
-    async def add_promotion(self, model: Model, promotion: Promotion, actor: str) -> None:
+    async def add_promotion(self, model: Model, promotion: Promotion) -> None:
         """Make a version the champion and announce it."""
         row = {
             "name": model.ref.name,
             "sequence": promotion.sequence,
             "version": promotion.version,
             "kind": promotion.kind,
-            "actor": actor,
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "actor": promotion.actor,
+            "at": promotion.at,
+            "reason": promotion.reason,
         }
         await self._tx.execute(db.PROMOTION.insert().values(**row))
         await self._tx.announce(
@@ -179,6 +227,8 @@ class SqlChange(WatchedRows):
                 aggregate=types_pb2.Aggregate(id=model.ref.name, version=promotion.sequence),
                 model=model_ref_to_proto(model.ref),
                 bundle=object_ref_to_proto(model.bundle),
+                signature=model.signature,
+                previous=previous(await self.history(model.ref.name)) or 0,
             )
         )
 
@@ -186,16 +236,32 @@ class SqlChange(WatchedRows):
         """Promotions and rollbacks, oldest first."""
         query = select(db.PROMOTION).where(db.PROMOTION.c.name == name).order_by(db.PROMOTION.c.sequence)
         rows = (await self._tx.execute(query)).all()
-        return [Promotion(row.sequence, row.version, row.kind) for row in rows]
+        return [Promotion(row.sequence, row.version, row.kind, row.actor, row.at, row.reason) for row in rows]
 
-    async def save_verdict(self, candidate: ModelRef, champion: ModelRef | None, verdict: Verdict) -> None:
-        """Keep what the gate said."""
-        row = {
-            "candidate": candidate.digest,
-            "champion": champion.digest if champion else "",
-            "dataset": verdict.dataset,
-        }
-        await self._tx.upsert(db.GATE, {**row, "document": to_document(verdict)}, keys=tuple(row))
+    async def add_candidacy(self, candidacy: Candidacy) -> Candidacy:
+        """Give a candidacy its number, or answer the latest one of its version if that says the same."""
+        latest = await self.lock_candidacy(candidacy.model)
+        if latest is not None and latest.is_again(candidacy):
+            return latest
+        table = db.CANDIDACY
+        highest = await self._one(select(func.max(table.c.number)).where(table.c.name == candidacy.model.name))
+        numbered = replace(candidacy, number=int(highest or 0) + 1)
+        await self.save_candidacy(numbered)
+        return numbered
+
+    async def lock_candidacy(self, model: ModelRef) -> Candidacy | None:
+        """Read the latest candidacy of a version for changing it."""
+        table = db.CANDIDACY
+        query = select(table.c.document).where(table.c.name == model.name, table.c.version == model.version)
+        document = await self._one(query.order_by(table.c.number.desc()).limit(1).with_for_update())
+        return candidacy_from_document(document) if document else None
+
+    async def save_candidacy(self, candidacy: Candidacy) -> None:
+        """Write a candidacy."""
+        row = {"name": candidacy.model.name, "number": candidacy.number}
+        keys, document = tuple(row), to_document(candidacy)
+        row |= {"version": candidacy.model.version}
+        await self._tx.upsert(db.CANDIDACY, {**row, "document": document}, keys=keys)
 
     async def add_trial(self, trial: Trial) -> Trial:
         """Add and queue a trial, or answer the one that is under way or has ended on the same dataset."""
@@ -271,7 +337,7 @@ class SqlChange(WatchedRows):
 
 
 def _run_row(run: Run) -> dict[str, Any]:
-    columns = ("project", "id", "model", "state", "version", "cancel_asked", "created_at")
+    columns = ("project", "id", "model", "state", "version", "cancel_asked", "priority", "created_at")
     return {**{name: getattr(run, name) for name in columns}, "document": to_document(run)}
 
 

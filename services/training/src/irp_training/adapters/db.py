@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from irp_chassis.departures import add_departures
 from irp_chassis.tables import new_metadata
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, String, Table
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, String, Table, false
 
 METADATA = new_metadata()
 add_departures(METADATA)
@@ -40,6 +40,34 @@ DATASET = Table(
     Column("project", String(64), primary_key=True),
     Column("digest", String(64), primary_key=True),
     Column("document", JSON, nullable=False),  # DatasetRow
+    Column("created_at", String(32), nullable=False, server_default=""),
+    # whether the places of its patients are kept; False only for datasets of before places were
+    Column("placed", Boolean, nullable=False, server_default=false()),
+)
+PLACEMENT = Table(
+    "placement",
+    METADATA,
+    Column("project", String(64), primary_key=True),
+    Column("patient", String(64), primary_key=True),
+    Column("part", String(16), nullable=False),
+    Column("site", String(128), nullable=False),
+    Column("scanner", String(256), nullable=False),
+    Column("dataset", String(64), nullable=False),  # digest of the one that put the patient there
+)
+CLINICAL = Table(
+    "clinical_hash",
+    METADATA,
+    Column("project", String(64), primary_key=True),
+    Column("patient", String(64), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+)
+SCHEDULE = Table(
+    "schedule",
+    METADATA,
+    Column("project", String(64), primary_key=True),
+    Column("rule", String(64), nullable=False),
+    Column("next_at", Float, nullable=False),  # seconds since 1970
 )
 RUN = Table(
     "run",
@@ -50,6 +78,7 @@ RUN = Table(
     Column("state", String(16), nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("cancel_asked", Boolean, nullable=False),
+    Column("priority", Integer, nullable=False, server_default="0"),
     Column("created_at", String(32), nullable=False),
     Column("document", JSON, nullable=False),  # Run
     Index("ix_run_model", "model", "created_at"),
@@ -91,14 +120,15 @@ PROMOTION = Table(
     Column("kind", String(16), nullable=False),
     Column("actor", String(128), nullable=False),
     Column("at", String(32), nullable=False),
+    Column("reason", String(400), nullable=False, server_default=""),
 )
-GATE = Table(
-    "gate_verdict",
+CANDIDACY = Table(
+    "candidacy",
     METADATA,
-    Column("candidate", String(64), primary_key=True),  # digest
-    Column("champion", String(64), primary_key=True),  # digest, or empty
-    Column("dataset", String(64), primary_key=True),
-    Column("document", JSON, nullable=False),  # Verdict
+    Column("name", String(64), primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("document", JSON, nullable=False),  # Candidacy
 )
 PRECISION_TRIAL = Table(
     "precision_trial",
@@ -136,12 +166,6 @@ DRIFT = Table(
     Column("by", String(16), primary_key=True),
     Column("value", String(128), primary_key=True),
     Column("document", JSON, nullable=False),  # Drift
-)
-SIGNING_KEY = Table(
-    "signing_key",
-    METADATA,
-    Column("name", String(64), primary_key=True),
-    Column("seed", String(64), nullable=False),  # of an Ed25519 key, hexadecimal
 )
 VALIDATION = Table(
     "validation",

@@ -9,13 +9,14 @@ from typing import Any
 from irp_kernel import ObjectRef
 
 from irp_training.app.ports import Project
+from irp_training.domain.candidacy import Candidacy
+from irp_training.domain.certificate import Validation
 from irp_training.domain.correction import Correction, Proposal
 from irp_training.domain.dataset import Case
 from irp_training.domain.drift import Drift
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
 from irp_training.domain.run import DatasetRow, KeptOverlay, ModelRef, Progress, Run
-from irp_training.domain.certificate import Validation
 
 Document = dict[str, Any]
 
@@ -30,10 +31,10 @@ def project_from_row(row: Mapping[str, Any]) -> Project:
     return Project(id=row["project"], revision=row["revision"], configuration=ObjectRef(**row["configuration"]))
 
 
-def case_from_document(document: Mapping[str, Any], verdict: str = "") -> Case:
-    """Document -> Case, with quality's verdict."""
+def case_from_document(document: Mapping[str, Any], verdict: str = "", clinical: str = "") -> Case:
+    """Document -> Case, with quality's verdict and the hash of the patient's clinical values."""
     refs = {key: ObjectRef(**document[key]) for key in ("volume", "mask")}
-    return Case(**{**document, **refs, "verdict": verdict})
+    return Case(**{**document, **refs, "verdict": verdict, "clinical": clinical})
 
 
 def dataset_from_document(document: Mapping[str, Any]) -> DatasetRow:
@@ -68,6 +69,12 @@ def model_from_document(document: Mapping[str, Any]) -> Model:
         "run": tuple(document["run"]) if document["run"] else None,
     }
     return Model(**{**document, **nested})
+
+
+def candidacy_from_document(document: Mapping[str, Any]) -> Candidacy:
+    """Document -> Candidacy."""
+    nested = {"model": ModelRef(**document["model"]), "champion": _model_ref(document["champion"])}
+    return Candidacy(**{**document, **nested})
 
 
 def trial_from_document(document: Mapping[str, Any]) -> Trial:

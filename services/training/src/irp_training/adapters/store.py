@@ -10,9 +10,10 @@ from irp_kernel import ObjectRef
 from irp_kernel.errors import ModelUnknown
 from sqlalchemy import and_, desc, select
 
-from irp_training.adapters import db
-from irp_training.adapters.change import SqlChange
+from irp_training.adapters import dataset_rows, db
+from irp_training.adapters.change import Sign, SqlChange, unsigned
 from irp_training.adapters.documents import (
+    candidacy_from_document,
     case_from_document,
     correction_from_document,
     dataset_from_document,
@@ -24,28 +25,31 @@ from irp_training.adapters.documents import (
     trial_from_document,
     validation_from_document,
 )
+from irp_training.adapters.queue import runs_ahead
 from irp_training.app.ports import Project
+from irp_training.domain.candidacy import Candidacy
+from irp_training.domain.certificate import Validation
 from irp_training.domain.correction import Correction
 from irp_training.domain.dataset import Case
 from irp_training.domain.drift import Drift
 from irp_training.domain.errors import RunUnknown, TrialUnknown, ValidationUnknown
+from irp_training.domain.placing import Placement
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
 from irp_training.domain.run import DatasetRow, KeptOverlay, Metric, Run
-from irp_training.domain.certificate import Validation
 
 
 class SqlStore:
     """See app.ports.Store."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, sign: Sign = unsigned) -> None:
+        self._database, self._sign = database, sign
 
     @asynccontextmanager
     async def change(self) -> AsyncIterator[SqlChange]:
         """One transaction."""
         async with self._database.transaction() as tx:
-            yield SqlChange(tx)
+            yield SqlChange(tx, self._sign)
 
     async def project(self, project: str) -> Project | None:
         """The newest revision that is known."""
@@ -59,6 +63,19 @@ class SqlStore:
             rows = (await connection.execute(select(db.PROJECT).order_by(db.PROJECT.c.project))).all()
         return [project_from_row(row._asdict()) for row in rows]
 
+    async def masks_since_run(self, project: str) -> int:
+        """Accepted since the last run that began by itself."""
+        query = select(db.PROJECT.c.masks_since_run).where(db.PROJECT.c.project == project)
+        async with self._database.read() as connection:
+            return int((await connection.execute(query)).scalar() or 0)
+
+    async def next_run_at(self, project: str, rule: str) -> float:
+        """Next moment of this schedule; 0 while it is not known."""
+        table = db.SCHEDULE
+        query = select(table.c.next_at).where(table.c.project == project, table.c.rule == rule)
+        async with self._database.read() as connection:
+            return float((await connection.execute(query)).scalar() or 0.0)
+
     async def cases(self, project: str) -> list[Case]:
         """The latest accepted mask of each series, with quality's verdict."""
         same = and_(db.VERDICT.c.project == db.ACCEPTED.c.project, db.VERDICT.c.series == db.ACCEPTED.c.series)
@@ -67,7 +84,11 @@ class SqlStore:
         )
         async with self._database.read() as connection:
             rows = (await connection.execute(query.where(db.ACCEPTED.c.project == project))).all()
-        return [case_from_document(row.document, row.verdict or "") for row in rows]
+            clinical = await dataset_rows.clinical_hashes(connection, project)
+        return [
+            case_from_document(row.document, row.verdict or "", clinical.get(row.document["patient"], ""))
+            for row in rows
+        ]
 
     async def run(self, project: str, run_id: str) -> Run:
         """One run, or RunUnknown."""
@@ -83,6 +104,10 @@ class SqlStore:
         query = select(db.RUN.c.document).where(db.RUN.c.project == project).order_by(db.RUN.c.created_at)
         async with self._database.read() as connection:
             return [run_from_document(row) for row in (await connection.execute(query)).scalars()]
+
+    async def ahead(self, run: Run) -> int:
+        """Runs that work, or will begin before this one; 0 once it has begun."""
+        return await runs_ahead(self._database, run)
 
     async def metrics(self, project: str, run_id: str) -> list[Metric]:
         """The curves of a run, by epoch."""
@@ -122,6 +147,14 @@ class SqlStore:
         async with self._database.transaction(mark=False) as tx:
             return await SqlChange(tx).history(name)
 
+    async def candidacies(self, name: str = "") -> list[Candidacy]:
+        """Of a model, or of all, oldest first."""
+        query = select(db.CANDIDACY.c.document).order_by(db.CANDIDACY.c.name, db.CANDIDACY.c.number)
+        if name:
+            query = query.where(db.CANDIDACY.c.name == name)
+        async with self._database.read() as connection:
+            return [candidacy_from_document(row) for row in (await connection.execute(query)).scalars()]
+
     async def newest_dataset(self, model: str) -> DatasetRow | None:
         """Of the newest run that made a version of this model."""
         query = select(db.RUN.c.document).where(db.RUN.c.model == model, db.RUN.c.state == "succeeded")
@@ -135,6 +168,26 @@ class SqlStore:
         async with self._database.read() as connection:
             document = (await connection.execute(query)).scalar()
         return dataset_from_document(document) if document else None
+
+    async def datasets(self, project: str) -> list[DatasetRow]:
+        """Every frozen dataset of a project, newest last."""
+        async with self._database.read() as connection:
+            return await dataset_rows.listed(connection, project)
+
+    async def older_datasets(self, project: str) -> list[DatasetRow]:
+        """Those of before the places of patients were kept."""
+        async with self._database.read() as connection:
+            return await dataset_rows.older(connection, project)
+
+    async def dataset_of(self, project: str, digest: str) -> DatasetRow:
+        """A frozen dataset by its digest or how it begins, or DatasetUnknown."""
+        async with self._database.read() as connection:
+            return await dataset_rows.found(connection, project, digest)
+
+    async def placements(self, project: str) -> dict[str, Placement]:
+        """Where the patients of frozen datasets stand."""
+        async with self._database.read() as connection:
+            return await dataset_rows.placements(connection, project)
 
     async def trial(self, name: str, version: int, precision: str) -> Trial:
         """One trial, or TrialUnknown."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.learnt_from import LearntFrom
 from irp_training.app.ports import Clock, Objects, Project, Store
+from irp_training.domain.certificate import Validation, split_of, validation_id
 from irp_training.domain.dataset import Snapshot
 from irp_training.domain.errors import ModelSawPatients, NoFrozenSet
 from irp_training.domain.registry import Model
 from irp_training.domain.run import DatasetRow
-from irp_training.domain.certificate import Validation, split_of, validation_id
 
 
 class AskValidation:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from irp_training.app.ports import CaseFiles, Objects
 from irp_training.domain.dataset import Snapshot
-from irp_training.domain.lesson import CaseFile
+from irp_training.domain.plan import CaseFile
 from irp_training.domain.split import PARTS, Part
 
 

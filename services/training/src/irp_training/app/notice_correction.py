@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from irp_training.app.learnt_from import LearntFrom
 from irp_training.app.ports import Change, Clock, Compute, Objects, Store
+from irp_training.domain.case import NOT_SAID
 from irp_training.domain.correction import Correction, Proposal, compare
 from irp_training.domain.dataset import Case
 from irp_training.domain.drift import Drift, groups, look
@@ -50,14 +51,13 @@ class NoticeCorrection:
         return replace(drift, alarmed_at=self._now() if fresh else known)
 
 
-async def pair_with_proposals(change: Change, project: str, case: Case, scanner: str, at: str) -> None:
+async def pair_with_proposals(change: Change, project: str, case: Case, at: str) -> None:
     """Queue a comparison with every proposal for the volume that was accepted, in the transaction of the case itself.
 
     Args:
         change: of the case.
         project: its id.
         case: the accepted mask.
-        scanner: that the images are from.
         at: when it was accepted.
     """
     for proposal in await change.proposals(project, case.series):
@@ -67,7 +67,7 @@ async def pair_with_proposals(change: Change, project: str, case: Case, scanner:
                 series=case.series,
                 patient=case.patient,
                 site=case.site,
-                scanner=scanner,
+                scanner="" if case.scanner == NOT_SAID else case.scanner,
                 model=proposal.model,
                 accepted=case.mask,
                 proposed=proposal.mask,

@@ -4,24 +4,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from irp_kernel import ObjectRef
 
+from irp_training.domain.candidacy import Candidacy
+from irp_training.domain.certificate import Validation
 from irp_training.domain.correction import Correction, Proposal
 from irp_training.domain.dataset import Case
 from irp_training.domain.drift import Drift, Group
+from irp_training.domain.examined import Examined
 from irp_training.domain.inspection import ValidationOutcome, ValidationPlan
-from irp_training.domain.gate import Verdict
-from irp_training.domain.lesson import CaseFile, Outcome, Plan, Said
+from irp_training.domain.placing import Placement
+from irp_training.domain.plan import CaseFile, Outcome, Plan, Said
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
 from irp_training.domain.run import DatasetRow, KeptOverlay, Metric, ModelRef, Run
 from irp_training.domain.trial import TrialOutcome, TrialPlan
-from irp_training.domain.certificate import Validation
 
 T = TypeVar("T")
 
@@ -58,9 +60,27 @@ class Change(Protocol):
 
     async def masks_since_run(self, project: str, *, add: int = 0, reset: bool = False) -> int: ...
 
+    async def move_schedule(self, project: str, rule: str, now: float, following: float) -> float | None:
+        """Go on to the following moment; the moment that was due, None if none was, or it was used already."""
+        ...
+
     async def queue_automatic_run(self, project: str, key: str) -> None: ...
 
-    async def add_dataset(self, project: str, dataset: DatasetRow) -> None: ...
+    async def remember_judged(self, project: str, case: Case) -> None: ...
+
+    async def remember_clinical(self, project: str, patient: str, version: int, sha256: str) -> None: ...
+
+    async def add_dataset(self, project: str, dataset: DatasetRow) -> DatasetRow:
+        """Add it; the one that is there if its digest is known."""
+        ...
+
+    async def settle(
+        self, project: str, digest: str, placements: Mapping[str, Placement], seen: Mapping[str, Placement]
+    ) -> None:
+        """Raises Aborted if places have changed since `seen` was read."""
+        ...
+
+    async def settle_older(self, project: str, dataset: DatasetRow, placements: Mapping[str, Placement]) -> None: ...
 
     async def add_run(self, run: Run) -> Run:
         """Add and queue it; the run that is there if its id is known."""
@@ -80,11 +100,23 @@ class Change(Protocol):
         """Give it the next version and announce it; the version that is there if name and digest are known."""
         ...
 
-    async def add_promotion(self, model: Model, promotion: Promotion, actor: str) -> None: ...
+    async def sign_model(self, model: Model) -> None:
+        """Write it with its signature, and announce it once more."""
+        ...
+
+    async def add_promotion(self, model: Model, promotion: Promotion) -> None: ...
 
     async def history(self, name: str) -> list[Promotion]: ...
 
-    async def save_verdict(self, candidate: ModelRef, champion: ModelRef | None, verdict: Verdict) -> None: ...
+    async def add_candidacy(self, candidacy: Candidacy) -> Candidacy:
+        """Give it its number; the latest one of this version if that says the same."""
+        ...
+
+    async def lock_candidacy(self, model: ModelRef) -> Candidacy | None:
+        """The latest one of a version."""
+        ...
+
+    async def save_candidacy(self, candidacy: Candidacy) -> None: ...
 
     async def add_trial(self, trial: Trial) -> Trial:
         """Add and queue it; the one that is there if it did not fail and is of the same dataset."""
@@ -132,6 +164,14 @@ class Store(Protocol):
 
     async def project(self, project: str) -> Project | None: ...
 
+    async def projects(self) -> list[Project]: ...
+
+    async def masks_since_run(self, project: str) -> int: ...
+
+    async def next_run_at(self, project: str, rule: str) -> float:
+        """Next moment of this schedule, seconds since 1970; 0 while it is not known."""
+        ...
+
     async def cases(self, project: str) -> list[Case]: ...
 
     async def run(self, project: str, run_id: str) -> Run:
@@ -139,6 +179,10 @@ class Store(Protocol):
         ...
 
     async def runs(self, project: str) -> list[Run]: ...
+
+    async def ahead(self, run: Run) -> int:
+        """Runs that work, or will begin before this one."""
+        ...
 
     async def metrics(self, project: str, run_id: str) -> list[Metric]: ...
 
@@ -152,11 +196,27 @@ class Store(Protocol):
 
     async def history(self, name: str) -> list[Promotion]: ...
 
+    async def candidacies(self, name: str = "") -> list[Candidacy]:
+        """Of a model, or of all, oldest first."""
+        ...
+
     async def newest_dataset(self, model: str) -> DatasetRow | None:
         """Of the newest run that made a version of this model."""
         ...
 
     async def dataset(self, digest: str) -> DatasetRow | None: ...
+
+    async def datasets(self, project: str) -> list[DatasetRow]: ...
+
+    async def older_datasets(self, project: str) -> list[DatasetRow]:
+        """Those of before the places of patients were kept."""
+        ...
+
+    async def dataset_of(self, project: str, digest: str) -> DatasetRow:
+        """By its digest or how it begins; raises DatasetUnknown."""
+        ...
+
+    async def placements(self, project: str) -> dict[str, Placement]: ...
 
     async def trial(self, name: str, version: int, precision: str) -> Trial:
         """Raises TrialUnknown."""
@@ -184,7 +244,9 @@ class Worker(Protocol):
         """None if the listener ended it."""
         ...
 
-    async def score(self, bundle: bytes, files: CaseFiles) -> dict[str, dict[str, float]]: ...
+    async def examine(self, bundles: Sequence[bytes], files: CaseFiles) -> tuple[Examined, ...]:
+        """Each bundle on the same files."""
+        ...
 
     async def guard(self, plan: TrialPlan, files: CaseFiles, listen: Listener) -> TrialOutcome: ...
 
@@ -197,5 +259,6 @@ class Compute(Protocol):
     def __call__(self, work: Callable[..., T], *arguments: object) -> Awaitable[T]: ...
 
 
-Signer = Callable[[dict[str, Any]], Awaitable[str]]  # document -> compact JWS
+Signer = Callable[[dict[str, Any]], str]  # document -> compact JWS; empty = there is no key
 Clock = Callable[[], str]  # RFC 3339 UTC
+Seconds = Callable[[], float]  # since 1970

@@ -22,12 +22,13 @@ class StartAutomaticRun:
         if project is None:
             return
         declared = TrainByItself.from_configuration(await self._configurations.of(project))
-        if declared is None:
+        if declared is None or declared.paused:
             return
         wish = Wish(
             model=declared.model,
             base=declared.base,
             recipe=declared.recipe,
+            rules=declared.rules,
             actor=ACTOR,
             request_id=f"auto-{key}",
             promote=True,

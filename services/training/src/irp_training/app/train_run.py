@@ -9,10 +9,12 @@ from irp_kernel.errors import Code, IrpError
 
 from irp_training.app.case_files import case_files
 from irp_training.app.finish_run import FinishRun
+from irp_training.app.keep_apart import KeepApart
 from irp_training.app.ports import Objects, Store, Worker
 from irp_training.domain.dataset import Snapshot
-from irp_training.domain.lesson import Outcome, Plan, Said
 from irp_training.domain.overlay import Overlay
+from irp_training.domain.plan import Outcome, Plan, Said
+from irp_training.domain.price import FREE, Price
 from irp_training.domain.recipe import read_frozen
 from irp_training.domain.run import KeptOverlay, Progress, Run
 
@@ -26,9 +28,13 @@ class Cancelled(Exception):
 class TrainRun:
     """Works on one run until it has ended."""
 
-    def __init__(self, store: Store, objects: Objects, worker: Worker, finish: FinishRun, threads: int) -> None:
+    def __init__(
+        self, store: Store, objects: Objects, worker: Worker, finish: FinishRun, threads: int, price: Price = FREE
+    ) -> None:
         self._store, self._objects, self._worker, self._finish = store, objects, worker, finish
-        self._threads = threads
+        self._threads, self._price = threads, price
+        # Who is held out may have changed since the run was queued.
+        self._keep_apart = KeepApart(store, objects)
 
     async def __call__(self, project_id: str, run_id: str) -> None:
         """Train, validate, register; every error but a part that is down for a moment ends the run as failed."""
@@ -36,6 +42,7 @@ class TrainRun:
         if run.ended or project is None:
             return
         try:
+            await self._keep_apart(run.project, run.dataset, run.base)
             snapshot = Snapshot.from_manifest(await self._objects.get(run.dataset.manifest))
             outcome = await self._learn(run, snapshot)
             await self._finish.succeeded(run, project, outcome)
@@ -67,6 +74,8 @@ class TrainRun:
         if recipe.threads == 0:
             recipe = replace(recipe, threads=self._threads)
         begun = replace(run, state="running", recipe=recipe.to_json(), progress=Progress(step="reading the dataset"))
+        if run.state == "queued":  # a run that goes on keeps the price that it began with
+            begun = replace(begun, price_per_hour=self._price.per_hour, currency=self._price.currency)
         async with self._store.change() as change:
             current = await change.lock_run(run.project, run.id)
             begun = replace(begun, cancel_asked=current.cancel_asked, version=current.version)
@@ -86,6 +95,8 @@ class TrainRun:
             dataset_digest=run.dataset.digest,
             run=run.id,
             created_at=run.created_at,
+            price=run.price,
+            spent_s=run.spent_s,
         )
 
     async def _note(self, run: Run, report: Said) -> bool:
@@ -96,7 +107,7 @@ class TrainRun:
             await change.add_metrics(current, report.metrics)
             await change.add_overlays(current, overlays)
             noted = replace(current, progress=report.progress, checkpoint=checkpoint or current.checkpoint)
-            await change.save_run(noted)
+            await change.save_run(replace(noted, spent_s=report.spent_s))
         return not current.cancel_asked
 
     async def _keep(self, run: Run, checkpoint: bytes) -> ObjectRef:

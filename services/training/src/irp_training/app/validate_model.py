@@ -11,12 +11,11 @@ from irp_kernel.errors import IrpError
 from irp_training.app.case_files import case_files
 from irp_training.app.ports import Clock, Objects, Signer, Store, Worker
 from irp_training.app.train_run import TRANSIENT
+from irp_training.domain.certificate import MEDIA_TYPES, Validation
 from irp_training.domain.dataset import Snapshot
 from irp_training.domain.inspection import ValidationOutcome, ValidationPlan
-from irp_training.domain.lesson import Said
+from irp_training.domain.plan import Said
 from irp_training.domain.run import Progress
-from irp_training.domain.certificate import MEDIA_TYPES, Validation
-from irp_training.domain.validation_document import KIND
 
 
 class ValidateModel:
@@ -33,14 +32,16 @@ class ValidateModel:
         try:
             outcome = await self._inspect(validation)
             files = await self._keep(validation, outcome.files)
-            signature = await self._sign(manifest(validation, files))
-            files |= await self._keep(validation, {"signature.jws": signature.encode()})
+            if signature := self._sign(manifest(validation, files)):
+                files |= await self._keep(validation, {"signature.jws": signature.encode()})
         except IrpError as error:
             if error.code in TRANSIENT and not last:
                 raise
             await self._end(replace(validation, state="failed", reason=error.reason, message=error.message))
         else:
-            await self._end(replace(validation, state="succeeded", files=files, summary=outcome.summary))
+            words = "" if "signature.jws" in files else "not signed: this installation has no key"
+            done = replace(validation, state="succeeded", files=files, summary=outcome.summary, message=words)
+            await self._end(done)
 
     async def _inspect(self, validation: Validation) -> ValidationOutcome:
         snapshot = Snapshot.from_manifest(await self._objects.get(validation.dataset.manifest))
@@ -94,7 +95,6 @@ class ValidateModel:
 def manifest(validation: Validation, files: Mapping[str, ObjectRef]) -> dict[str, object]:
     """What is signed: which model was judged by which data, and the hash of every file of the report."""
     return {
-        "kind": KIND,
         "model": {
             "name": validation.model.name,
             "version": validation.model.version,

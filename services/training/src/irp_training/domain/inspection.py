@@ -12,8 +12,8 @@ from irp_kernel import Mask, Volume, decode_mask, decode_volume
 
 from irp_training.domain.dataset import Case
 from irp_training.domain.disturb import KINDS, STRENGTHS, disturb, shifted, shifted_back
-from irp_training.domain.lesson import CaseFile, Said
 from irp_training.domain.overlay import draw_overlay
+from irp_training.domain.plan import CaseFile, Said
 from irp_training.domain.run import ModelRef, Progress
 from irp_training.domain.scores import Measures, answer_case, compare_masks
 from irp_training.domain.validation_document import Finding, document, in_short

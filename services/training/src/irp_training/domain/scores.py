@@ -41,7 +41,7 @@ def answer_case(
     """(the model's mask, the truth in the model's structures); None where nothing was judged that it could answer."""
     structures = pipeline.bundle.structures
     known = as_model_sees(truth, structures)
-    frames = [int(frame) for frame in np.flatnonzero(known.annotated.any(axis=(1, 2)))]
+    frames = judged_frames(known)
     if not frames:
         return None
     if pipeline.bundle.spec.prompts is None:
@@ -56,6 +56,11 @@ def compare_masks(found: Mask, known: Mask) -> Measures:
     for name, distances in distances_per_structure(found, known).items():
         measures.setdefault(name, {}).update({key: float(value) for key, value in asdict(distances).items()})
     return measures
+
+
+def without_dice(measures: Mapping[str, float]) -> dict[str, float]:
+    """Distances of borders only: Dice has a place of its own in a run's cases."""
+    return {name: value for name, value in measures.items() if name != "dice"}
 
 
 def intervals(cases: Iterable[tuple[str, Mapping[str, Mapping[str, float]]]]) -> dict[str, dict[str, Any]]:
@@ -88,6 +93,11 @@ def interval_json(by_patient: Mapping[str, Sequence[float]]) -> dict[str, Any]:
         for key, value in (("mean", found.mean), ("low", found.low), ("high", found.high))
     }
     return {**ends, "patients": found.patients, "cases": found.cases}
+
+
+def judged_frames(known: Mask) -> list[int]:
+    """Frames on which somebody judged a structure."""
+    return [int(frame) for frame in np.flatnonzero(known.annotated.any(axis=(1, 2)))]
 
 
 def as_model_sees(truth: Mask, structures: tuple[str, ...]) -> Mask:

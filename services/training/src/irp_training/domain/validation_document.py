@@ -13,14 +13,13 @@ from irp_kernel import Mask
 from irp_training.domain.agreement import agreement
 from irp_training.domain.dataset import Case
 from irp_training.domain.scores import DIGITS, Measures, interval_json, intervals
+from irp_training.domain.subgroups import subgroups_of
 from irp_training.domain.volumes import Pair, function_pairs, volume_pairs
 
 if TYPE_CHECKING:
     from irp_training.domain.inspection import ValidationPlan
 
 KIND, VERSION = "openirp-validation-report", 1
-GROUPS = ("site", "sequence_class", "manufacturer", "field_strength_t", "sex")  # of a case, as far as it has them
-AGES = ((0, 40), (40, 60), (60, 200))  # years
 CONVENTIONS = (
     "Judged is only what an expert judged; a slice that nobody judged is unknown, not background.",
     "Intervals: 95 %, bootstrap over patients (expanded percentile, Hesterberg 2015), 2,000 resamples, seed 0.",
@@ -67,7 +66,7 @@ class Finding:
         return cls(
             series=case.series,
             patient=case.patient,
-            groups=groups_of(asdict(case)),
+            groups=subgroups_of(case) | {"sequence": case.sequence_class},
             measures=measures,
             volumes=volumes | function_pairs(found, known),
             robustness=robustness,
@@ -135,15 +134,6 @@ def in_short(found: Document) -> str:
     content = found.content
     dice = {name: measures["dice"] for name, measures in content["figures"].items() if "dice" in measures}
     return json.dumps({"dice": dice, "dataset": content["dataset"]}, sort_keys=True)
-
-
-def groups_of(case: Mapping[str, Any]) -> dict[str, str]:
-    """Subgroups that a case belongs to; what is not known is left out."""
-    found = {name: str(case[name]) for name in GROUPS if case.get(name)}
-    age = case.get("age_years")
-    if isinstance(age, (int, float)) and age >= 0:
-        found["age"] = next((f"{low} to {high - 1}" for low, high in AGES if low <= age < high), "unknown")
-    return found
 
 
 def _figures(findings: Iterable[Finding]) -> dict[str, Any]:

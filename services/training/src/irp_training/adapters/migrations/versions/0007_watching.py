@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "0004", "0003", None, None
+revision, down_revision, branch_labels, depends_on = "0007", "0006", None, None
 
 
 def _key(name: str, length: int = 64) -> sa.Column:
@@ -37,7 +37,6 @@ def upgrade() -> None:
         _key("value", 128),
         document.copy(),
     )
-    op.create_table("signing_key", _key("name"), sa.Column("seed", sa.String(64), nullable=False))
     op.create_table(
         "validation", _key("name"), sa.Column("model_version", version, primary_key=True), _key("id"), document.copy()
     )
