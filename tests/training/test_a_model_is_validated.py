@@ -28,9 +28,10 @@ from irp_training.domain.agreement import agreement
 from irp_training.domain.certificate import split_of
 from irp_training.domain.disturb import KINDS, STRENGTHS, disturb
 from irp_training.domain.errors import ModelSawPatients, NoFrozenSet, ValidationUnknown
-from irp_training.domain.inspection import Inspection, ValidationOutcome, ValidationPlan
+from irp_training.domain.inspection import Inspection
 from irp_training.domain.recipe import Recipe
 from irp_training.domain.run import DatasetRow, ModelRef, Run
+from irp_training.domain.validation_plan import ValidationOutcome, ValidationPlan
 from irp_training.domain.volumes import function_pairs, volume_pairs
 from precision_builders import a_pool, a_threshold, held_out
 from sqlalchemy import MetaData

@@ -19,6 +19,7 @@ from irp_chassis.jobs import Job
 from irp_chassis.room import Room, run_room
 from irp_chassis.workers import in_worker
 
+from irp_training.adapters.case_cache import CaseCache
 from irp_training.adapters.change import AUTOMATIC_JOB, PRECISION_JOB, RUN_JOB, VALIDATION_JOB
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.deleted_series import DeletedSeries
@@ -45,6 +46,7 @@ from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.keep_apart import KeepApart
 from irp_training.app.keep_schedule import KeepSchedule
 from irp_training.app.notice_correction import NoticeCorrection
+from irp_training.app.ports import Files
 from irp_training.app.prioritise_run import PrioritiseRun
 from irp_training.app.promote_model import PromoteModel
 from irp_training.app.register_model import RegisterModel
@@ -59,7 +61,7 @@ from irp_training.app.start_automatic_run import StartAutomaticRun
 from irp_training.app.start_run import StartRun
 from irp_training.app.tell_history import TellHistory
 from irp_training.app.tell_policy import TellPolicy
-from irp_training.app.train_run import TrainRun
+from irp_training.app.train_run import Terms, TrainRun
 from irp_training.app.validate_model import ValidateModel
 from irp_training.app.watch_run import WatchRun
 from irp_training.domain.price import Price
@@ -102,8 +104,9 @@ async def compose(room: Room[Settings]) -> None:
         export_run=ExportRun(store, objects, in_worker),
         ask_validation=AskValidation(store, objects, create_dataset, now),
     )
+    terms = Terms(threads=room.settings.training_threads, price=price)
     finish = FinishRun(store, objects, judge, approvals, now)
-    train = TrainRun(store, objects, worker, finish, room.settings.training_threads, price)
+    train = TrainRun(store, objects, worker, finish, terms, _files(room))
     begin = StartAutomaticRun(store, configurations, verbs.start_run)
     notice = NoticeCorrection(store, objects, in_worker, now)
     _read_facts(room, store, configurations, notice)
@@ -125,6 +128,11 @@ async def compose(room: Room[Settings]) -> None:
     if keys.jwks:
         await SignKnown(store)()
     await RegisterShipped(verbs.register)(await asyncio.to_thread(_shipped, room.settings.shipped_models_dir))
+
+
+def _files(room: Room[Settings]) -> Files:
+    folder, limit_bytes = room.settings.training_cache_dir, room.settings.training_cache_bytes
+    return CaseCache(room.objects, folder, limit_bytes) if folder else room.objects
 
 
 def _read_facts(

@@ -24,6 +24,10 @@ class Settings(ServiceSettings):
     """Commit of the code that runs, for what is signed; empty = not known."""
     training_processes: int = 0
     """Processes that share a run, each with its part of every batch; 0 = one per GPU, and one on a CPU."""
+    training_cache_dir: Path | None = None
+    """Folder for the images and masks of runs, unpacked, so that the next run reads them at once; unset = none."""
+    training_cache_bytes: int = 8 << 30
+    """Bytes that this folder may take; what was not used for longest goes first."""
     training_price_per_hour: float = 0.0
     """What an hour of a run costs, all its processes together: runs show their cost, recipes may limit it. 0 = none."""
     training_currency: str = ""

@@ -35,7 +35,9 @@ def room_environment(
         }
     elif room == "training":
         told |= {"IRP_MODEL_KEY_FILE": str(keys.model_key)}
-        told |= {"IRP_SHIPPED_MODELS_DIR": str(shipped)} if (shipped := models_folder()) else {}
+        told |= {"IRP_TRAINING_CACHE_DIR": str(layout.data / "training-cases")}
+        if shipped := models_folder():
+            told |= {"IRP_SHIPPED_MODELS_DIR": str(shipped)}
     return {**told, **(extra or {})}
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from irp_kernel.errors import InvalidArgument
 
 from irp_training.app.ports import Compute, Objects, Store
-from irp_training.domain.drawing import Form, draw_curves
 from irp_training.domain.event_file import event_file
+from irp_training.domain.run import Metric
 
 PICTURES = 60  # newest overlays in an event file: about 5 MB
 FORMS = {"curve-png": "image/png", "curve-svg": "image/svg+xml", "tensorboard": "application/octet-stream"}
@@ -48,8 +49,8 @@ class ExportRun:
 
     async def _curves(self, project: str, run_id: str, form: str) -> Exported:
         await self._store.run(project, run_id)
-        ending: Form = "svg" if form == "curve-svg" else "png"
-        body = await self._compute(draw_curves, await self._store.metrics(project, run_id), ending)
+        ending: Literal["png", "svg"] = "svg" if form == "curve-svg" else "png"
+        body = await self._compute(_draw, await self._store.metrics(project, run_id), ending)
         return Exported(body=body, media_type=FORMS[form], file_name=f"{run_id}.{ending}")
 
     async def _events(self, project: str, run_id: str) -> Exported:
@@ -61,3 +62,10 @@ class ExportRun:
         # TensorBoard takes files with these letters in their name, and orders them by the number behind it.
         name = f"events.out.tfevents.{int(wall_s):010d}.{run_id}"
         return Exported(body=body, media_type=FORMS["tensorboard"], file_name=name)
+
+
+def _draw(metrics: list[Metric], form: Literal["png", "svg"]) -> bytes:
+    """For a worker: only there is drawing loaded, which takes a second."""
+    from irp_training.domain.drawing import draw_curves
+
+    return draw_curves(metrics, form)

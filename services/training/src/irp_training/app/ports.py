@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from irp_kernel import ObjectRef
@@ -17,13 +18,13 @@ from irp_training.domain.correction import Correction, Proposal
 from irp_training.domain.dataset import Case
 from irp_training.domain.drift import Drift, Group
 from irp_training.domain.examined import Examined
-from irp_training.domain.inspection import ValidationOutcome, ValidationPlan
 from irp_training.domain.placing import Placement
-from irp_training.domain.plan import CaseFile, Outcome, Plan, Said
+from irp_training.domain.plan import Outcome, Plan, Said
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
 from irp_training.domain.run import DatasetRow, KeptOverlay, Metric, ModelRef, Run
 from irp_training.domain.trial import TrialOutcome, TrialPlan
+from irp_training.domain.validation_plan import ValidationOutcome, ValidationPlan
 
 T = TypeVar("T")
 
@@ -45,6 +46,12 @@ class Objects(Protocol):
     ) -> ObjectRef: ...
 
     async def get(self, ref: ObjectRef) -> bytes: ...
+
+
+class Files(Protocol):
+    """Immutable bytes, or a file of this machine that holds the same, unpacked."""
+
+    async def get(self, ref: ObjectRef) -> bytes | Path: ...
 
 
 class Change(Protocol):
@@ -234,7 +241,8 @@ class Store(Protocol):
 
 
 Listener = Callable[[Said], Awaitable[bool]]  # False: end now, the run was cancelled
-CaseFiles = Callable[[], AsyncIterator[CaseFile]]
+StoredFile = tuple[Case, str, bytes | Path, bytes | Path]  # case, split, volume file, mask file: or where they lie
+CaseFiles = Callable[[], AsyncIterator[StoredFile]]
 
 
 class Worker(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from irp_kernel import ObjectRef
 from irp_kernel.errors import Code, IrpError
@@ -10,7 +10,7 @@ from irp_kernel.errors import Code, IrpError
 from irp_training.app.case_files import case_files
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.keep_apart import KeepApart
-from irp_training.app.ports import Objects, Store, Worker
+from irp_training.app.ports import Files, Objects, Store, Worker
 from irp_training.domain.dataset import Snapshot
 from irp_training.domain.overlay import Overlay
 from irp_training.domain.plan import Outcome, Plan, Said
@@ -25,16 +25,24 @@ class Cancelled(Exception):
     """The run was cancelled while it worked."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the room says of runs whose recipe does not: CPU threads, and the price of an hour."""
+
+    threads: int
+    price: Price = FREE
+
+
 class TrainRun:
     """Works on one run until it has ended."""
 
     def __init__(
-        self, store: Store, objects: Objects, worker: Worker, finish: FinishRun, threads: int, price: Price = FREE
+        self, store: Store, objects: Objects, worker: Worker, finish: FinishRun, terms: Terms, files: Files
     ) -> None:
         self._store, self._objects, self._worker, self._finish = store, objects, worker, finish
-        self._threads, self._price = threads, price
         # Who is held out may have changed since the run was queued.
         self._keep_apart = KeepApart(store, objects)
+        self._terms, self._files = terms, files
 
     async def __call__(self, project_id: str, run_id: str) -> None:
         """Train, validate, register; every error but a part that is down for a moment ends the run as failed."""
@@ -64,7 +72,7 @@ class TrainRun:
             cancelled = not await self._note(run, report)
             return not cancelled
 
-        outcome = await self._worker.train(plan, case_files(self._objects, snapshot), checkpoint, listen)
+        outcome = await self._worker.train(plan, case_files(self._files, snapshot), checkpoint, listen)
         if outcome is None or cancelled:
             raise Cancelled
         return outcome
@@ -72,10 +80,10 @@ class TrainRun:
     async def _begin(self, run: Run) -> Run:
         recipe = read_frozen(run.recipe)
         if recipe.threads == 0:
-            recipe = replace(recipe, threads=self._threads)
+            recipe = replace(recipe, threads=self._terms.threads)
         begun = replace(run, state="running", recipe=recipe.to_json(), progress=Progress(step="reading the dataset"))
         if run.state == "queued":  # a run that goes on keeps the price that it began with
-            begun = replace(begun, price_per_hour=self._price.per_hour, currency=self._price.currency)
+            begun = replace(begun, price_per_hour=self._terms.price.per_hour, currency=self._terms.price.currency)
         async with self._store.change() as change:
             current = await change.lock_run(run.project, run.id)
             begun = replace(begun, cancel_asked=current.cancel_asked, version=current.version)

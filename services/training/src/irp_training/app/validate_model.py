@@ -13,9 +13,9 @@ from irp_training.app.ports import Clock, Objects, Signer, Store, Worker
 from irp_training.app.train_run import TRANSIENT
 from irp_training.domain.certificate import MEDIA_TYPES, Validation
 from irp_training.domain.dataset import Snapshot
-from irp_training.domain.inspection import ValidationOutcome, ValidationPlan
 from irp_training.domain.plan import Said
 from irp_training.domain.run import Progress
+from irp_training.domain.validation_plan import ValidationOutcome, ValidationPlan
 
 
 class ValidateModel:

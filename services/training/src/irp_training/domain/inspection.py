@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -14,50 +14,16 @@ from irp_training.domain.dataset import Case
 from irp_training.domain.disturb import KINDS, STRENGTHS, disturb, shifted, shifted_back
 from irp_training.domain.overlay import draw_overlay
 from irp_training.domain.plan import CaseFile, Said
-from irp_training.domain.run import ModelRef, Progress
+from irp_training.domain.run import Progress
 from irp_training.domain.scores import Measures, answer_case, compare_masks
 from irp_training.domain.validation_document import Finding, document, in_short
 from irp_training.domain.validation_page import as_html, as_pdf
+from irp_training.domain.validation_plan import ValidationOutcome, ValidationPlan
 
 DISTURBED = 12  # cases at most: each is answered ten times more
 GALLERY = 6  # worst cases shown
 MARGIN = 16  # pixels around what is outlined
 SEED = 20210301
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValidationPlan:
-    """What is validated, beside the case files.
-
-    Attributes:
-        bundle: the version's archive.
-        model: which version.
-        dataset: digest.
-        project: whose patients they are.
-        split: which of them.
-        cases: number of case files that will come.
-        known: see `certificate.Validation`.
-        created_at: RFC 3339 UTC.
-        device: "cpu" or "cuda".
-    """
-
-    bundle: bytes
-    model: ModelRef
-    dataset: str
-    project: str
-    split: str
-    cases: int
-    known: bool
-    created_at: str
-    device: str = "cpu"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValidationOutcome:
-    """The report's files by name, and its main figures as JSON."""
-
-    files: Mapping[str, bytes]
-    summary: str
 
 
 @dataclass(slots=True)

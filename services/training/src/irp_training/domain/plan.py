@@ -12,7 +12,8 @@ from irp_training.domain.price import FREE, Price
 from irp_training.domain.recipe import Recipe
 from irp_training.domain.run import Metric, Progress
 
-CaseFile = tuple[Case, str, bytes, bytes]  # case, split, volume file, mask file
+FileBytes = bytes | memoryview  # as it is stored, or mapped from a disk
+CaseFile = tuple[Case, str, FileBytes, FileBytes]  # case, split, volume file, mask file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from irp_kernel import Mask
 
@@ -14,10 +14,8 @@ from irp_training.domain.agreement import agreement
 from irp_training.domain.dataset import Case
 from irp_training.domain.scores import DIGITS, Measures, interval_json, intervals
 from irp_training.domain.subgroups import subgroups_of
+from irp_training.domain.validation_plan import ValidationPlan
 from irp_training.domain.volumes import Pair, function_pairs, volume_pairs
-
-if TYPE_CHECKING:
-    from irp_training.domain.inspection import ValidationPlan
 
 KIND, VERSION = "openirp-validation-report", 1
 CONVENTIONS = (
