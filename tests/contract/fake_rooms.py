@@ -43,6 +43,7 @@ from .fake_precisions import Precisions, a_trial
 from .fake_quarantine import Quarantine
 from .fake_registry import Registry, a_signature
 from .fake_reports import Reports
+from .fake_watching import Watching
 
 
 @dataclass
@@ -238,7 +239,7 @@ def _segmentation(state: str) -> annotation_pb.Segmentation:
 
 
 @dataclass
-class Training(Datasets, ModelReports, Precisions, Registry, training_grpc.TrainingServiceServicer):
+class Training(Watching, Datasets, ModelReports, Precisions, Registry, training_grpc.TrainingServiceServicer):
     """One run, one model."""
 
     pushed: bytes = b""
@@ -249,7 +250,7 @@ class Training(Datasets, ModelReports, Precisions, Registry, training_grpc.Train
         return training_pb.StartRunResponse(run=_run("queued"))
 
     async def GetRun(self, request: Any, context: Any) -> training_pb.GetRunResponse:
-        return training_pb.GetRunResponse(run=_run("running"))
+        return training_pb.GetRunResponse(run=self.seen(_run("running")))
 
     async def ListRuns(self, request: Any, context: Any) -> training_pb.ListRunsResponse:
         return training_pb.ListRunsResponse(runs=[_run("running")])

@@ -18,6 +18,7 @@ from openirp.transport import Transport
 ZIP = "application/zip"
 ENDED = ("ended", "failed")  # states of a report
 JUDGED = ("accepted", "refused", "failed")  # states of a reduced precision
+VALIDATED = ("succeeded", "failed")
 LOOK_S = 1.0
 UPLOAD_S = 300.0  # seconds that pushing a model may take
 
@@ -181,6 +182,40 @@ class Irp:
             if said["state"] in JUDGED:
                 return
             time.sleep(LOOK_S)
+
+    def validate_model(self, name: str, version: int, *, project: str = "", split: str = "") -> dict[str, Any]:
+        """Validate a version; the same question again is answered as it is.
+
+        Args:
+            name: of the model.
+            version: of the model.
+            project: its accepted masks judge; empty = the frozen dataset of the version's run.
+            split: "test" or "validation"; empty = "test" where there is somebody in it.
+        """
+        body = {"project": project, "split": split}
+        return dict(self.http.json("POST", f"/api/v1/models/{name}/versions/{version}/validate", body, repeat=True))
+
+    def validation(self, name: str, version: int, id: str) -> dict[str, Any]:
+        """How far a validation is, what it found, and the files of its report."""
+        return dict(self.http.json("GET", f"/api/v1/models/{name}/versions/{version}/validations/{id}"))
+
+    def watch_validation(self, name: str, version: int, id: str) -> Iterator[dict[str, Any]]:
+        """The same, each second, until it has ended."""
+        while True:
+            said = self.validation(name, version, id)
+            yield said
+            if said["state"] in VALIDATED:
+                return
+            time.sleep(LOOK_S)
+
+    def validation_file(self, name: str, version: int, id: str, file: str) -> bytes:
+        """One file of a report: "report.json", "report.html", "report.pdf" or "signature.jws"."""
+        path = f"/api/v1/models/{name}/versions/{version}/validations/{id}/{file}"
+        return self.http.get(path, accept="*/*").content
+
+    def drift(self, name: str) -> list[dict[str, Any]]:
+        """Whether a model's proposals are corrected more than before: over all patients, by site, by scanner."""
+        return list(self.http.json("GET", f"/api/v1/models/{name}/drift"))
 
     def inference_token(self, project: str = "", hours: int = 1) -> dict[str, Any]:
         """A token for the Open Inference Protocol, when it expires, and the addresses that take it."""

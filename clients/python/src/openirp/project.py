@@ -374,6 +374,27 @@ class Project:
             if "state" in event:
                 yield event
 
+    def run_cases(self, run_id: str) -> dict[str, Any]:
+        """Patients kept out of a run: Dice and distances of borders, and their means with 95 % intervals."""
+        return dict(self.http.json("GET", f"{self.path}/training/runs/{run_id}/cases"))
+
+    def run_overlays(self, run_id: str) -> list[dict[str, Any]]:
+        """Pictures of validation slices that a run has: epoch, which, Dice."""
+        return list(self.http.json("GET", f"{self.path}/training/runs/{run_id}/overlays"))
+
+    def run_overlay(self, run_id: str, epoch: int, which: str) -> bytes:
+        """One of them as PNG: "best", "median" or "worst"."""
+        path = f"{self.path}/training/runs/{run_id}/overlays/{epoch}/{which}"
+        return self.http.get(path, accept="*/*").content
+
+    def run_curve(self, run_id: str, form: str = "png") -> bytes:
+        """The curves of a run as a picture: "png" or "svg"."""
+        return self.http.get(f"{self.path}/training/runs/{run_id}/curve.{form}", accept="*/*").content
+
+    def run_tensorboard(self, run_id: str) -> bytes:
+        """A TensorBoard event file of a run."""
+        return self.http.get(f"{self.path}/training/runs/{run_id}/tensorboard", accept="*/*").content
+
     # Evidence
 
     def push_clinical(self, body: bytes, media_type: str) -> dict[str, Any]:

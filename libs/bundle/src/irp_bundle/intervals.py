@@ -37,8 +37,9 @@ def interval_over_patients(
 ) -> Interval:
     """Bootstrap interval of the mean, patients resampled as wholes; the same values and seed give the same interval.
 
-    The percentiles are those of the expanded percentile interval: with few patients the plain one is too narrow (at 5
-    patients it holds the truth about 82 times of 100 instead of 95).
+    The percentiles are those of the expanded percentile interval, for with few patients the plain one is too narrow. Of
+    100 intervals of normal values the truth is in 95 (plain: 93) with 20 patients, 94 (91) with 10, 91 (83) with 5, and
+    77 (76) with 3: below 5 patients read them as a hint.
     Source: Hesterberg 2015, What Teachers Should Know About the Bootstrap, section 5.2; Davison and Hinkley 1997, 3.8.
 
     Args:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from irp_kernel.signed import SignatureNotValid, verify
+from irp_kernel.signed import SignatureNotValid, verify_any
 
 KIND = "openirp-model+jws"
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -45,7 +45,7 @@ def read_statement(token: str, keys: Sequence[Mapping[str, Any]], *, sha256: str
     Raises:
         SignatureNotValid: of no such key, or about another bundle or version.
     """
-    document = _of_one(token, keys)
+    document = verify_any(token, keys, KIND)
     try:
         (said,) = document["subject"]
         fits = (document["_type"], document["predicateType"]) == (STATEMENT, PREDICATE)
@@ -56,12 +56,3 @@ def read_statement(token: str, keys: Sequence[Mapping[str, Any]], *, sha256: str
     if not fits or not isinstance(predicate, dict):
         raise SignatureNotValid("the signed statement is about another model")
     return predicate
-
-
-def _of_one(token: str, keys: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    for key in keys:
-        try:
-            return verify(token, dict(key), KIND)
-        except SignatureNotValid:
-            continue
-    raise SignatureNotValid

@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -69,6 +70,20 @@ def verify(token: str, jwk: dict[str, Any], kind: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise SignatureNotValid
     return document
+
+
+def verify_any(token: str, keys: Sequence[Mapping[str, Any]], kind: str) -> dict[str, Any]:
+    """The document of a compact JWS that one of several keys signed.
+
+    Raises:
+        SignatureNotValid: none of them did.
+    """
+    for key in keys:
+        try:
+            return verify(token, dict(key), kind)
+        except SignatureNotValid:
+            continue
+    raise SignatureNotValid
 
 
 def payload_of(token: str) -> dict[str, Any]:

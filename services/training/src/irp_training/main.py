@@ -11,38 +11,45 @@ from pathlib import Path
 import torch
 from irp.annotation.v1.events_pb2 import MaskAccepted
 from irp.gateway.v1.events_pb2 import ProjectConfigured
+from irp.inference.v1.events_pb2 import MaskProposed
 from irp.ingest.v1.events_pb2 import ClinicalRecorded, SeriesDeleted
 from irp.quality.v1.events_pb2 import QualityRated, SeriesAssessed
 from irp.training.v1 import training_service_pb2, training_service_pb2_grpc
 from irp_chassis.jobs import Job
 from irp_chassis.room import Room, run_room
+from irp_chassis.workers import in_worker
 
 from irp_training.adapters.case_cache import CaseCache
-from irp_training.adapters.change import APPRAISAL_JOB, AUTOMATIC_JOB, PRECISION_JOB, RUN_JOB
+from irp_training.adapters.change import APPRAISAL_JOB, AUTOMATIC_JOB, PRECISION_JOB, RUN_JOB, VALIDATION_JOB
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.deleted_series import DeletedSeries
 from irp_training.adapters.events import Events
 from irp_training.adapters.model_keys import ModelKeys, key_in
 from irp_training.adapters.queue import run_order
+from irp_training.adapters.room_metrics import RoomMetrics
 from irp_training.adapters.rpc import TrainingServicer, Verbs
 from irp_training.adapters.sandbox import Sandbox
 from irp_training.adapters.store import SqlStore
+from irp_training.adapters.watched import CORRECTION_JOB
 from irp_training.adapters.worker import ProcessWorker
 from irp_training.app.appraise_model import AppraiseModel
 from irp_training.app.approvals import Approvals
 from irp_training.app.ask_precision import AskPrecision
 from irp_training.app.ask_report import AskReport
+from irp_training.app.ask_validation import AskValidation
 from irp_training.app.cancel_run import CancelRun
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.decide_promotion import DecidePromotion
 from irp_training.app.describe_dataset import DescribeDataset
+from irp_training.app.export_run import ExportRun
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.frozen_set import FrozenSet
 from irp_training.app.guard_precision import GuardPrecision
 from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.keep_apart import KeepApart
 from irp_training.app.keep_schedule import KeepSchedule
+from irp_training.app.notice_correction import NoticeCorrection
 from irp_training.app.ports import Files
 from irp_training.app.prioritise_run import PrioritiseRun
 from irp_training.app.promote_model import PromoteModel
@@ -60,12 +67,13 @@ from irp_training.app.tell_history import TellHistory
 from irp_training.app.tell_policy import TellPolicy
 from irp_training.app.train_run import Terms, TrainRun
 from irp_training.app.try_bundle import TryBundle
+from irp_training.app.validate_model import ValidateModel
 from irp_training.app.watch_run import WatchRun
 from irp_training.domain.price import Price
 from irp_training.settings import Settings
 
 CLOCK_LOOK_S = 20.0  # seconds between two looks at schedules
-TRIAL_ATTEMPTS = 5  # then a trial or an appraisal whose process always dies has failed
+TRIAL_ATTEMPTS = 5  # then a trial, an appraisal or a validation whose process always dies has failed
 
 
 def now() -> str:
@@ -101,15 +109,20 @@ async def compose(room: Room[Settings]) -> None:
         ask_precision=AskPrecision(store, create_dataset, now),
         ask_report=AskReport(store, frozen_set, now),
         try_bundle=TryBundle(sandbox),
+        export_run=ExportRun(store, objects, in_worker),
+        ask_validation=AskValidation(store, objects, create_dataset, now),
     )
     terms = Terms(threads=room.settings.training_threads, price=price)
     finish = FinishRun(store, objects, judge, approvals, now)
     train = TrainRun(store, objects, worker, finish, terms, _files(room))
     begin = StartAutomaticRun(store, configurations, verbs.start_run)
-    _read_facts(room, store, configurations)
+    notice = NoticeCorrection(store, objects, in_worker, now)
+    _read_facts(room, store, configurations, notice)
     _work(room, train, begin)
+    _validate(room, ValidateModel(store, objects, worker, keys.sign_report, now))
     _guard(room, GuardPrecision(store, objects, worker, now, room.settings.training_threads))
     _appraise(room, AppraiseModel(store, objects, sandbox, now))
+    room.spawn(RoomMetrics(room.database).run)
     room.on_stop(worker.stop)
     _look_at_the_clock(room, KeepSchedule(store, configurations, time.time))
     deleted = DeletedSeries(room.database, room.objects)
@@ -133,10 +146,21 @@ def _files(room: Room[Settings]) -> Files:
     return CaseCache(room.objects, folder, limit_bytes) if folder else room.objects
 
 
-def _read_facts(room: Room[Settings], store: SqlStore, configurations: Configurations) -> None:
+def _read_facts(
+    room: Room[Settings], store: SqlStore, configurations: Configurations, notice: NoticeCorrection
+) -> None:
+    async def on_correction(job: Job) -> None:
+        await notice.compare(**job.payload)
+
     events = Events(
-        RememberMask(store, configurations), RememberVerdict(store), RememberProject(store), RememberClinical(store)
+        RememberMask(store, configurations),
+        RememberVerdict(store),
+        RememberProject(store),
+        RememberClinical(store),
+        notice,
     )
+    room.on(MaskProposed, events.on_mask_proposed)
+    room.job(CORRECTION_JOB, on_correction)
     room.on(MaskAccepted, events.on_mask_accepted)
     room.on(SeriesAssessed, events.on_series_assessed)
     room.on(ProjectConfigured, events.on_project_configured)
@@ -185,6 +209,14 @@ def _appraise(room: Room[Settings], appraise: AppraiseModel) -> None:
 
 def _sandbox(settings: Settings) -> Sandbox:
     return Sandbox(settings.sandbox_memory_bytes, settings.sandbox_seconds, settings.training_threads)
+
+
+def _validate(room: Room[Settings], validate: ValidateModel) -> None:
+    async def on_validation(job: Job) -> None:
+        last = job.attempt >= TRIAL_ATTEMPTS
+        await validate(job.payload["name"], job.payload["version"], job.payload["id"], last=last)
+
+    room.job(VALIDATION_JOB, on_validation)
 
 
 def _shipped(folder: Path | None) -> dict[str, bytes]:

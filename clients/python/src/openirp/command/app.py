@@ -31,9 +31,11 @@ from openirp.command import (
     quarantine,
     registry,
     report,
+    runs,
     serving,
     training,
     upload,
+    validation,
 )
 from openirp.command.console import complain
 from openirp.house.trouble import HouseTrouble
@@ -97,6 +99,8 @@ for group in (
     group.register(app)
 for name, commands in (
     ("project", projects),
+    ("train", training),
+    ("runs", runs),
     ("datasets", datasets),
     ("train", training),
     ("models", models),
@@ -106,4 +110,5 @@ for name, commands in (
 serving.register(models.app)
 precision.register(models.app)
 push.register(models.app)
+validation.register(models.app)
 registry.register(models.app)

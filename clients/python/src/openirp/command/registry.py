@@ -88,7 +88,7 @@ def verify(
     key: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="What `irp models key` printed.")],
 ) -> None:
     """Check that a bundle is what its registry signed; needs no network. Exit code 1 if not."""
-    said, keys = _text(signature), _keys(_text(key))
+    said, keys = text_of(signature), keys_of(text_of(key))
     token = str(_json(said).get("jws", "")) if said.lstrip().startswith("{") else said.strip()
     try:
         about = read_statement(token, keys, sha256=_digest(bundle))
@@ -106,7 +106,7 @@ def _line(one: dict[str, Any]) -> tuple[Any, ...]:
     return (str(one["at"])[:19], one["kind"], one["version"], one["before"], one["actor"], one["reason"])
 
 
-def _keys(text: str) -> list[dict[str, Any]]:
+def keys_of(text: str) -> list[dict[str, Any]]:
     """A JSON Web Key Set, or one key."""
     document = _json(text)
     found = document.get("keys", [document])
@@ -123,7 +123,8 @@ def _json(text: str) -> dict[str, Any]:
     return found
 
 
-def _text(file: Path) -> str:
+def text_of(file: Path) -> str:
+    """A small text file."""
     if file.stat().st_size > MAX_TEXT_BYTES:
         raise typer.BadParameter(f"the file has more than {MAX_TEXT_BYTES} bytes")
     try:

@@ -192,3 +192,52 @@ class PrecisionGuarded(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PrecisionGuarded: _TypeAlias = PrecisionGuarded  # noqa: Y015
+
+@_typing.final
+class ModelDrifted(_message.Message):
+    """ModelDrifted: a version's proposals are corrected more than before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    AGGREGATE_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    RECENT_FIELD_NUMBER: _builtins.int
+    P_VALUE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    by: _builtins.str
+    """"all", "site" or "scanner", and which."""
+    value: _builtins.str
+    reference: _builtins.float
+    """Mean Dice of proposal and accepted mask: of the reference, and of the newest block."""
+    recent: _builtins.float
+    p_value: _builtins.float
+    """Of the one-sided test."""
+    @_builtins.property
+    def aggregate(self) -> _types_pb2.Aggregate:
+        """id = name@version/by/value, version = number of compared cases."""
+
+    @_builtins.property
+    def model(self) -> _types_pb2.ModelRef: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        aggregate: _types_pb2.Aggregate | None = ...,
+        model: _types_pb2.ModelRef | None = ...,
+        by: _builtins.str = ...,
+        value: _builtins.str = ...,
+        reference: _builtins.float = ...,
+        recent: _builtins.float = ...,
+        p_value: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate", "model", b"model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate", "by", b"by", "model", b"model", "name", b"name", "p_value", b"p_value", "recent", b"recent", "reference", b"reference", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelDrifted: _TypeAlias = ModelDrifted  # noqa: Y015

@@ -564,6 +564,8 @@ class Run(_message.Message):
     SPENT_S_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
     CURRENCY_FIELD_NUMBER: _builtins.int
+    OVERLAYS_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     state: _builtins.str
     """"queued", "running", "succeeded", "failed" or "cancelled"."""
@@ -578,7 +580,7 @@ class Run(_message.Message):
     created_at: _builtins.str
     finished_at: _builtins.str
     cases: _builtins.str
-    """Validation Dice per case as JSON, before and after."""
+    """Validation Dice per case as JSON, before and after; distances of borders after."""
     priority: _builtins.int
     ahead: _builtins.int
     """Runs of all projects that work, or will begin before this one; 0 once it has begun."""
@@ -587,6 +589,8 @@ class Run(_message.Message):
     cost: _builtins.float
     """Of these seconds, at the room's price when the run began; 0 where it has no price."""
     currency: _builtins.str
+    summary: _builtins.str
+    """Means over the cases with their intervals over patients, as JSON."""
     @_builtins.property
     def progress(self) -> _types_pb2.Progress: ...
     @_builtins.property
@@ -597,6 +601,10 @@ class Run(_message.Message):
     def dataset(self) -> Global___Dataset: ...
     @_builtins.property
     def metrics(self) -> _containers.RepeatedCompositeFieldContainer[Global___Metric]: ...
+    @_builtins.property
+    def overlays(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunOverlay]:
+        """Pictures of validation slices, a few per checkpoint."""
+
     def __init__(
         self,
         *,
@@ -621,14 +629,50 @@ class Run(_message.Message):
         spent_s: _builtins.float = ...,
         cost: _builtins.float = ...,
         currency: _builtins.str = ...,
+        overlays: _abc.Iterable[Global___RunOverlay] | None = ...,
+        summary: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "dataset", b"dataset", "progress", b"progress", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ahead", b"ahead", "base", b"base", "cases", b"cases", "cost", b"cost", "created_at", b"created_at", "currency", b"currency", "dataset", b"dataset", "finished_at", b"finished_at", "gate", b"gate", "id", b"id", "message", b"message", "metrics", b"metrics", "model", b"model", "priority", b"priority", "progress", b"progress", "promoted", b"promoted", "reason", b"reason", "recipe", b"recipe", "result", b"result", "spent_s", b"spent_s", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ahead", b"ahead", "base", b"base", "cases", b"cases", "cost", b"cost", "created_at", b"created_at", "currency", b"currency", "dataset", b"dataset", "finished_at", b"finished_at", "gate", b"gate", "id", b"id", "message", b"message", "metrics", b"metrics", "model", b"model", "overlays", b"overlays", "priority", b"priority", "progress", b"progress", "promoted", b"promoted", "reason", b"reason", "recipe", b"recipe", "result", b"result", "spent_s", b"spent_s", "state", b"state", "summary", b"summary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Run: _TypeAlias = Run  # noqa: Y015
+
+@_typing.final
+class RunOverlay(_message.Message):
+    """RunOverlay is a picture of one validation slice: image, the expert's border, the network's."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    WHICH_FIELD_NUMBER: _builtins.int
+    DICE_FIELD_NUMBER: _builtins.int
+    PICTURE_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    which: _builtins.str
+    """"best", "median" or "worst" by Dice."""
+    dice: _builtins.float
+    @_builtins.property
+    def picture(self) -> _types_pb2.ObjectRef:
+        """PNG."""
+
+    def __init__(
+        self,
+        *,
+        epoch: _builtins.int = ...,
+        which: _builtins.str = ...,
+        dice: _builtins.float = ...,
+        picture: _types_pb2.ObjectRef | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["picture", b"picture"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dice", b"dice", "epoch", b"epoch", "picture", b"picture", "which", b"which"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunOverlay: _TypeAlias = RunOverlay  # noqa: Y015
 
 @_typing.final
 class Metric(_message.Message):
@@ -1494,6 +1538,346 @@ class RollbackResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RollbackResponse: _TypeAlias = RollbackResponse  # noqa: Y015
+
+@_typing.final
+class ExportRunRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    form: _builtins.str
+    """"curve-png", "curve-svg" or "tensorboard"."""
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef: ...
+    def __init__(
+        self,
+        *,
+        project: _types_pb2.ProjectRef | None = ...,
+        run_id: _builtins.str = ...,
+        form: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["form", b"form", "project", b"project", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportRunRequest: _TypeAlias = ExportRunRequest  # noqa: Y015
+
+@_typing.final
+class ExportRunResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BODY_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    FILE_NAME_FIELD_NUMBER: _builtins.int
+    body: _builtins.bytes
+    media_type: _builtins.str
+    file_name: _builtins.str
+    def __init__(
+        self,
+        *,
+        body: _builtins.bytes = ...,
+        media_type: _builtins.str = ...,
+        file_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "file_name", b"file_name", "media_type", b"media_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportRunResponse: _TypeAlias = ExportRunResponse  # noqa: Y015
+
+@_typing.final
+class ValidateModelRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    SPLIT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    version: _builtins.int
+    actor: _builtins.str
+    split: _builtins.str
+    """"test" or "validation"; empty = test where there is somebody in it."""
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef:
+        """Validate on this project's accepted masks."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+        actor: _builtins.str = ...,
+        project: _types_pb2.ProjectRef | None = ...,
+        split: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "name", b"name", "project", b"project", "split", b"split", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ValidateModelRequest: _TypeAlias = ValidateModelRequest  # noqa: Y015
+
+@_typing.final
+class ValidateModelResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALIDATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def validation(self) -> Global___Validation: ...
+    def __init__(
+        self,
+        *,
+        validation: Global___Validation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["validation", b"validation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["validation", b"validation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ValidateModelResponse: _TypeAlias = ValidateModelResponse  # noqa: Y015
+
+@_typing.final
+class Validation(_message.Message):
+    """Validation is a version of a model before a frozen dataset."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    DATASET_DIGEST_FIELD_NUMBER: _builtins.int
+    SPLIT_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    FINISHED_AT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    project: _builtins.str
+    """Project whose masks judge."""
+    dataset_digest: _builtins.str
+    split: _builtins.str
+    state: _builtins.str
+    """"queued", "running", "succeeded" or "failed"."""
+    reason: _builtins.str
+    """Why it failed: a reason of the error tree."""
+    message: _builtins.str
+    summary: _builtins.str
+    """Main figures as JSON."""
+    actor: _builtins.str
+    created_at: _builtins.str
+    finished_at: _builtins.str
+    @_builtins.property
+    def model(self) -> _types_pb2.ModelRef: ...
+    @_builtins.property
+    def progress(self) -> _types_pb2.Progress: ...
+    @_builtins.property
+    def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportFile]: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        model: _types_pb2.ModelRef | None = ...,
+        project: _builtins.str = ...,
+        dataset_digest: _builtins.str = ...,
+        split: _builtins.str = ...,
+        state: _builtins.str = ...,
+        progress: _types_pb2.Progress | None = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+        files: _abc.Iterable[Global___ReportFile] | None = ...,
+        summary: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        created_at: _builtins.str = ...,
+        finished_at: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "progress", b"progress"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "created_at", b"created_at", "dataset_digest", b"dataset_digest", "files", b"files", "finished_at", b"finished_at", "id", b"id", "message", b"message", "model", b"model", "progress", b"progress", "project", b"project", "reason", b"reason", "split", b"split", "state", b"state", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Validation: _TypeAlias = Validation  # noqa: Y015
+
+@_typing.final
+class ReportFile(_message.Message):
+    """ReportFile is one file of a validation report."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    OBJECT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"report.json", "report.html", "report.pdf" or "signature.jws"."""
+    @_builtins.property
+    def object(self) -> _types_pb2.ObjectRef: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        object: _types_pb2.ObjectRef | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["object", b"object"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "object", b"object"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportFile: _TypeAlias = ReportFile  # noqa: Y015
+
+@_typing.final
+class GetValidationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    version: _builtins.int
+    id: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "name", b"name", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetValidationRequest: _TypeAlias = GetValidationRequest  # noqa: Y015
+
+@_typing.final
+class GetValidationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALIDATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def validation(self) -> Global___Validation: ...
+    def __init__(
+        self,
+        *,
+        validation: Global___Validation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["validation", b"validation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["validation", b"validation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetValidationResponse: _TypeAlias = GetValidationResponse  # noqa: Y015
+
+@_typing.final
+class GetDriftRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDriftRequest: _TypeAlias = GetDriftRequest  # noqa: Y015
+
+@_typing.final
+class GetDriftResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRIFTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def drifts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Drift]: ...
+    def __init__(
+        self,
+        *,
+        drifts: _abc.Iterable[Global___Drift] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drifts", b"drifts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDriftResponse: _TypeAlias = GetDriftResponse  # noqa: Y015
+
+@_typing.final
+class Drift(_message.Message):
+    """Drift says how one version's proposals are corrected, over all cases or those of one site or scanner."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    CASES_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    RECENT_FIELD_NUMBER: _builtins.int
+    P_VALUE_FIELD_NUMBER: _builtins.int
+    DRIFTED_FIELD_NUMBER: _builtins.int
+    ALARMED_AT_FIELD_NUMBER: _builtins.int
+    REFERENCE_CASES_FIELD_NUMBER: _builtins.int
+    RECENT_CASES_FIELD_NUMBER: _builtins.int
+    by: _builtins.str
+    """"all", "site" or "scanner"."""
+    value: _builtins.str
+    cases: _builtins.int
+    reference: _builtins.float
+    """Mean Dice of proposal and accepted mask: of the first cases, and of the newest block."""
+    recent: _builtins.float
+    p_value: _builtins.float
+    """Of the one-sided test of the newest complete block; 1 = not tested yet."""
+    drifted: _builtins.bool
+    alarmed_at: _builtins.str
+    """Last time that an alarm was raised; empty = never."""
+    reference_cases: _builtins.int
+    recent_cases: _builtins.int
+    @_builtins.property
+    def model(self) -> _types_pb2.ModelRef: ...
+    def __init__(
+        self,
+        *,
+        model: _types_pb2.ModelRef | None = ...,
+        by: _builtins.str = ...,
+        value: _builtins.str = ...,
+        cases: _builtins.int = ...,
+        reference: _builtins.float = ...,
+        recent: _builtins.float = ...,
+        p_value: _builtins.float = ...,
+        drifted: _builtins.bool = ...,
+        alarmed_at: _builtins.str = ...,
+        reference_cases: _builtins.int = ...,
+        recent_cases: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarmed_at", b"alarmed_at", "by", b"by", "cases", b"cases", "drifted", b"drifted", "model", b"model", "p_value", b"p_value", "recent", b"recent", "recent_cases", b"recent_cases", "reference", b"reference", "reference_cases", b"reference_cases", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Drift: _TypeAlias = Drift  # noqa: Y015
 
 @_typing.final
 class DecidePromotionRequest(_message.Message):

@@ -140,6 +140,26 @@ class TrainingServiceStub:
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetReportRequest.SerializeToString,
                 response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetReportResponse.FromString,
                 _registered_method=True)
+        self.ExportRun = channel.unary_unary(
+                '/irp.training.v1.TrainingService/ExportRun',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.ExportRunRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.ExportRunResponse.FromString,
+                _registered_method=True)
+        self.ValidateModel = channel.unary_unary(
+                '/irp.training.v1.TrainingService/ValidateModel',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.ValidateModelRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.ValidateModelResponse.FromString,
+                _registered_method=True)
+        self.GetValidation = channel.unary_unary(
+                '/irp.training.v1.TrainingService/GetValidation',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetValidationRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetValidationResponse.FromString,
+                _registered_method=True)
+        self.GetDrift = channel.unary_unary(
+                '/irp.training.v1.TrainingService/GetDrift',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetDriftRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetDriftResponse.FromString,
+                _registered_method=True)
 
 
 class TrainingServiceServicer:
@@ -288,6 +308,34 @@ class TrainingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportRun(self, request, context):
+        """ExportRun draws a run's curves, or writes them for other programs' viewers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ValidateModel(self, request, context):
+        """ValidateModel queues a validation; one that is under way or has ended on the same data is answered as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetValidation(self, request, context):
+        """GetValidation answers how far a validation is, and where its report lies.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDrift(self, request, context):
+        """GetDrift answers whether a model's proposals are corrected more than before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TrainingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -395,6 +443,26 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.GetReport,
                     request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetReportRequest.FromString,
                     response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetReportResponse.SerializeToString,
+            ),
+            'ExportRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportRun,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.ExportRunRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.ExportRunResponse.SerializeToString,
+            ),
+            'ValidateModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.ValidateModel,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.ValidateModelRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.ValidateModelResponse.SerializeToString,
+            ),
+            'GetValidation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetValidation,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetValidationRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetValidationResponse.SerializeToString,
+            ),
+            'GetDrift': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDrift,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetDriftRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetDriftResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -965,6 +1033,114 @@ class TrainingService:
             '/irp.training.v1.TrainingService/GetReport',
             irp_dot_training_dot_v1_dot_training__service__pb2.GetReportRequest.SerializeToString,
             irp_dot_training_dot_v1_dot_training__service__pb2.GetReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/ExportRun',
+            irp_dot_training_dot_v1_dot_training__service__pb2.ExportRunRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.ExportRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ValidateModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/ValidateModel',
+            irp_dot_training_dot_v1_dot_training__service__pb2.ValidateModelRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.ValidateModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetValidation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/GetValidation',
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetValidationRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetValidationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDrift(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/GetDrift',
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetDriftRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetDriftResponse.FromString,
             options,
             channel_credentials,
             insecure,

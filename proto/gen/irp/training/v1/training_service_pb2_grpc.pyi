@@ -70,6 +70,14 @@ class TrainingServiceStub:
     """AskReport queues the appraisal of a version; one that ended on the same dataset is answered as it is."""
     GetReport: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetReportRequest, _training_service_pb2.GetReportResponse]
     """GetReport answers what was found of a version, or how far that is."""
+    ExportRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ExportRunRequest, _training_service_pb2.ExportRunResponse]
+    """ExportRun draws a run's curves, or writes them for other programs' viewers."""
+    ValidateModel: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ValidateModelRequest, _training_service_pb2.ValidateModelResponse]
+    """ValidateModel queues a validation; one that is under way or has ended on the same data is answered as it is."""
+    GetValidation: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetValidationRequest, _training_service_pb2.GetValidationResponse]
+    """GetValidation answers how far a validation is, and where its report lies."""
+    GetDrift: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetDriftRequest, _training_service_pb2.GetDriftResponse]
+    """GetDrift answers whether a model's proposals are corrected more than before."""
 
 @_typing.type_check_only
 class TrainingServiceAsyncStub(TrainingServiceStub):
@@ -113,6 +121,14 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     """AskReport queues the appraisal of a version; one that ended on the same dataset is answered as it is."""
     GetReport: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetReportRequest, _training_service_pb2.GetReportResponse]  # type: ignore[assignment]
     """GetReport answers what was found of a version, or how far that is."""
+    ExportRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ExportRunRequest, _training_service_pb2.ExportRunResponse]  # type: ignore[assignment]
+    """ExportRun draws a run's curves, or writes them for other programs' viewers."""
+    ValidateModel: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ValidateModelRequest, _training_service_pb2.ValidateModelResponse]  # type: ignore[assignment]
+    """ValidateModel queues a validation; one that is under way or has ended on the same data is answered as it is."""
+    GetValidation: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetValidationRequest, _training_service_pb2.GetValidationResponse]  # type: ignore[assignment]
+    """GetValidation answers how far a validation is, and where its report lies."""
+    GetDrift: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetDriftRequest, _training_service_pb2.GetDriftResponse]  # type: ignore[assignment]
+    """GetDrift answers whether a model's proposals are corrected more than before."""
 
 class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
     """TrainingService learns from accepted masks; it serves no real-time request."""
@@ -279,5 +295,37 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_training_service_pb2.GetReportResponse, _abc.Awaitable[_training_service_pb2.GetReportResponse]]:
         """GetReport answers what was found of a version, or how far that is."""
+
+    @_abc_1.abstractmethod
+    def ExportRun(
+        self,
+        request: _training_service_pb2.ExportRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.ExportRunResponse, _abc.Awaitable[_training_service_pb2.ExportRunResponse]]:
+        """ExportRun draws a run's curves, or writes them for other programs' viewers."""
+
+    @_abc_1.abstractmethod
+    def ValidateModel(
+        self,
+        request: _training_service_pb2.ValidateModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.ValidateModelResponse, _abc.Awaitable[_training_service_pb2.ValidateModelResponse]]:
+        """ValidateModel queues a validation; one that is under way or has ended on the same data is answered as it is."""
+
+    @_abc_1.abstractmethod
+    def GetValidation(
+        self,
+        request: _training_service_pb2.GetValidationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.GetValidationResponse, _abc.Awaitable[_training_service_pb2.GetValidationResponse]]:
+        """GetValidation answers how far a validation is, and where its report lies."""
+
+    @_abc_1.abstractmethod
+    def GetDrift(
+        self,
+        request: _training_service_pb2.GetDriftRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.GetDriftResponse, _abc.Awaitable[_training_service_pb2.GetDriftResponse]]:
+        """GetDrift answers whether a model's proposals are corrected more than before."""
 
 def add_TrainingServiceServicer_to_server(servicer: TrainingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -214,3 +214,17 @@ class TooManyReaders(ResourceExhausted):
     """
 
     retry_after_s = 10.0
+
+
+class OverlayUnknown(NotFound):
+    """There is no such picture of this run.
+
+    `GET /api/v1/projects/{project}/training/runs/{id}/overlays` lists those that there are.
+    """
+
+
+class ReportFileUnknown(NotFound):
+    """The validation has no such file.
+
+    A report is there when its validation has succeeded; `files` of the validation lists what it has.
+    """

@@ -94,6 +94,15 @@ METRIC = Table(
     Column("name", String(64), primary_key=True),
     Column("value", Float, nullable=False),
 )
+OVERLAY = Table(
+    "run_overlay",
+    METADATA,
+    Column("project", String(64), primary_key=True),
+    Column("run", String(64), primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("which", String(16), primary_key=True),
+    Column("document", JSON, nullable=False),  # KeptOverlay
+)
 MODEL = Table(
     "model_version",
     METADATA,
@@ -137,4 +146,41 @@ MODEL_REPORT = Table(
     Column("name", String(64), primary_key=True),
     Column("model_version", BigInteger, primary_key=True),
     Column("document", JSON, nullable=False),  # Appraisal
+)
+PROPOSAL = Table(
+    "proposal",
+    METADATA,
+    Column("project", String(64), primary_key=True),
+    Column("series", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("version", BigInteger, nullable=False),  # of the volume
+    Column("document", JSON, nullable=False),  # Proposal
+)
+CORRECTION = Table(
+    "correction",
+    METADATA,
+    Column("project", String(64), primary_key=True),
+    Column("series", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("model_version", BigInteger, primary_key=True),
+    Column("at", String(32), nullable=False),
+    Column("document", JSON, nullable=False),  # Correction
+    Index("ix_correction_model", "name", "model_version", "at"),
+)
+DRIFT = Table(
+    "drift",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("model_version", BigInteger, primary_key=True),
+    Column("by", String(16), primary_key=True),
+    Column("value", String(128), primary_key=True),
+    Column("document", JSON, nullable=False),  # Drift
+)
+VALIDATION = Table(
+    "validation",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("model_version", BigInteger, primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("document", JSON, nullable=False),  # Validation
 )

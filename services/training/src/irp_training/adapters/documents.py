@@ -11,10 +11,13 @@ from irp_kernel import ObjectRef
 from irp_training.app.ports import Project
 from irp_training.domain.appraisal import Appraisal
 from irp_training.domain.candidacy import Candidacy
+from irp_training.domain.certificate import Validation
+from irp_training.domain.correction import Correction, Proposal
 from irp_training.domain.dataset import Case
+from irp_training.domain.drift import Drift
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
-from irp_training.domain.run import DatasetRow, ModelRef, Progress, Run
+from irp_training.domain.run import DatasetRow, KeptOverlay, ModelRef, Progress, Run
 
 Document = dict[str, Any]
 
@@ -51,6 +54,11 @@ def run_from_document(document: Mapping[str, Any]) -> Run:
         "checkpoint": ObjectRef(**checkpoint) if checkpoint else None,
     }
     return Run(**{**document, **nested})
+
+
+def overlay_from_document(document: Mapping[str, Any]) -> KeptOverlay:
+    """Document -> KeptOverlay."""
+    return KeptOverlay(**{**document, "picture": ObjectRef(**document["picture"])})
 
 
 def model_from_document(document: Mapping[str, Any]) -> Model:
@@ -91,6 +99,34 @@ def appraisal_from_document(document: Mapping[str, Any]) -> Appraisal:
         "progress": Progress(**document["progress"]),
     }
     return Appraisal(**{**document, **nested})
+
+
+def validation_from_document(document: Mapping[str, Any]) -> Validation:
+    """Document -> Validation."""
+    nested = {
+        "model": ModelRef(**document["model"]),
+        "dataset": dataset_from_document(document["dataset"]),
+        "progress": Progress(**document["progress"]),
+        "files": {name: ObjectRef(**ref) for name, ref in document["files"].items()},
+    }
+    return Validation(**{**document, **nested})
+
+
+def proposal_from_document(document: Mapping[str, Any]) -> Proposal:
+    """Document -> Proposal."""
+    nested = {"model": ModelRef(**document["model"]), "mask": ObjectRef(**document["mask"])}
+    return Proposal(**{**document, **nested})
+
+
+def correction_from_document(document: Mapping[str, Any]) -> Correction:
+    """Document -> Correction."""
+    refs = {key: ObjectRef(**document[key]) for key in ("accepted", "proposed")}
+    return Correction(**{**document, **refs, "model": ModelRef(**document["model"])})
+
+
+def drift_from_document(document: Mapping[str, Any]) -> Drift:
+    """Document -> Drift."""
+    return Drift(**{**document, "model": ModelRef(**document["model"])})
 
 
 def _model_ref(document: Mapping[str, Any] | None) -> ModelRef | None:

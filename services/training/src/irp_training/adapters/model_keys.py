@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from irp_kernel.model_statement import KIND, model_statement
 from irp_kernel.signed import public_jwk, sign
+from irp_kernel.validation_report import KIND as REPORT_KIND
 
 from irp_training.domain.registry import Model
 
@@ -41,6 +42,10 @@ class ModelKeys:
         ref = model.ref
         statement = model_statement(name=ref.name, version=ref.version, sha256=ref.digest, origin=self._origin(model))
         return sign(statement, self._seed, KIND)
+
+    def sign_report(self, document: dict[str, Any]) -> str:
+        """Compact JWS of a validation report's manifest; empty without a key."""
+        return sign(document, self._seed, REPORT_KIND) if self._seed else ""
 
     def _origin(self, model: Model) -> dict[str, Any]:
         return {

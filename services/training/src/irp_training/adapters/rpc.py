@@ -22,12 +22,15 @@ from irp_training.adapters.wire import (
     trial_to_proto,
 )
 from irp_training.adapters.wire_datasets import dataset_to_proto, policy_to_proto, rules_from_proto
+from irp_training.adapters.wire_watching import drift_to_proto, overlay_to_proto, validation_to_proto
 from irp_training.app.ask_precision import AskPrecision
 from irp_training.app.ask_report import AskReport
+from irp_training.app.ask_validation import AskValidation
 from irp_training.app.cancel_run import CancelRun
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.decide_promotion import DecidePromotion
 from irp_training.app.describe_dataset import DescribeDataset
+from irp_training.app.export_run import ExportRun
 from irp_training.app.ports import Project, Store
 from irp_training.app.prioritise_run import PrioritiseRun
 from irp_training.app.promote_model import PromoteModel
@@ -63,6 +66,8 @@ class Verbs:
     ask_precision: AskPrecision
     ask_report: AskReport
     try_bundle: TryBundle
+    export_run: ExportRun
+    ask_validation: AskValidation
 
 
 class TrainingServicer(pb_grpc.TrainingServiceServicer):
@@ -236,8 +241,35 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
         report = await self._store.appraisal(request.name, request.version)
         return pb.GetReportResponse(report=report_to_proto(report))
 
+    async def ExportRun(self, request: pb.ExportRunRequest, context: Any) -> pb.ExportRunResponse:  # noqa: N802
+        """A run's curves as a picture, or for TensorBoard."""
+        project = _admit(request.project)
+        found = await self._do.export_run(project.id, request.run_id, request.form)
+        return pb.ExportRunResponse(body=found.body, media_type=found.media_type, file_name=found.file_name)
+
+    async def ValidateModel(self, request: pb.ValidateModelRequest, context: Any) -> pb.ValidateModelResponse:  # noqa: N802
+        """Queue a validation."""
+        caller().require_role("owner")
+        project = _admit(request.project) if request.HasField("project") else None
+        actor = request.actor or caller().subject
+        found = await self._do.ask_validation(request.name, request.version, actor, project, request.split)
+        return pb.ValidateModelResponse(validation=validation_to_proto(found))
+
+    async def GetValidation(self, request: pb.GetValidationRequest, context: Any) -> pb.GetValidationResponse:  # noqa: N802
+        """How far it is, and where its report lies."""
+        caller()
+        found = await self._store.validation(request.name, request.version, request.id)
+        return pb.GetValidationResponse(validation=validation_to_proto(found))
+
+    async def GetDrift(self, request: pb.GetDriftRequest, context: Any) -> pb.GetDriftResponse:  # noqa: N802
+        """Whether proposals are corrected more than before."""
+        caller().require_role("owner")
+        return pb.GetDriftResponse(drifts=[drift_to_proto(one) for one in await self._store.drifts(request.name)])
+
     async def _shown(self, run: Run) -> pb.Run:
-        return run_to_proto(run, await self._store.metrics(run.project, run.id), await self._store.ahead(run))
+        shown = run_to_proto(run, await self._store.metrics(run.project, run.id), await self._store.ahead(run))
+        shown.overlays.extend(map(overlay_to_proto, await self._store.overlays(run.project, run.id)))
+        return shown
 
     async def _model(self, model: Model) -> pb.Model:
         names = await self._aliases(model.ref.name)

@@ -92,6 +92,7 @@ def run_to_proto(run: Run, metrics: list[Metric], ahead: int = 0) -> pb.Run:
         created_at=run.created_at,
         finished_at=run.finished_at,
         cases=run.cases,
+        summary=run.summary,
         priority=run.priority,
         ahead=ahead,
         spent_s=run.spent_s,

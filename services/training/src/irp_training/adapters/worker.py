@@ -29,6 +29,7 @@ from irp_training.domain.examined import Examined, examine
 from irp_training.domain.lesson import Lesson
 from irp_training.domain.plan import CaseFile, FileBytes, Outcome, Plan, Said
 from irp_training.domain.trial import PrecisionTrial, TrialOutcome, TrialPlan
+from irp_training.domain.validation_plan import ValidationOutcome, ValidationPlan
 
 NICENESS = 5  # training gives way to whoever answers people
 
@@ -74,6 +75,12 @@ class ProcessWorker:
     async def guard(self, plan: TrialPlan, files: CaseFiles, listen: Listener) -> TrialOutcome:
         """Judge a reduced precision; on the CPU, whose engine it is for."""
         outcome: TrialOutcome = await self._outcome(_guard, [(plan,)], files, listen)
+        return outcome
+
+    async def validate(self, plan: ValidationPlan, files: CaseFiles, listen: Listener) -> ValidationOutcome:
+        """Examine a model."""
+        plan = replace(plan, device=self._device)
+        outcome: ValidationOutcome = await self._outcome(_validate, [(plan,)], files, listen)
         return outcome
 
     async def stop(self) -> None:
@@ -186,6 +193,13 @@ def _examine(pipe: Connection, bundles: tuple[bytes, ...], device: str) -> tuple
 
 def _guard(pipe: Connection, plan: TrialPlan) -> TrialOutcome:
     return PrecisionTrial(plan, lambda said: pipe.send(("said", said)))(_files(pipe))
+
+
+def _validate(pipe: Connection, plan: ValidationPlan) -> ValidationOutcome:
+    # Only this work draws; loading that takes a second.
+    from irp_training.domain.validation_work import ValidationWork
+
+    return ValidationWork(plan, lambda said: pipe.send(("said", said)))(_files(pipe))
 
 
 def _files(pipe: Connection) -> Iterator[CaseFile]:

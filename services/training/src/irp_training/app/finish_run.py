@@ -60,6 +60,7 @@ class FinishRun:
                 result=model.ref,
                 gate=verdict.to_json(),
                 cases=json.dumps(outcome.cases, sort_keys=True),
+                summary=json.dumps(outcome.figures.get("intervals", {}), sort_keys=True),
                 promoted=stood.state == "promoted",
                 message="; ".join(
                     filter(

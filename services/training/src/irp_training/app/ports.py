@@ -8,21 +8,27 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from irp_kernel import ObjectRef
 
 from irp_training.domain.appraisal import Appraisal
 from irp_training.domain.candidacy import Candidacy
+from irp_training.domain.certificate import Validation
+from irp_training.domain.correction import Correction, Proposal
 from irp_training.domain.dataset import Case
+from irp_training.domain.drift import Drift, Group
 from irp_training.domain.examined import Examined
 from irp_training.domain.inspected import Inspected
 from irp_training.domain.placing import Placement
 from irp_training.domain.plan import Outcome, Plan, Said
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
-from irp_training.domain.run import DatasetRow, Metric, ModelRef, Run
+from irp_training.domain.run import DatasetRow, KeptOverlay, Metric, ModelRef, Run
 from irp_training.domain.trial import TrialOutcome, TrialPlan
+from irp_training.domain.validation_plan import ValidationOutcome, ValidationPlan
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +105,8 @@ class Change(Protocol):
 
     async def add_metrics(self, run: Run, metrics: Sequence[Metric]) -> None: ...
 
+    async def add_overlays(self, run: Run, overlays: Sequence[KeptOverlay]) -> None: ...
+
     async def announce_end(self, run: Run, project: Project) -> None: ...
 
     async def add_model(self, model: Model) -> Model:
@@ -126,6 +134,34 @@ class Change(Protocol):
     async def add_trial(self, trial: Trial) -> Trial:
         """Add and queue it; the one that is there if it did not fail and is of the same dataset."""
         ...
+
+    async def add_validation(self, validation: Validation) -> Validation:
+        """Add and queue it; the one that is there if it did not fail."""
+        ...
+
+    async def lock_validation(self, validation: Validation) -> Validation: ...
+
+    async def save_validation(self, validation: Validation) -> None: ...
+
+    async def remember_proposal(self, proposal: Proposal) -> None: ...
+
+    async def proposals(self, project: str, series: str) -> list[Proposal]: ...
+
+    async def add_correction(self, correction: Correction, mask_version: int) -> None:
+        """Add it, and queue its comparison once per version of the accepted mask; its first time stays."""
+        ...
+
+    async def save_correction(self, correction: Correction) -> None: ...
+
+    async def corrections(self, name: str, version: int) -> list[Correction]:
+        """Of one version of a model, oldest first; nobody else changes them or its drifts meanwhile."""
+        ...
+
+    async def drifts(self, name: str, version: int) -> dict[Group, Drift]: ...
+
+    async def save_drift(self, drift: Drift) -> None: ...
+
+    async def announce_drift(self, drift: Drift) -> None: ...
 
     async def lock_trial(self, trial: Trial) -> Trial: ...
 
@@ -173,6 +209,8 @@ class Store(Protocol):
 
     async def metrics(self, project: str, run_id: str) -> list[Metric]: ...
 
+    async def overlays(self, project: str, run_id: str) -> list[KeptOverlay]: ...
+
     async def models(self, name: str = "") -> list[Model]: ...
 
     async def model(self, name: str, version: int) -> Model:
@@ -211,6 +249,13 @@ class Store(Protocol):
 
     async def appraisal(self, name: str, version: int) -> Appraisal:
         """Raises ReportUnknown."""
+
+    async def correction(self, project: str, series: str, name: str, version: int) -> Correction | None: ...
+
+    async def drifts(self, name: str = "") -> list[Drift]: ...
+
+    async def validation(self, name: str, version: int, id: str) -> Validation:
+        """Raises ValidationUnknown."""
         ...
 
 
@@ -232,6 +277,8 @@ class Worker(Protocol):
 
     async def guard(self, plan: TrialPlan, files: CaseFiles, listen: Listener) -> TrialOutcome: ...
 
+    async def validate(self, plan: ValidationPlan, files: CaseFiles, listen: Listener) -> ValidationOutcome: ...
+
 
 Inspect = Callable[[bytes], Awaitable[Inspected]]  # what is wrong with a bundle is in the answer
 
@@ -248,5 +295,12 @@ class Sandbox(Protocol):
         ...
 
 
+class Compute(Protocol):
+    """Runs heavy work away from the event loop."""
+
+    def __call__(self, work: Callable[..., T], *arguments: object) -> Awaitable[T]: ...
+
+
+Signer = Callable[[dict[str, Any]], str]  # document -> compact JWS; empty = there is no key
 Clock = Callable[[], str]  # RFC 3339 UTC
 Seconds = Callable[[], float]  # since 1970

@@ -12,10 +12,11 @@ from irp_training.app.finish_run import FinishRun
 from irp_training.app.keep_apart import KeepApart
 from irp_training.app.ports import Files, Objects, Store, Worker
 from irp_training.domain.dataset import Snapshot
+from irp_training.domain.overlay import Overlay
 from irp_training.domain.plan import Outcome, Plan, Said
 from irp_training.domain.price import FREE, Price
 from irp_training.domain.recipe import read_frozen
-from irp_training.domain.run import Progress, Run
+from irp_training.domain.run import KeptOverlay, Progress, Run
 
 TRANSIENT = frozenset({Code.UNAVAILABLE, Code.ABORTED, Code.DEADLINE_EXCEEDED})
 
@@ -108,9 +109,11 @@ class TrainRun:
 
     async def _note(self, run: Run, report: Said) -> bool:
         checkpoint = await self._keep(run, report.checkpoint) if report.checkpoint else None
+        overlays = [await self._keep_overlay(run, overlay) for overlay in report.overlays]
         async with self._store.change() as change:
             current = await change.lock_run(run.project, run.id)
             await change.add_metrics(current, report.metrics)
+            await change.add_overlays(current, overlays)
             noted = replace(current, progress=report.progress, checkpoint=checkpoint or current.checkpoint)
             await change.save_run(replace(noted, spent_s=report.spent_s))
         return not current.cancel_asked
@@ -125,3 +128,15 @@ class TrainRun:
             media_type="application/octet-stream",
             extension="pt",
         )
+
+    async def _keep_overlay(self, run: Run, overlay: Overlay) -> KeptOverlay:
+        picture = await self._objects.put(
+            overlay.picture,
+            project=run.project,
+            entity="run",
+            id=run.id,
+            kind="overlay",
+            media_type="image/png",
+            extension="png",
+        )
+        return KeptOverlay(epoch=overlay.epoch, which=overlay.which, dice=overlay.dice, picture=picture)

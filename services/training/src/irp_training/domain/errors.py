@@ -207,6 +207,21 @@ class ReportUnknown(NotFound):
     """
 
 
+class ModelSawPatients(FailedPrecondition):
+    """The model has learnt from patients that shall judge it.
+
+    Nothing was measured: figures on what a model was taught say nothing. Choose a project, or the split `test` of the
+    dataset of its own run, whose patients it has never seen; the detail tells how many were.
+    """
+
+
+class ValidationUnknown(NotFound):
+    """There is no such validation of this version.
+
+    `POST /api/v1/models/{name}/versions/{version}/validate` asks for one, and tells its id.
+    """
+
+
 class OutOfMemory(FailedPrecondition):
     """The device's memory does not suffice for one slice.
 

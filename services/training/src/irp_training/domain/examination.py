@@ -9,10 +9,10 @@ from torch import Tensor
 
 from irp_training.domain.card import model_card
 from irp_training.domain.errors import NothingJudged
-from irp_training.domain.figures import by_subgroup, summarise
+from irp_training.domain.figures import by_subgroup, case_intervals, summarise
 from irp_training.domain.plan import Outcome, Plan
 from irp_training.domain.pupils import Pupils
-from irp_training.domain.scores import score_case
+from irp_training.domain.scores import measure_case, score_case, without_dice
 from irp_training.domain.subgroups import subgroups_of
 
 Weights = dict[str, Tensor]
@@ -45,6 +45,7 @@ class Examination:
             "counts": pupils.counts,
             "dice": summarise(cases, "after"),
             "subgroups": by_subgroup(cases),
+            "intervals": case_intervals(cases),
         }
         if self._base is not None:
             figures["dice_of_base"] = summarise(cases, "before")
@@ -95,7 +96,9 @@ class Examination:
         for case, part, volume, mask in pupils.held_out:
             row: dict[str, Any] = {"series": case.series, "patient": case.patient, "split": part}
             row["subgroups"] = subgroups_of(case)
-            row["after"] = score_case(mine, volume, mask)
+            measures = measure_case(mine, volume, mask)
+            row["after"] = {name: found["dice"] for name, found in measures.items() if "dice" in found}
+            row["distances"] = {name: without_dice(found) for name, found in measures.items()}
             row["before"] = score_case(base, volume, mask) if base else {}
             rows.append(row)
         return rows

@@ -9,6 +9,8 @@ from typing import Any
 from irp_bundle import interval_over_patients
 from irp_kernel.mask import VALUE_OF
 
+from irp_training.domain.scores import intervals
+
 Row = Mapping[str, Any]  # of a run's cases: patient, split, subgroups, Dice "before" and "after" per structure
 Figures = dict[str, dict[str, dict[str, Any]]]  # split -> structure -> figures
 
@@ -37,6 +39,19 @@ def by_subgroup(cases: Sequence[Row]) -> list[dict[str, Any]]:
                 if figures["patients"] >= FEWEST:
                     place = {"split": part, "attribute": attribute, "value": value, "structure": structure}
                     found.append(place | figures)
+    return found
+
+
+def case_intervals(cases: Sequence[Row]) -> dict[str, dict[str, dict[str, Any]]]:
+    """{split: {structure: {measure: mean and interval over patients}}}: Dice and distances of borders after the run."""
+    parts = sorted({case["split"] for case in cases})
+    return {part: intervals((c["patient"], _measures(c)) for c in cases if c["split"] == part) for part in parts}
+
+
+def _measures(case: Row) -> dict[str, dict[str, float]]:
+    found = {name: dict(distances) for name, distances in case["distances"].items()}
+    for name, value in case["after"].items():
+        found.setdefault(name, {})["dice"] = value
     return found
 
 

@@ -61,6 +61,16 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptOverlay:
+    """A picture of one validation slice: see `overlay.Overlay`; `picture` is a PNG."""
+
+    epoch: int
+    which: str
+    dice: float
+    picture: ObjectRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """How far: share from 0 to 1, seconds left (negative: unknown), what is being done."""
 
@@ -81,6 +91,7 @@ class Run:
         promote: promote the result when the gate allows.
         gate: verdict as JSON; empty while there is none.
         cases: validation Dice per case as JSON, before and after.
+        summary: means of the cases with intervals over patients, as JSON.
         checkpoint: the latest one.
         cancel_asked: the worker ends at its next step.
         priority: of two that wait, the higher begins first.
@@ -106,6 +117,7 @@ class Run:
     gate: str = ""
     promoted: bool = False
     cases: str = ""
+    summary: str = ""
     checkpoint: ObjectRef | None = None
     cancel_asked: bool = False
     finished_at: str = ""
