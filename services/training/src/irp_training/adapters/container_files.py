@@ -1,0 +1,85 @@
+"""Files of a container's run: written for it, and taken from what it left. Everything it left is doubted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from irp_training.domain.container_errors import OutputNotSafe
+from irp_training.domain.containers.limits import OUTPUT_DEPTH, OUTPUT_FILES
+
+INPUT, OUTPUT = "input", "output"
+
+
+def lay_out(folder: Path, files: Mapping[str, bytes], directories: Iterator[str] | tuple[str, ...] = ()) -> None:
+    """Make `input` with its files and an empty `output` that anybody may write; both for one run only."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    for path, data in files.items():
+        place = folder / INPUT / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+        place.chmod(0o444)
+    # The container's user is not ours: what it shall write to must be open to all, inside a folder that is not.
+    for path in ("", *directories):
+        place = folder / OUTPUT / path
+        place.mkdir(parents=True, exist_ok=True)
+        place.chmod(0o777)
+
+
+def measure(folder: Path) -> tuple[int, int]:
+    """Number and bytes of what lies below a folder, without following anything; what vanishes meanwhile is left out."""
+    count = size = 0
+    for _, found in _walk(folder):
+        count, size = count + 1, size + found.st_size
+        if count > OUTPUT_FILES:
+            break
+    return count, size
+
+
+def collect(folder: Path, limit: int) -> dict[str, bytes]:
+    """Plain files by their path below the folder.
+
+    Raises:
+        OutputNotSafe: a link, a device, too many, too deep, or more bytes than `limit`.
+    """
+    found: dict[str, bytes] = {}
+    total = 0
+    for number, (path, status) in enumerate(_walk(folder), start=1):
+        if stat.S_ISDIR(status.st_mode):
+            continue
+        total += status.st_size
+        if not stat.S_ISREG(status.st_mode):
+            raise OutputNotSafe("the container left a link or a special file")
+        if number > OUTPUT_FILES or total > limit:
+            raise OutputNotSafe(f"the container left more than {OUTPUT_FILES} files or {limit} bytes")
+        found[path.relative_to(folder).as_posix()] = _read(path, limit)
+    return found
+
+
+def _walk(folder: Path, depth: int = 0) -> Iterator[tuple[Path, os.stat_result]]:
+    if depth > OUTPUT_DEPTH:
+        raise OutputNotSafe(f"the container left directories deeper than {OUTPUT_DEPTH}")
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError:
+            continue
+        yield Path(entry.path), status
+        if stat.S_ISDIR(status.st_mode):
+            yield from _walk(Path(entry.path), depth + 1)
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            return file.read(limit)
+    except OSError:
+        raise OutputNotSafe("the container left a file that cannot be read") from None
