@@ -8,6 +8,7 @@ import hashlib
 import io
 from collections.abc import AsyncIterator, Callable, Collection
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import urllib3
@@ -35,6 +36,12 @@ class Objects(Protocol):
         self, data: bytes, *, project: str, entity: str, id: str, kind: str, media_type: str, extension: str
     ) -> ObjectRef:
         """Store bytes under the key that their content gives; durable when this returns."""
+        ...
+
+    async def put_file(
+        self, path: Path, *, project: str, entity: str, id: str, kind: str, media_type: str, extension: str
+    ) -> ObjectRef:
+        """Store a file that is too large for memory, as `put` does."""
         ...
 
     async def get(self, ref: ObjectRef) -> bytes:
@@ -117,6 +124,22 @@ class S3Objects:
         pass_failpoint(AFTER_OBJECT)
         return ref
 
+    async def put_file(
+        self, path: Path, *, project: str, entity: str, id: str, kind: str, media_type: str, extension: str
+    ) -> ObjectRef:
+        """See Objects.put_file."""
+        digest, size = await asyncio.to_thread(_hash_of_file, path)
+        key = object_key(project, entity, id, kind, sha256=digest, extension=extension)
+        ref = ObjectRef(bucket=self._bucket, key=key, sha256=digest, size=size, media_type=media_type)
+        if not await self.exists(ref):
+            await _retried(
+                lambda: self._client.fput_object(
+                    bucket_name=self._bucket, object_name=key, file_path=str(path), content_type=media_type
+                )
+            )
+        pass_failpoint(AFTER_OBJECT)
+        return ref
+
     async def get(self, ref: ObjectRef) -> bytes:
         """See Objects.get."""
         data = await _retried(lambda: self._read(ref, 0, 0))
@@ -184,6 +207,13 @@ class S3Objects:
         finally:
             response.close()
             response.release_conn()
+
+
+def _hash_of_file(path: Path) -> tuple[str, int]:
+    """SHA-256 and bytes of a file."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return digest, file.tell()
 
 
 async def _retried(call: Callable[[], T]) -> T:

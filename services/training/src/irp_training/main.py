@@ -16,6 +16,8 @@ from irp_chassis.jobs import Job
 from irp_chassis.room import Room, run_room
 
 from irp_training.adapters.change import AUTOMATIC_JOB, PRECISION_JOB, RUN_JOB
+from irp_training.adapters.container_runtime import OciRuntime, find_runtime
+from irp_training.adapters.containers import Neighbours, hang_challenges, hang_containers
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.deleted_series import DeletedSeries
 from irp_training.adapters.events import Events
@@ -73,6 +75,7 @@ async def compose(room: Room[Settings]) -> None:
     _read_facts(room, store, configurations)
     _work(room, train, begin)
     _guard(room, GuardPrecision(store, objects, worker, now, room.settings.training_threads))
+    _hang_containers(room, store, worker, verbs)
     room.on_stop(worker.stop)
     deleted = DeletedSeries(room.database, room.objects)
     room.on(SeriesDeleted, deleted.forget)
@@ -111,6 +114,23 @@ def _guard(room: Room[Settings], guard: GuardPrecision) -> None:
         await guard(job.payload["name"], job.payload["version"], job.payload["precision"], last=last)
 
     room.job(PRECISION_JOB, on_trial)
+
+
+def _hang_containers(room: Room[Settings], store: SqlStore, worker: ProcessWorker, verbs: Verbs) -> None:
+    told = room.settings
+    beside = Neighbours(
+        store=store,
+        examiner=worker,
+        create_dataset=verbs.create_dataset,
+        promote=verbs.promote,
+        now=now,
+        runtime=OciRuntime(room.objects, find_runtime(told.container_runtime), told.container_scratch_dir),
+        scratch=told.container_scratch_dir,
+        archive_bytes=told.container_archive_bytes,
+        concurrency=told.container_concurrency,
+    )
+    hang_containers(room, beside)
+    hang_challenges(room, beside)
 
 
 def _shipped(folder: Path | None) -> dict[str, bytes]:

@@ -17,3 +17,11 @@ class Settings(ServiceSettings):
     """"cpu", "cuda", "cuda:1"...; empty = CUDA where there is one."""
     shipped_models_dir: Path | None = None
     """Folder with bundles (`NAME.zip`) that are registered at start, and promoted where a name has no champion yet."""
+    container_runtime: str = ""
+    """Command line of the container runtime, e.g. `podman --runtime runc`; empty = podman or docker, if on PATH."""
+    container_scratch_dir: Path | None = None
+    """Folder for the files of running containers; empty = the system's own for temporary files."""
+    container_archive_bytes: int = 10 << 30
+    """Largest archive of a container that can be pushed, and what it may unpack to at most."""
+    container_concurrency: int = 1
+    """Containers that run at the same time."""

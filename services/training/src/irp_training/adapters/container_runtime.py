@@ -171,8 +171,7 @@ class OciRuntime:
         await self._call("rm", "--force", name)
 
     async def _clean(self, folder: Path) -> None:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-        if folder.exists() and Path(self._command[0]).name == "podman":
+        if not await asyncio.to_thread(_removed, folder) and Path(self._command[0]).name == "podman":
             # Without root its files may belong to a user of the container's, whom podman can become.
             await self._call("unshare", "rm", "-rf", str(folder))
 
@@ -231,6 +230,12 @@ def run_words(name: str, folder: Path, image: str, limits: Limits) -> list[str]:
         f"--volume={folder / OUTPUT}:/output:rw,Z",
         image,
     ]
+
+
+def _removed(folder: Path) -> bool:
+    """Remove it; False if something of it cannot be."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
 
 
 def _within(wanted: int, what: int) -> int:

@@ -56,13 +56,13 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
 
     async def CreateDataset(self, request: pb.CreateDatasetRequest, context: Any) -> pb.CreateDatasetResponse:  # noqa: N802
         """Freeze the accepted masks."""
-        project = _admit(request.project, "owner", "annotator")
+        project = admit(request.project, "owner", "annotator")
         dataset = await self._do.create_dataset(project, request.sequence_classes)
         return pb.CreateDatasetResponse(dataset=dataset_to_proto(dataset))
 
     async def StartRun(self, request: pb.StartRunRequest, context: Any) -> pb.StartRunResponse:  # noqa: N802
         """Queue a run."""
-        project = _admit(request.project, "owner", "annotator")
+        project = admit(request.project, "owner", "annotator")
         wish = Wish(
             model=request.model,
             base=request.base,
@@ -76,23 +76,23 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
 
     async def GetRun(self, request: pb.GetRunRequest, context: Any) -> pb.GetRunResponse:  # noqa: N802
         """One run with its curves."""
-        project = _admit(request.project)
+        project = admit(request.project)
         return pb.GetRunResponse(run=await self._shown(await self._store.run(project.id, request.run_id)))
 
     async def ListRuns(self, request: pb.ListRunsRequest, context: Any) -> pb.ListRunsResponse:  # noqa: N802
         """Runs of a project, newest last, without their curves."""
-        project = _admit(request.project)
+        project = admit(request.project)
         return pb.ListRunsResponse(runs=[run_to_proto(run, []) for run in await self._store.runs(project.id)])
 
     async def WatchRun(self, request: pb.WatchRunRequest, context: Any) -> AsyncIterator[pb.WatchRunResponse]:  # noqa: N802
         """The run as it changes."""
-        project = _admit(request.project)
+        project = admit(request.project)
         async for run, metrics in self._do.watch_run(project.id, request.run_id):
             yield pb.WatchRunResponse(run=run_to_proto(run, metrics))
 
     async def CancelRun(self, request: pb.CancelRunRequest, context: Any) -> pb.CancelRunResponse:  # noqa: N802
         """Stop a run."""
-        project = _admit(request.project, "owner", "annotator")
+        project = admit(request.project, "owner", "annotator")
         return pb.CancelRunResponse(run=await self._shown(await self._do.cancel_run(project, request.run_id)))
 
     async def RegisterModel(  # noqa: N802
@@ -134,7 +134,7 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
     async def GuardPrecision(self, request: pb.GuardPrecisionRequest, context: Any) -> pb.GuardPrecisionResponse:  # noqa: N802
         """Queue the trial of a reduced precision."""
         caller().require_role("owner")
-        project = _admit(request.project) if request.HasField("project") else None
+        project = admit(request.project) if request.HasField("project") else None
         actor = request.actor or caller().subject
         trial = await self._do.ask_precision(request.name, request.version, request.precision, actor, project)
         return pb.GuardPrecisionResponse(trial=trial_to_proto(trial))
@@ -152,7 +152,8 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
         return model_to_proto(model, champion(await self._store.history(model.ref.name)))
 
 
-def _admit(message: types_pb2.ProjectRef, *roles: str) -> Project:
+def admit(message: types_pb2.ProjectRef, *roles: str) -> Project:
+    """The project of a request, whose caller must be inside it, with one of the roles if any is named."""
     project = project_from_proto(message)
     caller().require_project(project.id)
     if roles:

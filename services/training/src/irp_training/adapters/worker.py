@@ -20,6 +20,8 @@ from typing import Any
 from irp_kernel.errors import IrpError, Unavailable
 
 from irp_training.app.ports import CaseFiles, Listener
+from irp_training.domain.challenges.challenge import CaseScore, Metric
+from irp_training.domain.challenges.scoring import score_bundle_entry
 from irp_training.domain.lesson import CaseFile, Lesson, Outcome, Plan, Said, score_bundle
 from irp_training.domain.trial import PrecisionTrial, TrialOutcome, TrialPlan
 
@@ -56,6 +58,14 @@ class ProcessWorker:
         """Judge a reduced precision; on the CPU, whose engine it is for."""
         outcome: TrialOutcome = await self._outcome(_guard, (plan,), files, listen)
         return outcome
+
+    async def examine(
+        self, bundle: bytes, files: CaseFiles, structures: tuple[str, ...], metrics: tuple[Metric, ...]
+    ) -> list[CaseScore]:
+        """Every metric of every case of a challenge's test set."""
+        arguments = (bundle, structures, metrics, self._device)
+        scores: list[CaseScore] = await self._outcome(_examine, arguments, files, _nobody)
+        return scores
 
     async def stop(self) -> None:
         """End what still works; it is done again from its checkpoint."""
@@ -141,6 +151,12 @@ def _train(pipe: Connection, plan: Plan, device: str, checkpoint: bytes | None) 
 
 def _score(pipe: Connection, bundle: bytes, device: str) -> dict[str, dict[str, float]]:
     return score_bundle(bundle, _files(pipe), device)
+
+
+def _examine(
+    pipe: Connection, bundle: bytes, structures: tuple[str, ...], metrics: tuple[Metric, ...], device: str
+) -> list[CaseScore]:
+    return score_bundle_entry(bundle, _files(pipe), structures, metrics, device)
 
 
 def _guard(pipe: Connection, plan: TrialPlan) -> TrialOutcome:

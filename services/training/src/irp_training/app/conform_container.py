@@ -11,13 +11,11 @@ from irp_training.app.answer_with_container import AnswerWithContainer, Containe
 from irp_training.app.container_ports import Containers, Runtime
 from irp_training.app.ports import Clock
 from irp_training.app.train_run import TRANSIENT
-from irp_training.domain.container_errors import RuntimeMissing, RuntimeRefused
+from irp_training.domain.container_errors import ITS_FAULT
 from irp_training.domain.containers.container import Check, Container, Ended, report_of
 from irp_training.domain.containers.phantom import FRAMES, phantom
 from irp_training.domain.containers.sockets import Sockets, read_sockets
 from irp_training.domain.run import Progress
-
-NOT_ITS_FAULT = (RuntimeMissing, RuntimeRefused)
 
 
 class ConformContainer:
@@ -51,11 +49,7 @@ class ConformContainer:
             await self._note(container, turn)
             try:
                 answers.append(await self._once(container, sockets, turn, ends))
-            except NOT_ITS_FAULT:
-                raise
-            except IrpError as error:
-                if error.code in TRANSIENT:
-                    raise
+            except ITS_FAULT as error:
                 checks.append(Check(name=error.reason.lower(), passed=False, detail=error.message))
                 break
         checks += _judged(answers, ends, sockets)

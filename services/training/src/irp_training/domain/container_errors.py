@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irp_kernel.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from irp_kernel.errors import AlreadyExists, FailedPrecondition, InvalidArgument, IrpError, NotFound
 
 
 class RuntimeMissing(FailedPrecondition):
@@ -169,8 +169,35 @@ class EntrySawTestSet(FailedPrecondition):
     """
 
 
+class EntryNeedsMarks(FailedPrecondition):
+    """The model answers to clicks, and in a challenge nobody clicks.
+
+    A click would be taken from the labels that no entrant may see. Enter a model that segments by itself.
+    """
+
+
+class EntryUnknown(NotFound):
+    """There is no such entry in this challenge.
+
+    The leaderboard lists those that are ranked; the answer to entering names the others.
+    """
+
+
 class WinnerNotPromotable(FailedPrecondition):
     """The winner is a container, and containers do not answer in the classification server.
 
     Let it propose masks, accept the good ones, and train a model on them; or promote the best bundle by hand.
     """
+
+
+ITS_FAULT: tuple[type[IrpError], ...] = (
+    ContainerFailed,
+    ContainerOutOfMemory,
+    ContainerTimeLimit,
+    OutputMissing,
+    OutputNotReadable,
+    OutputNotSafe,
+    OutputGridDiffers,
+    OutputLabelUnknown,
+)
+"""What a container has done wrong itself; everything else is the platform's trouble."""

@@ -108,7 +108,9 @@ def read_mha(data: bytes) -> Volume:
     array = np.frombuffer(body, dtype=kind, count=math.prod(size)).reshape([*reversed(size)])
     frames = size[3] if len(size) == 4 else 1
     return Volume(
-        geometry=Geometry(shape=(size[2], size[1], size[0]), affine=to_matrix(_affine(header, len(size))), frames=frames),
+        geometry=Geometry(
+            shape=(size[2], size[1], size[0]), affine=to_matrix(_affine(header, len(size))), frames=frames
+        ),
         array=array.reshape((frames, size[2], size[1], size[0])),
     )
 

@@ -1,7 +1,7 @@
 """A container's sockets: what it reads from /input and writes to /output, and what its labels mean.
 
-Taken are containers with one image in, one segmentation out, and JSON values beside them; other kinds (files, heat maps,
-several images) are refused when the container is pushed, not when it runs.
+Taken are containers with one image in, one segmentation out, and JSON values beside them; other kinds (files, heat
+maps, several images) are refused when the container is pushed, not when it runs.
 
 Source: Grand Challenge component interfaces ("sockets"): title, slug, kind, super_kind, relative_path.
 """
