@@ -11,7 +11,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from irp_kernel import sha256_of
+import numpy as np
+from irp_kernel import Volume, sha256_of
+from irp_training.app.container_ports import Work
+from irp_training.domain.container_errors import RuntimeMissing
+from irp_training.domain.containers.container import Ended
+from irp_training.domain.containers.metaimage import read_mha, write_mha
 
 SOURCE = Path(__file__).parent / "threshold_algorithm.c"
 SOCKETS: dict[str, Any] = {
@@ -100,3 +105,39 @@ def _tar(files: dict[str, bytes], mode: int = 0o644) -> bytes:
             info.size, info.mode = len(content), mode
             archive.addfile(info, io.BytesIO(content))
     return data.getvalue()
+
+
+class ThresholdRuntime:
+    """The threshold algorithm without a container: the same contract, for machines that have no runtime.
+
+    `trouble` holds what the next runs do instead, first come first served; None = behave.
+    """
+
+    def __init__(self) -> None:
+        self.trouble: list[Exception | dict[str, Any] | None] = []
+        self.ran: list[Work] = []
+
+    async def describe(self) -> str:
+        if self.trouble and isinstance(self.trouble[0], RuntimeMissing):
+            raise self.trouble.pop(0)  # type: ignore[misc]
+        return "none 1.0"
+
+    async def run(self, work: Work) -> Ended:
+        self.ran.append(work)
+        trouble = self.trouble.pop(0) if self.trouble else None
+        if isinstance(trouble, Exception):
+            raise trouble
+        said: dict[str, Any] = {"exit_code": 0, "seconds": 0.25, "said": "done", "runtime": "none 1.0"}
+        return Ended(**{**said, "outputs": threshold(work.inputs), **(trouble or {})})
+
+
+def threshold(inputs: dict[str, bytes], above: float = 200.0) -> dict[str, bytes]:
+    """What the algorithm leaves in /output."""
+    (name,) = [name for name in inputs if name.endswith(".mha")]
+    volume = read_mha(inputs[name])
+    mask = Volume(geometry=volume.geometry, array=(volume.array > above).astype(np.uint8))
+    return {
+        "images/heart-segmentation/output.mha": write_mha(mask),
+        "interfaces.json": b"1",
+        "score.json": b"NaN",
+    }
