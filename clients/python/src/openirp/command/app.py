@@ -13,6 +13,8 @@ import typer.core
 
 from openirp.command import (
     algorithms,
+    challenges,
+    containers,
     deid,
     delete,
     demo,
@@ -94,5 +96,7 @@ for group in (
     group.register(app)
 for name, commands in (("project", projects), ("train", training), ("models", models), ("inference", inference)):
     app.add_typer(commands.app, name=name)
+app.add_typer(containers.app, name="containers")
+app.add_typer(challenges.app, name="challenges")
 serving.register(models.app)
 precision.register(models.app)

@@ -6,7 +6,9 @@ from fastapi import FastAPI
 
 from irp_gateway.adapters import (
     algorithms,
+    challenges,
     clinical,
+    containers,
     deidentification,
     dicom_delete,
     dicom_pictures,
@@ -59,6 +61,8 @@ DOORS = (
     models,
     serving,
     precisions,
+    containers,
+    challenges,
     inference_token,
     radiomics,
     clinical,
