@@ -24,6 +24,7 @@ CHUNK = 1 << 20  # bytes read from the store at once
 CONNECTIONS = 16
 NOT_FOUND = 404
 REMOVALS = 8  # objects removed at the same time
+PARCELS = "parcels"  # stands where a project's name stands in keys of what is only passed on
 ATTEMPTS = 4  # tries of one call while the store restarts; then UNAVAILABLE
 
 T = TypeVar("T")
@@ -170,6 +171,26 @@ class S3Objects:
             expires=timedelta(seconds=expires_s),
         )
 
+    async def presign_parcel(self, id: str, expires_s: int) -> str:
+        """Address to which anyone can write one parcel for some seconds; `claim_parcel` takes it."""
+        return await asyncio.to_thread(
+            self._client.presigned_put_object,
+            bucket_name=self._bucket,
+            object_name=_parcel(id),
+            expires=timedelta(seconds=expires_s),
+        )
+
+    async def claim_parcel(self, id: str, limit: int) -> bytes:
+        """What was written to a parcel's address, at most `limit` bytes of it; the parcel is gone afterwards.
+
+        Raises:
+            DataLoss: nothing was written.
+        """
+        ref = ObjectRef(bucket=self._bucket, key=_parcel(id), sha256="0" * 64, size=0, media_type="")
+        data = await _retried(lambda: self._read(ref, 0, limit))
+        await self.remove([ref.key])
+        return data
+
     async def exists(self, ref: ObjectRef) -> bool:
         """See Objects.exists."""
         try:
@@ -207,6 +228,11 @@ class S3Objects:
         finally:
             response.close()
             response.release_conn()
+
+
+def _parcel(id: str) -> str:
+    """Key of bytes whose hash nobody knows yet: they are taken from there once, and no row refers to them."""
+    return f"{object_prefix(PARCELS, PARCELS, id)}parcel"
 
 
 def _hash_of_file(path: Path) -> tuple[str, int]:

@@ -21,12 +21,14 @@ from irp_training.adapters.containers import Neighbours, hang_challenges, hang_c
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.deleted_series import DeletedSeries
 from irp_training.adapters.events import Events
+from irp_training.adapters.kubernetes_runtime import Cluster, KubernetesRuntime
 from irp_training.adapters.rpc import TrainingServicer, Verbs
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.worker import ProcessWorker
 from irp_training.app.ask_precision import AskPrecision
 from irp_training.app.cancel_run import CancelRun
 from irp_training.app.configuration import Configurations
+from irp_training.app.container_ports import Runtime
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.guard_precision import GuardPrecision
@@ -44,6 +46,8 @@ from irp_training.app.train_run import TrainRun
 from irp_training.app.watch_run import WatchRun
 from irp_training.settings import Settings
 
+CLUSTER_API = "https://kubernetes.default.svc"
+CLUSTER_FILES = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # a projected volume of the Deployment
 TRIAL_ATTEMPTS = 5  # then a trial whose process always dies has failed
 
 
@@ -124,13 +128,28 @@ def _hang_containers(room: Room[Settings], store: SqlStore, worker: ProcessWorke
         create_dataset=verbs.create_dataset,
         promote=verbs.promote,
         now=now,
-        runtime=OciRuntime(room.objects, find_runtime(told.container_runtime), told.container_scratch_dir),
+        runtime=_runtime(room),
         scratch=told.container_scratch_dir,
         archive_bytes=told.container_archive_bytes,
         concurrency=told.container_concurrency,
     )
     hang_containers(room, beside)
     hang_challenges(room, beside)
+
+
+def _runtime(room: Room[Settings]) -> Runtime:
+    told = room.settings
+    if not told.container_namespace:
+        return OciRuntime(room.objects, find_runtime(told.container_runtime), told.container_scratch_dir)
+    cluster = Cluster(
+        address=CLUSTER_API,
+        token=CLUSTER_FILES / "token",
+        authority=CLUSTER_FILES / "ca.crt",
+        namespace=told.container_namespace,
+        carrier=told.container_carrier_image,
+        storage_class=told.container_storage_class,
+    )
+    return KubernetesRuntime(room.objects, cluster)
 
 
 def _shipped(folder: Path | None) -> dict[str, bytes]:

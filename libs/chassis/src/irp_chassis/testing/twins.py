@@ -34,7 +34,9 @@ class InMemoryObjects:
     ) -> ObjectRef:
         """See Objects.put_file."""
         where = {"project": project, "entity": entity, "id": id, "kind": kind}
-        return await self.put(await asyncio.to_thread(path.read_bytes), **where, media_type=media_type, extension=extension)
+        return await self.put(
+            await asyncio.to_thread(path.read_bytes), **where, media_type=media_type, extension=extension
+        )
 
     async def get(self, ref: ObjectRef) -> bytes:
         """See Objects.get."""

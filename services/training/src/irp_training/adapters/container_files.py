@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import stat
+import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -28,6 +30,36 @@ def lay_out(folder: Path, files: Mapping[str, bytes], directories: Iterator[str]
         place = folder / OUTPUT / path
         place.mkdir(parents=True, exist_ok=True)
         place.chmod(0o777)
+
+
+def packed(files: Mapping[str, bytes]) -> bytes:
+    """Files as a tar archive."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        for path, content in sorted(files.items()):
+            member = tarfile.TarInfo(path)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return data.getvalue()
+
+
+def unpacked(data: bytes, limit: int) -> dict[str, bytes]:
+    """A tar archive as files; nothing is written anywhere.
+
+    Raises:
+        OutputNotSafe: not an archive of plain files within bounds.
+    """
+    found: dict[str, bytes] = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+            for member in archive:
+                content = archive.extractfile(member) if member.isreg() else None
+                if content is None or len(found) >= OUTPUT_FILES or member.size > limit:
+                    raise OutputNotSafe("the archive of outputs holds more than plain files within bounds")
+                found[member.name] = content.read()
+    except tarfile.TarError:
+        raise OutputNotSafe("the archive of outputs cannot be read") from None
+    return found
 
 
 def measure(folder: Path) -> tuple[int, int]:
