@@ -39,7 +39,7 @@ def test_a_container_is_pushed_watched_and_asked_for_a_mask(house: House, irp: I
     assert header.actor == "bootstrap-admin"
     assert house.containers.pushed == archive.read_bytes()
     assert [said["state"] for said in irp.containers.watch("heart", 1)] == ["accepted"]
-    assert irp.containers.list("heart")[0]["report"]["checks"][0]["name"] == "runs"
+    assert irp.containers.versions("heart")[0]["report"]["checks"][0]["name"] == "runs"
     run = irp.containers.run("shared", "heart@1", "1.2.3")
     asked = house.containers.asked
     assert asked is not None
@@ -86,7 +86,7 @@ def test_a_challenge_is_held_entered_and_won(house: House, irp: Irp) -> None:
     created = house.challenges.created
     assert created is not None
     assert (created.deadline, created.metrics) == ("2027-03-01T12:00:00+00:00", ["dice"])
-    assert irp.challenges.list()[0]["open"]
+    assert irp.challenges.all()[0]["open"]
     entry = irp.challenges.enter("spring", "container", "heart", 1)
     assert [said["state"] for said in irp.challenges.watch("spring", entry["id"])] == ["scored"]
     board = irp.challenges.leaderboard("spring")

@@ -44,8 +44,8 @@ class Containers:
             path = f"/api/v1/containers/{name}/versions"
             return dict(self.http.send("POST", path, data=fields, files=files, timeout=PUSH).json())
 
-    def list(self, name: str = "") -> list[dict[str, Any]]:
-        """Versions in the registry."""
+    def versions(self, name: str = "") -> list[dict[str, Any]]:
+        """In the registry: of one name, or all."""
         return [one for one in self.http.items("/api/v1/containers") if name in ("", one["name"])]
 
     def get(self, name: str, version: int) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class Challenges:
         body = {"name": name, "project": project, "structures": structures, "deadline": deadline, **more}
         return dict(self.http.json("POST", self.path, body, repeat=True))
 
-    def list(self) -> list[dict[str, Any]]:
+    def all(self) -> list[dict[str, Any]]:
         """Open and closed ones."""
         return [*self.http.items(self.path)]
 

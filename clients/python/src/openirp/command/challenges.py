@@ -44,7 +44,7 @@ def list_() -> None:
     """Open and closed ones."""
     rows = [
         (c["name"], "open" if c["open"] else "closed", c["deadline"], c["cases"], c["entries"], c["title"])
-        for c in Irp.from_environment().challenges.list()
+        for c in Irp.from_environment().challenges.all()
     ]
     table("challenges", ("name", "", "deadline", "cases", "entries", "title"), rows)
 

@@ -48,7 +48,7 @@ def list_() -> None:
     """Every version, and whether it was accepted."""
     rows = [
         (c["name"], c["version"], c["state"], c["image"][:12], ", ".join(_structures(c)), str(c["created_at"])[:16])
-        for c in Irp.from_environment().containers.list()
+        for c in Irp.from_environment().containers.versions()
     ]
     table("containers", ("name", "version", "state", "image", "structures", "since"), rows)
 

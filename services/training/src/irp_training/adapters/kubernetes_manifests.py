@@ -114,7 +114,7 @@ def _algorithm(parcel: Parcel) -> Document:
         "GRAND_CHALLENGE_COMPONENT_MAX_MEMORY_MB": str(limits.memory_mb),
         "OMP_NUM_THREADS": str(limits.cpus),
     }
-    mounts = [
+    mounts: list[Document] = [
         {"name": VOLUME, "mountPath": "/input", "subPath": f"{FOLDER}/{INPUT}", "readOnly": True},
         {"name": VOLUME, "mountPath": "/output", "subPath": f"{FOLDER}/{OUTPUT}"},
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the container's own
