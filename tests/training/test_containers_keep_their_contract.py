@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
 import stat
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import pytest
 import SimpleITK
 from container_builders import SOCKETS, an_archive, manifest_digest, sockets
 from irp_kernel import Volume
-from irp_training.adapters.container_files import collect, lay_out
+from irp_training.adapters.container_files import collect, lay_out, make_loadable
 from irp_training.adapters.container_runtime import find_runtime, run_words
 from irp_training.domain.container_errors import (
     ImageNotAllowed,
@@ -212,6 +214,22 @@ def test_only_plain_files_within_bounds_are_taken(tmp_path: Path) -> None:
     (output / "/".join("deep" * 8)).mkdir(parents=True)
     with pytest.raises(OutputNotSafe):
         collect(output, 100)
+
+
+def test_an_oci_archive_is_made_loadable_by_older_dockers_too(tmp_path: Path) -> None:
+    path = tmp_path / "archive.tar"
+    for _ in range(2):  # the second time changes nothing
+        path.write_bytes(an_archive() if not path.exists() else path.read_bytes())
+        make_loadable(path, SMALL)
+        with tarfile.open(path) as archive:
+            (told,) = json.load(archive.extractfile("manifest.json"))  # type: ignore[arg-type]
+            assert archive.getnames().count("manifest.json") == 1
+            assert all(archive.getmember(name).isfile() for name in (told["Config"], *told["Layers"]))
+    assert read(path.read_bytes()).id == read(an_archive()).id
+    packed = gzip.compress(an_archive())
+    path.write_bytes(packed)
+    make_loadable(path, SMALL)
+    assert path.read_bytes() == packed
 
 
 def test_every_limit_stands_in_the_command() -> None:

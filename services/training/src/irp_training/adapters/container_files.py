@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from irp_training.domain.container_errors import OutputNotSafe
+from irp_training.domain.containers.archive import docker_manifest
 from irp_training.domain.containers.limits import OUTPUT_DEPTH, OUTPUT_FILES
 
 INPUT, OUTPUT = "input", "output"
+GZIP = b"\x1f\x8b"  # how such a file begins
 
 
 def lay_out(folder: Path, files: Mapping[str, bytes], directories: Iterator[str] | tuple[str, ...] = ()) -> None:
@@ -60,6 +62,20 @@ def unpacked(data: bytes, limit: int) -> dict[str, bytes]:
     except tarfile.TarError:
         raise OutputNotSafe("the archive of outputs cannot be read") from None
     return found
+
+
+def make_loadable(path: Path, limit: int) -> None:
+    """Give an archive in OCI's form docker's `manifest.json`, too; a compressed one stays as it is."""
+    with path.open("rb") as file:
+        if file.read(2) == GZIP:
+            return
+        file.seek(0)
+        manifest = docker_manifest(file, limit)
+    if manifest is not None:
+        with tarfile.open(path, "a:") as archive:
+            member = tarfile.TarInfo("manifest.json")
+            member.size = len(manifest)
+            archive.addfile(member, io.BytesIO(manifest))
 
 
 def measure(folder: Path) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from pathlib import Path
 import structlog
 from irp_chassis.objects import Objects
 
-from irp_training.adapters.container_files import INPUT, OUTPUT, collect, lay_out, measure
+from irp_training.adapters.container_files import INPUT, OUTPUT, collect, lay_out, make_loadable, measure
 from irp_training.app.container_ports import Work
 from irp_training.domain.container_errors import OutputNotSafe, RuntimeMissing, RuntimeRefused
 from irp_training.domain.containers.container import Container, Ended
@@ -65,7 +65,7 @@ class OciRuntime:
         self._name, self._loaded = "", dict[str, None]()
 
     async def describe(self) -> str:
-        """Name and version.
+        """Name and version; asked once.
 
         Raises:
             RuntimeMissing: there is none, or it does not answer.
@@ -73,9 +73,9 @@ class OciRuntime:
         if not self._command:
             raise RuntimeMissing
         if not self._name:
-            code, said = await self._call("--version")
-            if code != 0:
+            if (await self._call("info"))[0] != 0:  # docker's command may be there without its daemon
                 raise RuntimeMissing
+            _, said = await self._call("--version")
             words = said.replace(",", " ").split()
             self._name = " ".join([Path(self._command[0]).name, *(w for w in words if w[0].isdigit())][:2])
         return self._name
@@ -150,6 +150,7 @@ class OciRuntime:
                 async for piece in self._objects.stream(container.archive):
                     await asyncio.to_thread(file.write, piece)
                 await asyncio.to_thread(file.flush)
+                await asyncio.to_thread(make_loadable, Path(file.name), container.archive.size)
                 await self._call("load", "--input", file.name)
             if (await self._call("image", "inspect", image))[0] != 0:
                 _log.error("container_not_loaded", container=str(container))

@@ -70,6 +70,20 @@ def read_image(file: BinaryIO, limit: int) -> Image:
     return image
 
 
+def docker_manifest(file: BinaryIO, limit: int) -> bytes | None:
+    """The member `manifest.json` that an OCI layout lacks for being docker's form, too; None if it is there.
+
+    Docker before 25 loads its own form only, and finds configuration and layers wherever this member says.
+    """
+    small = _small_members(file, limit)
+    if "index.json" not in small or "manifest.json" in small:
+        return None
+    manifest = _json(_oci_manifest(small))
+    described = (_field(manifest, "config"), *_field(manifest, "layers"))
+    config, *layers = (f"blobs/{str(_field(one, 'digest')).replace(':', '/', 1)}" for one in described)
+    return json.dumps([{"Config": config, "RepoTags": None, "Layers": layers}]).encode()
+
+
 def _require_contract(image: Image, document: Mapping[str, Any]) -> None:
     if (document.get("os"), document.get("architecture")) != PLATFORM:
         raise ImageNotAllowed("the image is not for linux/amd64")
@@ -109,12 +123,16 @@ def _docker(small: Mapping[str, bytes]) -> bytes:
 
 def _oci(small: Mapping[str, bytes]) -> tuple[str, bytes]:
     """Digest of the manifest, and the configuration."""
+    manifest = _oci_manifest(small)
+    config = _blob(small, _field(_field(_json(manifest), "config"), "digest"))
+    return sha256_of(manifest), config
+
+
+def _oci_manifest(small: Mapping[str, bytes]) -> bytes:
     listed = _field(_json(small["index.json"]), "manifests")
     if not isinstance(listed, list) or len(listed) != 1:
         raise ImageNotReadable("the archive must hold exactly one image")
-    manifest = _blob(small, _field(listed[0], "digest"))
-    config = _blob(small, _field(_field(_json(manifest), "config"), "digest"))
-    return sha256_of(manifest), config
+    return _blob(small, _field(listed[0], "digest"))
 
 
 def _blob(small: Mapping[str, bytes], digest: Any) -> bytes:
