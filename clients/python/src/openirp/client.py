@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from openirp.containers import Challenges, Containers
 from openirp.problem import Problem
 from openirp.project import Project
 from openirp.transport import Transport
@@ -56,6 +57,16 @@ class Irp:
             advice = 'Start one with `irp up --detach`, or `eval "$(irp env)"`, or set IRP_URL and IRP_TOKEN.'
             title = f"IRP_URL is not set and there is no house in {home}"
             raise Problem(0, {"reason": "NO_HOUSE", "title": title, "advice": advice}) from None
+
+    @property
+    def containers(self) -> Containers:
+        """Algorithms as containers."""
+        return Containers(self.http)
+
+    @property
+    def challenges(self) -> Challenges:
+        """Challenges on frozen test sets."""
+        return Challenges(self.http)
 
     def close(self) -> None:
         """Give the connections back."""

@@ -21,9 +21,12 @@ from irp_chassis.workers import in_worker
 
 from irp_training.adapters.case_cache import CaseCache
 from irp_training.adapters.change import APPRAISAL_JOB, AUTOMATIC_JOB, PRECISION_JOB, RUN_JOB, VALIDATION_JOB
+from irp_training.adapters.container_runtime import OciRuntime, find_runtime
+from irp_training.adapters.containers import Neighbours, hang_challenges, hang_containers
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.deleted_series import DeletedSeries
 from irp_training.adapters.events import Events
+from irp_training.adapters.kubernetes_runtime import Cluster, KubernetesRuntime
 from irp_training.adapters.model_keys import ModelKeys, key_in
 from irp_training.adapters.queue import run_order
 from irp_training.adapters.room_metrics import RoomMetrics
@@ -39,6 +42,7 @@ from irp_training.app.ask_report import AskReport
 from irp_training.app.ask_validation import AskValidation
 from irp_training.app.cancel_run import CancelRun
 from irp_training.app.configuration import Configurations
+from irp_training.app.container_ports import Runtime
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.decide_promotion import DecidePromotion
 from irp_training.app.describe_dataset import DescribeDataset
@@ -73,6 +77,8 @@ from irp_training.domain.price import Price
 from irp_training.settings import Settings
 
 CLOCK_LOOK_S = 20.0  # seconds between two looks at schedules
+CLUSTER_API = "https://kubernetes.default.svc"
+CLUSTER_FILES = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # a projected volume of the Deployment
 TRIAL_ATTEMPTS = 5  # then a trial, an appraisal or a validation whose process always dies has failed
 
 
@@ -123,6 +129,7 @@ async def compose(room: Room[Settings]) -> None:
     _guard(room, GuardPrecision(store, objects, worker, now, room.settings.training_threads))
     _appraise(room, AppraiseModel(store, objects, sandbox, now))
     room.spawn(RoomMetrics(room.database).run)
+    _hang_containers(room, store, worker, verbs)
     room.on_stop(worker.stop)
     _look_at_the_clock(room, KeepSchedule(store, configurations, time.time))
     deleted = DeletedSeries(room.database, room.objects)
@@ -217,6 +224,38 @@ def _validate(room: Room[Settings], validate: ValidateModel) -> None:
         await validate(job.payload["name"], job.payload["version"], job.payload["id"], last=last)
 
     room.job(VALIDATION_JOB, on_validation)
+
+
+def _hang_containers(room: Room[Settings], store: SqlStore, worker: ProcessWorker, verbs: Verbs) -> None:
+    told = room.settings
+    beside = Neighbours(
+        store=store,
+        examiner=worker,
+        create_dataset=verbs.create_dataset,
+        promote=verbs.promote,
+        now=now,
+        runtime=_runtime(room),
+        scratch=told.container_scratch_dir,
+        archive_bytes=told.container_archive_bytes,
+        concurrency=told.container_concurrency,
+    )
+    hang_containers(room, beside)
+    hang_challenges(room, beside)
+
+
+def _runtime(room: Room[Settings]) -> Runtime:
+    told = room.settings
+    if not told.container_namespace:
+        return OciRuntime(room.objects, find_runtime(told.container_runtime), told.container_scratch_dir)
+    cluster = Cluster(
+        address=CLUSTER_API,
+        token=CLUSTER_FILES / "token",
+        authority=CLUSTER_FILES / "ca.crt",
+        namespace=told.container_namespace,
+        carrier=told.container_carrier_image,
+        storage_class=told.container_storage_class,
+    )
+    return KubernetesRuntime(room.objects, cluster)
 
 
 def _shipped(folder: Path | None) -> dict[str, bytes]:

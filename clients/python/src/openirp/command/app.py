@@ -13,6 +13,8 @@ import typer.core
 
 from openirp.command import (
     algorithms,
+    challenges,
+    containers,
     datasets,
     deid,
     delete,
@@ -107,6 +109,8 @@ for name, commands in (
     ("inference", inference),
 ):
     app.add_typer(commands.app, name=name)
+app.add_typer(containers.app, name="containers")
+app.add_typer(challenges.app, name="challenges")
 serving.register(models.app)
 precision.register(models.app)
 push.register(models.app)

@@ -6,7 +6,9 @@ from fastapi import FastAPI
 
 from irp_gateway.adapters import (
     algorithms,
+    challenges,
     clinical,
+    containers,
     datasets,
     deidentification,
     dicom_delete,
@@ -73,6 +75,8 @@ DOORS = (
     precisions,
     validations,
     drift,
+    containers,
+    challenges,
     inference_token,
     radiomics,
     clinical,

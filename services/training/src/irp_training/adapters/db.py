@@ -6,8 +6,11 @@ from irp_chassis.departures import add_departures
 from irp_chassis.tables import new_metadata
 from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, String, Table, false
 
+from irp_training.adapters.container_tables import add_container_tables
+
 METADATA = new_metadata()
 add_departures(METADATA)
+add_container_tables(METADATA)
 
 PROJECT = Table(
     "project",
