@@ -217,6 +217,8 @@ class Configuration(_Strict):
     deidentification: Deidentification = Deidentification()
     automation: Automation = Automation()
     splits: Splits = Splits()
+    approvals: Annotated[int, Field(ge=0, le=1)] = 0
+    """1: a version that a run of this project made becomes the champion only when a second person approves."""
     series_quiet_s: Annotated[float, Field(ge=0, le=3600)] = 2.0
 
     @model_validator(mode="after")

@@ -6,8 +6,11 @@ from irp_chassis.departures import add_departures
 from irp_chassis.tables import new_metadata
 from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, String, Table, false
 
+from irp_training.adapters.container_tables import add_container_tables
+
 METADATA = new_metadata()
 add_departures(METADATA)
+add_container_tables(METADATA)
 
 PROJECT = Table(
     "project",
@@ -80,6 +83,7 @@ RUN = Table(
     Column("state", String(16), nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("cancel_asked", Boolean, nullable=False),
+    Column("priority", Integer, nullable=False, server_default="0"),
     Column("created_at", String(32), nullable=False),
     Column("document", JSON, nullable=False),  # Run
     Index("ix_run_model", "model", "created_at"),
@@ -92,6 +96,15 @@ METRIC = Table(
     Column("epoch", Integer, primary_key=True),
     Column("name", String(64), primary_key=True),
     Column("value", Float, nullable=False),
+)
+OVERLAY = Table(
+    "run_overlay",
+    METADATA,
+    Column("project", String(64), primary_key=True),
+    Column("run", String(64), primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("which", String(16), primary_key=True),
+    Column("document", JSON, nullable=False),  # KeptOverlay
 )
 MODEL = Table(
     "model_version",
@@ -112,14 +125,15 @@ PROMOTION = Table(
     Column("kind", String(16), nullable=False),
     Column("actor", String(128), nullable=False),
     Column("at", String(32), nullable=False),
+    Column("reason", String(400), nullable=False, server_default=""),
 )
-GATE = Table(
-    "gate_verdict",
+CANDIDACY = Table(
+    "candidacy",
     METADATA,
-    Column("candidate", String(64), primary_key=True),  # digest
-    Column("champion", String(64), primary_key=True),  # digest, or empty
-    Column("dataset", String(64), primary_key=True),
-    Column("document", JSON, nullable=False),  # Verdict
+    Column("name", String(64), primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("document", JSON, nullable=False),  # Candidacy
 )
 PRECISION_TRIAL = Table(
     "precision_trial",
@@ -128,4 +142,48 @@ PRECISION_TRIAL = Table(
     Column("model_version", BigInteger, primary_key=True),
     Column("precision", String(16), primary_key=True),
     Column("document", JSON, nullable=False),  # Trial
+)
+MODEL_REPORT = Table(
+    "model_report",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("model_version", BigInteger, primary_key=True),
+    Column("document", JSON, nullable=False),  # Appraisal
+)
+PROPOSAL = Table(
+    "proposal",
+    METADATA,
+    Column("project", String(64), primary_key=True),
+    Column("series", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("version", BigInteger, nullable=False),  # of the volume
+    Column("document", JSON, nullable=False),  # Proposal
+)
+CORRECTION = Table(
+    "correction",
+    METADATA,
+    Column("project", String(64), primary_key=True),
+    Column("series", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("model_version", BigInteger, primary_key=True),
+    Column("at", String(32), nullable=False),
+    Column("document", JSON, nullable=False),  # Correction
+    Index("ix_correction_model", "name", "model_version", "at"),
+)
+DRIFT = Table(
+    "drift",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("model_version", BigInteger, primary_key=True),
+    Column("by", String(16), primary_key=True),
+    Column("value", String(128), primary_key=True),
+    Column("document", JSON, nullable=False),  # Drift
+)
+VALIDATION = Table(
+    "validation",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("model_version", BigInteger, primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("document", JSON, nullable=False),  # Validation
 )

@@ -15,9 +15,12 @@ from irp_chassis.wire import (
     project_ref_to_proto,
 )
 from irp_kernel import Slug
+from irp_kernel.ids import Alias
 
 from irp_training.adapters.wire_datasets import dataset_to_proto
 from irp_training.app.ports import Project
+from irp_training.domain.appraisal import Appraisal
+from irp_training.domain.chronicle import Happened
 from irp_training.domain.dataset import Case
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
@@ -70,8 +73,8 @@ def progress_to_proto(progress: Progress) -> types_pb2.Progress:
     return types_pb2.Progress(fraction=progress.fraction, eta_s=progress.eta_s, step=progress.step)
 
 
-def run_to_proto(run: Run, metrics: list[Metric]) -> pb.Run:
-    """Run with its curves -> message."""
+def run_to_proto(run: Run, metrics: list[Metric], ahead: int = 0) -> pb.Run:
+    """Run with its curves and the number of runs before it -> message."""
     return pb.Run(
         id=run.id,
         state=run.state,
@@ -89,6 +92,12 @@ def run_to_proto(run: Run, metrics: list[Metric]) -> pb.Run:
         created_at=run.created_at,
         finished_at=run.finished_at,
         cases=run.cases,
+        summary=run.summary,
+        priority=run.priority,
+        ahead=ahead,
+        spent_s=run.spent_s,
+        cost=run.price.of(run.spent_s),
+        currency=run.currency,
     )
 
 
@@ -111,12 +120,31 @@ def trial_to_proto(trial: Trial) -> pb.PrecisionTrial:
     )
 
 
-def model_to_proto(model: Model, champion: int | None, trials: Sequence[Trial] = ()) -> pb.Model:
-    """Model -> message; `champion` is the version that is it now, `trials` those of its reduced precisions."""
+def report_to_proto(appraisal: Appraisal) -> pb.ModelReport:
+    """Appraisal -> message."""
+    return pb.ModelReport(
+        model=model_ref_to_proto(appraisal.model),
+        state=appraisal.state,
+        progress=progress_to_proto(appraisal.progress),
+        dataset_digest=appraisal.dataset.digest if appraisal.dataset else "",
+        reason=appraisal.reason,
+        message=appraisal.message,
+        inspection=appraisal.inspection,
+        benchmark=appraisal.benchmark,
+        actor=appraisal.actor,
+        created_at=appraisal.created_at,
+        finished_at=appraisal.finished_at,
+    )
+
+
+def model_to_proto(
+    model: Model, aliases: Sequence[Alias], trials: Sequence[Trial] = (), *, pending: bool = False
+) -> pb.Model:
+    """Model -> message, with the names it has now, the trials of its reduced precisions, and whether it waits."""
     return pb.Model(
         ref=model_ref_to_proto(model.ref),
         bundle=object_ref_to_proto(model.bundle),
-        champion=model.ref.version == champion,
+        champion="champion" in aliases,
         created_at=model.created_at,
         actor=model.actor,
         run_id=model.run[1] if model.run else "",
@@ -125,4 +153,21 @@ def model_to_proto(model: Model, champion: int | None, trials: Sequence[Trial] =
         figures=model.figures,
         structures=model.structures,
         precisions=[trial_to_proto(trial) for trial in trials],
+        signature=model.signature,
+        aliases=aliases,
+        pending=pending,
+    )
+
+
+def happened_to_proto(one: Happened) -> pb.HistoryEntry:
+    """One thing that happened to a model -> message."""
+    return pb.HistoryEntry(
+        at=one.at,
+        kind=one.kind,
+        version=one.version,
+        before=one.before or 0,
+        actor=one.actor,
+        reason=one.reason,
+        gate=one.gate,
+        run_id=one.run,
     )
