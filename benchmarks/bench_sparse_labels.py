@@ -83,8 +83,9 @@ def summary(runs: dict[str, dict[str, Any]], patients: list[str]) -> list[dict[s
             found = as_table(mine, structure, patients)
             row |= {"patients": float(np.mean([one["patients"] for one in mine])), "dice": interval(found)}
             if len(whole) == len(mine):
-                row["behind"] = interval(as_table(whole, structure, patients) - found)
-                row["of_whole"] = row["dice"]["mean"] / interval(as_table(whole, structure, patients))["mean"]
+                best = as_table(whole, structure, patients)
+                row["behind"] = interval(best - found)
+                row["of_whole"] = float(np.nanmean(found) / np.nanmean(best)) if np.nanmean(best) > 0 else None
             rows.append(row)
     return rows
 
