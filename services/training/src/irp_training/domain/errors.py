@@ -97,10 +97,10 @@ class PipelineNotLearnt(InvalidArgument):
 
 
 class CandidateWorse(FailedPrecondition):
-    """The candidate is worse than the champion on the frozen validation set.
+    """The candidate did not pass the gate beside the champion.
 
-    The champion stays. The detail names the structure and the mean paired difference of Dice; train longer, add
-    masks, or look at the cases of the run.
+    The champion stays. The detail says on what it failed, with the structure that lost most and its mean difference of
+    Dice; `irp models history NAME --gate VERSION` shows the whole verdict. Train longer, add masks or patients.
     """
 
 
