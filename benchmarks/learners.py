@@ -19,7 +19,8 @@ from bench_house import KEPT
 from irp_kernel import Geometry, Mask, ObjectRef, Volume, encode_mask, encode_volume
 from irp_kernel.mask import VALUE_OF
 from irp_training.domain.dataset import Case
-from irp_training.domain.lesson import CaseFile, Lesson, Outcome, Plan
+from irp_training.domain.lesson import Lesson
+from irp_training.domain.plan import CaseFile, Outcome, Plan
 from irp_training.domain.recipe import read_recipe
 from numpy.typing import NDArray
 

@@ -149,6 +149,10 @@ def test_every_template_that_the_command_offers_is_valid(template: str) -> None:
         ({"deidentification": {"positive_list": {"name": "a", "version": 1, "attributes": [524384]}}}, "attributes.0"),
         ({"automation": {"segment": {"cine-sax": "cine"}}}, "no sequence gives: cine-sax"),
         ({"automation": {"train": {"after_masks": 0}}}, "automation.train.after_masks"),
+        (
+            {"automation": {"train": {"after_masks": 5, "include": {"sequence_classes": ["lge"]}}}},
+            "automation.train.include names classes that no sequence gives: lge",
+        ),
         ({"automation": {"train": {"model": "cine"}}}, "after_masks, every_hours or daily_at"),
         ({"automation": {"train": {"every_hours": 6, "daily_at": "02:30"}}}, "not both"),
         ({"automation": {"train": {"every_hours": 0.1}}}, "every_hours is 0.25 or more"),

@@ -26,8 +26,7 @@ from irp_training.app.configuration import Configurations
 from irp_training.app.decide_promotion import DecidePromotion
 from irp_training.app.find_version import find_version
 from irp_training.app.finish_run import FinishRun
-from irp_training.app.judge_candidate import JudgeCandidate, without_the_seen
-from irp_training.app.learnt_from import Learnt
+from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.ports import CaseFiles, Project
 from irp_training.app.promote_model import PromoteModel, put_forward
 from irp_training.app.rollback_model import RollbackModel
@@ -226,22 +225,13 @@ async def test_a_refused_candidate_and_a_run_that_asked_for_nothing_are_remember
 
 
 async def test_who_was_learnt_from_does_not_judge(world: World) -> None:
-    case, other = a_case(0), a_case(1)
-    snapshot = Snapshot("demo", (Entry("validation", case), Entry("validation", other)))
-    knows_a_patient = Learnt(frozenset({("demo", case.patient)}), frozenset(), whole=True)
-    knows_an_image = Learnt(frozenset({("elsewhere", "x")}), frozenset({other.volume.sha256}), whole=True)
-    judging, warnings = without_the_seen(snapshot, [knows_a_patient])
-    assert (judging.of("validation"), warnings[0][:6]) == ((other,), "1 of 2")
-    assert without_the_seen(snapshot, [knows_a_patient, knows_an_image])[0].count("validation") == 0
-    pushed = Learnt(frozenset(), frozenset(), whole=False)
-    assert "may know these patients" in without_the_seen(snapshot, [pushed])[1][0]
     learnt = Snapshot("demo", (Entry("training", a_case(0)), Entry("training", a_case(2))))
     async with world.store.change() as change:
         run = (await world.store.runs("demo"))[0]
         row = replace(run.dataset, digest=learnt.digest, manifest=await world.put(learnt.manifest()))
         await change.save_run(replace(run, dataset=row))  # the champion was taught by the one who shall judge
     await world.add(0.99)
-    with pytest.raises(CandidateWorse, match="nobody is left"):
+    with pytest.raises(CandidateWorse, match="learnt from every patient"):
         await world.promote("net", 2, "ada")
 
 

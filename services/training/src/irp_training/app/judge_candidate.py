@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from irp_training.app.case_files import case_files
-from irp_training.app.learnt_from import Learnt, LearntFrom
 from irp_training.app.ports import Objects, Store, Worker
+from irp_training.app.unseen import Unseen
 from irp_training.domain.bounds import Bounds
 from irp_training.domain.checks import examine_candidate
-from irp_training.domain.dataset import Entry, Snapshot
 from irp_training.domain.gate import Verdict
 from irp_training.domain.recipe import Recipe, read_frozen
 from irp_training.domain.registry import Model, champion
 from irp_training.domain.run import DatasetRow
 
 DEFAULTS = Recipe().bounds
-NOBODY_LEFT = "nobody is left to judge it: one of the two models has learnt from every validation patient"
+ALL_SEEN = "one of the two models has learnt from every patient of the validation set, so nothing can be compared"
 
 
 class JudgeCandidate:
@@ -25,7 +23,7 @@ class JudgeCandidate:
 
     def __init__(self, store: Store, objects: Objects, worker: Worker) -> None:
         self._store, self._objects, self._worker = store, objects, worker
-        self._learnt_from = LearntFrom(store, objects)
+        self._unseen = Unseen(store, objects)
 
     async def __call__(self, candidate: Model) -> tuple[Verdict, Model | None]:
         """The verdict on a version, and the champion it was compared with."""
@@ -42,22 +40,23 @@ class JudgeCandidate:
         return await self._compared(candidate, rival, dataset, bounds), rival
 
     async def _compared(self, candidate: Model, rival: Model, dataset: DatasetRow, bounds: Bounds) -> Verdict:
-        snapshot = Snapshot.from_manifest(await self._objects.get(dataset.manifest))
-        learnt = [await self._learnt_from(model) for model in (candidate, rival)]
-        judging, warnings = without_the_seen(snapshot, learnt)
-        if snapshot.count("validation") and not judging.count("validation"):
-            return Verdict(passed=False, reason=NOBODY_LEFT, margin=bounds.margin, dataset=dataset.digest)
+        snapshot, seen = await self._unseen(dataset, candidate, rival)
+        if seen and not snapshot.count("validation"):
+            return Verdict(passed=False, reason=ALL_SEEN, margin=bounds.margin, dataset=dataset.digest)
         bundles = [await self._objects.get(model.bundle) for model in (candidate, rival)]
-        mine, theirs = await self._worker.examine(bundles, case_files(self._objects, judging, ("validation",)))
+        mine, theirs = await self._worker.examine(bundles, case_files(self._objects, snapshot, ("validation",)))
         verdict = examine_candidate(
             mine,
             theirs,
             bounds=bounds,
             dataset=dataset.digest,
             structures=rival.structures,
-            cases={case.series: case for case in judging.of("validation")},
+            cases={case.series: case for case in snapshot.of("validation")},
         )
-        return replace(verdict, warnings=(*verdict.warnings, *warnings))
+        left_out = (
+            (f"{seen} validation cases are left out: one of the two models has learnt from them",) if seen else ()
+        )
+        return replace(verdict, warnings=(*verdict.warnings, *left_out))
 
     async def _dataset(self, candidate: Model, rival: Model | None) -> tuple[DatasetRow | None, Bounds]:
         """That of the candidate's run; else that of the champion's run; else the newest of any run for this name."""
@@ -66,20 +65,3 @@ class JudgeCandidate:
                 run = await self._store.run(*model.run)
                 return run.dataset, read_frozen(run.recipe).bounds
         return await self._store.newest_dataset(candidate.ref.name), DEFAULTS
-
-
-def without_the_seen(snapshot: Snapshot, learnt: Sequence[Learnt]) -> tuple[Snapshot, list[str]]:
-    """The validation cases from which none of the models has learnt, and what should be known of the others.
-
-    Args:
-        snapshot: whose validation split judges.
-        learnt: what each model was taught.
-    """
-    everyone = snapshot.of("validation")
-    fresh = [case for case in everyone if not any(one.holds(snapshot.project, case) for one in learnt)]
-    entries = tuple(Entry("validation", case) for case in fresh)
-    asked, left = len({case.patient for case in everyone}), len({case.patient for case in fresh})
-    warnings = [f"{left} of {asked} patients judge: a model has learnt from the others"] if left < asked else []
-    if not all(one.whole for one in learnt):
-        warnings.append("not all is known of what the two models have learnt from; they may know these patients")
-    return replace(snapshot, entries=entries), warnings

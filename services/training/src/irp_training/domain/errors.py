@@ -9,6 +9,8 @@ class PatientLeak(FailedPrecondition):
     """A patient is in more than one split of the dataset.
 
     Nothing was learnt. Name each pseudonym once under `splits` of the project's configuration, and start a new run.
+    Where the detail says that the same image is taught and held out, one person was sent under two pseudonyms (by two
+    sites, for example): name both in the same split, or withdraw one of the series.
     Where the detail says that the base model, or one that it was made from, has learnt from a patient who is held out
     now, choose another base: what that one knows can no longer be judged on this patient.
     """
