@@ -44,7 +44,6 @@ from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.judge_candidate import JudgeCandidate
-from irp_training.app.keep_apart import KeepApart
 from irp_training.app.ports import CaseFiles, Listener, Project
 from irp_training.app.start_run import StartRun, Wish
 from irp_training.app.train_run import Terms, TrainRun
@@ -140,8 +139,7 @@ async def served(hearts: Hearts, project: Project, recipe: dict[str, Any], worke
     store, objects = hearts.store, hearts.objects
     finish = FinishRun(store, objects, JudgeCandidate(store, objects, worker), _now)  # type: ignore[arg-type]
     train = TrainRun(store, objects, worker, finish, Terms(threads=1), objects)  # type: ignore[arg-type]
-    create = CreateDataset(store, objects, Configurations(objects))
-    start = StartRun(store, create, KeepApart(store, objects), _now)
+    start = StartRun(store, CreateDataset(store, objects, Configurations(objects)), _now)
     began = time.perf_counter()
     wish = Wish(model="cine", recipe=json.dumps(recipe), request_id=str(time.time_ns()))
     run = await start(project, wish)
