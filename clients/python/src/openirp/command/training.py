@@ -46,6 +46,13 @@ def priority(project: InProject, run: str, number: Annotated[int, typer.Argument
     say(f"Run {moved['id']} has priority {moved['priority']}.{_place(moved)}")
 
 
+@app.command(epilog="Example:  irp train cancel -p study-a run-0123456789abcdef")
+def cancel(project: InProject, run: str) -> None:
+    """Stop a run; what it learnt is discarded."""
+    stopped = Irp.from_environment().project(project).cancel_run(run)
+    say(f"Run {stopped['id']} is {stopped['state']}; one that learns ends after its present pass.")
+
+
 @app.command("list")
 def list_(project: InProject) -> None:
     """Every run, with its cost where the training server knows a price."""
