@@ -9,12 +9,14 @@ from irp_kernel.errors import Code, IrpError
 
 from irp_training.app.case_files import case_files
 from irp_training.app.finish_run import FinishRun
+from irp_training.app.keep_apart import KeepApart
 from irp_training.app.ports import Files, Objects, Store, Worker
 from irp_training.domain.dataset import Snapshot
+from irp_training.domain.overlay import Overlay
 from irp_training.domain.plan import Outcome, Plan, Said
 from irp_training.domain.price import FREE, Price
 from irp_training.domain.recipe import read_frozen
-from irp_training.domain.run import Progress, Run
+from irp_training.domain.run import KeptOverlay, Progress, Run
 
 TRANSIENT = frozenset({Code.UNAVAILABLE, Code.ABORTED, Code.DEADLINE_EXCEEDED})
 
@@ -39,6 +41,8 @@ class TrainRun:
     ) -> None:
         self._store, self._objects, self._worker, self._finish = store, objects, worker, finish
         self._terms, self._files = terms, files
+        # Who is held out may have changed since the run was queued.
+        self._keep_apart = KeepApart(store, objects)
 
     async def __call__(self, project_id: str, run_id: str) -> None:
         """Train, validate, register; every error but a part that is down for a moment ends the run as failed."""
@@ -46,6 +50,7 @@ class TrainRun:
         if run.ended or project is None:
             return
         try:
+            await self._keep_apart(run.project, run.dataset, run.base)
             snapshot = Snapshot.from_manifest(await self._objects.get(run.dataset.manifest))
             outcome = await self._learn(run, snapshot)
             await self._finish.succeeded(run, project, outcome)
@@ -104,9 +109,11 @@ class TrainRun:
 
     async def _note(self, run: Run, report: Said) -> bool:
         checkpoint = await self._keep(run, report.checkpoint) if report.checkpoint else None
+        overlays = [await self._keep_overlay(run, overlay) for overlay in report.overlays]
         async with self._store.change() as change:
             current = await change.lock_run(run.project, run.id)
             await change.add_metrics(current, report.metrics)
+            await change.add_overlays(current, overlays)
             noted = replace(current, progress=report.progress, checkpoint=checkpoint or current.checkpoint)
             await change.save_run(replace(noted, spent_s=report.spent_s))
         return not current.cancel_asked
@@ -121,3 +128,15 @@ class TrainRun:
             media_type="application/octet-stream",
             extension="pt",
         )
+
+    async def _keep_overlay(self, run: Run, overlay: Overlay) -> KeptOverlay:
+        picture = await self._objects.put(
+            overlay.picture,
+            project=run.project,
+            entity="run",
+            id=run.id,
+            kind="overlay",
+            media_type="image/png",
+            extension="png",
+        )
+        return KeptOverlay(epoch=overlay.epoch, which=overlay.which, dice=overlay.dice, picture=picture)
