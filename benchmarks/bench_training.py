@@ -7,9 +7,9 @@ Synthetic hearts, so that every step is the same everywhere. Plain loop and serv
 at the same priority with one thread: same slices, net, order, augmentation, optimizer, moving average and validation;
 their losses are compared, so that nothing is measured that was not the same. Printed, as JSON: the server's seconds
 per pass over the plain loop's, by the clock and in processor time of the process that learns (median and quartiles of
-the pairs; reports and checkpoints are the server's), the
-seconds that a run takes beside its passes, slices per second of both, reading a dataset packed and from the cache, the
-largest difference of weights between a run that was killed and one that was not, and between two processes and one.
+the pairs; reports, pictures and checkpoints are the server's), the seconds that a run takes beside its passes, slices
+per second of both, reading a dataset packed and from the cache, the largest difference of weights between a run that
+was killed and one that was not, and between two processes and one.
 Ratios are to the same pair, for a busy machine is slower; the load is printed. JSON goes to out/bench/training.json.
 """
 
@@ -40,15 +40,18 @@ from irp_training.adapters.case_cache import CaseCache
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.worker import ProcessWorker, _opened
+from irp_training.app.approvals import Approvals
 from irp_training.app.case_files import case_files
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.judge_candidate import JudgeCandidate
+from irp_training.app.keep_apart import KeepApart
 from irp_training.app.ports import CaseFiles, Listener, Project
 from irp_training.app.start_run import StartRun, Wish
 from irp_training.app.train_run import Terms, TrainRun
-from irp_training.domain.dataset import Case, Snapshot
+from irp_training.domain.case import Case
+from irp_training.domain.dataset import Snapshot
 from irp_training.domain.plan import Outcome, Plan, Said
 from irp_training.domain.pupils import read_pupils
 from irp_training.domain.recipe import read_recipe
@@ -99,7 +102,7 @@ class Hearts:
         refs = await self._put(encode_volume(volume)), await self._put(encode_mask(mask))
         return Case(
             series=f"1.2.{number}", patient=f"p{number}", site="s", sequence_class="cine-sax",
-            volume=refs[0], mask=refs[1], version=1, verdict="good",
+            volume=refs[0], mask=refs[1], version=1, verdict="good", judged={"lv_blood_pool": 1},
         )  # fmt: skip
 
     async def _put(self, data: bytes) -> Any:
@@ -145,9 +148,11 @@ def processor_seconds(process: Any) -> float:
 async def served(hearts: Hearts, project: Project, recipe: dict[str, Any], worker: Timed) -> dict[str, Any]:
     """One run of the server: queued, learnt, examined, registered."""
     store, objects = hearts.store, hearts.objects
-    finish = FinishRun(store, objects, JudgeCandidate(store, objects, worker), _now)  # type: ignore[arg-type]
+    configurations = Configurations(objects)
+    judge: Any = JudgeCandidate(store, objects, worker)  # type: ignore[arg-type]
+    finish = FinishRun(store, objects, judge, Approvals(store, configurations, 0), _now)
     train = TrainRun(store, objects, worker, finish, Terms(threads=1), objects)  # type: ignore[arg-type]
-    start = StartRun(store, CreateDataset(store, objects, Configurations(objects)), _now)
+    start = StartRun(store, CreateDataset(store, objects, configurations), KeepApart(store, objects), _now)
     began = time.perf_counter()
     wish = Wish(model="cine", recipe=json.dumps(recipe), request_id=str(time.time_ns()))
     run = await start(project, wish)
@@ -248,7 +253,7 @@ async def _examples(hearts: Hearts, files: Any) -> int:
 async def _files(hearts: Hearts, files: Any) -> AsyncIterator[Any]:
     project = await hearts.store.project("demo")
     assert project is not None
-    row = await CreateDataset(hearts.store, hearts.objects, Configurations(hearts.objects))(project, ())
+    row = await CreateDataset(hearts.store, hearts.objects, Configurations(hearts.objects))(project)
     snapshot = Snapshot.from_manifest(await hearts.objects.get(row.manifest))
     read: Callable[[], AsyncIterator[Any]] = case_files(files, snapshot)
     return read()

@@ -12,10 +12,10 @@ from .conftest import TOKEN, House
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["priority", "-p", "shared", "run-1", "7"], "run-1 has priority 7. 2 before it."),
-        (["cancel", "-p", "shared", "run-1"], "run-1 is cancelled"),
-        (["start", "-p", "shared", "--priority", "-5"], "run-1 is queued"),
-        (["list", "-p", "shared"], "priority"),
+        (["runs", "priority", "-p", "shared", "run-1", "7"], "run-1 has priority 7. 2 before it."),
+        (["runs", "cancel", "-p", "shared", "run-1"], "run-1 is cancelled"),
+        (["train", "start", "-p", "shared", "--priority", "-5"], "run-1 is queued"),
+        (["train", "list", "-p", "shared"], "priority"),
     ],
 )
 @pytest.mark.usefixtures("project")
@@ -24,10 +24,10 @@ def test_runs_are_started_moved_stopped_and_listed(
 ) -> None:
     monkeypatch.setenv("IRP_URL", house.url)
     monkeypatch.setenv("IRP_TOKEN", TOKEN)
-    answer = CliRunner().invoke(app, ["train", *words])
+    answer = CliRunner().invoke(app, words)
     assert answer.exit_code == 0, answer.output
     assert said in " ".join(answer.output.split())
 
 
 def test_a_priority_beyond_the_range_is_wrong_usage() -> None:
-    assert CliRunner().invoke(app, ["train", "priority", "-p", "shared", "run-1", "101"]).exit_code == 2
+    assert CliRunner().invoke(app, ["runs", "priority", "-p", "shared", "run-1", "101"]).exit_code == 2
