@@ -12,11 +12,13 @@ from irp_kernel.mask import VALUE_OF
 
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.ports import Clock, Project, Store
-from irp_training.domain.errors import BadRecipe, DatasetEmpty
+from irp_training.domain.errors import BadRecipe, DatasetEmpty, NothingToReplay
 from irp_training.domain.price import FREE, Price
 from irp_training.domain.recipe import read_recipe
 from irp_training.domain.registry import champion
-from irp_training.domain.run import ModelRef, Run, require_priority
+from irp_training.domain.run import DatasetRow, ModelRef, Run, require_priority
+
+MOST_REPLAYED = 8  # datasets: a chain of continued runs does not grow for ever
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,7 @@ class StartRun:
             PriorityOutOfRange: the number is not from -100 to 100.
             DatasetEmpty: no case is in the split `training`.
             PatientLeak: a patient is in two splits.
+            NothingToReplay: the recipe replays, and what the base learnt from is not known here.
         """
         require_priority(wish.priority)
         at = self._now()
@@ -59,6 +62,7 @@ class StartRun:
         recipe = read_recipe(wish.recipe, fine_tuning=base is not None, structures=VALUE_OF)
         if recipe.max_cost and not self._price.per_hour:
             raise BadRecipe("`max_cost` needs a price of an hour, which this room does not have")
+        replay = await self._replayed(base) if base and recipe.replay else ()
         dataset = await self._create_dataset(project, wish.sequence_classes)
         if not dataset.training:
             raise DatasetEmpty("no accepted mask is of a patient in the split `training`", cases=0)
@@ -73,9 +77,18 @@ class StartRun:
             created_at=at,
             promote=wish.promote,
             priority=wish.priority,
+            replay=replay,
         )
         async with self._store.change() as change:
             return await change.add_run(run)
+
+    async def _replayed(self, base: ModelRef) -> tuple[DatasetRow, ...]:
+        """What the base learnt from, and what was replayed to it."""
+        model = await self._store.model(base.name, base.version)
+        if model.run is None:
+            raise NothingToReplay(name=base.name, version=base.version)
+        run = await self._store.run(*model.run)
+        return (run.dataset, *run.replay)[:MOST_REPLAYED]
 
     async def _base(self, text: str) -> ModelRef:
         name, version = split_model(text)

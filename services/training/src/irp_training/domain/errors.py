@@ -165,3 +165,11 @@ class OutOfMemory(FailedPrecondition):
     Nothing was registered. Choose narrower networks or smaller windows in the recipe (`segment_channels`,
     `segment_size`), or a device with more memory (`IRP_TRAINING_DEVICE`), and start a new run.
     """
+
+
+class NothingToReplay(FailedPrecondition):
+    """What the base learnt from is not known here, so that nothing of it can be replayed.
+
+    Only versions that were trained in this installation name their dataset. Leave `replay` out; `remember` keeps what
+    the base says of structures that an expert did not judge.
+    """
