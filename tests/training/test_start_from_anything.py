@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from irp_bundle import build_network, read_bundle, write_bundle
-from irp_kernel import Mask, Volume
+from irp_chassis.db import Database
+from irp_chassis.testing.twins import InMemoryObjects
+from irp_kernel import Mask, ObjectRef, Volume
+from irp_training.adapters.db import METADATA
+from irp_training.adapters.store import SqlStore
+from irp_training.app.configuration import Configurations
+from irp_training.app.create_dataset import CreateDataset
+from irp_training.app.finish_run import FinishRun
+from irp_training.app.ports import CaseFiles, Listener, Project
+from irp_training.app.register_model import RegisterModel
+from irp_training.app.start_run import StartRun, Wish
+from irp_training.app.train_run import TrainRun
 from irp_training.domain.batches import Batches
 from irp_training.domain.curriculum import Curriculum
 from irp_training.domain.dataset import Entry, Snapshot
-from irp_training.domain.errors import BadRecipe, PatientLeak, PipelineNotLearnt
+from irp_training.domain.errors import BadRecipe, NothingToReplay, PatientLeak, PipelineNotLearnt
 from irp_training.domain.examples import Example, examples_of
 from irp_training.domain.lesson import Lesson
 from irp_training.domain.networks import adopt, definitions
-from irp_training.domain.plan import Outcome
+from irp_training.domain.plan import Outcome, Plan
 from irp_training.domain.ranks import Alone
 from irp_training.domain.rates import Rates, layers_of
 from irp_training.domain.recipe import Recipe, read_recipe
@@ -24,6 +36,7 @@ from irp_training.domain.replay import replayed, to_replay
 from irp_training.domain.stages import Stage
 from irp_training.domain.trainer import Trainer
 from monai.networks.nets.unet import UNet
+from sqlalchemy import MetaData
 from torch import nn
 from training_builders import HEART, TINY, a_case, a_heart, a_plan, case_files, some_files
 
@@ -202,3 +215,60 @@ def test_a_pipeline_of_ones_own_trains_both_nets() -> None:
     for text in ('{"pipeline": "own", "stages": ["segment"]}', '{"pipeline": "theirs"}', '{"layer_decay": 2}'):
         with pytest.raises(BadRecipe):
             read_recipe(text, fine_tuning=True, structures={})
+
+
+@pytest.fixture
+def metadata() -> MetaData:
+    return METADATA
+
+
+class Reader:
+    """A worker that only reads what it is given."""
+
+    parts: tuple[tuple[str, str], ...] = ()
+
+    async def train(self, plan: Plan, files: CaseFiles, checkpoint: bytes | None, listen: Listener) -> None:
+        self.parts = tuple([(case.series, part) async for case, part, _, _ in files()])
+
+
+async def test_a_run_is_frozen_with_what_its_base_learnt_from(database: Database, cine: bytes) -> None:
+    store, objects, reader = SqlStore(database), InMemoryObjects(), Reader()
+
+    async def put(data: bytes) -> ObjectRef:
+        where = {
+            "project": "demo",
+            "entity": "case",
+            "id": "one",
+            "kind": "file",
+            "media_type": "a/b",
+            "extension": "x",
+        }
+        return await objects.put(data, **where)
+
+    async def accept(number: int) -> None:
+        kept = replace(a_case(number), volume=await put(b"volume"), mask=await put(b"mask"))
+        async with store.change() as change:
+            await change.remember_case("demo", kept)
+
+    splits = {"splits": {"training": [f"patient-{number}" for number in (1, 2)]}}
+    project = Project(id="demo", revision=1, configuration=await put(json.dumps({"name": "demo"} | splits).encode()))
+    start = StartRun(store, CreateDataset(store, objects, Configurations(objects)), lambda: "2026-01-01T00:00:00Z")
+    await accept(1)
+    first = await start(project, Wish(model="ventricle"))
+    pushed = await RegisterModel(store, objects, lambda: "2026")("elsewhere", cine, "somebody")
+    async with store.change() as change:
+        ref = replace(pushed.ref, name="ventricle", digest="0" * 64)
+        await change.add_model(replace(pushed, ref=ref, run=("demo", first.id)))
+    second = Snapshot("demo", (Entry("training", replace(a_case(2), volume=await put(b"v"), mask=await put(b"m"))),))
+    wish = Wish(model="ventricle", base="ventricle@1", recipe='{"replay": 0.25}', request_id="again")
+    run = await start(project, wish)
+    assert [row.digest for row in run.replay] == [first.dataset.digest]
+    assert (await store.run("demo", run.id)).replay == run.replay
+    other = replace(run.dataset, manifest=await put(second.manifest()))
+    async with store.change() as change:
+        await change.save_run(replace(run, dataset=other))
+    finish = FinishRun(store, objects, None, lambda: "2026")  # type: ignore[arg-type]  # nobody is a candidate
+    await TrainRun(store, objects, reader, finish, 1)("demo", run.id)  # type: ignore[arg-type]
+    assert reader.parts == (("1.2.2", "training"), ("1.2.1", "replay"))
+    with pytest.raises(NothingToReplay):
+        await start(project, replace(wish, base="elsewhere@1", request_id="once more"))

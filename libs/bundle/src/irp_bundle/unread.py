@@ -8,7 +8,7 @@ from typing import Any
 from irp_bundle.bundle import CARD, CONFIG, KNOWN, LICENCE, METADATA, ROOT_LICENCE, YAML_CONFIG
 
 READ_KEYS = frozenset({"network_def", "locate_def", "encode_def", "irp_pipeline"})
-DERIVED_KEYS = frozenset({"network_def", "preprocessing", "inferer", "postprocessing"})
+DERIVED_KEYS = frozenset({"irp_pipeline", "network_def", "preprocessing", "inferer", "postprocessing"})
 
 
 def unread_files(files: Iterable[str]) -> list[str]:

@@ -84,9 +84,11 @@ def benchmark(
 
 
 def _learnt(model: Model, dataset: DatasetRow) -> str:
-    if model.dataset_digest == dataset.digest:
-        return "no: they were kept out when it learnt from this dataset" + ("" if model.run else ", its bundle says")
-    return "not known: its bundle does not say that these patients were kept out"
+    if model.dataset_digest != dataset.digest:
+        return "not known: its bundle does not say that these patients were kept out"
+    if model.run is None:
+        return "no: they were kept out when it learnt from this dataset, its bundle says"
+    return "no: they were kept out; where its recipe has patience or limits, its best pass was chosen on them"
 
 
 def _row(name: str, scores: Scores, rival: Scores) -> dict[str, Any]:
