@@ -15,7 +15,7 @@ class Settings(ServiceSettings):
     """CPU threads of a run; frozen into the run's recipe when it begins. On a GPU, so many draw the next batches."""
     training_device: str = ""
     """"cpu", "cuda", "cuda:1"...; empty = CUDA where there is one."""
-    sandbox_memory_bytes: int = 4 << 30
+    sandbox_memory_bytes: int = 2 << 30
     """Memory of the process in which a pushed bundle is looked through and tried out."""
     sandbox_seconds: float = 120.0
     """Seconds that looking through a pushed bundle may take, and judging it on one case; then the process is killed."""

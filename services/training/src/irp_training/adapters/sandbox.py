@@ -29,7 +29,7 @@ from irp_training.domain.inspected import Inspected
 from irp_training.domain.inspection import Check
 
 CHILD = (sys.executable, "-I", "-m", "irp_training.adapters.sandbox_child")
-AT_ONCE = 1  # bundles; others wait
+AT_ONCE = 1  # inspections, and benchmarks: whoever pushes does not wait until another version is judged
 CHECKS = 64  # lines of one inspection
 TEXT = 400  # characters of a sentence that the sandbox says
 DAY_S = 86_400  # processor's seconds of a whole benchmark; each case is bounded by the clock
@@ -62,12 +62,12 @@ class Sandbox:
     def __init__(self, memory_bytes: int, seconds: float, threads: int = 1, command: Sequence[str] = CHILD) -> None:
         self._memory_bytes, self._seconds, self._threads = memory_bytes, seconds, threads
         self._command = command
-        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._inspecting, self._judging = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
 
     async def __call__(self, data: bytes) -> Inspected:
         """Look through one bundle; what is wrong with it is in the answer."""
         checks: list[Check] = []
-        async with self._turn, sandbox_process(self._told("inspect"), _blobs(data)) as talk:
+        async with self._inspecting, sandbox_process(self._told("inspect"), _blobs(data)) as talk:
             began = time.monotonic()
             try:
                 async with asyncio.timeout(self._seconds):
@@ -90,7 +90,7 @@ class Sandbox:
             InspectionFailed, InspectionTooLong, InspectionTooLarge: the process ended, or one case took too long.
         """
         found: list[Mapping[str, float]] = []
-        async with self._turn, sandbox_process(self._told("score"), _blobs(bundle, files)) as talk:
+        async with self._judging, sandbox_process(self._told("score"), _blobs(bundle, files)) as talk:
             while True:
                 try:
                     async with asyncio.timeout(self._seconds):
