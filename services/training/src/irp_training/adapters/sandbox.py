@@ -33,6 +33,7 @@ AT_ONCE = 1  # inspections, and benchmarks: whoever pushes does not wait until a
 CHECKS = 64  # lines of one inspection
 TEXT = 400  # characters of a sentence that the sandbox says
 DAY_S = 86_400  # processor's seconds of a whole benchmark; each case is bounded by the clock
+BARS = ("namespace", "system_calls", "files")  # see irp_kernel.confinement; a namespace is not to be had in a container
 REFUSALS: Mapping[str, type[IrpError]] = {
     error.reason: error
     for error in (
@@ -77,8 +78,9 @@ class Sandbox:
         report = last.get("report")
         if not isinstance(report, dict):
             return Inspected(checks=tuple(checks), problem=self._refusal(last))
-        made = {"held": last.get("held"), "seconds": round(time.monotonic() - began, 1)}
-        return Inspected(checks=tuple(checks), report={**report, "sandbox": made})
+        held = last.get("held")
+        made = {"held": held, "peak_bytes": last.get("peak_bytes"), "seconds": round(time.monotonic() - began, 1)}
+        return Inspected(checks=(*checks, _bars(held)), report={**report, "sandbox": made})
 
     async def score(
         self, bundle: bytes, files: CaseFiles, listen: Callable[[int], Awaitable[None]]
@@ -146,6 +148,15 @@ def _check(said: Any) -> Check:
         state=state if state in {"passed", "noted"} else "failed",
         says=str(words.get("says", ""))[:TEXT],
     )
+
+
+def _bars(held: Any) -> Check:
+    """Which of the sandbox's own bars held: somebody should know where one did not."""
+    bars = held if isinstance(held, dict) else {}
+    up = [name for name in BARS if bars.get(name) is True]
+    missing = [name for name in BARS if name not in up]
+    says = f"held by {', '.join(up) or 'bounds only'}" + (f"; not there: {', '.join(missing)}" if missing else "")
+    return Check(name="sandbox", state="passed" if {"system_calls", "files"} <= set(up) else "noted", says=says)
 
 
 def _dice(said: Any) -> dict[str, float]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -51,7 +52,8 @@ def _work(work: str, given: Iterator[bytes], answers: TextIO, held: Confinement,
     from irp_training.domain.inspection import inspect
 
     report = inspect(next(given), lambda check: _tell(answers, {"check": asdict(check)}))
-    return {"report": report, "held": asdict(held)}
+    peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10  # with torch itself
+    return {"report": report, "held": asdict(held), "peak_bytes": peak_bytes}
 
 
 def _score(given: Iterator[bytes], answers: TextIO, threads: int) -> dict[str, Any]:
