@@ -24,9 +24,9 @@ NOT_NEEDED = ("matplotlib", "sklearn", "skimage", "nibabel", "tensorboard", "ign
 
 def main() -> None:
     """Work on one bundle."""
-    end_with_parent()
     work, memory_bytes, seconds, threads = sys.argv[1], *map(int, sys.argv[2:5])
     held = confine(Bounds(memory_bytes=memory_bytes, seconds=seconds))
+    end_with_parent()  # after it: another identity may make the kernel forget
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
     sys.modules.update(dict.fromkeys(NOT_NEEDED))  # type: ignore[arg-type]  # None: importing it fails
