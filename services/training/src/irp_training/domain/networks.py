@@ -99,6 +99,8 @@ def _require_learnable(base: Bundle) -> None:
         or any(stage.spacing for stage in stages)
     ):
         raise PipelineNotLearnt("the base's networks do not see single slices as they are stored")
+    if "locate" not in base.stages:
+        raise PipelineNotLearnt("the base sees whole slices, and lessons show windows around the heart")
     if any(stage.normalise.absolute for stage in stages):
         raise PipelineNotLearnt("the base's networks see the image's own units")
 
