@@ -33,6 +33,7 @@ from irp_kernel import encode_volume
 from irp_kernel.errors import FailedPrecondition, IrpError, SeriesUnknown
 from pydicom import dcmread
 
+from .fake_datasets import Datasets
 from .fake_deletions import Deletions
 from .fake_found import Found, header_of
 from .fake_heart import PROVENANCE, a_volume
@@ -40,7 +41,9 @@ from .fake_imports import Imports
 from .fake_model_reports import ModelReports
 from .fake_precisions import Precisions, a_trial
 from .fake_quarantine import Quarantine
+from .fake_registry import Registry, a_signature
 from .fake_reports import Reports
+from .fake_watching import Watching
 
 
 @dataclass
@@ -236,17 +239,18 @@ def _segmentation(state: str) -> annotation_pb.Segmentation:
 
 
 @dataclass
-class Training(Precisions, ModelReports, training_grpc.TrainingServiceServicer):
+class Training(Watching, Datasets, ModelReports, Precisions, Registry, training_grpc.TrainingServiceServicer):
     """One run, one model."""
 
     pushed: bytes = b""
 
     async def StartRun(self, request: Any, context: Any) -> training_pb.StartRunResponse:
         caller().require_role("annotator", "owner")
+        self.started = request
         return training_pb.StartRunResponse(run=_run("queued"))
 
     async def GetRun(self, request: Any, context: Any) -> training_pb.GetRunResponse:
-        return training_pb.GetRunResponse(run=_run("running"))
+        return training_pb.GetRunResponse(run=self.seen(_run("running")))
 
     async def ListRuns(self, request: Any, context: Any) -> training_pb.ListRunsResponse:
         return training_pb.ListRunsResponse(runs=[_run("running")])
@@ -277,9 +281,10 @@ class Training(Precisions, ModelReports, training_grpc.TrainingServiceServicer):
     async def Promote(self, request: Any, context: Any) -> training_pb.PromoteResponse:
         if request.version != 2:
             raise GateRefused("lv_myocardium is 0.04 worse", difference=-0.04)
-        return training_pb.PromoteResponse(model=_model(), gate='{"passed": true}')
+        return self.promoted(_model())
 
     async def Rollback(self, request: Any, context: Any) -> training_pb.RollbackResponse:
+        self.said = request.reason
         return training_pb.RollbackResponse(model=_model())
 
 
@@ -309,6 +314,8 @@ def _model() -> training_pb.Model:
         champion=True,
         licence="CC BY-NC-SA",
         precisions=[a_trial("accepted")],
+        aliases=["champion"],
+        signature=a_signature(),
     )
 
 

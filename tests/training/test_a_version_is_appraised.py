@@ -16,6 +16,7 @@ from irp_training.adapters.db import METADATA
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.wire import report_to_proto
 from irp_training.app.appraise_model import AppraiseModel
+from irp_training.app.approvals import Approvals
 from irp_training.app.ask_report import AskReport
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
@@ -71,8 +72,10 @@ class World:
             InMemoryObjects(),
             Sandbox(),
         )
-        frozen_set = FrozenSet(self.store, CreateDataset(self.store, self.objects, Configurations(self.objects)))
-        self.register = RegisterModel(self.store, self.objects, self.now, self.sandbox, frozen_set)
+        configurations = Configurations(self.objects)
+        approvals = Approvals(self.store, configurations, 0)
+        frozen_set = FrozenSet(self.store, CreateDataset(self.store, self.objects, configurations))
+        self.register = RegisterModel(self.store, self.objects, approvals, self.now, self.sandbox, frozen_set)
         self.ask = AskReport(self.store, frozen_set, self.now)
         self.appraise = AppraiseModel(self.store, self.objects, self.sandbox, self.now)
 

@@ -17,10 +17,11 @@ from irp_training.adapters.store import SqlStore
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.finish_run import FinishRun
+from irp_training.app.keep_apart import KeepApart
 from irp_training.app.ports import CaseFiles, Listener, Project
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.start_run import StartRun, Wish
-from irp_training.app.train_run import TrainRun
+from irp_training.app.train_run import Terms, TrainRun
 from irp_training.domain.batches import Batches
 from irp_training.domain.curriculum import Curriculum
 from irp_training.domain.dataset import Entry, Snapshot
@@ -252,7 +253,8 @@ async def test_a_run_is_frozen_with_what_its_base_learnt_from(database: Database
 
     splits = {"splits": {"training": [f"patient-{number}" for number in (1, 2)]}}
     project = Project(id="demo", revision=1, configuration=await put(json.dumps({"name": "demo"} | splits).encode()))
-    start = StartRun(store, CreateDataset(store, objects, Configurations(objects)), lambda: "2026-01-01T00:00:00Z")
+    now, apart = (lambda: "2026-01-01T00:00:00Z"), KeepApart(store, objects)
+    start = StartRun(store, CreateDataset(store, objects, Configurations(objects)), apart, now)
     await accept(1)
     first = await start(project, Wish(model="ventricle"))
     pushed = await RegisterModel(store, objects, lambda: "2026")("elsewhere", cine, "somebody")
@@ -268,7 +270,7 @@ async def test_a_run_is_frozen_with_what_its_base_learnt_from(database: Database
     async with store.change() as change:
         await change.save_run(replace(run, dataset=other))
     finish = FinishRun(store, objects, None, lambda: "2026")  # type: ignore[arg-type]  # nobody is a candidate
-    await TrainRun(store, objects, reader, finish, 1)("demo", run.id)  # type: ignore[arg-type]
+    await TrainRun(store, objects, reader, finish, Terms(threads=1), objects)("demo", run.id)  # type: ignore[arg-type]
     assert reader.parts == (("1.2.2", "training"), ("1.2.1", "replay"))
     with pytest.raises(NothingToReplay):
         await start(project, replace(wish, base="elsewhere@1", request_id="once more"))

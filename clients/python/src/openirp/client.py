@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from openirp.containers import Challenges, Containers
 from openirp.problem import Problem
 from openirp.project import Project
 from openirp.transport import Transport
@@ -18,6 +19,7 @@ from openirp.transport import Transport
 ZIP = "application/zip"
 ENDED = ("ended", "failed")  # states of a report
 JUDGED = ("accepted", "refused", "failed")  # states of a reduced precision
+VALIDATED = ("succeeded", "failed")
 LOOK_S = 1.0
 UPLOAD_S = 300.0  # seconds that pushing a model may take
 
@@ -55,6 +57,16 @@ class Irp:
             advice = 'Start one with `irp up --detach`, or `eval "$(irp env)"`, or set IRP_URL and IRP_TOKEN.'
             title = f"IRP_URL is not set and there is no house in {home}"
             raise Problem(0, {"reason": "NO_HOUSE", "title": title, "advice": advice}) from None
+
+    @property
+    def containers(self) -> Containers:
+        """Algorithms as containers."""
+        return Containers(self.http)
+
+    @property
+    def challenges(self) -> Challenges:
+        """Challenges on frozen test sets."""
+        return Challenges(self.http)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -122,17 +134,40 @@ class Irp:
         answer = self.http.send("POST", path, content=bundle, headers=headers, timeout=UPLOAD_S, repeat=True)
         return dict(answer.json())
 
-    def bundle(self, name: str, version: int) -> bytes:
+    def bundle(self, name: str, version: int | str) -> bytes:
         """A version as a MONAI bundle (ZIP)."""
         return self.http.get(f"/api/v1/models/{name}/versions/{version}/bundle", accept=ZIP).content
 
-    def promote_model(self, name: str, version: int) -> dict[str, Any]:
-        """Make a version the champion, if the gate allows."""
+    def promote_model(self, name: str, version: int | str) -> dict[str, Any]:
+        """Make a version the champion, if the gate allows; `state` is "pending" where a second person has to agree."""
         return dict(self.http.json("POST", f"/api/v1/models/{name}/versions/{version}/promote"))
 
-    def rollback_model(self, name: str) -> dict[str, Any]:
+    def decide_promotion(self, name: str, version: int | str, *, approve: bool, reason: str = "") -> dict[str, Any]:
+        """Approve or reject a promotion that somebody else asked for."""
+        word = "approve" if approve else "reject"
+        path = f"/api/v1/models/{name}/versions/{version}/{word}"
+        return dict(self.http.json("POST", path, params={"reason": reason}))
+
+    def rollback_model(self, name: str, reason: str = "") -> dict[str, Any]:
         """Make the previous champion the champion again."""
-        return dict(self.http.json("POST", f"/api/v1/models/{name}/rollback"))
+        return dict(self.http.json("POST", f"/api/v1/models/{name}/rollback", params={"reason": reason}))
+
+    def model_history(self, name: str, at: str = "") -> Iterator[dict[str, Any]]:
+        """What happened to a model, oldest first, up to a time (RFC 3339; empty = now)."""
+        return self.http.items(f"/api/v1/models/{name}/history", at=at)
+
+    def served_model(self, name: str, at: str = "") -> int | None:
+        """Version that was the champion at a time; empty = now."""
+        answer = self.http.get(f"/api/v1/models/{name}/history", at=at, limit="1").json()
+        return answer["served"]  # type: ignore[no-any-return]
+
+    def model_keys(self) -> dict[str, Any]:
+        """Public keys that check the signatures of versions (a JSON Web Key Set)."""
+        return dict(self.http.json("GET", "/api/v1/models/keys"))
+
+    def model_signature(self, name: str, version: int | str) -> dict[str, Any]:
+        """Where a version comes from, signed: `jws` and, readable, `statement`."""
+        return dict(self.http.json("GET", f"/api/v1/models/{name}/versions/{version}/signature"))
 
     def try_precision(self, name: str, version: int, precision: str, *, project: str = "") -> dict[str, Any]:
         """Let the guard try a reduced precision ("int8", "bfloat16"); what is known already is answered as it is.
@@ -159,6 +194,40 @@ class Irp:
                 return
             time.sleep(LOOK_S)
 
+    def validate_model(self, name: str, version: int, *, project: str = "", split: str = "") -> dict[str, Any]:
+        """Validate a version; the same question again is answered as it is.
+
+        Args:
+            name: of the model.
+            version: of the model.
+            project: its accepted masks judge; empty = the frozen dataset of the version's run.
+            split: "test" or "validation"; empty = "test" where there is somebody in it.
+        """
+        body = {"project": project, "split": split}
+        return dict(self.http.json("POST", f"/api/v1/models/{name}/versions/{version}/validate", body, repeat=True))
+
+    def validation(self, name: str, version: int, id: str) -> dict[str, Any]:
+        """How far a validation is, what it found, and the files of its report."""
+        return dict(self.http.json("GET", f"/api/v1/models/{name}/versions/{version}/validations/{id}"))
+
+    def watch_validation(self, name: str, version: int, id: str) -> Iterator[dict[str, Any]]:
+        """The same, each second, until it has ended."""
+        while True:
+            said = self.validation(name, version, id)
+            yield said
+            if said["state"] in VALIDATED:
+                return
+            time.sleep(LOOK_S)
+
+    def validation_file(self, name: str, version: int, id: str, file: str) -> bytes:
+        """One file of a report: "report.json", "report.html", "report.pdf" or "signature.jws"."""
+        path = f"/api/v1/models/{name}/versions/{version}/validations/{id}/{file}"
+        return self.http.get(path, accept="*/*").content
+
+    def drift(self, name: str) -> list[dict[str, Any]]:
+        """Whether a model's proposals are corrected more than before: over all patients, by site, by scanner."""
+        return list(self.http.json("GET", f"/api/v1/models/{name}/drift"))
+
     def inference_token(self, project: str = "", hours: int = 1) -> dict[str, Any]:
         """A token for the Open Inference Protocol, when it expires, and the addresses that take it."""
         return dict(self.http.json("POST", "/api/v1/inference/token", {"project": project, "hours": hours}))
@@ -179,12 +248,12 @@ class Irp:
         """Say which version answers: pin=2, canary={"version": 3, "percent": 10}, shadow likewise; nothing resets."""
         return dict(self.http.json("PUT", f"/api/v1/models/{name}/serving", said))
 
-    def load_model(self, name: str, version: int) -> dict[str, Any]:
+    def load_model(self, name: str, version: int | str) -> dict[str, Any]:
         """Load a version and keep it; answered when it is warm."""
         answer = self.http.send("POST", f"/api/v1/models/{name}/versions/{version}/load", timeout=UPLOAD_S, repeat=True)
         return dict(answer.json())
 
-    def unload_model(self, name: str, version: int) -> None:
+    def unload_model(self, name: str, version: int | str) -> None:
         """Let go of a version; its last user finishes first."""
         self.http.send("POST", f"/api/v1/models/{name}/versions/{version}/unload", repeat=True)
 

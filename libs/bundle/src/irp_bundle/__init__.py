@@ -16,7 +16,16 @@ from irp_bundle.errors import (
 )
 from irp_bundle.estimate import WARNINGS, Estimate
 from irp_bundle.interactive import Features, InteractiveSteps, View
-from irp_bundle.metrics import dice, dice_per_structure, hd95, mean_surface_distance, surface_distances
+from irp_bundle.intervals import Interval, interval_over_patients, ratio_over_patients
+from irp_bundle.metrics import (
+    Distances,
+    dice,
+    dice_per_structure,
+    distances_per_structure,
+    hd95,
+    mean_surface_distance,
+    surface_distances,
+)
 from irp_bundle.networks import Stage, build_network
 from irp_bundle.patches import RegionTooLarge
 from irp_bundle.pipeline import AugmentationsNotDeclared, NoSuchSlice, PipelineSteps
@@ -46,12 +55,14 @@ __all__ = [
     "BundleTooLarge",
     "BundleUnsafe",
     "ChannelsNotKnown",
+    "Distances",
     "Engine",
     "Estimate",
     "Features",
     "Forward",
     "ImageNotFinite",
     "InteractiveSteps",
+    "Interval",
     "Kind",
     "Limits",
     "LocateSpec",
@@ -84,7 +95,9 @@ __all__ = [
     "complete",
     "dice",
     "dice_per_structure",
+    "distances_per_structure",
     "hd95",
+    "interval_over_patients",
     "left_ventricle",
     "mean_surface_distance",
     "normalise",
@@ -92,6 +105,7 @@ __all__ = [
     "prepare_locate",
     "prepare_segment",
     "prompt_maps",
+    "ratio_over_patients",
     "read_bundle",
     "read_spec",
     "sample",

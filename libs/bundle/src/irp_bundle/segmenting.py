@@ -11,7 +11,7 @@ from torch import Tensor
 
 from irp_bundle.boxes import Located
 from irp_bundle.bundle import Bundle
-from irp_bundle.certainty import SoftDice, entropy
+from irp_bundle.certainty import SoftDice, entropy, strongest
 from irp_bundle.patches import region_of, slide
 from irp_bundle.prepare import as_stacks, prepare_segment
 from irp_bundle.sampling import PASTE_CHUNK, at_spacing, paste, paste_values
@@ -30,6 +30,7 @@ class Segmenting:
         frames, slices: what was asked, ascending.
         channels: uint8 (frame x slice, row, column), the strongest channel on the seen grid.
         uncertainty: like channels, 0 to 255; None = not asked for.
+        confidence: like channels, 0 to 255; None = not asked for.
         windows: float64 (slice, 3 or 4), what was looked at.
     """
 
@@ -48,6 +49,7 @@ class Segmenting:
         count = len(frames) * len(slices)
         self.channels = np.zeros((count, *seen.plane), dtype=np.uint8)
         self.uncertainty = np.zeros_like(self.channels) if options.uncertainty else None
+        self.confidence = np.zeros_like(self.channels) if options.confidence else None
         self.windows = np.zeros((0, 3))
         self._soft = SoftDice()
 
@@ -122,13 +124,17 @@ class Segmenting:
         self._doubt(part, scores, windows)
 
     def _doubt(self, part: slice, scores: Tensor, windows: Tensor) -> None:
-        if not (self._options.estimate or self._options.uncertainty):
+        if not (self._options.estimate or self._options.uncertainty or self._options.confidence):
             return
         probabilities = softmax(scores.numpy())
         self._soft.add(probabilities)
         if self.uncertainty is not None:
-            values = torch.from_numpy(entropy(probabilities))
-            on_grid = (
-                values[:, 0].round().byte() if self._spec.slide else paste_values(values, windows, self._seen.plane)
-            )
-            self.uncertainty[part] = on_grid.numpy()
+            self.uncertainty[part] = self._on_image(entropy(probabilities), windows)
+        if self.confidence is not None:
+            self.confidence[part] = self._on_image(strongest(probabilities), windows)
+
+    def _on_image(self, values: NDArray[np.float32], windows: Tensor) -> NDArray[np.uint8]:
+        planes = torch.from_numpy(values)
+        if self._spec.slide:  # tiles lie on the image's own grid
+            return np.asarray(planes[:, 0].round().byte().numpy())
+        return np.asarray(paste_values(planes, windows, self._seen.plane).numpy())

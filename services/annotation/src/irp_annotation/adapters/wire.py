@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from irp.annotation.v1 import annotation_service_pb2 as pb
-from irp.annotation.v1.events_pb2 import MaskAccepted
+from irp.annotation.v1.events_pb2 import JudgedStructure, MaskAccepted
 from irp.common.v1 import types_pb2
 from irp.inference.v1.events_pb2 import MaskProposed
 from irp.ingest.v1.events_pb2 import Series as SeriesMessage
 from irp.ingest.v1.events_pb2 import SeriesStored
+from irp.training.v1.events_pb2 import ContainerMaskProposed
 from irp_chassis.wire import (
     ProjectRef,
     object_ref_from_proto,
@@ -51,8 +52,8 @@ def series_from_proto(fact: SeriesStored, geometry: Geometry) -> Series:
     )
 
 
-def proposal_from_proto(fact: MaskProposed) -> Proposal:
-    """MaskProposed -> Proposal."""
+def proposal_from_proto(fact: MaskProposed | ContainerMaskProposed) -> Proposal:
+    """What a network or a challenge's container proposes -> Proposal."""
     return Proposal(
         project=project_from_proto(fact.project),
         series_uid=fact.series_uid,
@@ -125,4 +126,5 @@ def mask_accepted(segmentation: Segmentation, project: ProjectRevision, passport
         segmentation_version=segmentation.version,
         mask=object_ref_to_proto(segmentation.mask),
         provenance=provenance_to_proto(segmentation.provenance),
+        structures=[JudgedStructure(name=s.name, pairs=s.annotated) for s in segmentation.structures],
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from irp.common.v1 import types_pb2
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from irp_gateway.adapters.answers import Progress, progress_of, read_json
 from irp_gateway.adapters.desk import Desk, DeskHere
 from irp_gateway.adapters.door import Door, made
+from irp_gateway.adapters.versions import VersionInPath
 from irp_gateway.adapters.visitor import Admin, Inside, ModelInPath, Visitor
 from irp_gateway.domain.roles import Identity
 
@@ -21,7 +22,6 @@ router = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=Door)
 
 FREEZING_TIMEOUT_S = 120.0
 MAX_NAME = 48  # of a project
-Version = Annotated[int, Field(ge=1, le=1_000_000_000)]
 ON_WHOM = (
     "judge on this project's accepted masks (split `validation`); empty = on the frozen validation set of the "
     "version's run, or else the newest of the model, if there is one"
@@ -80,7 +80,7 @@ class ReportAnswer(BaseModel):
 )
 async def ask_report(
     name: ModelInPath,
-    version: Version,
+    version: VersionInPath,
     body: ReportBody,
     admin: Admin,
     desk: DeskHere,
@@ -98,7 +98,7 @@ async def ask_report(
 
 
 @router.get("/{name}/versions/{version}/report", summary="What was found of a version")
-async def get_report(name: ModelInPath, version: Version, identity: Visitor, desk: DeskHere) -> ReportAnswer:
+async def get_report(name: ModelInPath, version: VersionInPath, identity: Visitor, desk: DeskHere) -> ReportAnswer:
     """Its bundle's inspection, and how good it is on patients kept out; or how far that is."""
     asked = pb.GetReportRequest(name=name, version=version)
     return report_answer((await desk.rooms["training"].ask("GetReport", asked)).report)

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from irp_gateway.adapters.answers import Progress, progress_of, read_json
 from irp_gateway.adapters.desk import DeskHere
 from irp_gateway.adapters.door import Door, made
-from irp_gateway.adapters.model_reports import FREEZING_TIMEOUT_S, Version, judging
+from irp_gateway.adapters.model_reports import FREEZING_TIMEOUT_S, judging
+from irp_gateway.adapters.versions import VersionInPath
 from irp_gateway.adapters.visitor import Admin, ModelInPath, Visitor
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=Door)
@@ -58,7 +59,7 @@ class PrecisionAnswer(BaseModel):
 @router.post("/{name}/versions/{version}/precisions", status_code=202, summary="Try a reduced precision of a version")
 async def try_precision(
     name: ModelInPath,
-    version: Version,
+    version: VersionInPath,
     body: PrecisionBody,
     admin: Admin,
     desk: DeskHere,
@@ -77,7 +78,7 @@ async def try_precision(
 
 @router.get("/{name}/versions/{version}/precisions/{precision}", summary="How a reduced precision was judged")
 async def get_precision(
-    name: ModelInPath, version: Version, precision: Precision, identity: Visitor, desk: DeskHere
+    name: ModelInPath, version: VersionInPath, precision: Precision, identity: Visitor, desk: DeskHere
 ) -> PrecisionAnswer:
     """Or how far that is."""
     asked = pb.GetPrecisionRequest(name=name, version=version, precision=precision)

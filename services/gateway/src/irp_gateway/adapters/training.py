@@ -24,9 +24,11 @@ from irp_gateway.adapters.answers import (
     progress_of,
     read_json,
 )
+from irp_gateway.adapters.datasets import rules_of
 from irp_gateway.adapters.door import Door, made
 from irp_gateway.adapters.events import Event, as_sse
 from irp_gateway.adapters.visitor import Annotator, AnyMember, IdInPath, Inside
+from irp_gateway.domain.automation import Inclusion
 
 router = APIRouter(prefix="/api/v1/projects/{project}/training/runs", tags=["training"], route_class=Door)
 
@@ -44,6 +46,12 @@ class RunBody(BaseModel):
         {}, description="keys that differ from the room's defaults", examples=[{"epochs": 4}]
     )
     sequence_classes: list[str] = Field([], examples=[["cine-sax"]], description="empty = all")
+    include: Inclusion = Field(Inclusion(), description="which accepted masks count, where they are frozen now")
+    dataset: str = Field(
+        "",
+        pattern=r"^([0-9a-f]{8,64})?$",
+        description="learn from this frozen dataset (its digest, or how it begins); empty = freeze now",
+    )
     promote: bool = Field(True, description="promote by itself when the gate allows")
     priority: int = Field(
         0, ge=-100, le=100, description="of the runs that wait, the highest begins first; above 0: owners only"
@@ -113,6 +121,8 @@ async def start(request: Request, body: RunBody, here: Annotator, response: Resp
         actor=here.subject,
         request_id=body.request_id or uuid.uuid4().hex,
         sequence_classes=body.sequence_classes,
+        rules=rules_of(body.include),
+        dataset_digest=body.dataset,
         promote=body.promote,
         priority=body.priority,
     )

@@ -125,9 +125,9 @@ class Sandbox:
 async def _blobs(bundle: bytes, files: CaseFiles | None = None) -> Blobs:
     yield bundle
     if files is not None:
-        async for _, _, volume, mask in files():
-            yield volume
-            yield mask
+        async for _, _, *pair in files():
+            for file in pair:
+                yield file if isinstance(file, bytes) else await asyncio.to_thread(file.read_bytes)
 
 
 async def _last(talk: Talk, checks: list[Check]) -> dict[str, Any]:

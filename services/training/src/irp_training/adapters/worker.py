@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import mmap
 import multiprocessing
 import os
 import tempfile
@@ -24,10 +25,13 @@ from irp_kernel.errors import IrpError, Unavailable
 
 from irp_training.adapters.ranks import Group, Seat, devices_of
 from irp_training.app.ports import CaseFiles, Listener
-from irp_training.domain.examination import score_bundle
+from irp_training.domain.challenges.challenge import CaseScore, Metric
+from irp_training.domain.challenges.scoring import score_bundle_entry
+from irp_training.domain.examined import Examined, examine
 from irp_training.domain.lesson import Lesson
-from irp_training.domain.plan import CaseFile, Outcome, Plan, Said
+from irp_training.domain.plan import CaseFile, FileBytes, Outcome, Plan, Said
 from irp_training.domain.trial import PrecisionTrial, TrialOutcome, TrialPlan
+from irp_training.domain.validation_plan import ValidationOutcome, ValidationPlan
 
 NICENESS = 5  # training gives way to whoever answers people
 
@@ -65,15 +69,29 @@ class ProcessWorker:
             outcome: Outcome | None = await self._outcome(_train, each, files, listen)
         return outcome
 
-    async def score(self, bundle: bytes, files: CaseFiles) -> dict[str, dict[str, float]]:
-        """Dice per case and structure."""
-        scores: dict[str, dict[str, float]] = await self._outcome(_score, [(bundle, self._device)], files, _nobody)
-        return scores
+    async def examine(self, bundles: Sequence[bytes], files: CaseFiles) -> tuple[Examined, ...]:
+        """What the gate compares, of each bundle on the same files."""
+        found: tuple[Examined, ...] = await self._outcome(_examine, [(tuple(bundles), self._device)], files, _nobody)
+        return found
 
     async def guard(self, plan: TrialPlan, files: CaseFiles, listen: Listener) -> TrialOutcome:
         """Judge a reduced precision; on the CPU, whose engine it is for."""
         outcome: TrialOutcome = await self._outcome(_guard, [(plan,)], files, listen)
         return outcome
+
+    async def validate(self, plan: ValidationPlan, files: CaseFiles, listen: Listener) -> ValidationOutcome:
+        """Examine a model."""
+        plan = replace(plan, device=self._device)
+        outcome: ValidationOutcome = await self._outcome(_validate, [(plan,)], files, listen)
+        return outcome
+
+    async def score_entry(
+        self, bundle: bytes, files: CaseFiles, structures: tuple[str, ...], metrics: tuple[Metric, ...]
+    ) -> list[CaseScore]:
+        """Every metric of every case of a challenge's test set."""
+        arguments = (bundle, structures, metrics, self._device)
+        scores: list[CaseScore] = await self._outcome(_score_entry, [arguments], files, _nobody)
+        return scores
 
     async def stop(self) -> None:
         """End what still works; it is done again from its checkpoint."""
@@ -179,12 +197,25 @@ def _train(pipe: Connection, plan: Plan, seat: Seat, checkpoint: bytes | None) -
         threading.Event().wait()
 
 
-def _score(pipe: Connection, bundle: bytes, device: str) -> dict[str, dict[str, float]]:
-    return score_bundle(bundle, _files(pipe), device)
+def _examine(pipe: Connection, bundles: tuple[bytes, ...], device: str) -> tuple[Examined, ...]:
+    return examine(bundles, _files(pipe), device)
+
+
+def _score_entry(
+    pipe: Connection, bundle: bytes, structures: tuple[str, ...], metrics: tuple[Metric, ...], device: str
+) -> list[CaseScore]:
+    return score_bundle_entry(bundle, _files(pipe), structures, metrics, device)
 
 
 def _guard(pipe: Connection, plan: TrialPlan) -> TrialOutcome:
     return PrecisionTrial(plan, lambda said: pipe.send(("said", said)))(_files(pipe))
+
+
+def _validate(pipe: Connection, plan: ValidationPlan) -> ValidationOutcome:
+    # Only this work draws; loading that takes a second.
+    from irp_training.domain.validation_work import ValidationWork
+
+    return ValidationWork(plan, lambda said: pipe.send(("said", said)))(_files(pipe))
 
 
 def _files(pipe: Connection) -> Iterator[CaseFile]:
@@ -193,7 +224,16 @@ def _files(pipe: Connection) -> Iterator[CaseFile]:
         if kind == "end":
             _leave_with(pipe)
             return
-        yield content
+        case, part, volume, mask = content
+        yield case, part, _opened(volume), _opened(mask)
+
+
+def _opened(file: bytes | Path) -> FileBytes:
+    """Mapped, where it is a path: processes that read the same file share its pages."""
+    if isinstance(file, bytes):
+        return file
+    with file.open("rb") as opened:
+        return memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def _leave_with(pipe: Connection) -> None:

@@ -8,14 +8,17 @@ import json
 from irp_kernel import ObjectRef
 from irp_kernel.ids import Slug
 
+from irp_training.app.approvals import Approvals
 from irp_training.app.frozen_set import FrozenSet
 from irp_training.app.ports import Change, Clock, Inspect, Objects, Project, Store
-from irp_training.app.promote_model import crown
+from irp_training.app.promote_model import put_forward
 from irp_training.domain.appraisal import Appraisal
+from irp_training.domain.gate import Verdict
 from irp_training.domain.pushed import About, about_from_report, describe
 from irp_training.domain.registry import Model
 from irp_training.domain.run import DatasetRow, ModelRef
 
+FIRST = Verdict(passed=True, reason="there is no champion yet", margin=0.0)
 REGISTRY = "registry"  # stands where a project's name stands in object keys
 
 
@@ -31,11 +34,12 @@ class RegisterModel:
         self,
         store: Store,
         objects: Objects,
+        approvals: Approvals,
         now: Clock,
         inspect: Inspect | None = None,
         frozen_set: FrozenSet | None = None,
     ) -> None:
-        self._store, self._objects, self._now = store, objects, now
+        self._store, self._objects, self._approvals, self._now = store, objects, approvals, now
         self._inspect, self._frozen_set = inspect, frozen_set
 
     async def __call__(
@@ -68,10 +72,11 @@ class RegisterModel:
             structures=about.structures,
             dataset_digest=about.dataset_digest,
         )
+        approvals = await self._approvals.of(pushed)
         async with self._store.change() as change:
             model = await change.add_model(pushed)
-            if promote_if_first and not await change.history(name):
-                await crown(change, model, actor)
+            if promote_if_first and await _is_first(change, model):
+                await put_forward(change, model, None, FIRST, actor=actor, at=self._now(), approvals=approvals)
             if inspection:
                 await self._ask(change, model, inspection, actor, dataset)
         return model
@@ -99,3 +104,8 @@ class RegisterModel:
             media_type="application/zip",
             extension="zip",
         )
+
+
+async def _is_first(change: Change, model: Model) -> bool:
+    """True if there is no champion, and nobody was asked about this version."""
+    return not await change.history(model.ref.name) and await change.lock_candidacy(model.ref) is None

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from irp_kernel.errors import ModelUnknown
-from irp_kernel.ids import Slug, split_model
+from irp_kernel.ids import Slug
 from irp_kernel.mask import VALUE_OF
 
 from irp_training.app.create_dataset import CreateDataset
+from irp_training.app.find_version import find_version
+from irp_training.app.keep_apart import KeepApart
 from irp_training.app.ports import Clock, Project, Store
 from irp_training.domain.errors import BadRecipe, DatasetEmpty, NothingToReplay
+from irp_training.domain.inclusion import EVERYTHING, Rules
 from irp_training.domain.price import FREE, Price
 from irp_training.domain.recipe import read_recipe
-from irp_training.domain.registry import champion
 from irp_training.domain.run import DatasetRow, ModelRef, Run, require_priority
 
 MOST_REPLAYED = 8  # datasets: a chain of continued runs does not grow for ever
@@ -23,14 +23,20 @@ MOST_REPLAYED = 8  # datasets: a chain of continued runs does not grow for ever
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What somebody asks for; see StartRunRequest."""
+    """What somebody asks for; see StartRunRequest.
+
+    Attributes:
+        rules: which accepted masks count, where a dataset is frozen now.
+        dataset_digest: learn from this frozen dataset instead.
+    """
 
     model: str
     base: str = ""
     recipe: str = ""
     actor: str = ""
     request_id: str = ""
-    sequence_classes: Sequence[str] = ()
+    rules: Rules = EVERYTHING
+    dataset_digest: str = ""
     promote: bool = False
     priority: int = 0
 
@@ -38,8 +44,11 @@ class Wish:
 class StartRun:
     """Queues a run; the same request id is the same run."""
 
-    def __init__(self, store: Store, create_dataset: CreateDataset, now: Clock, price: Price = FREE) -> None:
-        self._store, self._create_dataset, self._now, self._price = store, create_dataset, now, price
+    def __init__(
+        self, store: Store, create_dataset: CreateDataset, keep_apart: KeepApart, now: Clock, price: Price = FREE
+    ) -> None:
+        self._store, self._create_dataset, self._keep_apart, self._now = store, create_dataset, keep_apart, now
+        self._price = price
 
     async def __call__(self, project: Project, wish: Wish) -> Run:
         """Freeze everything that decides the result, then queue.
@@ -49,7 +58,9 @@ class StartRun:
             BadRecipe: the recipe is not valid, or limits the cost where the room knows no price.
             PriorityOutOfRange: the number is not from -100 to 100.
             DatasetEmpty: no case is in the split `training`.
-            PatientLeak: a patient is in two splits.
+            DatasetUnknown: there is no dataset of that digest.
+            PatientLeak: a patient is in two splits, or the base has learnt from somebody who is held out.
+            FrozenPatient: somebody who is held out would be learnt from.
             NothingToReplay: the recipe replays, and what the base learnt from is not known here.
         """
         require_priority(wish.priority)
@@ -58,14 +69,15 @@ class StartRun:
         known = [run for run in await self._store.runs(project.id) if run.id == run_id]
         if known:
             return known[0]
-        base = await self._base(wish.base) if wish.base else None
+        base = (await find_version(self._store, wish.base)).ref if wish.base else None
         recipe = read_recipe(wish.recipe, fine_tuning=base is not None, structures=VALUE_OF)
         if recipe.max_cost and not self._price.per_hour:
             raise BadRecipe("`max_cost` needs a price of an hour, which this room does not have")
         replay = await self._replayed(base) if base and recipe.replay else ()
-        dataset = await self._create_dataset(project, wish.sequence_classes)
+        dataset = await self._dataset(project, wish)
         if not dataset.training:
             raise DatasetEmpty("no accepted mask is of a patient in the split `training`", cases=0)
+        await self._keep_apart(project.id, dataset, base)
         run = Run(
             project=project.id,
             id=run_id,
@@ -90,12 +102,10 @@ class StartRun:
         run = await self._store.run(*model.run)
         return (run.dataset, *run.replay)[:MOST_REPLAYED]
 
-    async def _base(self, text: str) -> ModelRef:
-        name, version = split_model(text)
-        wanted = version or champion(await self._store.history(name))
-        if wanted is None:
-            raise ModelUnknown(name=name)
-        return (await self._store.model(name, wanted)).ref
+    async def _dataset(self, project: Project, wish: Wish) -> DatasetRow:
+        if wish.dataset_digest:
+            return await self._store.dataset_of(project.id, wish.dataset_digest)
+        return await self._create_dataset(project, wish.rules, wish.actor)
 
 
 def _run_id(project: str, request: str) -> str:

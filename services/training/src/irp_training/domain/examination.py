@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from irp_bundle import Bundle, Pipeline, TorchEngine, read_bundle, write_bundle
-from irp_kernel import decode_mask, decode_volume
-from irp_kernel.mask import VALUE_OF
 from torch import Tensor
 
 from irp_training.domain.card import model_card
 from irp_training.domain.errors import NothingJudged
-from irp_training.domain.plan import CaseFile, Outcome, Plan
+from irp_training.domain.figures import by_subgroup, case_intervals, summarise
+from irp_training.domain.plan import Outcome, Plan
 from irp_training.domain.pupils import Pupils
-from irp_training.domain.scores import score_case
+from irp_training.domain.scores import measure_case, score_case, without_dice
+from irp_training.domain.subgroups import subgroups_of
 
 Weights = dict[str, Tensor]
 
@@ -42,7 +41,12 @@ class Examination:
         """
         draft = self._write(states, {}, "")
         cases = self._score(pupils, read_bundle(draft))
-        figures = {"counts": pupils.counts, "dice": summarise(cases, "after")}
+        figures: dict[str, Any] = {
+            "counts": pupils.counts,
+            "dice": summarise(cases, "after"),
+            "subgroups": by_subgroup(cases),
+            "intervals": case_intervals(cases),
+        }
         if self._base is not None:
             figures["dice_of_base"] = summarise(cases, "before")
         return Outcome(
@@ -91,29 +95,10 @@ class Examination:
         rows = []
         for case, part, volume, mask in pupils.held_out:
             row: dict[str, Any] = {"series": case.series, "patient": case.patient, "split": part}
-            row["after"] = score_case(mine, volume, mask)
+            row["subgroups"] = subgroups_of(case)
+            measures = measure_case(mine, volume, mask)
+            row["after"] = {name: found["dice"] for name, found in measures.items() if "dice" in found}
+            row["distances"] = {name: without_dice(found) for name, found in measures.items()}
             row["before"] = score_case(base, volume, mask) if base else {}
             rows.append(row)
         return rows
-
-
-def summarise(cases: list[dict[str, Any]], when: str) -> dict[str, dict[str, dict[str, float]]]:
-    """Mean, least and number of Dice values: {split: {structure: {...}}}."""
-    found: dict[str, dict[str, list[float]]] = {}
-    for case in cases:
-        for structure, value in case[when].items():
-            found.setdefault(case["split"], {}).setdefault(structure, []).append(value)
-    return {
-        part: {
-            structure: {"mean": sum(values) / len(values), "min": min(values), "cases": len(values)}
-            for structure, values in sorted(structures.items(), key=lambda item: VALUE_OF[item[0]])
-        }
-        for part, structures in sorted(found.items())
-    }
-
-
-def score_bundle(data: bytes, files: Iterable[CaseFile], device: str = "cpu") -> dict[str, dict[str, float]]:
-    """Dice per case and structure of a bundle: what the gate compares."""
-    bundle = read_bundle(data)
-    pipeline = Pipeline(bundle, TorchEngine(bundle, device))
-    return {case.series: score_case(pipeline, decode_volume(v), decode_mask(m)) for case, _, v, m in files}

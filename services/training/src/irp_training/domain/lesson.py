@@ -13,6 +13,7 @@ from torch import Tensor
 from irp_training.domain.batch_size import ON_A_CPU, largest_that_fits, one_step
 from irp_training.domain.checkpoint import Saved, pack, unpack
 from irp_training.domain.curriculum import Curriculum
+from irp_training.domain.curves import dice_figures
 from irp_training.domain.ending import Ending
 from irp_training.domain.errors import OutOfMemory
 from irp_training.domain.examination import Examination
@@ -22,6 +23,7 @@ from irp_training.domain.plan import CaseFile, Outcome, Plan, Said, Say
 from irp_training.domain.pupils import Pupils, read_pupils
 from irp_training.domain.ranks import Alone, Ranks, agreed
 from irp_training.domain.run import Metric, Progress
+from irp_training.domain.showing import show
 from irp_training.domain.stages import Stage
 from irp_training.domain.trainer import Trainer
 
@@ -126,7 +128,8 @@ class Lesson:
                 if trainer.epochs_done and self._ending.limit(stage):
                     break
             else:
-                self._report(trainer, stage, saved, self._measure(trainer, stage, losses, validation), began)
+                metrics = self._measure(trainer, stage, losses, validation)
+                self._report(trainer, stage, saved, metrics, began, validation)
         return end.remarks
 
     def _measure(
@@ -134,15 +137,22 @@ class Lesson:
     ) -> tuple[Metric, ...]:
         """The points of a pass: tempo is that of learning, without judging."""
         figures = {f"{stage.name}_loss": sum(losses) / len(losses)} | trainer.tempo.figures()
-        scores = trainer.validate(validation) if validation else {}
-        figures |= {f"val_dice_{name}": value for name, value in scores.items()}
+        if validation:
+            trainer.validate(validation)
+            figures |= dice_figures(trainer.counted)
         if trainer.short_of_memory:
             figures["slices_at_once"] = trainer.slices_at_once
         epoch = self._taught.epochs_before(stage) + trainer.epochs_done
         return tuple(Metric(epoch, name, value) for name, value in figures.items())
 
     def _report(
-        self, trainer: Trainer, stage: Stage, saved: Saved, metrics: tuple[Metric, ...], began_s: float
+        self,
+        trainer: Trainer,
+        stage: Stage,
+        saved: Saved,
+        metrics: tuple[Metric, ...],
+        began_s: float,
+        validation: list[Example],
     ) -> None:
         if self._ranks.rank:
             return
@@ -154,7 +164,9 @@ class Lesson:
             step=f"{stage.name}: epoch {trainer.epochs_done} of {trainer.epochs}",
         )
         state = pack(replace(saved, state=trainer.state())) if due else None
-        self._say(Said(progress=progress, metrics=metrics, checkpoint=state, spent_s=self._meter.spent_s))
+        overlays = show(trainer, validation, epoch) if due and stage.name == "segment" else ()
+        spent_s = self._meter.spent_s
+        self._say(Said(progress=progress, metrics=metrics, checkpoint=state, spent_s=spent_s, overlays=overlays))
 
     def _eta(self, stage: Stage, trainer: Trainer, last_s: float) -> float:
         later = self._taught.all_epochs - self._taught.epochs_before(stage) - trainer.epochs

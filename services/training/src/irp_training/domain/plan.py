@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from irp_training.domain.dataset import Case
-from irp_training.domain.gate import Scores
+from irp_training.domain.overlay import Overlay
 from irp_training.domain.price import FREE, Price
 from irp_training.domain.recipe import Recipe
 from irp_training.domain.run import Metric, Progress
 
-CaseFile = tuple[Case, str, bytes, bytes]  # case, split, volume file, mask file
+FileBytes = bytes | memoryview  # as it is stored, or mapped from a disk
+CaseFile = tuple[Case, str, FileBytes, FileBytes]  # case, split, volume file, mask file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,8 @@ class Outcome:
         structures: canonical names, by channel.
         licence: docs/license.txt.
         figures: as the card shows them.
-        cases: one per held-out series: series, patient, split, Dice before (base) and after per structure.
+        cases: one per held-out series: series, patient, split, Dice before (base) and after per structure, distances
+            of borders after.
         remarks: how learning ended, where that is not as usual, in sentences.
     """
 
@@ -64,19 +66,16 @@ class Outcome:
     cases: list[dict[str, Any]]
     remarks: tuple[str, ...] = ()
 
-    def validation_scores(self) -> Scores:
-        """Dice after, of the validation split."""
-        return {case["series"]: case["after"] for case in self.cases if case["split"] == "validation"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """One report on the way; `spent_s` counts the seconds of all attempts so far."""
+    """One report on the way; `spent_s` counts the seconds of all attempts so far, `overlays` are of a checkpoint."""
 
     progress: Progress
     metrics: tuple[Metric, ...] = ()
     checkpoint: bytes | None = None
     spent_s: float = 0.0
+    overlays: tuple[Overlay, ...] = ()
 
 
 Say = Callable[[Said], None]

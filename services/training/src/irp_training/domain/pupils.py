@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from irp_kernel import Mask, Volume, decode_mask, decode_volume
 
@@ -51,7 +51,7 @@ def read_pupils(files: Iterable[CaseFile], structures: Sequence[str]) -> Pupils:
         elif part == REPLAYED:
             pupils.replay += found
         elif part == "validation":
-            pupils.validation += found
+            pupils.validation += [replace(example, patient=case.patient) for example in found]
         if part in HELD_OUT:
             pupils.held_out.append((case, part, volume, mask))
         patients.setdefault(part, set()).add(case.patient)

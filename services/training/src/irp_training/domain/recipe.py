@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from irp_training.domain.augment import STRETCH, Augmentation
+from irp_training.domain.bounds import Bounds
 from irp_training.domain.errors import BadRecipe
+from irp_training.domain.gate import WAYS, Way
 from irp_training.domain.precision import REDUCED
 
 TEXT_LIMIT = 4000  # characters
@@ -44,6 +46,10 @@ class Recipe:
         checkpoint_epochs: passes between two checkpoints.
         threads: CPU threads of the worker; part of the recipe, for sums depend on it. 0 = the room's setting.
         margin: Dice that a structure may lose on average before the gate refuses.
+        gate: how that is shown: "mean", "bootstrap" (interval over patients), or "auto": where patients suffice.
+        subgroup_margin: Dice that a structure may lose on a subgroup of at least five patients; 0 = no bound.
+        calibration_margin: by how much the expected calibration error may rise; 0 = no bound.
+        latency_ratio: how many times the champion's seconds per slice it may take; 0 = no bound.
         locate_channels: widths of net 1 when it is built anew.
         segment_channels: widths of net 2 when it is built anew.
         segment_size: pixels along each side of the window that net 2 sees; 0 = the base's, or as designed.
@@ -82,6 +88,10 @@ class Recipe:
     checkpoint_epochs: int = 2
     threads: int = 0
     margin: float = 0.01
+    gate: Way = "auto"
+    subgroup_margin: float = 0.03
+    calibration_margin: float = 0.02
+    latency_ratio: float = 2.0
     locate_channels: tuple[int, ...] = (8, 16, 32, 64)
     segment_channels: tuple[int, ...] = (16, 32, 64, 128, 256)
     segment_size: int = 160
@@ -110,6 +120,17 @@ class Recipe:
     def rate_of(self, stage: str) -> float:
         """Highest learning rate of a stage."""
         return self.locate_rate if stage == "locate" else self.segment_rate
+
+    @property
+    def bounds(self) -> Bounds:
+        """What the result must keep to before the gate."""
+        return Bounds(
+            margin=self.margin,
+            way=self.gate,
+            subgroup_margin=self.subgroup_margin,
+            calibration_margin=self.calibration_margin,
+            latency_ratio=self.latency_ratio,
+        )
 
     @property
     def may_end_early(self) -> bool:
@@ -156,6 +177,9 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "margin": (0.0, 1.0),
     "layer_decay": (0.1, 1.0),
     "replay": (0.0, 0.9),
+    "subgroup_margin": (0.0, 1.0),
+    "calibration_margin": (0.0, 1.0),
+    "latency_ratio": (0.0, 1000.0),
     "patience": (0, 10_000),
     "max_minutes": (0.0, 100_000.0),
     "max_cost": (0.0, 1e9),
@@ -185,6 +209,7 @@ def read_recipe(text: str, *, fine_tuning: bool, structures: Mapping[str, int]) 
     _require_base(recipe, fine_tuning)
     _require(bool(recipe.stages) and set(recipe.stages) <= set(STAGES), f"`stages` holds some of {', '.join(STAGES)}")
     _require(set(recipe.precisions) <= set(REDUCED), f"`precisions` holds some of {', '.join(REDUCED)}")
+    _require(recipe.gate in WAYS, f"`gate` is one of {', '.join(WAYS)}")
     _require(recipe.amp in AMP, f"`amp` is one of {', '.join(AMP)}")
     _require(set(recipe.structures) <= set(structures), f"`structures` holds some of {', '.join(structures)}")
     _require(fine_tuning or set(recipe.stages) == set(STAGES), "a run from scratch trains both stages")

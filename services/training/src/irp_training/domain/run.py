@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -30,13 +31,24 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetRow:
-    """A frozen dataset: digest, where its manifest lies, number of series per split."""
+    """A frozen dataset: digest, where its manifest lies, number of series per split.
+
+    Attributes:
+        patients: number of patients per split; empty in rows of before they were counted.
+        rules: the inclusion rules as JSON; empty in rows of before there were any.
+        created_at: when it was frozen first; empty likewise.
+        actor: by whom it was frozen first; empty likewise.
+    """
 
     digest: str
     manifest: ObjectRef
     training: int
     validation: int
     test: int
+    patients: Mapping[str, int] = field(default_factory=dict, hash=False)
+    rules: str = ""
+    created_at: str = ""
+    actor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,16 @@ class Metric:
     epoch: int
     name: str
     value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptOverlay:
+    """A picture of one validation slice: see `overlay.Overlay`; `picture` is a PNG."""
+
+    epoch: int
+    which: str
+    dice: float
+    picture: ObjectRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +91,7 @@ class Run:
         promote: promote the result when the gate allows.
         gate: verdict as JSON; empty while there is none.
         cases: validation Dice per case as JSON, before and after.
+        summary: means of the cases with intervals over patients, as JSON.
         checkpoint: the latest one.
         cancel_asked: the worker ends at its next step.
         priority: of two that wait, the higher begins first.
@@ -95,6 +118,7 @@ class Run:
     gate: str = ""
     promoted: bool = False
     cases: str = ""
+    summary: str = ""
     checkpoint: ObjectRef | None = None
     cancel_asked: bool = False
     finished_at: str = ""

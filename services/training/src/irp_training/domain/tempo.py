@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -45,13 +46,15 @@ class Tempo:
         """Of the pass so far.
 
         Returns:
-            samples_per_s; waiting_share, 0 to 1; cpu_cores, how many this process kept busy on average; on a GPU
+            samples_per_s; waiting_share, 0 to 1; memory_mib, the most that this process took so far;
+            cpu_cores, how many this process kept busy on average; on a GPU
             gpu_memory_mib, the most that tensors took, and, where the driver tells, gpu_utilisation, 0 to 1, now.
         """
         took_s = max(self._clock() - self._began_s, 1e-9)
         return {
             "samples_per_s": self._slices / took_s,
             "waiting_share": self._waited_s / took_s,
+            "memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             "cpu_cores": (time.process_time() - self._worked_s) / took_s,
         } | self._of_gpu()
 
