@@ -14,6 +14,7 @@ from irp_chassis.testing.twins import InMemoryObjects
 from irp_kernel import Mask, ObjectRef, Volume
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.store import SqlStore
+from irp_training.app.approvals import Approvals
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.finish_run import FinishRun
@@ -247,17 +248,19 @@ async def test_a_run_is_frozen_with_what_its_base_learnt_from(database: Database
         return await objects.put(data, **where)
 
     async def accept(number: int) -> None:
-        kept = replace(a_case(number), volume=await put(b"volume"), mask=await put(b"mask"))
+        judged = {"lv_blood_pool": 1}
+        kept = replace(a_case(number), volume=await put(b"volume"), mask=await put(b"mask"), judged=judged)
         async with store.change() as change:
             await change.remember_case("demo", kept)
 
     splits = {"splits": {"training": [f"patient-{number}" for number in (1, 2)]}}
     project = Project(id="demo", revision=1, configuration=await put(json.dumps({"name": "demo"} | splits).encode()))
+    approvals = Approvals(store, Configurations(objects), 0)
     now, apart = (lambda: "2026-01-01T00:00:00Z"), KeepApart(store, objects)
     start = StartRun(store, CreateDataset(store, objects, Configurations(objects)), apart, now)
     await accept(1)
     first = await start(project, Wish(model="ventricle"))
-    pushed = await RegisterModel(store, objects, lambda: "2026")("elsewhere", cine, "somebody")
+    pushed = await RegisterModel(store, objects, approvals, now)("elsewhere", cine, "somebody")
     async with store.change() as change:
         ref = replace(pushed.ref, name="ventricle", digest="0" * 64)
         await change.add_model(replace(pushed, ref=ref, run=("demo", first.id)))
@@ -269,7 +272,7 @@ async def test_a_run_is_frozen_with_what_its_base_learnt_from(database: Database
     other = replace(run.dataset, manifest=await put(second.manifest()))
     async with store.change() as change:
         await change.save_run(replace(run, dataset=other))
-    finish = FinishRun(store, objects, None, lambda: "2026")  # type: ignore[arg-type]  # nobody is a candidate
+    finish = FinishRun(store, objects, None, approvals, now)  # type: ignore[arg-type]  # nobody is a candidate
     await TrainRun(store, objects, reader, finish, Terms(threads=1), objects)("demo", run.id)  # type: ignore[arg-type]
     assert reader.parts == (("1.2.2", "training"), ("1.2.1", "replay"))
     with pytest.raises(NothingToReplay):
