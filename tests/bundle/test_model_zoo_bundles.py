@@ -32,7 +32,7 @@ from .zoo_bundles import ARGMAX, PUBLISHED, SCALE, SLICES, SMALL, a_zoo_bundle, 
 LABELS = np.array([0, 1, 2, 3], np.uint8)  # lv_pool, myocardium, rv_pool: canonical values in the order of the channels
 
 
-def a_chest(rows: int, columns: int, slices: int = 3) -> Volume:
+def a_chest(rows: int, columns: int, slices: int = 2) -> Volume:
     """Discs of different brightness, noise, each slice another."""
     random = np.random.default_rng(1)
     down, across = np.mgrid[:rows, :columns]

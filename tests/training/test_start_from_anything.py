@@ -31,6 +31,7 @@ from irp_training.domain.examples import Example, examples_of
 from irp_training.domain.lesson import Lesson
 from irp_training.domain.networks import adopt, definitions
 from irp_training.domain.plan import Outcome, Plan
+from irp_training.domain.pupils import read_pupils
 from irp_training.domain.ranks import Alone
 from irp_training.domain.rates import Rates, layers_of
 from irp_training.domain.recipe import Recipe, read_recipe
@@ -95,9 +96,14 @@ def test_rates_fall_from_the_head_and_frozen_layers_gather_no_statistics() -> No
         Rates(net, image, ("0", "1", "2", "3"))
 
 
-def test_a_frozen_encoder_is_the_bases_after_the_run(cine: bytes) -> None:
+def test_a_frozen_encoder_is_the_bases_after_learning(cine: bytes) -> None:
+    base = read_bundle(cine)
     recipe = replace(TINY, stages=("segment",), segment_epochs=1, frozen=("encoder",), layer_decay=0.5, segment_size=0)
-    before, after = read_bundle(cine).weights["model"], read_bundle(learnt(recipe, cine).bundle).weights["model"]
+    taught = Curriculum(recipe, base)
+    (stage,) = taught.stages
+    trainer = Trainer(taught.net(stage), stage, slices_of([a_heart(1)], HEART), recipe, CPU)
+    assert list(trainer.epoch())
+    before, after = base.build("segment").state_dict(), trainer.weights()
     same = {name for name, tensor in after.items() if torch.equal(tensor, before[name])}
     assert any(name.startswith("model.0.") for name in same)
     assert not any(name.startswith("model.2.") and name.endswith("conv.weight") for name in same)
@@ -132,8 +138,8 @@ def negative(volume: Volume) -> Volume:
     return Volume(geometry=volume.geometry, array=(400 - volume.array).astype(np.float32))
 
 
-def slices_of(hearts: list[tuple[Volume, Mask]]) -> list[Example]:
-    return [example for volume, mask in hearts for example in examples_of(volume, mask, LEFT)]
+def slices_of(hearts: list[tuple[Volume, Mask]], structures: tuple[str, ...] = LEFT) -> list[Example]:
+    return [example for volume, mask in hearts for example in examples_of(volume, mask, structures)]
 
 
 def trained(recipe: Recipe, new: list[Example], old: list[Example], weights: dict[str, torch.Tensor] | None) -> Trainer:
@@ -150,7 +156,7 @@ def segment_stage(recipe: Recipe) -> Stage:
 
 
 def test_without_replay_old_cases_get_worse_and_with_it_they_do_not() -> None:
-    recipe = replace(TINY, structures=LEFT, segment_epochs=1, min_steps=40, batch=6, segment_rate=1e-2)
+    recipe = replace(TINY, structures=LEFT, segment_epochs=1, min_steps=40, batch=4, segment_rate=1e-2)
     recipe = replace(recipe, ema=0.8, augment=0.0, segment_size=32)
     hearts, others = ([a_heart(seed, slices=2) for seed in seeds] for seeds in (range(4), (20, 21)))
     old, new = slices_of(hearts), slices_of([(negative(v), m) for v, m in hearts])
@@ -196,13 +202,11 @@ def test_what_is_replayed_is_nobodys_who_is_kept_out() -> None:
         to_replay(leaky, [old])
 
 
-def test_a_run_reads_what_is_replayed_and_counts_it_by_itself() -> None:
-    files = some_files(training=1)
-    volume, mask = a_heart(8)
-    ((case, _, *held),) = case_files([("training", volume, mask)])
-    told = Lesson(a_plan(replace(TINY, locate_epochs=1, segment_epochs=1, replay=0.5)), lambda said: None)
-    counts = told([*files, (case, "replay", *held)], None).figures["counts"]
-    assert counts["replay"] == {"patients": 1, "series": 1, "slices": 3}
+def test_what_is_replayed_is_learnt_from_and_counted_by_itself() -> None:
+    ((case, _, *held),) = case_files([("training", *a_heart(8))])
+    pupils = read_pupils([*some_files(training=1), (case, "replay", *held)], HEART)
+    assert pupils.counts["replay"] == {"patients": 1, "series": 1, "slices": 3}
+    assert (len(pupils.training), len(pupils.replay)) == (3, 3)
 
 
 @pytest.mark.parametrize("text", ['{"frozen": ["encoder"]}', '{"replay": 0.2}', '{"pipeline": "own"}'])
