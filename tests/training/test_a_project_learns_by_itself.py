@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from irp_chassis.db import Database
 from irp_chassis.testing.twins import InMemoryObjects
+from irp_kernel.errors import IrpError
 from irp_training.adapters.change import AUTOMATIC_JOB
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.wire_datasets import policy_to_proto
 from irp_training.app.configuration import Configurations
+from irp_training.app.create_dataset import CreateDataset
+from irp_training.app.keep_apart import KeepApart
 from irp_training.app.keep_schedule import KeepSchedule
 from irp_training.app.ports import Project
 from irp_training.app.remember_mask import RememberMask
 from irp_training.app.remember_project import RememberProject
+from irp_training.app.start_automatic_run import StartAutomaticRun
+from irp_training.app.start_run import StartRun
 from irp_training.app.tell_policy import TellPolicy
 from irp_training.domain.automation import TrainByItself
 from irp_training.domain.schedule import Schedule
 from sqlalchemy import MetaData, select
-from training_builders import a_case
+from training_builders import a_case, a_ref
 
 NOON = 1_795_780_800.0  # 2026-11-27 12:00 UTC
 HOUR, DAY = 3600.0, 86400.0
@@ -55,7 +61,7 @@ class World:
     async def accept(self, number: int = 1, patient: str = "") -> None:
         for _ in range(number):
             self.masks += 1
-            case = a_case(self.masks, patient=patient)
+            case = replace(a_case(self.masks, patient=patient), judged={"lv_blood_pool": 3})
             await RememberMask(self.store, self.configurations)(self.project, case)
 
     async def look(self, hours: float = 0.0) -> list[str]:
@@ -123,7 +129,8 @@ async def test_what_is_accepted_while_the_project_is_paused_is_counted_on(world:
     assert len(await world.queued()) == 1
 
 
-async def test_each_moment_of_a_schedule_begins_one_run_however_many_look(world: World) -> None:
+async def test_each_moment_of_a_schedule_begins_one_run_however_many_look(either_database: Database) -> None:
+    world = World(either_database)
     await world.declare(daily_at="14:00")
     await world.accept()
     assert await world.look() == []  # the first moment is yet to come
@@ -156,3 +163,30 @@ async def test_a_changed_schedule_begins_with_its_own_next_moment(world: World) 
     assert len(await world.look(2)) == 1
     await world.declare(after_masks=5)
     assert (await world.policy()).next_at == ""
+
+
+async def test_a_project_that_cannot_be_read_does_not_stop_the_others(world: World) -> None:
+    await RememberProject(world.store)(Project(id="broken", revision=1, configuration=a_ref(b"nowhere")))
+    await world.declare(every_hours=1)
+    await world.accept()
+    for hours in (0, 2):
+        with pytest.raises(IrpError):
+            await world.look(hours)
+    assert len(await world.queued()) == 1
+
+
+async def test_a_run_that_cannot_begin_by_itself_leaves_its_reason_until_one_can(world: World) -> None:
+    create = CreateDataset(world.store, world.objects, world.configurations)
+    start = StartRun(world.store, create, KeepApart(world.store, world.objects), lambda: "2026-11-27T12:00:00Z")
+    begin = StartAutomaticRun(world.store, world.configurations, start)
+    await world.declare(after_masks=1, base="")
+    await begin("demo", "too early")
+    assert (await world.policy()).refusal == "DATASET_EMPTY"
+    await world.accept()
+    await begin("demo", "now")
+    assert (await world.policy()).refusal == ""
+    (run,) = await world.store.runs("demo")
+    assert (run.actor, run.promote) == ("training", True)
+    await world.declare(after_masks=1, base="", paused=True)
+    await begin("demo", "later")
+    assert await world.store.runs("demo") == [run]

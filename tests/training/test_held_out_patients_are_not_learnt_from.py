@@ -5,18 +5,29 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+from irp.ingest.v1.events_pb2 import ClinicalRecorded
+from irp.training.v1 import training_service_pb2 as pb
+from irp_chassis.auth import Caller, act_as
 from irp_chassis.db import Database
 from irp_chassis.testing.twins import InMemoryObjects
 from irp_kernel import encode_mask, encode_volume
+from irp_kernel.errors import PermissionDenied
 from irp_training.adapters.db import DATASET, METADATA, PLACEMENT
 from irp_training.adapters.documents import to_document
+from irp_training.adapters.events import Events
+from irp_training.adapters.rpc import TrainingServicer
 from irp_training.adapters.store import SqlStore
+from irp_training.adapters.wire import project_to_proto
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
+from irp_training.app.describe_dataset import DescribeDataset
 from irp_training.app.keep_apart import KeepApart
+from irp_training.app.learnt_from import LearntFrom
 from irp_training.app.ports import Project
+from irp_training.app.remember_clinical import RememberClinical, hash_of
 from irp_training.app.start_run import StartRun, Wish
 from irp_training.app.train_run import TrainRun
 from irp_training.domain.dataset import Case, Entry, Snapshot
@@ -161,7 +172,10 @@ async def test_a_base_whose_ancestor_learnt_from_somebody_who_is_held_out_now_is
     for name in (grandmother, base):
         with pytest.raises(PatientLeak) as leak:
             await world.start(later, Wish(model="cine", base=name))
-        assert "old@1" in leak.value.message
+        assert name in leak.value.message
+    learnt = await LearntFrom(world.store, world.objects)(await world.store.model("tuned", 1))
+    assert learnt.patients == {("demo", "patient-1"), ("demo", "patient-4")}
+    assert (learnt.whole, len(learnt.volumes)) == (True, 2)
     fresh = await world.a_model("fresh", second)
     assert (await world.start(later, Wish(model="cine", base=fresh))).state == "queued"
 
@@ -189,8 +203,11 @@ async def test_datasets_of_before_places_were_kept_hold_out_too(world: World) ->
     }  # fmt: skip
 
 
-async def test_who_freezes_at_the_same_moment_sees_the_same_places(world: World) -> None:
+async def test_who_freezes_at_the_same_moment_sees_the_same_places(either_database: Database) -> None:
+    world = World(either_database)
     project = await world.project(1)
+    async with world.store.change() as change:
+        await change.remember_project(project)  # or else they would collide on its row before they come to places
     rules = [Rules(), Rules(verdicts=("good", "unknown")), Rules(least_certainty=0, sites=("site-1",))]
     found = await asyncio.gather(*(world.create(project, rule) for rule in rules))
     assert len({one.digest for one in found}) == 3
@@ -217,12 +234,45 @@ async def test_a_mask_whose_acceptance_did_not_say_what_it_judges_is_read_once(w
 
 
 async def test_the_hash_of_clinical_values_is_in_the_manifest_and_the_newest_counts(world: World) -> None:
-    project = await world.project(1)
-    before = await world.create(project)
-    async with world.store.change() as change:
-        for version, sha in ((2, "b" * 64), (1, "a" * 64)):
-            await change.remember_clinical("demo", "patient-1", version, sha)
-    after = await world.create(project)
-    assert before.digest != after.digest
-    entries = Snapshot.from_manifest(await world.objects.get(after.manifest)).entries
-    assert {entry.case.clinical for entry in entries} == {"", "b" * 64}
+    events = Events(None, None, None, RememberClinical(world.store))  # type: ignore[arg-type]
+    project, digests = await world.project(1), []
+    for version, lvef in ((0, 0.0), (2, 55.0), (1, 61.0), (3, 48.0)):
+        fact = ClinicalRecorded(patient="patient-1", values={"lvef": lvef}, categories={"group": "b"})
+        fact.project.id, fact.aggregate.version = "demo", version
+        if version:
+            await events.on_clinical_recorded(fact)
+        digests.append((await world.create(project)).digest)
+    first, second, older, newest = digests
+    assert second == older
+    assert len({first, second, newest}) == 3
+    row = (await world.store.datasets("demo"))[-1]
+    entries = Snapshot.from_manifest(await world.objects.get(row.manifest)).entries
+    expected = hash_of("demo", "patient-1", {"group": "b", "lvef": 48.0})
+    assert {entry.case.clinical for entry in entries} == {"", expected}
+    assert hash_of("demo", "patient-2", {"group": "b", "lvef": 48.0}) != expected
+
+
+async def test_a_dataset_that_was_frozen_by_a_message_is_listed_and_described(world: World) -> None:
+    describe = DescribeDataset(world.store, world.objects, Configurations(world.objects))
+    verbs = SimpleNamespace(create_dataset=world.create, describe_dataset=describe)
+    servicer = TrainingServicer(world.store, verbs)  # type: ignore[arg-type]
+    act_as(Caller(subject="reader", project="demo", roles=frozenset({"annotator"})))
+    project = project_to_proto(await world.project(1, LISTS))
+    rules = pb.InclusionRules(structures=["lv_blood_pool"])
+    asked = pb.CreateDatasetRequest(project=project, sequence_classes=["cine-sax"], rules=rules)
+    frozen = (await servicer.CreateDataset(asked, None)).dataset
+    assert (frozen.actor, list(frozen.rules.sequence_classes), dict(frozen.patients)["test"]) == (
+        "reader",
+        ["cine-sax"],
+        1,
+    )
+    assert list((await servicer.ListDatasets(pb.ListDatasetsRequest(project=project), None)).datasets) == [frozen]
+    asked_again = pb.GetDatasetRequest(project=project, digest=frozen.digest[:10])
+    described = await servicer.GetDataset(asked_again, None)
+    assert [(one.split, one.patients) for one in described.dataset.counts] == [
+        ("training", 2), ("validation", 1), ("test", 1),
+    ]  # fmt: skip
+    assert "## Inclusion rules" in described.sheet
+    act_as(Caller(subject="reader", project="other", roles=frozenset({"owner"})))
+    with pytest.raises(PermissionDenied):
+        await servicer.GetDataset(asked_again, None)

@@ -78,6 +78,8 @@ def policy(project: InProject) -> None:
     ]
     table("policy", ("", "there are", "needed"), rows)
     words = f"Next by the clock: {said['next_at'][:16]} UTC. " if said["next_at"] else ""
+    if said["refusal"]:
+        say(f"The latest run that was to begin by itself could not: {said['refusal']}.")
     say(f"{words}{said['model']} learns from {said['base'] or 'scratch'}{'; paused' if said['paused'] else ''}.")
 
 

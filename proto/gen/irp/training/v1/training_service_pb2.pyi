@@ -407,6 +407,7 @@ class TrainingPolicy(_message.Message):
     LEAST_PATIENTS_FIELD_NUMBER: _builtins.int
     PATIENTS_FIELD_NUMBER: _builtins.int
     PATIENTS_MISSING_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
     declared: _builtins.bool
     """False: nothing begins by itself, and nothing below says anything."""
     paused: _builtins.bool
@@ -427,6 +428,8 @@ class TrainingPolicy(_message.Message):
     patients: _builtins.int
     """Patients with an accepted mask."""
     patients_missing: _builtins.int
+    refusal: _builtins.str
+    """Why the latest run that was to begin by itself could not: a reason from the error tree; empty = it could."""
     def __init__(
         self,
         *,
@@ -443,10 +446,11 @@ class TrainingPolicy(_message.Message):
         least_patients: _builtins.int = ...,
         patients: _builtins.int = ...,
         patients_missing: _builtins.int = ...,
+        refusal: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_masks", b"after_masks", "base", b"base", "daily_at", b"daily_at", "declared", b"declared", "every_hours", b"every_hours", "least_patients", b"least_patients", "masks_missing", b"masks_missing", "masks_since_run", b"masks_since_run", "model", b"model", "next_at", b"next_at", "patients", b"patients", "patients_missing", b"patients_missing", "paused", b"paused"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_masks", b"after_masks", "base", b"base", "daily_at", b"daily_at", "declared", b"declared", "every_hours", b"every_hours", "least_patients", b"least_patients", "masks_missing", b"masks_missing", "masks_since_run", b"masks_since_run", "model", b"model", "next_at", b"next_at", "patients", b"patients", "patients_missing", b"patients_missing", "paused", b"paused", "refusal", b"refusal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

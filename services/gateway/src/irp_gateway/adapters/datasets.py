@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from irp_gateway.adapters.answers import Page, Paging, page, to_dict
 from irp_gateway.adapters.door import Door, made
 from irp_gateway.adapters.visitor import Annotator, AnyMember, Inside
-from irp_gateway.domain.configuration import Inclusion
+from irp_gateway.domain.automation import Inclusion
 
 router = APIRouter(prefix="/api/v1/projects/{project}/datasets", tags=["training"], route_class=Door)
 

@@ -28,6 +28,10 @@ class PolicyAnswer(BaseModel):
     least_patients: int
     patients: int = Field(description="with an accepted mask")
     patients_missing: int
+    refusal: str = Field(
+        examples=["PATIENT_LEAK"],
+        description="why the latest run that was to begin by itself could not; empty = it could",
+    )
 
 
 @router.get("", summary="When the project learns by itself")

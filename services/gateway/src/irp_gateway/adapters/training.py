@@ -28,7 +28,7 @@ from irp_gateway.adapters.datasets import rules_of
 from irp_gateway.adapters.door import Door, made
 from irp_gateway.adapters.events import Event, as_sse
 from irp_gateway.adapters.visitor import Annotator, AnyMember, IdInPath, Inside
-from irp_gateway.domain.configuration import Inclusion
+from irp_gateway.domain.automation import Inclusion
 
 router = APIRouter(prefix="/api/v1/projects/{project}/training/runs", tags=["training"], route_class=Door)
 

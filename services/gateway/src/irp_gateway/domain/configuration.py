@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args
 from irp_kernel import CANONICAL
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from irp_gateway.domain.automation import Automation, Canonical, Name
 from irp_gateway.domain.errors import ConfigurationNotValid
 
 SLUG = r"^[a-z][a-z0-9-]{0,46}[a-z0-9]$"
 MAX_PLACES = 10  # that a refusal names
-LEAST_HOURS = 0.25  # between two runs that begin by the clock
 OPTIONS = ("113101", "113103", "113104", "113105", "113106", "113107", "113108", "113109", "113110", "113111", "113112")
 
 
@@ -33,9 +33,6 @@ def _a_word(text: str) -> str:
     return text
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
-SiteName = Annotated[str, Field(min_length=1, max_length=128)]
-Canonical = Literal["lv_blood_pool", "lv_myocardium", "rv_blood_pool", "scar", "no_reflow"]
 Pattern = Annotated[str, AfterValidator(_a_pattern)]
 
 
@@ -191,65 +188,6 @@ class Deidentification(_Strict):
         if self.pixels and "113101" not in self.options:
             raise ValueError("rules about pixels need the option 113101")
         return self
-
-
-class Inclusion(_Strict):
-    """Which accepted masks a dataset holds; what is left out lets everything in but unusable series."""
-
-    sequence_classes: Annotated[list[Name], Field(max_length=64, description="one of these; empty = any")] = []
-    verdicts: Annotated[
-        list[Literal["good", "review", "unusable", "unknown"]],
-        Field(description='quality\'s verdict is one of these ("unknown": there is none yet); empty = not unusable'),
-    ] = []
-    least_certainty: Annotated[int, Field(ge=0, le=3, description="that the mask's author said; 0 = any")] = 0
-    structures: Annotated[
-        list[Canonical], Field(max_length=64, description="one of these was judged on a slice; empty = any")
-    ] = []
-    sites: Annotated[list[SiteName], Field(max_length=64, description="pseudonymous; empty = any")] = []
-
-
-class AutoTrain(_Strict):
-    """Start a run by itself: after a number of accepted masks, by the clock, or both."""
-
-    after_masks: Annotated[int, Field(ge=1)] | None = None
-    """So many since the last run that began by itself; null = not by number."""
-    every_hours: Annotated[float, Field(ge=0, le=8760)] = 0
-    """By the clock, if a mask was accepted since the last such run; 0 = not by interval."""
-    daily_at: Annotated[str, Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$")] = ""
-    """Likewise, daily: "HH:MM" in UTC, in quotes; empty = not daily."""
-    least_patients: Annotated[int, Field(ge=0)] = 0
-    """Nothing begins before so many patients have an accepted mask."""
-    paused: bool = False
-    """Nothing begins; what is accepted is counted on."""
-    include: Inclusion = Inclusion()
-    """Which masks such a run learns from."""
-    base: str = ""
-    model: str = ""
-    recipe: dict[Name, float | str | list[str]] = {}
-
-    @model_validator(mode="after")
-    def _says_when(self) -> AutoTrain:
-        if not (self.after_masks or self.every_hours or self.daily_at):
-            raise ValueError("say when: after_masks, every_hours or daily_at")
-        if self.every_hours and self.daily_at:
-            raise ValueError("every_hours or daily_at, not both")
-        if 0 < self.every_hours < LEAST_HOURS:
-            raise ValueError(f"every_hours is {LEAST_HOURS} or more")
-        return self
-
-
-class AutoExtract(_Strict):
-    """Extract features by itself."""
-
-    on: Literal["accepted"]
-
-
-class Automation(_Strict):
-    """What happens without being asked for; absent means nothing."""
-
-    segment: dict[Name, str] = {}
-    train: AutoTrain | None = None
-    extract: AutoExtract | None = None
 
 
 class Splits(_Strict):

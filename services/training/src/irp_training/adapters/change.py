@@ -94,6 +94,10 @@ class SqlChange(WatchedRows):
         await self._tx.execute(table.update().where(table.c.project == project).values(masks_since_run=count))
         return count
 
+    async def note_refusal(self, project: str, reason: str) -> None:
+        """Keep why a run could not begin by itself; empty = it could."""
+        await self._tx.execute(db.PROJECT.update().where(db.PROJECT.c.project == project).values(refusal=reason))
+
     async def move_schedule(self, project: str, rule: str, now: float, following: float) -> float | None:
         """Go on to the following moment; the moment that was due, or None."""
         table = db.SCHEDULE

@@ -76,6 +76,7 @@ async def settle(
     Raises:
         Aborted: they have changed meanwhile.
     """
+    await _take_turn(tx, project)
     now = await placements(tx, project)
     if any(now.get(patient) != seen.get(patient) for patient in wanted):
         raise Aborted
@@ -84,6 +85,7 @@ async def settle(
 
 async def settle_older(tx: Transaction, project: str, dataset: DatasetRow, wanted: Mapping[str, Placement]) -> None:
     """Keep places of a dataset that was frozen before places were kept; held out wins over learnt from."""
+    await _take_turn(tx, project)
     now = await placements(tx, project)
     moved = {
         p: one for p, one in wanted.items() if p not in now or (now[p].part not in HELD_OUT and one.part in HELD_OUT)
@@ -120,10 +122,21 @@ async def clinical_hashes(connection: Any, project: str) -> dict[str, str]:
     return {row.patient: row.sha256 for row in rows}
 
 
+async def _take_turn(tx: Transaction, project: str) -> None:
+    """Write the project's row as it is: of two who settle patients at once, one is Aborted (PostgreSQL)."""
+    table = db.PROJECT
+    await tx.execute(table.update().where(table.c.project == project).values(revision=table.c.revision))
+
+
 async def _write(tx: Transaction, project: str, digest: str, moved: Mapping[str, Placement]) -> None:
-    for patient, one in moved.items():
-        row = {"project": project, "patient": patient, "dataset": digest, **asdict(one)}
-        await tx.upsert(db.PLACEMENT, row, keys=("project", "patient"))
+    """All at once: a first dataset may hold thousands of patients."""
+    table = db.PLACEMENT
+    known = await placements(tx, project)
+    for patient in moved.keys() & known.keys():
+        await tx.execute(table.delete().where(table.c.project == project, table.c.patient == patient))
+    rows = [{"project": project, "patient": p, "dataset": digest, **asdict(one)} for p, one in moved.items()]
+    if rows:
+        await tx.execute(table.insert(), rows)
 
 
 def _part(one: Placement | None) -> str:

@@ -17,6 +17,8 @@ PROJECT = Table(
     Column("configuration", JSON, nullable=False),  # ObjectRef
     # accepted masks since the last run that began by itself
     Column("masks_since_run", Integer, nullable=False, server_default="0"),
+    # why the latest run that was to begin by itself could not; empty = it could
+    Column("refusal", String(64), nullable=False, server_default=""),
 )
 ACCEPTED = Table(
     "accepted_case",

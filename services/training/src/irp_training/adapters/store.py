@@ -69,6 +69,12 @@ class SqlStore:
         async with self._database.read() as connection:
             return int((await connection.execute(query)).scalar() or 0)
 
+    async def refusal(self, project: str) -> str:
+        """Why the latest run that was to begin by itself could not; empty = it could."""
+        query = select(db.PROJECT.c.refusal).where(db.PROJECT.c.project == project)
+        async with self._database.read() as connection:
+            return str((await connection.execute(query)).scalar() or "")
+
     async def next_run_at(self, project: str, rule: str) -> float:
         """Next moment of this schedule; 0 while it is not known."""
         table = db.SCHEDULE

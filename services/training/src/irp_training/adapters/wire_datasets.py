@@ -73,4 +73,5 @@ def policy_to_proto(policy: Policy | None) -> pb.TrainingPolicy:
         least_patients=wish.least_patients,
         patients=policy.patients,
         patients_missing=policy.patients_missing,
+        refusal=policy.refusal,
     )

@@ -44,7 +44,7 @@ class AskValidation:
             raise NoFrozenSet
         judging, snapshot = split_of(dataset, split), await self._snapshot(dataset)
         learnt = await self._learnt_from(model)
-        seen = {case.patient for case in snapshot.of(judging) if (snapshot.project, case.patient) in learnt.patients}
+        seen = {case.patient for case in snapshot.of(judging) if learnt.knows(snapshot.project, case)}
         if seen:
             raise ModelSawPatients(patients=len(seen))
         validation = Validation(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
+from irp_kernel import sha256_of
 from irp_kernel.errors import Aborted
 
 from irp_training.app.configuration import Configurations
 from irp_training.app.count_judged import CountJudged
 from irp_training.app.ports import Objects, Project, Store
-from irp_training.domain.dataset import Snapshot, freeze
+from irp_training.domain.dataset import Case, Snapshot, freeze
 from irp_training.domain.inclusion import EVERYTHING, Rules
 from irp_training.domain.placing import PARTS
 from irp_training.domain.run import DatasetRow
@@ -45,17 +47,18 @@ class CreateDataset:
         seen = await self._store.placements(project.id)
         splits = Splits.from_configuration(await self._configurations.of(project), seen)
         cases = await self._count_judged(project.id, await self._store.cases(project.id))
-        snapshot = freeze(project.id, cases, splits, rules)
-        dataset = await self._keep(snapshot, actor)
+        # Thousands of cases take a second: not on the event loop.
+        snapshot, manifest = await asyncio.to_thread(_frozen, project.id, cases, splits, rules)
+        dataset = await self._keep(snapshot, manifest, actor)
         async with self._store.change() as change:
             await change.remember_project(project)
             await change.settle(project.id, dataset.digest, snapshot.placements(), seen)
             return await change.add_dataset(project.id, dataset)
 
-    async def _keep(self, snapshot: Snapshot, actor: str) -> DatasetRow:
-        digest = snapshot.digest
-        manifest = await self._objects.put(
-            snapshot.manifest(),
+    async def _keep(self, snapshot: Snapshot, manifest: bytes, actor: str) -> DatasetRow:
+        digest = sha256_of(manifest)
+        ref = await self._objects.put(
+            manifest,
             project=snapshot.project,
             entity="dataset",
             id=digest[:16],
@@ -65,7 +68,7 @@ class CreateDataset:
         )
         return DatasetRow(
             digest=digest,
-            manifest=manifest,
+            manifest=ref,
             training=snapshot.count("training"),
             validation=snapshot.count("validation"),
             test=snapshot.count("test"),
@@ -77,9 +80,15 @@ class CreateDataset:
     async def _settle_older(self, project: Project) -> None:
         """Datasets that were frozen before places were kept hold patients out, too."""
         for dataset in await self._store.older_datasets(project.id):
-            snapshot = Snapshot.from_manifest(await self._objects.get(dataset.manifest))
+            data = await self._objects.get(dataset.manifest)
+            snapshot = await asyncio.to_thread(Snapshot.from_manifest, data)
             async with self._store.change() as change:
                 await change.settle_older(project.id, dataset, snapshot.placements())
+
+
+def _frozen(project: str, cases: list[Case], splits: Splits, rules: Rules) -> tuple[Snapshot, bytes]:
+    snapshot = freeze(project, cases, splits, rules)
+    return snapshot, snapshot.manifest()
 
 
 def patients_of(snapshot: Snapshot) -> dict[str, int]:

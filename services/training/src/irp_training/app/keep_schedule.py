@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from irp_kernel.errors import Aborted, IrpError
+
 from irp_training.app.configuration import Configurations
 from irp_training.app.ports import Project, Seconds, Store
 from irp_training.domain.automation import TrainByItself
@@ -18,11 +20,19 @@ class KeepSchedule:
         self._store, self._configurations, self._now = store, configurations, now
 
     async def __call__(self) -> None:
-        """Queue what is due."""
+        """Queue what is due; what went wrong with one project is raised when all have had their turn."""
+        errors: list[IrpError] = []
         for project in await self._store.projects():
-            wish = TrainByItself.from_configuration(await self._configurations.of(project))
-            if wish is not None and wish.schedule is not None:
-                await self._look(project, wish, wish.schedule)
+            try:
+                wish = TrainByItself.from_configuration(await self._configurations.of(project))
+                if wish is not None and wish.schedule is not None:
+                    await self._look(project, wish, wish.schedule)
+            except Aborted:  # another replica was quicker
+                continue
+            except IrpError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     async def _look(self, project: Project, wish: TrainByItself, schedule: Schedule) -> None:
         now, rule = self._now(), schedule.rule

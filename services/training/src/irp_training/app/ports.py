@@ -67,6 +67,10 @@ class Change(Protocol):
 
     async def masks_since_run(self, project: str, *, add: int = 0, reset: bool = False) -> int: ...
 
+    async def note_refusal(self, project: str, reason: str) -> None:
+        """Why a run could not begin by itself; empty = it could."""
+        ...
+
     async def move_schedule(self, project: str, rule: str, now: float, following: float) -> float | None:
         """Go on to the following moment; the moment that was due, None if none was, or it was used already."""
         ...
@@ -174,6 +178,8 @@ class Store(Protocol):
     async def projects(self) -> list[Project]: ...
 
     async def masks_since_run(self, project: str) -> int: ...
+
+    async def refusal(self, project: str) -> str: ...
 
     async def next_run_at(self, project: str, rule: str) -> float:
         """Next moment of this schedule, seconds since 1970; 0 while it is not known."""

@@ -20,6 +20,7 @@ class Policy:
         patients: with an accepted mask.
         patients_missing: until the least number is reached.
         next_at: seconds since 1970; None = no schedule.
+        refusal: why the latest run that was to begin by itself could not; empty = it could.
     """
 
     wish: TrainByItself
@@ -28,6 +29,7 @@ class Policy:
     patients: int
     patients_missing: int
     next_at: float | None
+    refusal: str
 
 
 class TellPolicy:
@@ -50,6 +52,7 @@ class TellPolicy:
             patients=patients,
             patients_missing=max(0, wish.least_patients - patients),
             next_at=await self._next_at(project.id, wish),
+            refusal=await self._store.refusal(project.id),
         )
 
     async def _next_at(self, project: str, wish: TrainByItself) -> float | None:

@@ -1,4 +1,4 @@
-"""Where patients of frozen datasets stand, hashes of clinical values, and schedules."""
+"""Where patients of frozen datasets stand, hashes of clinical values, schedules, and why a run did not begin."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,6 +8,7 @@ revision, down_revision, branch_labels, depends_on = "0004", "0003", None, None
 
 def upgrade() -> None:
     """Create them; datasets that are there are marked as not read for places yet."""
+    op.add_column("project", sa.Column("refusal", sa.String(64), nullable=False, server_default=""))
     op.add_column("dataset", sa.Column("created_at", sa.String(32), nullable=False, server_default=""))
     op.add_column("dataset", sa.Column("placed", sa.Boolean, nullable=False, server_default=sa.false()))
     op.create_table(
