@@ -202,12 +202,12 @@ class Irp:
         """Say which version answers: pin=2, canary={"version": 3, "percent": 10}, shadow likewise; nothing resets."""
         return dict(self.http.json("PUT", f"/api/v1/models/{name}/serving", said))
 
-    def load_model(self, name: str, version: int) -> dict[str, Any]:
+    def load_model(self, name: str, version: int | str) -> dict[str, Any]:
         """Load a version and keep it; answered when it is warm."""
         answer = self.http.send("POST", f"/api/v1/models/{name}/versions/{version}/load", timeout=UPLOAD_S, repeat=True)
         return dict(answer.json())
 
-    def unload_model(self, name: str, version: int) -> None:
+    def unload_model(self, name: str, version: int | str) -> None:
         """Let go of a version; its last user finishes first."""
         self.http.send("POST", f"/api/v1/models/{name}/versions/{version}/unload", repeat=True)
 

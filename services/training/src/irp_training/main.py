@@ -20,7 +20,7 @@ from irp_chassis.room import Room, run_room
 from irp_chassis.workers import in_worker
 
 from irp_training.adapters.case_cache import CaseCache
-from irp_training.adapters.change import AUTOMATIC_JOB, PRECISION_JOB, RUN_JOB, VALIDATION_JOB
+from irp_training.adapters.change import AUTOMATIC_JOB, PRECISION_JOB, RUN_JOB
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.deleted_series import DeletedSeries
 from irp_training.adapters.events import Events
@@ -29,7 +29,7 @@ from irp_training.adapters.queue import run_order
 from irp_training.adapters.room_metrics import RoomMetrics
 from irp_training.adapters.rpc import TrainingServicer, Verbs
 from irp_training.adapters.store import SqlStore
-from irp_training.adapters.watched import CORRECTION_JOB
+from irp_training.adapters.watched import CORRECTION_JOB, VALIDATION_JOB
 from irp_training.adapters.worker import ProcessWorker
 from irp_training.app.approvals import Approvals
 from irp_training.app.ask_precision import AskPrecision

@@ -9,6 +9,7 @@ import typer
 
 from openirp.client import Irp
 from openirp.command.console import say, table
+from openirp.command.serving import Version
 from openirp.command.verdict import show_verdict
 
 app = typer.Typer(no_args_is_help=True, help="The model registry.")
@@ -38,7 +39,8 @@ def push(
 
 @app.command(epilog="Examples:  irp models promote cine 4  ·  irp models promote cine candidate")
 def promote(
-    name: str, version: Annotated[str, typer.Argument(help='A number, or "candidate", "champion", "previous".')]
+    name: str,
+    version: Version,
 ) -> None:
     """Make a version the champion, if the gate allows; where two have to agree it waits for `irp models approve`."""
     model = Irp.from_environment().promote_model(name, version)

@@ -14,12 +14,12 @@ from irp_kernel.model_statement import read_statement
 from openirp.client import Irp
 from openirp.command.console import print_json, say, table
 from openirp.command.images import AsJson
+from openirp.command.serving import Version
 from openirp.command.verdict import show_verdict
 
 MAX_TEXT_BYTES = 1 << 20  # of a signature or a key file
 PIECE = 1 << 20  # bytes that are hashed at once
 
-Version = Annotated[str, typer.Argument(help='A number, or "candidate", "champion", "previous".')]
 Because = Annotated[str, typer.Option("--because", help="Why, for the history; no patient data.")]
 
 

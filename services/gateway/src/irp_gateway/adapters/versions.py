@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import Depends, Path, Request
 from irp.training.v1 import training_service_pb2 as pb
@@ -51,5 +51,5 @@ async def version_of(desk: Desk, name: str, version: int) -> pb.Model:
     """
     for found in await models_of(desk, name):
         if found.ref.version == version:
-            return cast(pb.Model, found)
+            return found
     raise ModelUnknown(f"{name}@{version}")

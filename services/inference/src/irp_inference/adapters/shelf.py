@@ -295,7 +295,7 @@ class Shelf:
         if known.bundle.sha256 != known.digest:
             raise ModelAltered(model=name, version=version)
         self._signatures.check(known)
-        bundle = await asyncio.to_thread(read_bundle, data)
+        bundle = await asyncio.to_thread(read_bundle, data, build=False)  # exporting it builds its networks
         self._make_room(bundle.weight_bytes)
         nets = await self._engines.open(data, bundle)
         try:

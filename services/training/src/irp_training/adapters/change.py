@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,39 +11,28 @@ from irp.training.v1 import events_pb2
 from irp_chassis.db import Transaction
 from irp_chassis.departures import still_comes
 from irp_chassis.wire import object_ref_to_proto
-from sqlalchemy import func, select
+from sqlalchemy import select
 
-from irp_training.adapters import dataset_rows, db
+from irp_training.adapters import dataset_rows, db, registry_rows
 from irp_training.adapters.documents import (
-    candidacy_from_document,
-    model_from_document,
     run_from_document,
     to_document,
     trial_from_document,
-    validation_from_document,
 )
+from irp_training.adapters.registry_rows import Sign, unsigned
 from irp_training.adapters.watched import WatchedRows
 from irp_training.adapters.wire import model_ref_to_proto, project_to_proto
 from irp_training.app.ports import Project
 from irp_training.domain.candidacy import Candidacy
-from irp_training.domain.certificate import Validation
 from irp_training.domain.dataset import Case
-from irp_training.domain.errors import RunUnknown, TrialUnknown, ValidationUnknown
+from irp_training.domain.errors import RunUnknown, TrialUnknown
 from irp_training.domain.placing import Placement
 from irp_training.domain.precision import Trial
-from irp_training.domain.registry import Model, Promotion, previous
-from irp_training.domain.run import DatasetRow, KeptOverlay, Metric, ModelRef, Run
+from irp_training.domain.registry import Model, Promotion
+from irp_training.domain.run import DatasetRow, Metric, ModelRef, Run
 
 RUN_JOB, AUTOMATIC_JOB, PRECISION_JOB = "training-run", "automatic-run", "precision-trial"
-VALIDATION_JOB = "model-validation"
 JUDGED_ENGINE = "openvino"  # what trials compute with
-
-Sign = Callable[[Model], str]  # compact JWS of what the registry says of a version
-
-
-def unsigned(model: Model) -> str:
-    """Where the registry has no key."""
-    return ""
 
 
 class SqlChange(WatchedRows):
@@ -162,13 +151,6 @@ class SqlChange(WatchedRows):
             keys = tuple(row)
             await self._tx.upsert(db.METRIC, {**row, "value": metric.value}, keys=keys)
 
-    async def add_overlays(self, run: Run, overlays: Sequence[KeptOverlay]) -> None:
-        """Add pictures; a repeated epoch overwrites its own."""
-        for overlay in overlays:
-            row = {"project": run.project, "run": run.id, "epoch": overlay.epoch, "which": overlay.which}
-            keys = tuple(row)
-            await self._tx.upsert(db.OVERLAY, {**row, "document": to_document(overlay)}, keys=keys)
-
     async def announce_end(self, run: Run, project: Project) -> None:
         """RunFinished."""
         fact = events_pb2.RunFinished(
@@ -184,88 +166,31 @@ class SqlChange(WatchedRows):
 
     async def add_model(self, model: Model) -> Model:
         """Give a model its version and announce it, or answer the version with its name and digest."""
-        table = db.MODEL
-        where = (table.c.name == model.ref.name, table.c.digest == model.ref.digest)
-        known = await self._one(select(table.c.document).where(*where))
-        if known is not None:
-            return model_from_document(known)
-        highest = await self._one(select(func.max(table.c.version)).where(table.c.name == model.ref.name))
-        numbered = replace(model, ref=replace(model.ref, version=int(highest or 0) + 1))
-        signed = replace(numbered, signature=self._sign(numbered))
-        await self._tx.execute(table.insert().values(**_model_row(signed)))
-        await self._announce_model(signed)
-        return signed
+        return await registry_rows.add_model(self._tx, model, self._sign)
 
     async def sign_model(self, model: Model) -> None:
         """Sign a version that has no signature yet, and announce it once more."""
-        signed = replace(model, signature=self._sign(model))
-        await self._tx.upsert(db.MODEL, _model_row(signed), keys=("name", "version"))
-        await self._announce_model(signed)
-
-    async def _announce_model(self, model: Model) -> None:
-        await self._tx.announce(
-            events_pb2.ModelRegistered(
-                name=model.ref.name,
-                aggregate=types_pb2.Aggregate(id=model.ref.name, version=model.ref.version),
-                model=model_ref_to_proto(model.ref),
-                bundle=object_ref_to_proto(model.bundle),
-                signature=model.signature,
-            )
-        )
+        await registry_rows.sign_model(self._tx, model, self._sign)
 
     async def add_promotion(self, model: Model, promotion: Promotion) -> None:
         """Make a version the champion and announce it."""
-        row = {
-            "name": model.ref.name,
-            "sequence": promotion.sequence,
-            "version": promotion.version,
-            "kind": promotion.kind,
-            "actor": promotion.actor,
-            "at": promotion.at,
-            "reason": promotion.reason,
-        }
-        await self._tx.execute(db.PROMOTION.insert().values(**row))
-        await self._tx.announce(
-            events_pb2.ModelPromoted(
-                name=model.ref.name,
-                aggregate=types_pb2.Aggregate(id=model.ref.name, version=promotion.sequence),
-                model=model_ref_to_proto(model.ref),
-                bundle=object_ref_to_proto(model.bundle),
-                signature=model.signature,
-                previous=previous(await self.history(model.ref.name)) or 0,
-            )
-        )
+        await registry_rows.add_promotion(self._tx, model, promotion)
 
     async def history(self, name: str) -> list[Promotion]:
         """Promotions and rollbacks, oldest first."""
-        query = select(db.PROMOTION).where(db.PROMOTION.c.name == name).order_by(db.PROMOTION.c.sequence)
-        rows = (await self._tx.execute(query)).all()
-        return [Promotion(row.sequence, row.version, row.kind, row.actor, row.at, row.reason) for row in rows]
+        return await registry_rows.history(self._tx.connection, name)
 
     async def add_candidacy(self, candidacy: Candidacy) -> Candidacy:
         """Give a candidacy its number, or answer the latest one of its version if that says the same."""
-        latest = await self.lock_candidacy(candidacy.model)
-        if latest is not None and latest.is_again(candidacy):
-            return latest
-        table = db.CANDIDACY
-        highest = await self._one(select(func.max(table.c.number)).where(table.c.name == candidacy.model.name))
-        numbered = replace(candidacy, number=int(highest or 0) + 1)
-        await self.save_candidacy(numbered)
-        return numbered
+        return await registry_rows.add_candidacy(self._tx, candidacy)
 
     async def lock_candidacy(self, model: ModelRef) -> Candidacy | None:
         """Read the latest candidacy of a version for changing it."""
-        table = db.CANDIDACY
-        query = select(table.c.document).where(table.c.name == model.name, table.c.version == model.version)
-        document = await self._one(query.order_by(table.c.number.desc()).limit(1).with_for_update())
-        return candidacy_from_document(document) if document else None
+        return await registry_rows.lock_candidacy(self._tx, model)
 
     async def save_candidacy(self, candidacy: Candidacy) -> None:
-        """Write a candidacy."""
-        row = {"name": candidacy.model.name, "number": candidacy.number}
-        keys, document = tuple(row), to_document(candidacy)
-        row |= {"version": candidacy.model.version}
-        await self._tx.upsert(db.CANDIDACY, {**row, "document": document}, keys=keys)
+        """Write a changed candidacy."""
+        await registry_rows.save_candidacy(self._tx, candidacy)
 
     async def add_trial(self, trial: Trial) -> Trial:
         """Add and queue a trial, or answer the one that is under way or has ended on the same dataset."""
@@ -295,33 +220,6 @@ class SqlChange(WatchedRows):
         keys = tuple(row)
         await self._tx.upsert(db.PRECISION_TRIAL, {**row, "document": to_document(grown)}, keys=keys)
 
-    async def add_validation(self, validation: Validation) -> Validation:
-        """Add and queue a validation, or answer the one that is under way or has succeeded."""
-        known = await self._one(_validation_query(validation).with_for_update())
-        if known is not None:
-            before = validation_from_document(known)
-            if before.state != "failed":
-                return before
-            validation = replace(validation, attempt=before.attempt + 1, version=before.version)
-        await self.save_validation(validation)
-        ref = validation.model
-        payload = {"name": ref.name, "version": ref.version, "id": validation.id}
-        await self._tx.enqueue(VALIDATION_JOB, key=f"{ref}/{validation.id}/{validation.attempt}", payload=payload)
-        return validation
-
-    async def lock_validation(self, validation: Validation) -> Validation:
-        """Read a validation for changing it."""
-        document = await self._one(_validation_query(validation).with_for_update())
-        if document is None:
-            raise ValidationUnknown
-        return validation_from_document(document)
-
-    async def save_validation(self, validation: Validation) -> None:
-        """Write a changed validation; its version grows."""
-        grown = replace(validation, version=validation.version + 1)
-        row = {"name": grown.model.name, "model_version": grown.model.version, "id": grown.id}
-        await self._tx.upsert(db.VALIDATION, {**row, "document": to_document(grown)}, keys=tuple(row))
-
     async def announce_trial(self, trial: Trial) -> None:
         """PrecisionGuarded."""
         fact = events_pb2.PrecisionGuarded(
@@ -349,19 +247,3 @@ def _trial_query(trial: Trial) -> Any:
     table, ref = db.PRECISION_TRIAL, trial.model
     here = (table.c.name == ref.name, table.c.model_version == ref.version, table.c.precision == trial.precision)
     return select(table.c.document).where(*here)
-
-
-def _validation_query(validation: Validation) -> Any:
-    table, ref = db.VALIDATION, validation.model
-    here = (table.c.name == ref.name, table.c.model_version == ref.version, table.c.id == validation.id)
-    return select(table.c.document).where(*here)
-
-
-def _model_row(model: Model) -> dict[str, Any]:
-    return {
-        "name": model.ref.name,
-        "version": model.ref.version,
-        "digest": model.ref.digest,
-        "created_at": model.created_at,
-        "document": to_document(model),
-    }

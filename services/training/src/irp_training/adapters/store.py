@@ -10,10 +10,9 @@ from irp_kernel import ObjectRef
 from irp_kernel.errors import ModelUnknown
 from sqlalchemy import and_, desc, select
 
-from irp_training.adapters import dataset_rows, db
-from irp_training.adapters.change import Sign, SqlChange, unsigned
+from irp_training.adapters import dataset_rows, db, registry_rows
+from irp_training.adapters.change import SqlChange
 from irp_training.adapters.documents import (
-    candidacy_from_document,
     case_from_document,
     correction_from_document,
     dataset_from_document,
@@ -26,6 +25,7 @@ from irp_training.adapters.documents import (
     validation_from_document,
 )
 from irp_training.adapters.queue import runs_ahead
+from irp_training.adapters.registry_rows import Sign, unsigned
 from irp_training.app.ports import Project
 from irp_training.domain.candidacy import Candidacy
 from irp_training.domain.certificate import Validation
@@ -150,16 +150,13 @@ class SqlStore:
 
     async def history(self, name: str) -> list[Promotion]:
         """Promotions and rollbacks, oldest first."""
-        async with self._database.transaction(mark=False) as tx:
-            return await SqlChange(tx).history(name)
+        async with self._database.read() as connection:
+            return await registry_rows.history(connection, name)
 
     async def candidacies(self, name: str = "") -> list[Candidacy]:
         """Of a model, or of all, oldest first."""
-        query = select(db.CANDIDACY.c.document).order_by(db.CANDIDACY.c.name, db.CANDIDACY.c.number)
-        if name:
-            query = query.where(db.CANDIDACY.c.name == name)
         async with self._database.read() as connection:
-            return [candidacy_from_document(row) for row in (await connection.execute(query)).scalars()]
+            return await registry_rows.candidacies(connection, name)
 
     async def newest_dataset(self, model: str) -> DatasetRow | None:
         """Of the newest run that made a version of this model."""

@@ -22,5 +22,5 @@ class Bounds:
     margin: float = 0.01
     way: Way = "auto"
     subgroup_margin: float = 0.03
-    calibration_margin: float = 0.05
+    calibration_margin: float = 0.02
     latency_ratio: float = 2.0

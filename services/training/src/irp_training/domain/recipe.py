@@ -84,7 +84,7 @@ class Recipe:
     margin: float = 0.01
     gate: Way = "auto"
     subgroup_margin: float = 0.03
-    calibration_margin: float = 0.05
+    calibration_margin: float = 0.02
     latency_ratio: float = 2.0
     locate_channels: tuple[int, ...] = (8, 16, 32, 64)
     segment_channels: tuple[int, ...] = (16, 32, 64, 128, 256)
