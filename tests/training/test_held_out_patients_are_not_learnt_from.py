@@ -29,7 +29,7 @@ from irp_training.app.learnt_from import LearntFrom
 from irp_training.app.ports import Project
 from irp_training.app.remember_clinical import RememberClinical, hash_of
 from irp_training.app.start_run import StartRun, Wish
-from irp_training.app.train_run import TrainRun
+from irp_training.app.train_run import Terms, TrainRun
 from irp_training.domain.dataset import Case, Entry, Snapshot
 from irp_training.domain.errors import DatasetUnknown, FrozenPatient, PatientLeak
 from irp_training.domain.inclusion import Rules
@@ -70,7 +70,7 @@ class World:
         self.create = CreateDataset(self.store, self.objects, Configurations(self.objects))
         self.start = StartRun(self.store, self.create, KeepApart(self.store, self.objects), now)
         # No worker: a run that came as far as learning would not be able to.
-        self.train = TrainRun(self.store, self.objects, None, self.ended, 1)  # type: ignore[arg-type]
+        self.train = TrainRun(self.store, self.objects, None, self.ended, Terms(threads=1), self.objects)  # type: ignore[arg-type]
 
     async def project(self, revision: int, lists: object = None, name: str = "demo", **case: str) -> Project:
         """At a revision that names these lists; its masks are accepted."""
