@@ -35,8 +35,9 @@ COMPONENTS = (
     "autoscaling",
     "autoscaling-queue",
     "gpu",
+    "containers",
 )
-NEEDS = {"nats-cluster": ("nats",), "autoscaling-queue": ("autoscaling",)}
+NEEDS = {"nats-cluster": ("nats",), "autoscaling-queue": ("autoscaling",), "containers": ("network-policies",)}
 NEVER_TOGETHER = ({"sqlite", "postgres"}, {"sqlite", "autoscaling"}, {"sqlite", "autoscaling-queue"})
 SECRETS = [
     *(f"irp-{r}={r}.env" for r in ("gateway", "ingest", "quality", "annotation", "training", "inference", "radiomics")),

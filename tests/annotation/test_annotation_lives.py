@@ -17,8 +17,9 @@ from google.protobuf.message import Message
 from irp.annotation.v1 import annotation_service_pb2 as pb
 from irp.annotation.v1 import annotation_service_pb2_grpc as pb_grpc
 from irp.annotation.v1.events_pb2 import MaskAccepted
-from irp.common.v1.types_pb2 import Aggregate, ProjectRef
+from irp.common.v1.types_pb2 import Aggregate, ModelRef, ProjectRef
 from irp.ingest.v1.events_pb2 import Series, SeriesStored
+from irp.training.v1.events_pb2 import ContainerMaskProposed
 from irp_annotation.adapters.db import METADATA
 from irp_annotation.main import compose
 from irp_annotation.settings import Settings
@@ -154,6 +155,24 @@ async def test_an_acceptance_is_announced_once(lives: Lives) -> None:
     assert told[0].provenance.actor == "reader-1"
     assert {one.name: one.pairs for one in told[0].structures} == {one.name: one.annotated for one in first.structures}
     assert sum(one.pairs for one in told[0].structures) > 0
+
+
+async def test_what_a_container_proposes_waits_for_a_reader_with_its_provenance(lives: Lives) -> None:
+    keys = await lives.room.objects.keys(project="demo", entity="series", id=UID)
+    mask = await lives.put(encode_mask(a_mask(GRID)), "proposal")
+    (sha256,) = {key.rpartition("/")[2].partition(".")[0] for key in keys if "/volume/" in key}
+    told = ContainerMaskProposed(project=lives.project, series_uid=UID, mask=mask, volume_sha256=sha256)
+    told.aggregate.CopyFrom(Aggregate(id=f"{UID}/heart@1", version=1))
+    told.provenance.model.CopyFrom(ModelRef(name="heart", version=1, digest="c" * 64))
+    told.provenance.parameters["kind"] = "container"
+    await lives.say(told)
+    async with asyncio.timeout(20):
+        while await lives.versions() != [(1, "proposed")]:
+            await asyncio.sleep(0.05)
+    request = pb.ListSegmentationsRequest(project=lives.project, series_uid=UID)
+    (found,) = (await lives.ask(lives.stub.ListSegmentations, request)).segmentations
+    assert (found.provenance.model.name, found.provenance.parameters["kind"]) == ("heart", "container")
+    assert (await lives.review(found.id, "accepted")).state == "accepted"
 
 
 async def test_a_draft_goes_through_review(lives: Lives) -> None:

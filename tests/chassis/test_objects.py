@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from irp_chassis.objects import Objects
@@ -28,6 +29,17 @@ async def test_what_was_put_is_got(objects: Objects) -> None:
     ref = await put(objects, b"heart" * 1000)
     assert await objects.get(ref) == b"heart" * 1000
     assert await objects.exists(ref)
+
+
+async def test_a_file_lies_where_its_bytes_would_lie(objects: Objects, tmp_path: Path) -> None:
+    ref = await put(objects, b"heart" * 1000)
+    path = tmp_path / "file"
+    path.write_bytes(b"heart" * 1000)
+    where = {"project": "demo", "entity": "series", "id": "2.25.7", "kind": "volume"}
+    assert await objects.put_file(path, **where, media_type="application/x-nrrd", extension="nrrd") == ref
+    path.write_bytes(b"another heart")
+    other = await objects.put_file(path, **where, media_type="application/x-nrrd", extension="nrrd")
+    assert await objects.get(other) == b"another heart"
 
 
 async def test_putting_twice_is_putting_once(objects: Objects) -> None:

@@ -19,7 +19,7 @@ from irp.inference.v1 import inference_service_pb2_grpc, live_service_pb2_grpc, 
 from irp.ingest.v1 import ingest_service_pb2_grpc
 from irp.quality.v1 import quality_service_pb2_grpc
 from irp.radiomics.v1 import radiomics_service_pb2_grpc
-from irp.training.v1 import training_service_pb2_grpc
+from irp.training.v1 import challenge_service_pb2_grpc, container_service_pb2_grpc, training_service_pb2_grpc
 from irp_chassis.objects import S3Objects
 from irp_chassis.room import Room
 from irp_chassis.rpc_server import RpcServer
@@ -30,6 +30,7 @@ from irp_gateway.settings import Settings
 from pydantic import SecretStr
 
 from . import fake_inference, fake_rooms
+from .fake_containers import Challenges, Containers
 from .fake_deletions import Referring
 from .fake_live import FakeLive
 from .fake_serving import FakeServing
@@ -55,6 +56,8 @@ class House:
     live: FakeLive = field(default_factory=FakeLive)
     serving: FakeServing = field(default_factory=FakeServing)
     referring: Referring = field(default_factory=Referring)
+    containers: Containers = field(default_factory=Containers)
+    challenges: Challenges = field(default_factory=Challenges)
     radiomics: RpcServer | None = None
     radiomics_lives: bool = False
     room: Room[Settings] | None = None
@@ -142,6 +145,8 @@ async def _live(house: House, address: str, objects: S3Objects, stop: asyncio.Ev
     server.add(live_service_pb2_grpc.add_LiveServiceServicer_to_server, house.live)
     server.add(serving_service_pb2_grpc.add_ServingServiceServicer_to_server, house.serving)
     server.add(training_service_pb2_grpc.add_TrainingServiceServicer_to_server, house.training)
+    server.add(container_service_pb2_grpc.add_ContainerServiceServicer_to_server, house.containers)
+    server.add(challenge_service_pb2_grpc.add_ChallengeServiceServicer_to_server, house.challenges)
     server.add(operations_service_pb2_grpc.add_OperationsServiceServicer_to_server, fake_rooms.Operations())
     await server.start()
     house.radiomics = RpcServer(house.settings, bind=house.settings.radiomics_address)

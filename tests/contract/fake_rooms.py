@@ -38,6 +38,7 @@ from .fake_deletions import Deletions
 from .fake_found import Found, header_of
 from .fake_heart import PROVENANCE, a_volume
 from .fake_imports import Imports
+from .fake_model_reports import ModelReports
 from .fake_precisions import Precisions, a_trial
 from .fake_quarantine import Quarantine
 from .fake_registry import Registry, a_signature
@@ -238,7 +239,7 @@ def _segmentation(state: str) -> annotation_pb.Segmentation:
 
 
 @dataclass
-class Training(Watching, Datasets, Precisions, Registry, training_grpc.TrainingServiceServicer):
+class Training(Watching, Datasets, ModelReports, Precisions, Registry, training_grpc.TrainingServiceServicer):
     """One run, one model."""
 
     pushed: bytes = b""
@@ -268,7 +269,10 @@ class Training(Watching, Datasets, Precisions, Registry, training_grpc.TrainingS
 
     async def RegisterModel(self, requests: Any, context: Any) -> training_pb.RegisterModelResponse:
         caller().require_role("admin")
-        self.pushed = b"".join([request.data async for request in requests])
+        received = [request async for request in requests]
+        self.header, self.pushed = received[0].header, b"".join(request.data for request in received)
+        if self.header.dry_run:
+            return training_pb.RegisterModelResponse(report=self.looked_through(self.pushed))
         return training_pb.RegisterModelResponse(model=_model())
 
     async def ListModels(self, request: Any, context: Any) -> training_pb.ListModelsResponse:

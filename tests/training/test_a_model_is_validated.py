@@ -28,10 +28,10 @@ from irp_training.domain.agreement import agreement
 from irp_training.domain.certificate import split_of
 from irp_training.domain.disturb import KINDS, STRENGTHS, disturb
 from irp_training.domain.errors import DatasetUnknown, ModelSawPatients, NoFrozenSet, ValidationUnknown
-from irp_training.domain.inspection import Inspection
 from irp_training.domain.recipe import Recipe
 from irp_training.domain.run import DatasetRow, ModelRef, Run
 from irp_training.domain.validation_plan import ValidationOutcome, ValidationPlan
+from irp_training.domain.validation_work import ValidationWork
 from irp_training.domain.volumes import function_pairs, volume_pairs
 from precision_builders import a_pool, a_threshold, held_out
 from sqlalchemy import MetaData
@@ -48,7 +48,7 @@ def metadata() -> MetaData:
 
 @pytest.fixture(scope="module")
 def outcome() -> ValidationOutcome:
-    return Inspection(a_plan(), lambda said: None)(held_out(3))
+    return ValidationWork(a_plan(), lambda said: None)(held_out(3))
 
 
 def a_plan() -> ValidationPlan:
@@ -87,7 +87,7 @@ def test_the_page_needs_nothing_from_outside_and_the_same_validation_gives_the_s
     assert page.count("data:image/png;base64,") == 1 + 3
     assert "http" not in page.replace("xmlns", "")
     assert outcome.files["report.pdf"].startswith(b"%PDF")
-    again = Inspection(a_plan(), lambda said: None)(held_out(3))
+    again = ValidationWork(a_plan(), lambda said: None)(held_out(3))
     assert {name: sha256_of(data) for name, data in again.files.items()} == {
         name: sha256_of(data) for name, data in outcome.files.items()
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,10 +12,12 @@ from irp_kernel.errors import Unavailable
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.wire import run_to_proto
+from irp_training.app.approvals import Approvals
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.judge_candidate import JudgeCandidate
+from irp_training.app.keep_apart import KeepApart
 from irp_training.app.ports import CaseFiles, Listener, Project
 from irp_training.app.start_run import StartRun, Wish
 from irp_training.app.train_run import Terms, TrainRun
@@ -64,11 +67,13 @@ async def a_room(database: Database, worker: Any, price: Price) -> tuple[SqlStor
     async with store.change() as change:
         await change.remember_project(project)
         for number in range(1, 9):
-            await change.remember_case("demo", a_case(number))
-    finish = FinishRun(store, objects, JudgeCandidate(store, objects, worker), now)
+            await change.remember_case("demo", replace(a_case(number), judged={"lv_blood_pool": 1}))
+    configurations = Configurations(objects)
+    judge = JudgeCandidate(store, objects, worker)
+    finish = FinishRun(store, objects, judge, Approvals(store, configurations, 0), now)
     train = TrainRun(store, objects, worker, finish, Terms(threads=1, price=price), objects)
-    create = CreateDataset(store, objects, Configurations(objects))
-    return store, StartRun(store, create, now, price), train, project
+    create = CreateDataset(store, objects, configurations)
+    return store, StartRun(store, create, KeepApart(store, objects), now, price), train, project
 
 
 async def test_time_and_price_survive_a_restart_and_the_end_is_told(database: Database) -> None:

@@ -11,11 +11,13 @@ from typing import Any
 
 import httpx
 
+from openirp.containers import Challenges, Containers
 from openirp.problem import Problem
 from openirp.project import Project
 from openirp.transport import Transport
 
 ZIP = "application/zip"
+ENDED = ("ended", "failed")  # states of a report
 JUDGED = ("accepted", "refused", "failed")  # states of a reduced precision
 VALIDATED = ("succeeded", "failed")
 LOOK_S = 1.0
@@ -56,6 +58,16 @@ class Irp:
             title = f"IRP_URL is not set and there is no house in {home}"
             raise Problem(0, {"reason": "NO_HOUSE", "title": title, "advice": advice}) from None
 
+    @property
+    def containers(self) -> Containers:
+        """Algorithms as containers."""
+        return Containers(self.http)
+
+    @property
+    def challenges(self) -> Challenges:
+        """Challenges on frozen test sets."""
+        return Challenges(self.http)
+
     def close(self) -> None:
         """Give the connections back."""
         self.http.close()
@@ -82,9 +94,43 @@ class Irp:
         known = self.http.items("/api/v1/models")
         return [model for model in known if name in (None, model["name"])]
 
-    def push_model(self, bundle: bytes, name: str) -> dict[str, Any]:
-        """Register a MONAI bundle (ZIP) as a new version; the first of its name becomes the champion."""
-        path, headers = f"/api/v1/models/{name}/versions", {"Content-Type": ZIP}
+    def push_model(self, bundle: bytes, name: str, *, project: str = "") -> dict[str, Any]:
+        """Register a MONAI bundle (ZIP) as a new version; the first of its name becomes the champion.
+
+        Args:
+            bundle: the archive.
+            name: of the model.
+            project: judge it on this project's accepted masks; empty = on the model's frozen validation set, if any.
+
+        Raises:
+            Problem: the bundle is not taken; the problem says why, `try_model` how far it came.
+        """
+        return self._sent(f"/api/v1/models/{name}/versions" + (f"?project={project}" if project else ""), bundle)
+
+    def try_model(self, bundle: bytes) -> dict[str, Any]:
+        """What a push would say of a bundle; nothing is registered."""
+        return self._sent("/api/v1/models/try", bundle)
+
+    def report(self, name: str, version: int) -> dict[str, Any]:
+        """What was found of a version: checks of its bundle, Dice beside the champion's; or how far that is."""
+        return dict(self.http.json("GET", f"/api/v1/models/{name}/versions/{version}/report"))
+
+    def ask_report(self, name: str, version: int, *, project: str = "") -> dict[str, Any]:
+        """Have a version judged, on a project's accepted masks or on the model's frozen validation set."""
+        path = f"/api/v1/models/{name}/versions/{version}/report"
+        return dict(self.http.json("POST", path, {"project": project}))
+
+    def watch_report(self, name: str, version: int) -> Iterator[dict[str, Any]]:
+        """The report, each second, until it has ended."""
+        while True:
+            said = self.report(name, version)
+            yield said
+            if said["state"] in ENDED:
+                return
+            time.sleep(LOOK_S)
+
+    def _sent(self, path: str, bundle: bytes) -> dict[str, Any]:
+        headers = {"Content-Type": ZIP}
         answer = self.http.send("POST", path, content=bundle, headers=headers, timeout=UPLOAD_S, repeat=True)
         return dict(answer.json())
 

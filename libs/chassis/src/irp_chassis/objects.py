@@ -8,6 +8,7 @@ import hashlib
 import io
 from collections.abc import AsyncIterator, Callable, Collection
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import urllib3
@@ -23,6 +24,7 @@ CHUNK = 1 << 20  # bytes read from the store at once
 CONNECTIONS = 16
 NOT_FOUND = 404
 REMOVALS = 8  # objects removed at the same time
+PARCELS = "parcels"  # stands where a project's name stands in keys of what is only passed on
 ATTEMPTS = 4  # tries of one call while the store restarts; then UNAVAILABLE
 
 T = TypeVar("T")
@@ -35,6 +37,12 @@ class Objects(Protocol):
         self, data: bytes, *, project: str, entity: str, id: str, kind: str, media_type: str, extension: str
     ) -> ObjectRef:
         """Store bytes under the key that their content gives; durable when this returns."""
+        ...
+
+    async def put_file(
+        self, path: Path, *, project: str, entity: str, id: str, kind: str, media_type: str, extension: str
+    ) -> ObjectRef:
+        """Store a file that is too large for memory, as `put` does."""
         ...
 
     async def get(self, ref: ObjectRef) -> bytes:
@@ -117,6 +125,22 @@ class S3Objects:
         pass_failpoint(AFTER_OBJECT)
         return ref
 
+    async def put_file(
+        self, path: Path, *, project: str, entity: str, id: str, kind: str, media_type: str, extension: str
+    ) -> ObjectRef:
+        """See Objects.put_file."""
+        digest, size = await asyncio.to_thread(_hash_of_file, path)
+        key = object_key(project, entity, id, kind, sha256=digest, extension=extension)
+        ref = ObjectRef(bucket=self._bucket, key=key, sha256=digest, size=size, media_type=media_type)
+        if not await self.exists(ref):
+            await _retried(
+                lambda: self._client.fput_object(
+                    bucket_name=self._bucket, object_name=key, file_path=str(path), content_type=media_type
+                )
+            )
+        pass_failpoint(AFTER_OBJECT)
+        return ref
+
     async def get(self, ref: ObjectRef) -> bytes:
         """See Objects.get."""
         data = await _retried(lambda: self._read(ref, 0, 0))
@@ -146,6 +170,26 @@ class S3Objects:
             object_name=ref.key,
             expires=timedelta(seconds=expires_s),
         )
+
+    async def presign_parcel(self, id: str, expires_s: int) -> str:
+        """Address to which anyone can write one parcel for some seconds; `claim_parcel` takes it."""
+        return await asyncio.to_thread(
+            self._client.presigned_put_object,
+            bucket_name=self._bucket,
+            object_name=_parcel(id),
+            expires=timedelta(seconds=expires_s),
+        )
+
+    async def claim_parcel(self, id: str, limit: int) -> bytes:
+        """What was written to a parcel's address, at most `limit` bytes of it; the parcel is gone afterwards.
+
+        Raises:
+            DataLoss: nothing was written.
+        """
+        ref = ObjectRef(bucket=self._bucket, key=_parcel(id), sha256="0" * 64, size=0, media_type="")
+        data = await _retried(lambda: self._read(ref, 0, limit))
+        await self.remove([ref.key])
+        return data
 
     async def exists(self, ref: ObjectRef) -> bool:
         """See Objects.exists."""
@@ -184,6 +228,18 @@ class S3Objects:
         finally:
             response.close()
             response.release_conn()
+
+
+def _parcel(id: str) -> str:
+    """Key of bytes whose hash nobody knows yet: they are taken from there once, and no row refers to them."""
+    return f"{object_prefix(PARCELS, PARCELS, id)}parcel"
+
+
+def _hash_of_file(path: Path) -> tuple[str, int]:
+    """SHA-256 and bytes of a file."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return digest, file.tell()
 
 
 async def _retried(call: Callable[[], T]) -> T:

@@ -8,6 +8,7 @@ from irp.annotation.v1 import annotation_service_pb2, annotation_service_pb2_grp
 from irp.gateway.v1.events_pb2 import ProjectConfigured
 from irp.inference.v1.events_pb2 import MaskProposed
 from irp.ingest.v1.events_pb2 import SeriesDeleted, SeriesStored
+from irp.training.v1.events_pb2 import ContainerMaskProposed
 from irp_chassis.room import Room, run_room
 from irp_chassis.workers import in_worker
 
@@ -43,6 +44,7 @@ async def compose(room: Room[Settings]) -> None:
     room.on(SeriesDeleted, deleted.forget)
     room.refers_to_series(deleted.references)
     room.on(MaskProposed, facts.on_mask_proposed)
+    room.on(ContainerMaskProposed, facts.on_mask_proposed)
     room.refers_to(catalogue.references)
     room.serve(
         annotation_service_pb2_grpc.add_AnnotationServiceServicer_to_server,

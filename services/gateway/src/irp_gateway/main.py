@@ -68,7 +68,7 @@ def desk(room: Room[Settings]) -> Desk:
         rooms=Rooms(addresses, minter),
         objects=room.objects,
         listeners=Listeners(),
-        limits=Limits(instance=settings.max_instance_bytes, body=settings.max_body_bytes),
+        limits=Limits(settings.max_instance_bytes, settings.max_body_bytes, settings.max_container_bytes),
         public_url=(settings.public_url or f"http://{settings.http_bind}").rstrip("/"),
         minter=minter,
         oip_addresses=(settings.oip_address, settings.oip_http_address),

@@ -38,3 +38,5 @@ class Settings(ServiceSettings):
     """Largest DICOM instance in bytes; larger ones are refused."""
     max_body_bytes: int = 256 << 20
     """Largest body (mask, bundle, table) in bytes; uploads of studies have no limit, each instance has."""
+    max_container_bytes: int = 10 << 30
+    """Largest form with a container's archive in bytes; it passes through in pieces."""

@@ -20,27 +20,35 @@ from irp_chassis.room import Room, run_room
 from irp_chassis.workers import in_worker
 
 from irp_training.adapters.case_cache import CaseCache
-from irp_training.adapters.change import AUTOMATIC_JOB, PRECISION_JOB, RUN_JOB
+from irp_training.adapters.change import APPRAISAL_JOB, AUTOMATIC_JOB, PRECISION_JOB, RUN_JOB
+from irp_training.adapters.container_runtime import OciRuntime, find_runtime
+from irp_training.adapters.containers import Neighbours, hang_challenges, hang_containers
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.deleted_series import DeletedSeries
 from irp_training.adapters.events import Events
+from irp_training.adapters.kubernetes_runtime import Cluster, KubernetesRuntime
 from irp_training.adapters.model_keys import ModelKeys, key_in
 from irp_training.adapters.queue import run_order
 from irp_training.adapters.room_metrics import RoomMetrics
 from irp_training.adapters.rpc import TrainingServicer, Verbs
+from irp_training.adapters.sandbox import Sandbox
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.watched import CORRECTION_JOB, VALIDATION_JOB
 from irp_training.adapters.worker import ProcessWorker
+from irp_training.app.appraise_model import AppraiseModel
 from irp_training.app.approvals import Approvals
 from irp_training.app.ask_precision import AskPrecision
+from irp_training.app.ask_report import AskReport
 from irp_training.app.ask_validation import AskValidation
 from irp_training.app.cancel_run import CancelRun
 from irp_training.app.configuration import Configurations
+from irp_training.app.container_ports import Runtime
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.decide_promotion import DecidePromotion
 from irp_training.app.describe_dataset import DescribeDataset
 from irp_training.app.export_run import ExportRun
 from irp_training.app.finish_run import FinishRun
+from irp_training.app.frozen_set import FrozenSet
 from irp_training.app.guard_precision import GuardPrecision
 from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.keep_apart import KeepApart
@@ -62,13 +70,16 @@ from irp_training.app.start_run import StartRun
 from irp_training.app.tell_history import TellHistory
 from irp_training.app.tell_policy import TellPolicy
 from irp_training.app.train_run import Terms, TrainRun
+from irp_training.app.try_bundle import TryBundle
 from irp_training.app.validate_model import ValidateModel
 from irp_training.app.watch_run import WatchRun
 from irp_training.domain.price import Price
 from irp_training.settings import Settings
 
 CLOCK_LOOK_S = 20.0  # seconds between two looks at schedules
-TRIAL_ATTEMPTS = 5  # then a trial or a validation whose process always dies has failed
+CLUSTER_API = "https://kubernetes.default.svc"
+CLUSTER_FILES = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # a projected volume of the Deployment
+TRIAL_ATTEMPTS = 5  # then a trial, an appraisal or a validation whose process always dies has failed
 
 
 def now() -> str:
@@ -86,6 +97,7 @@ async def compose(room: Room[Settings]) -> None:
     judge = JudgeCandidate(store, objects, worker)
     approvals = Approvals(store, configurations, room.settings.training_approvals)
     create_dataset = CreateDataset(store, objects, configurations)
+    sandbox, frozen_set = _sandbox(room.settings), FrozenSet(store, create_dataset)
     price = Price(per_hour=room.settings.training_price_per_hour, currency=room.settings.training_currency)
     verbs = Verbs(
         create_dataset=create_dataset,
@@ -95,12 +107,14 @@ async def compose(room: Room[Settings]) -> None:
         cancel_run=CancelRun(store, now),
         prioritise_run=PrioritiseRun(store),
         watch_run=WatchRun(store),
-        register=RegisterModel(store, objects, approvals, now),
+        register=RegisterModel(store, objects, approvals, now, sandbox, frozen_set),
         promote=PromoteModel(store, judge, approvals, now),
         rollback=RollbackModel(store, now),
         decide=DecidePromotion(store, now),
         history=TellHistory(store, now),
         ask_precision=AskPrecision(store, create_dataset, now),
+        ask_report=AskReport(store, frozen_set, now),
+        try_bundle=TryBundle(sandbox),
         export_run=ExportRun(store, objects, in_worker),
         ask_validation=AskValidation(store, objects, create_dataset, now),
     )
@@ -113,7 +127,9 @@ async def compose(room: Room[Settings]) -> None:
     _work(room, train, begin)
     _validate(room, ValidateModel(store, objects, worker, keys.sign_report, now))
     _guard(room, GuardPrecision(store, objects, worker, now, room.settings.training_threads))
+    _appraise(room, AppraiseModel(store, objects, sandbox, now))
     room.spawn(RoomMetrics(room.database).run)
+    _hang_containers(room, store, worker, verbs)
     room.on_stop(worker.stop)
     _look_at_the_clock(room, KeepSchedule(store, configurations, time.time))
     deleted = DeletedSeries(room.database, room.objects)
@@ -127,7 +143,9 @@ async def compose(room: Room[Settings]) -> None:
     )
     if keys.jwks:
         await SignKnown(store)()
-    await RegisterShipped(verbs.register)(await asyncio.to_thread(_shipped, room.settings.shipped_models_dir))
+    await RegisterShipped(RegisterModel(store, objects, approvals, now))(
+        await asyncio.to_thread(_shipped, room.settings.shipped_models_dir)
+    )
 
 
 def _files(room: Room[Settings]) -> Files:
@@ -189,12 +207,55 @@ def _guard(room: Room[Settings], guard: GuardPrecision) -> None:
     room.job(PRECISION_JOB, on_trial)
 
 
+def _appraise(room: Room[Settings], appraise: AppraiseModel) -> None:
+    async def on_appraisal(job: Job) -> None:
+        await appraise(job.payload["name"], job.payload["version"], last=job.attempt >= TRIAL_ATTEMPTS)
+
+    room.job(APPRAISAL_JOB, on_appraisal)
+
+
+def _sandbox(settings: Settings) -> Sandbox:
+    return Sandbox(settings.sandbox_memory_bytes, settings.sandbox_seconds, settings.training_threads)
+
+
 def _validate(room: Room[Settings], validate: ValidateModel) -> None:
     async def on_validation(job: Job) -> None:
         last = job.attempt >= TRIAL_ATTEMPTS
         await validate(job.payload["name"], job.payload["version"], job.payload["id"], last=last)
 
     room.job(VALIDATION_JOB, on_validation)
+
+
+def _hang_containers(room: Room[Settings], store: SqlStore, worker: ProcessWorker, verbs: Verbs) -> None:
+    told = room.settings
+    beside = Neighbours(
+        store=store,
+        examiner=worker,
+        create_dataset=verbs.create_dataset,
+        promote=verbs.promote,
+        now=now,
+        runtime=_runtime(room),
+        scratch=told.container_scratch_dir,
+        archive_bytes=told.container_archive_bytes,
+        concurrency=told.container_concurrency,
+    )
+    hang_containers(room, beside)
+    hang_challenges(room, beside)
+
+
+def _runtime(room: Room[Settings]) -> Runtime:
+    told = room.settings
+    if not told.container_namespace:
+        return OciRuntime(room.objects, find_runtime(told.container_runtime), told.container_scratch_dir)
+    cluster = Cluster(
+        address=CLUSTER_API,
+        token=CLUSTER_FILES / "token",
+        authority=CLUSTER_FILES / "ca.crt",
+        namespace=told.container_namespace,
+        carrier=told.container_carrier_image,
+        storage_class=told.container_storage_class,
+    )
+    return KubernetesRuntime(room.objects, cluster)
 
 
 def _shipped(folder: Path | None) -> dict[str, bytes]:

@@ -22,6 +22,10 @@ class Settings(ServiceSettings):
     """PEM of the Ed25519 key that signs versions; made there if there is none. Empty = versions are not signed."""
     code_commit: str = ""
     """Commit of the code that runs, for what is signed; empty = not known."""
+    sandbox_memory_bytes: int = 4 << 30
+    """Memory of the process in which a pushed bundle is looked through and tried out."""
+    sandbox_seconds: float = 120.0
+    """Seconds that looking through a pushed bundle may take, and judging it on one case; then the process is killed."""
     training_processes: int = 0
     """Processes that share a run, each with its part of every batch; 0 = one per GPU, and one on a CPU."""
     training_cache_dir: Path | None = None
@@ -34,3 +38,17 @@ class Settings(ServiceSettings):
     """Unit of the price, for example "EUR"; shown beside costs."""
     shipped_models_dir: Path | None = None
     """Folder with bundles (`NAME.zip`) that are registered at start, and promoted where a name has no champion yet."""
+    container_runtime: str = ""
+    """Command line of the container runtime, e.g. `podman --runtime runc`; empty = podman or docker, if on PATH."""
+    container_scratch_dir: Path | None = None
+    """Folder for the files of running containers; empty = the system's own for temporary files."""
+    container_archive_bytes: int = 10 << 30
+    """Largest archive of a container that can be pushed, and what it may unpack to at most."""
+    container_namespace: str = ""
+    """In a cluster: the namespace in which containers run as Jobs, and nothing else; empty = on this machine."""
+    container_carrier_image: str = "openirp/training"
+    """In a cluster: image of this room, which carries files to containers and back."""
+    container_storage_class: str = ""
+    """In a cluster: storage class of the volume of a run; empty = the cluster's own."""
+    container_concurrency: int = 1
+    """Containers that run at the same time."""

@@ -13,6 +13,8 @@ import typer.core
 
 from openirp.command import (
     algorithms,
+    challenges,
+    containers,
     datasets,
     deid,
     delete,
@@ -27,6 +29,7 @@ from openirp.command import (
     operations,
     precision,
     projects,
+    push,
     quarantine,
     registry,
     report,
@@ -106,7 +109,10 @@ for name, commands in (
     ("inference", inference),
 ):
     app.add_typer(commands.app, name=name)
+app.add_typer(containers.app, name="containers")
+app.add_typer(challenges.app, name="challenges")
 serving.register(models.app)
 precision.register(models.app)
+push.register(models.app)
 validation.register(models.app)
 registry.register(models.app)

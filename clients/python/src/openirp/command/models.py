@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,16 +24,6 @@ def list_() -> None:
         since = str(m["created_at"])[:16]
         rows.append((m["name"], m["version"], names, m["digest"][:12], since, also, m.get("licence")))
     table("models", ("name", "version", "", "digest", "since", "also in", "licence of the weights"), rows)
-
-
-@app.command(epilog="Example:  irp models push my_net.zip --name cine")
-def push(
-    bundle: Annotated[Path, typer.Argument(exists=True, help="MONAI bundle as ZIP.")],
-    name: Annotated[str | None, typer.Option(help="Model name [default: the file's name].", show_default=False)] = None,
-) -> None:
-    """Register a bundle as a new version."""
-    model = Irp.from_environment().push_model(bundle.read_bytes(), name or bundle.stem)
-    say(f"{model['name']}@{model['version']}  {model['digest'][:12]}")
 
 
 @app.command(epilog="Examples:  irp models promote cine 4  ·  irp models promote cine candidate")

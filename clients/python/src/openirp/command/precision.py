@@ -41,7 +41,7 @@ def precision(
 
 
 def version_of(text: str) -> tuple[str, int]:
-    """`name@version` in two parts."""
+    """NAME@VERSION as its parts."""
     name, _, version = text.partition("@")
     if not name or not version.isdecimal():
         raise typer.BadParameter(f"{text!r} is not NAME@VERSION, for example cine@3")

@@ -34,10 +34,9 @@ def room_environment(
             "IRP_MODEL_KEYS_FILE": str(keys.model_keys),
         }
     elif room == "training":
-        told |= {"IRP_MODEL_KEY_FILE": str(keys.model_key)}
         told |= {"IRP_TRAINING_CACHE_DIR": str(layout.data / "training-cases")}
-        if shipped := models_folder():
-            told |= {"IRP_SHIPPED_MODELS_DIR": str(shipped)}
+        told |= {"IRP_MODEL_KEY_FILE": str(keys.model_key)}
+        told |= {"IRP_SHIPPED_MODELS_DIR": str(shipped)} if (shipped := models_folder()) else {}
     return {**told, **(extra or {})}
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection
+from pathlib import Path
 
 from google.protobuf.message import Message
 from irp_kernel import ObjectRef, object_key, object_prefix, sha256_of
@@ -26,6 +28,15 @@ class InMemoryObjects:
         key = object_key(project, entity, id, kind, sha256=digest, extension=extension)
         self.stored.setdefault((self._bucket, key), bytes(data))
         return ObjectRef(bucket=self._bucket, key=key, sha256=digest, size=len(data), media_type=media_type)
+
+    async def put_file(
+        self, path: Path, *, project: str, entity: str, id: str, kind: str, media_type: str, extension: str
+    ) -> ObjectRef:
+        """See Objects.put_file."""
+        where = {"project": project, "entity": entity, "id": id, "kind": kind}
+        return await self.put(
+            await asyncio.to_thread(path.read_bytes), **where, media_type=media_type, extension=extension
+        )
 
     async def get(self, ref: ObjectRef) -> bytes:
         """See Objects.get."""

@@ -241,3 +241,50 @@ class ModelDrifted(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ModelDrifted: _TypeAlias = ModelDrifted  # noqa: Y015
+
+@_typing.final
+class ContainerMaskProposed(_message.Message):
+    """ContainerMaskProposed: a challenge's container segmented a whole series."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    AGGREGATE_FIELD_NUMBER: _builtins.int
+    SERIES_UID_FIELD_NUMBER: _builtins.int
+    MASK_FIELD_NUMBER: _builtins.int
+    VOLUME_SHA256_FIELD_NUMBER: _builtins.int
+    PROVENANCE_FIELD_NUMBER: _builtins.int
+    series_uid: _builtins.str
+    volume_sha256: _builtins.str
+    """SHA-256 of the volume that was segmented."""
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef: ...
+    @_builtins.property
+    def aggregate(self) -> _types_pb2.Aggregate:
+        """id = series UID + "/" + name@version of the container, version = volume version."""
+
+    @_builtins.property
+    def mask(self) -> _types_pb2.ObjectRef:
+        """Mask as NRRD on the volume's own grid."""
+
+    @_builtins.property
+    def provenance(self) -> _types_pb2.Provenance:
+        """`model` names the container; its digest is the container's."""
+
+    def __init__(
+        self,
+        *,
+        project: _types_pb2.ProjectRef | None = ...,
+        aggregate: _types_pb2.Aggregate | None = ...,
+        series_uid: _builtins.str = ...,
+        mask: _types_pb2.ObjectRef | None = ...,
+        volume_sha256: _builtins.str = ...,
+        provenance: _types_pb2.Provenance | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate", "mask", b"mask", "project", b"project", "provenance", b"provenance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate", "mask", b"mask", "project", b"project", "provenance", b"provenance", "series_uid", b"series_uid", "volume_sha256", b"volume_sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContainerMaskProposed: _TypeAlias = ContainerMaskProposed  # noqa: Y015

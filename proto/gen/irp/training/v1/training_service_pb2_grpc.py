@@ -130,6 +130,16 @@ class TrainingServiceStub:
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetPrecisionRequest.SerializeToString,
                 response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetPrecisionResponse.FromString,
                 _registered_method=True)
+        self.AskReport = channel.unary_unary(
+                '/irp.training.v1.TrainingService/AskReport',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.AskReportRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.AskReportResponse.FromString,
+                _registered_method=True)
+        self.GetReport = channel.unary_unary(
+                '/irp.training.v1.TrainingService/GetReport',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetReportRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetReportResponse.FromString,
+                _registered_method=True)
         self.ExportRun = channel.unary_unary(
                 '/irp.training.v1.TrainingService/ExportRun',
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.ExportRunRequest.SerializeToString,
@@ -284,6 +294,20 @@ class TrainingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AskReport(self, request, context):
+        """AskReport queues the appraisal of a version; one that ended on the same dataset is answered as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReport(self, request, context):
+        """GetReport answers what was found of a version, or how far that is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExportRun(self, request, context):
         """ExportRun draws a run's curves, or writes them for other programs' viewers.
         """
@@ -409,6 +433,16 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.GetPrecision,
                     request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetPrecisionRequest.FromString,
                     response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetPrecisionResponse.SerializeToString,
+            ),
+            'AskReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.AskReport,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.AskReportRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.AskReportResponse.SerializeToString,
+            ),
+            'GetReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReport,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetReportRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetReportResponse.SerializeToString,
             ),
             'ExportRun': grpc.unary_unary_rpc_method_handler(
                     servicer.ExportRun,
@@ -945,6 +979,60 @@ class TrainingService:
             '/irp.training.v1.TrainingService/GetPrecision',
             irp_dot_training_dot_v1_dot_training__service__pb2.GetPrecisionRequest.SerializeToString,
             irp_dot_training_dot_v1_dot_training__service__pb2.GetPrecisionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AskReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/AskReport',
+            irp_dot_training_dot_v1_dot_training__service__pb2.AskReportRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.AskReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/GetReport',
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetReportRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetReportResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -66,6 +66,10 @@ class TrainingServiceStub:
     """GuardPrecision queues the trial of a reduced precision; a trial that ended on the same dataset is answered as it is."""
     GetPrecision: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetPrecisionRequest, _training_service_pb2.GetPrecisionResponse]
     """GetPrecision answers how a reduced precision was judged, or how far that is."""
+    AskReport: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.AskReportRequest, _training_service_pb2.AskReportResponse]
+    """AskReport queues the appraisal of a version; one that ended on the same dataset is answered as it is."""
+    GetReport: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetReportRequest, _training_service_pb2.GetReportResponse]
+    """GetReport answers what was found of a version, or how far that is."""
     ExportRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ExportRunRequest, _training_service_pb2.ExportRunResponse]
     """ExportRun draws a run's curves, or writes them for other programs' viewers."""
     ValidateModel: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ValidateModelRequest, _training_service_pb2.ValidateModelResponse]
@@ -113,6 +117,10 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     """GuardPrecision queues the trial of a reduced precision; a trial that ended on the same dataset is answered as it is."""
     GetPrecision: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetPrecisionRequest, _training_service_pb2.GetPrecisionResponse]  # type: ignore[assignment]
     """GetPrecision answers how a reduced precision was judged, or how far that is."""
+    AskReport: _aio.UnaryUnaryMultiCallable[_training_service_pb2.AskReportRequest, _training_service_pb2.AskReportResponse]  # type: ignore[assignment]
+    """AskReport queues the appraisal of a version; one that ended on the same dataset is answered as it is."""
+    GetReport: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetReportRequest, _training_service_pb2.GetReportResponse]  # type: ignore[assignment]
+    """GetReport answers what was found of a version, or how far that is."""
     ExportRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ExportRunRequest, _training_service_pb2.ExportRunResponse]  # type: ignore[assignment]
     """ExportRun draws a run's curves, or writes them for other programs' viewers."""
     ValidateModel: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ValidateModelRequest, _training_service_pb2.ValidateModelResponse]  # type: ignore[assignment]
@@ -271,6 +279,22 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_training_service_pb2.GetPrecisionResponse, _abc.Awaitable[_training_service_pb2.GetPrecisionResponse]]:
         """GetPrecision answers how a reduced precision was judged, or how far that is."""
+
+    @_abc_1.abstractmethod
+    def AskReport(
+        self,
+        request: _training_service_pb2.AskReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.AskReportResponse, _abc.Awaitable[_training_service_pb2.AskReportResponse]]:
+        """AskReport queues the appraisal of a version; one that ended on the same dataset is answered as it is."""
+
+    @_abc_1.abstractmethod
+    def GetReport(
+        self,
+        request: _training_service_pb2.GetReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.GetReportResponse, _abc.Awaitable[_training_service_pb2.GetReportResponse]]:
+        """GetReport answers what was found of a version, or how far that is."""
 
     @_abc_1.abstractmethod
     def ExportRun(

@@ -7,6 +7,7 @@ from functools import partial
 from irp.gateway.v1.events_pb2 import ProjectConfigured
 from irp.inference.v1.events_pb2 import MaskProposed
 from irp.ingest.v1.events_pb2 import SeriesStored
+from irp.training.v1.events_pb2 import ContainerMaskProposed
 from irp_chassis.wire import object_ref_from_proto
 
 from irp_annotation.adapters.db import CatalogueRows
@@ -36,6 +37,6 @@ class Facts:
         volume = object_ref_from_proto(fact.series.volume)
         await self._remember(volume, partial(series_from_proto, fact))
 
-    async def on_mask_proposed(self, fact: MaskProposed) -> None:
+    async def on_mask_proposed(self, fact: MaskProposed | ContainerMaskProposed) -> None:
         """Keep the proposal."""
         await self._keep(proposal_from_proto(fact))

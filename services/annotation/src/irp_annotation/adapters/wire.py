@@ -8,6 +8,7 @@ from irp.common.v1 import types_pb2
 from irp.inference.v1.events_pb2 import MaskProposed
 from irp.ingest.v1.events_pb2 import Series as SeriesMessage
 from irp.ingest.v1.events_pb2 import SeriesStored
+from irp.training.v1.events_pb2 import ContainerMaskProposed
 from irp_chassis.wire import (
     ProjectRef,
     object_ref_from_proto,
@@ -51,8 +52,8 @@ def series_from_proto(fact: SeriesStored, geometry: Geometry) -> Series:
     )
 
 
-def proposal_from_proto(fact: MaskProposed) -> Proposal:
-    """MaskProposed -> Proposal."""
+def proposal_from_proto(fact: MaskProposed | ContainerMaskProposed) -> Proposal:
+    """What a network or a challenge's container proposes -> Proposal."""
     return Proposal(
         project=project_from_proto(fact.project),
         series_uid=fact.series_uid,

@@ -28,6 +28,7 @@ class Limits:
 
     instance: int
     body: int
+    container: int = 10 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,9 @@ from pydantic import BaseModel, Field
 
 from irp_gateway.adapters.answers import Page, Paging, page, read_json
 from irp_gateway.adapters.bodies import bounded
-from irp_gateway.adapters.desk import DeskHere
+from irp_gateway.adapters.desk import Desk, DeskHere
 from irp_gateway.adapters.door import Door, made
+from irp_gateway.adapters.model_reports import MAX_NAME, ON_WHOM, InspectionAnswer, inspection_answer, judging
 from irp_gateway.adapters.precisions import PrecisionAnswer, precision_answer
 from irp_gateway.adapters.versions import VersionInPath, version_of
 from irp_gateway.adapters.visitor import Admin, ModelInPath, Visitor
@@ -22,6 +23,7 @@ from irp_gateway.adapters.visitor import Admin, ModelInPath, Visitor
 router = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=Door)
 
 REGISTER_TIMEOUT_S = GATE_TIMEOUT_S = 300.0
+ProjectThatJudges = Annotated[str, Query(max_length=MAX_NAME, description=ON_WHOM)]
 ZIP = "application/zip"
 BUNDLE_CONTENT: dict[str, Any] = {ZIP: {"schema": {"type": "string", "format": "binary"}}}
 BUNDLE: dict[str, Any] = {"requestBody": {"required": True, "content": BUNDLE_CONTENT}}
@@ -91,20 +93,43 @@ async def get_bundle(name: ModelInPath, version: VersionInPath, identity: Visito
 
 
 @router.post("/{name}/versions", status_code=201, summary="Push a model (MONAI bundle as ZIP)", openapi_extra=BUNDLE)
-async def push(name: ModelInPath, request: Request, admin: Admin, desk: DeskHere, response: Response) -> ModelAnswer:
-    """Checked without executing anything; the first version of a model becomes its champion."""
+async def push(
+    name: ModelInPath,
+    request: Request,
+    admin: Admin,
+    desk: DeskHere,
+    response: Response,
+    project: ProjectThatJudges = "",
+) -> ModelAnswer:
+    """Looked through and tried out in a sandbox; the first version of a model becomes its champion.
 
-    async def pieces() -> AsyncIterator[pb.RegisterModelRequest]:
-        header = pb.RegisterModelHeader(name=name, actor=admin.subject, promote_if_first=True)
-        yield pb.RegisterModelRequest(header=header)
-        async for piece in bounded(request, desk.limits.body):
-            yield pb.RegisterModelRequest(data=piece)
-
-    answer = await desk.rooms["training"].ask("RegisterModel", pieces(), timeout_s=REGISTER_TIMEOUT_S)
+    `GET .../versions/{version}/report` says what was found, and later how good it is on patients kept out.
+    """
+    header = pb.RegisterModelHeader(name=name, actor=admin.subject, promote_if_first=True)
+    if found := await judging(admin, project, desk):
+        header.project.CopyFrom(found)
+    pieces = _pieces(header, request, desk)
+    answer = await desk.rooms["training"].ask("RegisterModel", pieces, timeout_s=REGISTER_TIMEOUT_S)
     model = model_answer(answer.model)
     made(request, version=model.version)
     response.headers["Location"] = desk.address("models", name, "versions", model.version)
     return model
+
+
+@router.post("/try", summary="Look through a bundle, and register nothing", openapi_extra=BUNDLE)
+async def try_bundle(request: Request, admin: Admin, desk: DeskHere) -> InspectionAnswer:
+    """The checks that a push would make. What is wrong with the bundle is a check that failed, not an error."""
+    pieces = _pieces(pb.RegisterModelHeader(actor=admin.subject, dry_run=True), request, desk)
+    answer = await desk.rooms["training"].ask("RegisterModel", pieces, timeout_s=REGISTER_TIMEOUT_S)
+    return inspection_answer(answer.report.inspection)
+
+
+async def _pieces(
+    header: pb.RegisterModelHeader, request: Request, desk: Desk
+) -> AsyncIterator[pb.RegisterModelRequest]:
+    yield pb.RegisterModelRequest(header=header)
+    async for piece in bounded(request, desk.limits.body):
+        yield pb.RegisterModelRequest(data=piece)
 
 
 @router.post("/{name}/versions/{version}/promote", summary="Make a version the champion, if the gate allows")

@@ -30,6 +30,8 @@ TAGS = {
     "While a reader scrolls: WebSocket /api/v1/projects/{project}/live",
     "training": "Runs that learn from accepted masks",
     "models": "The registry",
+    "containers": "Algorithms as containers that keep the contract of Grand Challenge, and what they propose",
+    "challenges": "A frozen test set, metrics, a deadline, a leaderboard",
     "radiomics": "Features, heat-map, function",
     "clinical": "Values of patients, joined by pseudonym",
     "operations": "Audit log, parked facts, missing objects",

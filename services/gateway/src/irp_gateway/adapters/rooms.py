@@ -17,7 +17,12 @@ from irp.inference.v1 import (
 from irp.ingest.v1 import ingest_service_pb2, ingest_service_pb2_grpc
 from irp.quality.v1 import quality_service_pb2, quality_service_pb2_grpc
 from irp.radiomics.v1 import radiomics_service_pb2, radiomics_service_pb2_grpc
-from irp.training.v1 import training_service_pb2, training_service_pb2_grpc
+from irp.training.v1 import (
+    challenge_service_pb2_grpc,
+    container_service_pb2_grpc,
+    training_service_pb2,
+    training_service_pb2_grpc,
+)
 from irp_chassis.auth import TokenMinter
 from irp_chassis.rpc import RpcClient
 from irp_chassis.verdicts import RemoteError
@@ -38,7 +43,11 @@ BESIDE: dict[str, tuple[Any, ...]] = {
     "inference": (
         live_service_pb2_grpc.LiveServiceStub,
         serving_service_pb2_grpc.ServingServiceStub,
-    )
+    ),
+    "training": (
+        container_service_pb2_grpc.ContainerServiceStub,
+        challenge_service_pb2_grpc.ChallengeServiceStub,
+    ),
 }
 """Further services of a room."""
 

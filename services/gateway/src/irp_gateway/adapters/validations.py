@@ -6,17 +6,15 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request, Response
 from irp.training.v1 import training_service_pb2 as pb
-from irp_chassis.auth import ADMIN as ADMIN_ROLE
-from irp_chassis.auth import Caller, act_as
 from irp_chassis.wire import object_ref_from_proto
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from irp_gateway.adapters.answers import Progress, progress_of, read_json
 from irp_gateway.adapters.desk import Desk, DeskHere
 from irp_gateway.adapters.door import AUDITED, Door, made
-from irp_gateway.adapters.precisions import FREEZING_TIMEOUT_S
+from irp_gateway.adapters.model_reports import FREEZING_TIMEOUT_S, judging
 from irp_gateway.adapters.versions import VersionInPath
-from irp_gateway.adapters.visitor import Admin, Inside, ModelInPath, Visitor
+from irp_gateway.adapters.visitor import Admin, ModelInPath, Visitor
 from irp_gateway.domain.errors import ReportFileUnknown
 from irp_gateway.domain.roles import Identity
 
@@ -115,10 +113,8 @@ async def validate(
     asked = pb.ValidateModelRequest(
         name=name, version=version, actor=admin.subject, split=body.split, dataset=body.dataset
     )
-    if body.project:
-        found, member = await desk.enter(admin, body.project)
-        act_as(Caller(subject=admin.subject, project=found.id, roles=member.roles | {ADMIN_ROLE}))
-        asked.project.CopyFrom(Inside(admin, found, member, desk).ref)
+    if found := await judging(admin, body.project, desk):
+        asked.project.CopyFrom(found)
     answer = await desk.rooms["training"].ask("ValidateModel", asked, timeout_s=FREEZING_TIMEOUT_S)
     validation = _answer(answer.validation, desk)
     made(request, version=version, validation=validation.id)

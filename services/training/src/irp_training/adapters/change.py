@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from irp_training.adapters import dataset_rows, db, registry_rows
 from irp_training.adapters.documents import (
+    appraisal_from_document,
     run_from_document,
     to_document,
     trial_from_document,
@@ -23,15 +24,17 @@ from irp_training.adapters.registry_rows import Sign, unsigned
 from irp_training.adapters.watched import WatchedRows
 from irp_training.adapters.wire import model_ref_to_proto, project_to_proto
 from irp_training.app.ports import Project
+from irp_training.domain.appraisal import Appraisal
 from irp_training.domain.candidacy import Candidacy
 from irp_training.domain.dataset import Case
-from irp_training.domain.errors import RunUnknown, TrialUnknown
+from irp_training.domain.errors import ReportUnknown, RunUnknown, TrialUnknown
 from irp_training.domain.placing import Placement
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
 from irp_training.domain.run import DatasetRow, Metric, ModelRef, Run
 
 RUN_JOB, AUTOMATIC_JOB, PRECISION_JOB = "training-run", "automatic-run", "precision-trial"
+APPRAISAL_JOB = "model-appraisal"
 JUDGED_ENGINE = "openvino"  # what trials compute with
 
 
@@ -234,6 +237,34 @@ class SqlChange(WatchedRows):
         )
         await self._tx.announce(fact)
 
+    async def add_appraisal(self, wanted: Appraisal) -> Appraisal:
+        """Add and queue an appraisal, or answer the one that is under way or has ended on the same dataset."""
+        known = await self._one(_report_query(wanted.model).with_for_update())
+        if known is not None:
+            before = appraisal_from_document(known)
+            if wanted.asks_the_same(before):
+                return before
+            seen = wanted.inspection or before.inspection  # a version's bundle never changes
+            wanted = replace(wanted, attempt=before.attempt + 1, version=before.version, inspection=seen)
+        await self.save_appraisal(wanted)
+        ref = wanted.model
+        payload = {"name": ref.name, "version": ref.version}
+        await self._tx.enqueue(APPRAISAL_JOB, key=f"{ref}/{wanted.attempt}", payload=payload)
+        return wanted
+
+    async def lock_appraisal(self, appraisal: Appraisal) -> Appraisal:
+        """Read an appraisal for changing it."""
+        document = await self._one(_report_query(appraisal.model).with_for_update())
+        if document is None:
+            raise ReportUnknown
+        return appraisal_from_document(document)
+
+    async def save_appraisal(self, appraisal: Appraisal) -> None:
+        """Write a changed appraisal; its version grows."""
+        grown, ref = replace(appraisal, version=appraisal.version + 1), appraisal.model
+        row = {"name": ref.name, "model_version": ref.version, "document": to_document(grown)}
+        await self._tx.upsert(db.MODEL_REPORT, row, keys=("name", "model_version"))
+
     async def _one(self, query: Any) -> Any:
         return (await self._tx.execute(query)).scalar()
 
@@ -247,3 +278,8 @@ def _trial_query(trial: Trial) -> Any:
     table, ref = db.PRECISION_TRIAL, trial.model
     here = (table.c.name == ref.name, table.c.model_version == ref.version, table.c.precision == trial.precision)
     return select(table.c.document).where(*here)
+
+
+def _report_query(ref: ModelRef) -> Any:
+    table = db.MODEL_REPORT
+    return select(table.c.document).where(table.c.name == ref.name, table.c.model_version == ref.version)

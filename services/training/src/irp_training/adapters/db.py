@@ -6,8 +6,11 @@ from irp_chassis.departures import add_departures
 from irp_chassis.tables import new_metadata
 from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, String, Table, false
 
+from irp_training.adapters.container_tables import add_container_tables
+
 METADATA = new_metadata()
 add_departures(METADATA)
+add_container_tables(METADATA)
 
 PROJECT = Table(
     "project",
@@ -139,6 +142,13 @@ PRECISION_TRIAL = Table(
     Column("model_version", BigInteger, primary_key=True),
     Column("precision", String(16), primary_key=True),
     Column("document", JSON, nullable=False),  # Trial
+)
+MODEL_REPORT = Table(
+    "model_report",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("model_version", BigInteger, primary_key=True),
+    Column("document", JSON, nullable=False),  # Appraisal
 )
 PROPOSAL = Table(
     "proposal",

@@ -12,6 +12,7 @@ from irp_chassis.operations import SeriesReference
 from sqlalchemy import select
 
 from irp_training.adapters import db
+from irp_training.adapters.container_rows import ContainerRows
 from irp_training.adapters.documents import dataset_from_document, model_from_document, run_from_document
 from irp_training.domain.dataset import Snapshot
 from irp_training.domain.registry import Model
@@ -53,6 +54,8 @@ class DeletedSeries:
             await tx.execute(db.PROPOSAL.delete().where(mine, proposed.version <= fact.aggregate.version))
             theirs = (corrected.project == fact.project.id) & (corrected.series == fact.series_uid)
             await tx.execute(db.CORRECTION.delete().where(theirs))
+            runs = ContainerRows(self._database)
+            await runs.forget(tx, fact.project.id, fact.series_uid, fact.aggregate.version)
 
 
 def _made_of(digest: str, uid: str, runs: Sequence[Run], models: Sequence[Model]) -> list[SeriesReference]:

@@ -9,6 +9,7 @@ from typing import Any
 from irp_kernel import ObjectRef
 
 from irp_training.app.ports import Project
+from irp_training.domain.appraisal import Appraisal
 from irp_training.domain.candidacy import Candidacy
 from irp_training.domain.certificate import Validation
 from irp_training.domain.correction import Correction, Proposal
@@ -87,6 +88,17 @@ def trial_from_document(document: Mapping[str, Any]) -> Trial:
         "artefact": ObjectRef(**artefact) if artefact else None,
     }
     return Trial(**{**document, **nested})
+
+
+def appraisal_from_document(document: Mapping[str, Any]) -> Appraisal:
+    """Document -> Appraisal."""
+    dataset = document["dataset"]
+    nested = {
+        "model": ModelRef(**document["model"]),
+        "dataset": dataset_from_document(dataset) if dataset else None,
+        "progress": Progress(**document["progress"]),
+    }
+    return Appraisal(**{**document, **nested})
 
 
 def validation_from_document(document: Mapping[str, Any]) -> Validation:

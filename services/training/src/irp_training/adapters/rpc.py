@@ -17,12 +17,14 @@ from irp_training.adapters.wire import (
     happened_to_proto,
     model_to_proto,
     project_from_proto,
+    report_to_proto,
     run_to_proto,
     trial_to_proto,
 )
 from irp_training.adapters.wire_datasets import dataset_to_proto, policy_to_proto, rules_from_proto
 from irp_training.adapters.wire_watching import drift_to_proto, overlay_to_proto, validation_to_proto
 from irp_training.app.ask_precision import AskPrecision
+from irp_training.app.ask_report import AskReport
 from irp_training.app.ask_validation import AskValidation
 from irp_training.app.cancel_run import CancelRun
 from irp_training.app.create_dataset import CreateDataset
@@ -37,6 +39,7 @@ from irp_training.app.rollback_model import RollbackModel
 from irp_training.app.start_run import StartRun, Wish
 from irp_training.app.tell_history import TellHistory
 from irp_training.app.tell_policy import TellPolicy
+from irp_training.app.try_bundle import TryBundle
 from irp_training.app.watch_run import WatchRun
 from irp_training.domain.registry import Model, aliases
 from irp_training.domain.run import Run
@@ -61,6 +64,8 @@ class Verbs:
     decide: DecidePromotion
     history: TellHistory
     ask_precision: AskPrecision
+    ask_report: AskReport
+    try_bundle: TryBundle
     export_run: ExportRun
     ask_validation: AskValidation
 
@@ -73,32 +78,32 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
 
     async def CreateDataset(self, request: pb.CreateDatasetRequest, context: Any) -> pb.CreateDatasetResponse:  # noqa: N802
         """Freeze the accepted masks."""
-        project = _admit(request.project, "owner", "annotator")
+        project = admit(request.project, "owner", "annotator")
         rules = rules_from_proto(request.rules, request.sequence_classes)
         dataset = await self._do.create_dataset(project, rules, request.actor or caller().subject)
         return pb.CreateDatasetResponse(dataset=dataset_to_proto(dataset))
 
     async def ListDatasets(self, request: pb.ListDatasetsRequest, context: Any) -> pb.ListDatasetsResponse:  # noqa: N802
         """Every frozen dataset of a project, newest last."""
-        project = _admit(request.project)
+        project = admit(request.project)
         found = await self._store.datasets(project.id)
         return pb.ListDatasetsResponse(datasets=[dataset_to_proto(one) for one in found])
 
     async def GetDataset(self, request: pb.GetDatasetRequest, context: Any) -> pb.GetDatasetResponse:  # noqa: N802
         """One frozen dataset: composition and data sheet."""
-        found = await self._do.describe_dataset(_admit(request.project), request.digest)
+        found = await self._do.describe_dataset(admit(request.project), request.digest)
         return pb.GetDatasetResponse(dataset=dataset_to_proto(found.dataset, found.cells), sheet=found.sheet)
 
     async def GetTrainingPolicy(  # noqa: N802
         self, request: pb.GetTrainingPolicyRequest, context: Any
     ) -> pb.GetTrainingPolicyResponse:
         """When the project learns by itself."""
-        policy = await self._do.tell_policy(_admit(request.project))
+        policy = await self._do.tell_policy(admit(request.project))
         return pb.GetTrainingPolicyResponse(policy=policy_to_proto(policy))
 
     async def StartRun(self, request: pb.StartRunRequest, context: Any) -> pb.StartRunResponse:  # noqa: N802
         """Queue a run."""
-        project = _admit(request.project, "owner", "annotator")
+        project = admit(request.project, "owner", "annotator")
         wish = Wish(
             model=request.model,
             base=request.base,
@@ -114,29 +119,29 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
 
     async def GetRun(self, request: pb.GetRunRequest, context: Any) -> pb.GetRunResponse:  # noqa: N802
         """One run with its curves."""
-        project = _admit(request.project)
+        project = admit(request.project)
         return pb.GetRunResponse(run=await self._shown(await self._store.run(project.id, request.run_id)))
 
     async def ListRuns(self, request: pb.ListRunsRequest, context: Any) -> pb.ListRunsResponse:  # noqa: N802
         """Runs of a project, newest last, without their curves."""
-        project = _admit(request.project)
+        project = admit(request.project)
         runs = await self._store.runs(project.id)
         return pb.ListRunsResponse(runs=[run_to_proto(run, [], await self._store.ahead(run)) for run in runs])
 
     async def WatchRun(self, request: pb.WatchRunRequest, context: Any) -> AsyncIterator[pb.WatchRunResponse]:  # noqa: N802
         """The run as it changes."""
-        project = _admit(request.project)
+        project = admit(request.project)
         async for run, metrics, ahead in self._do.watch_run(project.id, request.run_id):
             yield pb.WatchRunResponse(run=run_to_proto(run, metrics, ahead))
 
     async def CancelRun(self, request: pb.CancelRunRequest, context: Any) -> pb.CancelRunResponse:  # noqa: N802
         """Stop a run."""
-        project = _admit(request.project, "owner", "annotator")
+        project = admit(request.project, "owner", "annotator")
         return pb.CancelRunResponse(run=await self._shown(await self._do.cancel_run(project, request.run_id)))
 
     async def PrioritiseRun(self, request: pb.PrioritiseRunRequest, context: Any) -> pb.PrioritiseRunResponse:  # noqa: N802
         """Move a waiting run in the queue."""
-        project = _admit(request.project, "owner", "annotator")
+        project = admit(request.project, "owner", "annotator")
         run = await self._do.prioritise_run(project, request.run_id, _allowed(request.priority))
         return pb.PrioritiseRunResponse(run=await self._shown(run))
 
@@ -146,9 +151,16 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
         """Take a bundle in pieces; the header comes first."""
         caller().require_role("owner")
         header, data = await _receive(request_iterator)
+        if header.dry_run:
+            return pb.RegisterModelResponse(
+                report=pb.ModelReport(state="ended", inspection=await self._do.try_bundle(data))
+            )
+        project = admit(header.project) if header.HasField("project") else None
         actor = header.actor or caller().subject
-        model = await self._do.register(header.name, data, actor, promote_if_first=header.promote_if_first)
-        return pb.RegisterModelResponse(model=await self._model(model))
+        first = header.promote_if_first
+        model = await self._do.register(header.name, data, actor, promote_if_first=first, project=project)
+        report = report_to_proto(await self._store.appraisal(model.ref.name, model.ref.version))
+        return pb.RegisterModelResponse(model=await self._model(model), report=report)
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:  # noqa: N802
         """Every version, with the champions marked."""
@@ -204,7 +216,7 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
     async def GuardPrecision(self, request: pb.GuardPrecisionRequest, context: Any) -> pb.GuardPrecisionResponse:  # noqa: N802
         """Queue the trial of a reduced precision."""
         caller().require_role("owner")
-        project = _admit(request.project) if request.HasField("project") else None
+        project = admit(request.project) if request.HasField("project") else None
         actor = request.actor or caller().subject
         trial = await self._do.ask_precision(request.name, request.version, request.precision, actor, project)
         return pb.GuardPrecisionResponse(trial=trial_to_proto(trial))
@@ -215,16 +227,30 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
         trial = await self._store.trial(request.name, request.version, request.precision)
         return pb.GetPrecisionResponse(trial=trial_to_proto(trial))
 
+    async def AskReport(self, request: pb.AskReportRequest, context: Any) -> pb.AskReportResponse:  # noqa: N802
+        """Queue the appraisal of a version."""
+        caller().require_role("owner")
+        project = admit(request.project) if request.HasField("project") else None
+        actor = request.actor or caller().subject
+        report = await self._do.ask_report(request.name, request.version, actor, project)
+        return pb.AskReportResponse(report=report_to_proto(report))
+
+    async def GetReport(self, request: pb.GetReportRequest, context: Any) -> pb.GetReportResponse:  # noqa: N802
+        """What was found, or how far that is."""
+        caller()
+        report = await self._store.appraisal(request.name, request.version)
+        return pb.GetReportResponse(report=report_to_proto(report))
+
     async def ExportRun(self, request: pb.ExportRunRequest, context: Any) -> pb.ExportRunResponse:  # noqa: N802
         """A run's curves as a picture, or for TensorBoard."""
-        project = _admit(request.project)
+        project = admit(request.project)
         found = await self._do.export_run(project.id, request.run_id, request.form)
         return pb.ExportRunResponse(body=found.body, media_type=found.media_type, file_name=found.file_name)
 
     async def ValidateModel(self, request: pb.ValidateModelRequest, context: Any) -> pb.ValidateModelResponse:  # noqa: N802
         """Queue a validation."""
         caller().require_role("owner")
-        project = _admit(request.project) if request.HasField("project") else None
+        project = admit(request.project) if request.HasField("project") else None
         actor = request.actor or caller().subject
         found = await self._do.ask_validation(
             request.name, request.version, actor, project, request.split, request.dataset
@@ -258,7 +284,8 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
         return aliases(versions, await self._store.history(name))
 
 
-def _admit(message: types_pb2.ProjectRef, *roles: str) -> Project:
+def admit(message: types_pb2.ProjectRef, *roles: str) -> Project:
+    """The project of a request, whose caller must be inside it, with one of the roles if any is named."""
     project = project_from_proto(message)
     caller().require_project(project.id)
     if roles:

@@ -13,6 +13,7 @@ from sqlalchemy import and_, desc, select
 from irp_training.adapters import dataset_rows, db, registry_rows
 from irp_training.adapters.change import SqlChange
 from irp_training.adapters.documents import (
+    appraisal_from_document,
     case_from_document,
     correction_from_document,
     dataset_from_document,
@@ -27,12 +28,13 @@ from irp_training.adapters.documents import (
 from irp_training.adapters.queue import runs_ahead
 from irp_training.adapters.registry_rows import Sign, unsigned
 from irp_training.app.ports import Project
+from irp_training.domain.appraisal import Appraisal
 from irp_training.domain.candidacy import Candidacy
 from irp_training.domain.certificate import Validation
 from irp_training.domain.correction import Correction
 from irp_training.domain.dataset import Case
 from irp_training.domain.drift import Drift
-from irp_training.domain.errors import RunUnknown, TrialUnknown, ValidationUnknown
+from irp_training.domain.errors import ReportUnknown, RunUnknown, TrialUnknown, ValidationUnknown
 from irp_training.domain.placing import Placement
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
@@ -207,6 +209,16 @@ class SqlStore:
             query = query.where(table.c.name == name)
         async with self._database.read() as connection:
             return [trial_from_document(row) for row in (await connection.execute(query)).scalars()]
+
+    async def appraisal(self, name: str, version: int) -> Appraisal:
+        """The report on one version, or ReportUnknown."""
+        table = db.MODEL_REPORT
+        query = select(table.c.document).where(table.c.name == name, table.c.model_version == version)
+        async with self._database.read() as connection:
+            document = (await connection.execute(query)).scalar()
+        if document is None:
+            raise ReportUnknown(name=name, version=version)
+        return appraisal_from_document(document)
 
     async def correction(self, project: str, series: str, name: str, version: int) -> Correction | None:
         """One pair of masks."""

@@ -19,6 +19,7 @@ from irp_kernel.ids import Alias
 
 from irp_training.adapters.wire_datasets import dataset_to_proto
 from irp_training.app.ports import Project
+from irp_training.domain.appraisal import Appraisal
 from irp_training.domain.chronicle import Happened
 from irp_training.domain.dataset import Case
 from irp_training.domain.precision import Trial
@@ -116,6 +117,23 @@ def trial_to_proto(trial: Trial) -> pb.PrecisionTrial:
         actor=trial.actor,
         created_at=trial.created_at,
         finished_at=trial.finished_at,
+    )
+
+
+def report_to_proto(appraisal: Appraisal) -> pb.ModelReport:
+    """Appraisal -> message."""
+    return pb.ModelReport(
+        model=model_ref_to_proto(appraisal.model),
+        state=appraisal.state,
+        progress=progress_to_proto(appraisal.progress),
+        dataset_digest=appraisal.dataset.digest if appraisal.dataset else "",
+        reason=appraisal.reason,
+        message=appraisal.message,
+        inspection=appraisal.inspection,
+        benchmark=appraisal.benchmark,
+        actor=appraisal.actor,
+        created_at=appraisal.created_at,
+        finished_at=appraisal.finished_at,
     )
 
 

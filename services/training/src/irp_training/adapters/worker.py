@@ -25,6 +25,8 @@ from irp_kernel.errors import IrpError, Unavailable
 
 from irp_training.adapters.ranks import Group, Seat, devices_of
 from irp_training.app.ports import CaseFiles, Listener
+from irp_training.domain.challenges.challenge import CaseScore, Metric
+from irp_training.domain.challenges.scoring import score_bundle_entry
 from irp_training.domain.examined import Examined, examine
 from irp_training.domain.lesson import Lesson
 from irp_training.domain.plan import CaseFile, FileBytes, Outcome, Plan, Said
@@ -82,6 +84,14 @@ class ProcessWorker:
         plan = replace(plan, device=self._device)
         outcome: ValidationOutcome = await self._outcome(_validate, [(plan,)], files, listen)
         return outcome
+
+    async def score_entry(
+        self, bundle: bytes, files: CaseFiles, structures: tuple[str, ...], metrics: tuple[Metric, ...]
+    ) -> list[CaseScore]:
+        """Every metric of every case of a challenge's test set."""
+        arguments = (bundle, structures, metrics, self._device)
+        scores: list[CaseScore] = await self._outcome(_score_entry, [arguments], files, _nobody)
+        return scores
 
     async def stop(self) -> None:
         """End what still works; it is done again from its checkpoint."""
@@ -191,15 +201,21 @@ def _examine(pipe: Connection, bundles: tuple[bytes, ...], device: str) -> tuple
     return examine(bundles, _files(pipe), device)
 
 
+def _score_entry(
+    pipe: Connection, bundle: bytes, structures: tuple[str, ...], metrics: tuple[Metric, ...], device: str
+) -> list[CaseScore]:
+    return score_bundle_entry(bundle, _files(pipe), structures, metrics, device)
+
+
 def _guard(pipe: Connection, plan: TrialPlan) -> TrialOutcome:
     return PrecisionTrial(plan, lambda said: pipe.send(("said", said)))(_files(pipe))
 
 
 def _validate(pipe: Connection, plan: ValidationPlan) -> ValidationOutcome:
     # Only this work draws; loading that takes a second.
-    from irp_training.domain.inspection import Inspection
+    from irp_training.domain.validation_work import ValidationWork
 
-    return Inspection(plan, lambda said: pipe.send(("said", said)))(_files(pipe))
+    return ValidationWork(plan, lambda said: pipe.send(("said", said)))(_files(pipe))
 
 
 def _files(pipe: Connection) -> Iterator[CaseFile]:

@@ -12,12 +12,14 @@ from typing import Any, Protocol, TypeVar
 
 from irp_kernel import ObjectRef
 
+from irp_training.domain.appraisal import Appraisal
 from irp_training.domain.candidacy import Candidacy
 from irp_training.domain.certificate import Validation
 from irp_training.domain.correction import Correction, Proposal
 from irp_training.domain.dataset import Case
 from irp_training.domain.drift import Drift, Group
 from irp_training.domain.examined import Examined
+from irp_training.domain.inspected import Inspected
 from irp_training.domain.placing import Placement
 from irp_training.domain.plan import Outcome, Plan, Said
 from irp_training.domain.precision import Trial
@@ -167,6 +169,14 @@ class Change(Protocol):
 
     async def announce_trial(self, trial: Trial) -> None: ...
 
+    async def add_appraisal(self, wanted: Appraisal) -> Appraisal:
+        """Add and queue it; the one that is there if it did not fail and asks the same."""
+        ...
+
+    async def lock_appraisal(self, appraisal: Appraisal) -> Appraisal: ...
+
+    async def save_appraisal(self, appraisal: Appraisal) -> None: ...
+
 
 class Store(Protocol):
     """The room's rows."""
@@ -237,6 +247,9 @@ class Store(Protocol):
 
     async def trials(self, name: str = "") -> list[Trial]: ...
 
+    async def appraisal(self, name: str, version: int) -> Appraisal:
+        """Raises ReportUnknown."""
+
     async def correction(self, project: str, series: str, name: str, version: int) -> Correction | None: ...
 
     async def drifts(self, name: str = "") -> list[Drift]: ...
@@ -265,6 +278,21 @@ class Worker(Protocol):
     async def guard(self, plan: TrialPlan, files: CaseFiles, listen: Listener) -> TrialOutcome: ...
 
     async def validate(self, plan: ValidationPlan, files: CaseFiles, listen: Listener) -> ValidationOutcome: ...
+
+
+Inspect = Callable[[bytes], Awaitable[Inspected]]  # what is wrong with a bundle is in the answer
+
+
+class Sandbox(Protocol):
+    """Where bundles from outside are opened and run: a process that can do nothing else."""
+
+    async def __call__(self, data: bytes) -> Inspected: ...
+
+    async def score(
+        self, bundle: bytes, files: CaseFiles, listen: Callable[[int], Awaitable[None]]
+    ) -> list[Mapping[str, float]]:
+        """Dice per structure, case by case in their order; the listener hears how many are done."""
+        ...
 
 
 class Compute(Protocol):

@@ -40,9 +40,9 @@ class TrainRun:
         self, store: Store, objects: Objects, worker: Worker, finish: FinishRun, terms: Terms, files: Files
     ) -> None:
         self._store, self._objects, self._worker, self._finish = store, objects, worker, finish
+        self._terms, self._files = terms, files
         # Who is held out may have changed since the run was queued.
         self._keep_apart = KeepApart(store, objects)
-        self._terms, self._files = terms, files
 
     async def __call__(self, project_id: str, run_id: str) -> None:
         """Train, validate, register; every error but a part that is down for a moment ends the run as failed."""

@@ -169,6 +169,44 @@ class NotQuantisable(FailedPrecondition):
     """
 
 
+class NetworkMisbehaves(InvalidArgument):
+    """A network of the bundle does not answer as the bundle says.
+
+    The detail says how. A network answers one tensor of float32 logits, of the size of `irp_pipeline` and with the
+    channels of `channel_def`, finite, the same each time, and for each image by itself.
+    """
+
+
+class InspectionFailed(InvalidArgument):
+    """The bundle could not be looked through: the process that did so ended.
+
+    It runs without network and with bounded memory. Try the bundle with MONAI's own tools on your machine; if it runs
+    there, give the trace id of this answer to the operator.
+    """
+
+
+class InspectionTooLong(InvalidArgument):
+    """The bundle took too long to look through, and was given up.
+
+    The detail says after how many seconds. Push a smaller network, or let the operator raise `IRP_SANDBOX_SECONDS`.
+    """
+
+
+class InspectionTooLarge(InvalidArgument):
+    """The bundle's networks need more memory than they may have.
+
+    The detail says how much there is. Push a smaller network or smaller inputs, or let the operator raise
+    `IRP_SANDBOX_MEMORY_BYTES`.
+    """
+
+
+class ReportUnknown(NotFound):
+    """There is no report on this version.
+
+    Versions that were pushed have one; `POST /api/v1/models/{name}/versions/{version}/report` begins one for any other.
+    """
+
+
 class ModelSawPatients(FailedPrecondition):
     """The model has learnt from patients that shall judge it.
 

@@ -1,0 +1,120 @@
+"""Algorithms as containers, and challenges in which they compete with models."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from openirp.transport import Transport
+
+LOOK_S = 1.0
+PUSH = httpx.Timeout(7200.0, connect=5.0)
+TRIED = ("accepted", "refused", "failed")  # states of a container's conformance test
+RUN_ENDED = ("succeeded", "failed")
+ENTRY_ENDED = ("scored", "failed")
+
+
+class Containers:
+    """Containers that keep the contract of Grand Challenge; methods raise `Problem` on any refusal."""
+
+    def __init__(self, http: Transport) -> None:
+        self.http = http
+
+    def push(
+        self, archive: Path, name: str, sockets: dict[str, Any], *, reference: str = "", licence: str = ""
+    ) -> dict[str, Any]:
+        """Push an archive of one image; its conformance test follows (`watch`). The same again is the same version.
+
+        Args:
+            archive: what `docker save` or `podman save --format oci-archive` wrote.
+            name: that the version belongs to.
+            sockets: inputs, outputs, labels, frames, limits.
+            reference: where a cluster pulls the same image from: `registry/name@sha256:...`.
+            licence: of the algorithm.
+        """
+        fields = {"sockets": json.dumps(sockets), "reference": reference, "licence": licence}
+        with archive.open("rb") as file:
+            # The archive's own name may say too much.
+            files = {"archive": ("archive.tar", file, "application/x-tar")}
+            path = f"/api/v1/containers/{name}/versions"
+            return dict(self.http.send("POST", path, data=fields, files=files, timeout=PUSH).json())
+
+    def versions(self, name: str = "") -> list[dict[str, Any]]:
+        """In the registry: of one name, or all."""
+        return [one for one in self.http.items("/api/v1/containers") if name in ("", one["name"])]
+
+    def get(self, name: str, version: int) -> dict[str, Any]:
+        """One version with the report of its conformance test."""
+        return dict(self.http.json("GET", f"/api/v1/containers/{name}/versions/{version}"))
+
+    def watch(self, name: str, version: int) -> Iterator[dict[str, Any]]:
+        """The same, each second, until it has been tried."""
+        return _watched(f"/api/v1/containers/{name}/versions/{version}", self.http, TRIED)
+
+    def run(self, project: str, container: str, series: str) -> dict[str, Any]:
+        """Let a container ("name" or "name@version") propose a mask of a series; the same again is the same run."""
+        body = {"container": container, "series": series}
+        return dict(self.http.json("POST", f"/api/v1/projects/{project}/container-runs", body, repeat=True))
+
+    def runs(self, project: str) -> list[dict[str, Any]]:
+        """Runs of a project, newest last."""
+        return [*self.http.items(f"/api/v1/projects/{project}/container-runs")]
+
+    def watch_run(self, project: str, run_id: str) -> Iterator[dict[str, Any]]:
+        """A run, each second, until it has ended."""
+        return _watched(f"/api/v1/projects/{project}/container-runs/{run_id}", self.http, RUN_ENDED)
+
+
+class Challenges:
+    """Challenges on frozen test sets; methods raise `Problem` on any refusal."""
+
+    def __init__(self, http: Transport) -> None:
+        self.http, self.path = http, "/api/v1/challenges"
+
+    def create(self, name: str, project: str, structures: list[str], deadline: str, **more: Any) -> dict[str, Any]:
+        """Hold a challenge on a project's test set, as it is now.
+
+        Args:
+            name: of the challenge.
+            project: that you own.
+            structures: canonical names.
+            deadline: RFC 3339 with its offset.
+            more: title, metrics, entries_per_team, sequence_classes.
+        """
+        body = {"name": name, "project": project, "structures": structures, "deadline": deadline, **more}
+        return dict(self.http.json("POST", self.path, body, repeat=True))
+
+    def all(self) -> list[dict[str, Any]]:
+        """Open and closed ones."""
+        return [*self.http.items(self.path)]
+
+    def enter(self, challenge: str, kind: str, name: str, version: int) -> dict[str, Any]:
+        """Enter a registered "model" or "container"; the same again is the same entry."""
+        body = {"kind": kind, "name": name, "version": version}
+        return dict(self.http.json("POST", f"{self.path}/{challenge}/entries", body, repeat=True))
+
+    def watch(self, challenge: str, entry_id: str) -> Iterator[dict[str, Any]]:
+        """An entry, each second, until it is scored or has failed."""
+        return _watched(f"{self.path}/{challenge}/entries/{entry_id}", self.http, ENTRY_ENDED)
+
+    def leaderboard(self, challenge: str) -> dict[str, Any]:
+        """Places, best first, with means and 95 % intervals."""
+        return dict(self.http.json("GET", f"{self.path}/{challenge}/leaderboard"))
+
+    def promote(self, challenge: str) -> dict[str, Any]:
+        """Make the winner the champion of its name, if the gate allows."""
+        return dict(self.http.json("POST", f"{self.path}/{challenge}/promote"))
+
+
+def _watched(path: str, http: Transport, ended: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    while True:
+        said = dict(http.json("GET", path))
+        yield said
+        if said["state"] in ended:
+            return
+        time.sleep(LOOK_S)

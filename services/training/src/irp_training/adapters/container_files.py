@@ -1,0 +1,133 @@
+"""Files of a container's run: written for it, and taken from what it left. Everything it left is doubted."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import stat
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from irp_training.domain.container_errors import OutputNotSafe
+from irp_training.domain.containers.archive import docker_manifest
+from irp_training.domain.containers.limits import OUTPUT_DEPTH, OUTPUT_FILES
+
+INPUT, OUTPUT = "input", "output"
+GZIP = b"\x1f\x8b"  # how such a file begins
+
+
+def lay_out(folder: Path, files: Mapping[str, bytes], directories: Iterator[str] | tuple[str, ...] = ()) -> None:
+    """Make `input` with its files and an empty `output` that anybody may write; both for one run only."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    for path, data in files.items():
+        place = folder / INPUT / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+        place.chmod(0o444)
+    # The container's user is not ours: what it shall write to must be open to all, inside a folder that is not.
+    for path in ("", *directories):
+        place = folder / OUTPUT / path
+        place.mkdir(parents=True, exist_ok=True)
+        place.chmod(0o777)
+
+
+def packed(files: Mapping[str, bytes]) -> bytes:
+    """Files as a tar archive."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        for path, content in sorted(files.items()):
+            member = tarfile.TarInfo(path)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return data.getvalue()
+
+
+def unpacked(data: bytes, limit: int) -> dict[str, bytes]:
+    """A tar archive as files; nothing is written anywhere.
+
+    Raises:
+        OutputNotSafe: not an archive of plain files within bounds.
+    """
+    found: dict[str, bytes] = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+            for member in archive:
+                content = archive.extractfile(member) if member.isreg() else None
+                if content is None or len(found) >= OUTPUT_FILES or member.size > limit:
+                    raise OutputNotSafe("the archive of outputs holds more than plain files within bounds")
+                found[member.name] = content.read()
+    except tarfile.TarError:
+        raise OutputNotSafe("the archive of outputs cannot be read") from None
+    return found
+
+
+def make_loadable(path: Path, limit: int) -> None:
+    """Give an archive in OCI's form docker's `manifest.json`, too; a compressed one stays as it is."""
+    with path.open("rb") as file:
+        if file.read(2) == GZIP:
+            return
+        file.seek(0)
+        manifest = docker_manifest(file, limit)
+    if manifest is not None:
+        with tarfile.open(path, "a:") as archive:
+            member = tarfile.TarInfo("manifest.json")
+            member.size = len(manifest)
+            archive.addfile(member, io.BytesIO(manifest))
+
+
+def measure(folder: Path) -> tuple[int, int]:
+    """Number and bytes of what lies below a folder, without following anything; what vanishes meanwhile is left out."""
+    count = size = 0
+    for _, found in _walk(folder):
+        count, size = count + 1, size + found.st_size
+        if count > OUTPUT_FILES:
+            break
+    return count, size
+
+
+def collect(folder: Path, limit: int) -> dict[str, bytes]:
+    """Plain files by their path below the folder.
+
+    Raises:
+        OutputNotSafe: a link, a device, too many, too deep, or more bytes than `limit`.
+    """
+    found: dict[str, bytes] = {}
+    total = 0
+    for number, (path, status) in enumerate(_walk(folder), start=1):
+        if stat.S_ISDIR(status.st_mode):
+            continue
+        total += status.st_size
+        if not stat.S_ISREG(status.st_mode):
+            raise OutputNotSafe("the container left a link or a special file")
+        if number > OUTPUT_FILES or total > limit:
+            raise OutputNotSafe(f"the container left more than {OUTPUT_FILES} files or {limit} bytes")
+        found[path.relative_to(folder).as_posix()] = _read(path, limit)
+    return found
+
+
+def _walk(folder: Path, depth: int = 0) -> Iterator[tuple[Path, os.stat_result]]:
+    if depth > OUTPUT_DEPTH:
+        raise OutputNotSafe(f"the container left directories deeper than {OUTPUT_DEPTH}")
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError:
+            continue
+        yield Path(entry.path), status
+        if stat.S_ISDIR(status.st_mode):
+            yield from _walk(Path(entry.path), depth + 1)
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            return file.read(limit)
+    except OSError:
+        raise OutputNotSafe("the container left a file that cannot be read") from None

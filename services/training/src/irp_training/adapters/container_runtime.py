@@ -1,0 +1,259 @@
+"""Runs containers with the OCI runtime of this machine: podman or docker, through its command.
+
+No network, read-only root, no capabilities, no new privileges, bounded memory, processors, processes, files and time.
+Nothing is pulled: images come from archives in the object store, and are named by the hash of their configuration.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import shlex
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+from irp_chassis.objects import Objects
+
+from irp_training.adapters.container_files import INPUT, OUTPUT, collect, lay_out, make_loadable, measure
+from irp_training.app.container_ports import Work
+from irp_training.domain.container_errors import OutputNotSafe, RuntimeMissing, RuntimeRefused
+from irp_training.domain.containers.container import Container, Ended
+from irp_training.domain.containers.limits import OUTPUT_FILES, SAID_LIMIT, Limits
+from irp_training.domain.containers.sockets import read_sockets
+
+PURE_CGROUPS = Path("/sys/fs/cgroup/cgroup.controllers")  # cgroup v2 and nothing else
+COMMAND_TIMEOUT_S = 600.0  # of anything but a run: loading 10 GB takes minutes
+LOOK_S = 0.5  # between two looks at what a run has written
+LEAVE_S = 10.0  # for a container that is told to end
+IMAGES_KEPT = 8  # in the runtime's own store; older ones are removed from it, and loaded again when needed
+OPEN_FILES, MOST_PROCESSES = 1024, 4096
+TAIL = 4096  # bytes of standard error that are looked at
+KILLED = 137
+REFUSED = (125, 126, 127)  # the runtime's own exit codes
+
+_log = structlog.get_logger()
+
+
+def find_runtime(told: str) -> list[str]:
+    """The command of the runtime, as words; empty if there is none.
+
+    Args:
+        told: command line from the settings, e.g. "podman --runtime runc"; empty = what is found on PATH.
+    """
+    if told:
+        words = shlex.split(told)
+        return words if shutil.which(words[0]) else []
+    if shutil.which("podman"):
+        # crun refuses the older and the mixed form of cgroups; runc takes all of them.
+        old = not PURE_CGROUPS.exists() and shutil.which("runc")
+        return ["podman", "--runtime", "runc"] if old else ["podman"]
+    return ["docker"] if shutil.which("docker") else []
+
+
+class OciRuntime:
+    """See app.container_ports.Runtime."""
+
+    def __init__(self, objects: Objects, command: Sequence[str], scratch: Path | None = None) -> None:
+        self._objects, self._command = objects, list(command)
+        self._scratch = scratch or Path(tempfile.gettempdir())
+        self._name, self._loaded = "", dict[str, None]()
+
+    async def describe(self) -> str:
+        """Name and version; asked once.
+
+        Raises:
+            RuntimeMissing: there is none, or it does not answer.
+        """
+        if not self._command:
+            raise RuntimeMissing
+        if not self._name:
+            if (await self._call("info"))[0] != 0:  # docker's command may be there without its daemon
+                raise RuntimeMissing
+            _, said = await self._call("--version")
+            words = said.replace(",", " ").split()
+            self._name = " ".join([Path(self._command[0]).name, *(w for w in words if w[0].isdigit())][:2])
+        return self._name
+
+    async def run(self, work: Work) -> Ended:
+        """Run to the end; whatever is left of an earlier try of the same key is removed first."""
+        runtime = await self.describe()
+        await self._load(work.container)
+        name, folder = f"irp-{work.key}", self._scratch / f"irp-container-{work.key}"
+        outputs = read_sockets(work.container.sockets)
+        await self._call("rm", "--force", name)
+        try:
+            await asyncio.to_thread(lay_out, folder, work.inputs, (outputs.segmentation.relative_path,))
+            ended = await self._watched(name, folder, work)
+            files = await asyncio.to_thread(collect, folder / OUTPUT, work.limits.output_mb << 20)
+        finally:
+            await asyncio.shield(self._clean(folder))
+        code, seconds, said, timed_out = ended
+        memory = code == KILLED and not timed_out
+        return Ended(
+            exit_code=code,
+            seconds=seconds,
+            said=said,
+            outputs=files,
+            runtime=runtime,
+            out_of_memory=memory,
+            timed_out=timed_out,
+        )
+
+    async def _watched(self, name: str, folder: Path, work: Work) -> tuple[int, float, str, bool]:
+        """Exit code, seconds, last words, and whether time was up."""
+        began = time.monotonic()
+        words = run_words(name, folder, work.container.image, work.limits)
+        process = await asyncio.create_subprocess_exec(
+            *self._command,
+            *words,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        tail = asyncio.create_task(_tail(process.stderr))
+        timed_out = False
+        try:
+            while process.returncode is None:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(process.wait(), LOOK_S)
+                    break
+                timed_out = time.monotonic() - began > work.limits.time_s
+                if timed_out:
+                    break
+                await self._require_bounded(folder, work.limits)
+        finally:
+            if process.returncode is None:
+                await asyncio.shield(self._end(name, process))
+        said = await tail
+        code = process.returncode if process.returncode is not None else KILLED
+        if code in REFUSED and not timed_out and b"rror" in said:
+            _log.error("container_not_started", container=str(work.container), said=_last(said))
+            raise RuntimeRefused
+        return code, time.monotonic() - began, _last(said), timed_out
+
+    async def _require_bounded(self, folder: Path, limits: Limits) -> None:
+        count, size = await asyncio.to_thread(measure, folder / OUTPUT)
+        if count > OUTPUT_FILES or size > limits.output_mb << 20:
+            raise OutputNotSafe(f"the container wrote more than {OUTPUT_FILES} files or {limits.output_mb} MiB")
+
+    async def _load(self, container: Container) -> None:
+        """Bring the image into the runtime's store, by the hash of its configuration."""
+        image = container.image
+        if (await self._call("image", "inspect", image))[0] != 0:
+            with tempfile.NamedTemporaryFile(dir=self._scratch, prefix="irp-container-") as file:
+                async for piece in self._objects.stream(container.archive):
+                    await asyncio.to_thread(file.write, piece)
+                await asyncio.to_thread(file.flush)
+                await asyncio.to_thread(make_loadable, Path(file.name), container.archive.size)
+                await self._call("load", "--input", file.name)
+            if (await self._call("image", "inspect", image))[0] != 0:
+                _log.error("container_not_loaded", container=str(container))
+                raise RuntimeRefused
+        self._loaded.pop(image, None)
+        self._loaded[image] = None
+        while len(self._loaded) > IMAGES_KEPT:
+            oldest = next(iter(self._loaded))
+            self._loaded.pop(oldest)
+            await self._call("rmi", oldest)
+
+    async def _end(self, name: str, process: asyncio.subprocess.Process) -> None:
+        await self._call("kill", name)
+        try:
+            await asyncio.wait_for(process.wait(), LEAVE_S)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+        await self._call("rm", "--force", name)
+
+    async def _clean(self, folder: Path) -> None:
+        if not await asyncio.to_thread(_removed, folder) and Path(self._command[0]).name == "podman":
+            # Without root its files may belong to a user of the container's, whom podman can become.
+            await self._call("unshare", "rm", "-rf", str(folder))
+
+    async def _call(self, *words: str) -> tuple[int, str]:
+        """Exit code and output of another of the runtime's commands."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._command, *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+            )
+        except OSError:
+            raise RuntimeMissing from None
+        try:
+            said, _ = await asyncio.wait_for(process.communicate(), COMMAND_TIMEOUT_S)
+        except TimeoutError:
+            process.kill()
+            raise RuntimeRefused from None
+        return process.returncode or 0, said[:TAIL].decode(errors="replace")
+
+
+def run_words(name: str, folder: Path, image: str, limits: Limits) -> list[str]:
+    """The words of `run`: the contract's mounts and variables, and every limit."""
+    files = max(limits.output_mb, limits.scratch_mb) << 20
+    flags = {
+        "name": name,
+        "network": "none",
+        "tmpfs": f"/tmp:rw,size={limits.scratch_mb}m,mode=1777",  # noqa: S108 - the container's own
+        "cap-drop": "ALL",
+        "security-opt": "no-new-privileges",
+        "pids-limit": limits.processes,
+        "memory": f"{limits.memory_mb}m",
+        "memory-swap": f"{limits.memory_mb}m",
+        "cpus": min(limits.cpus, os.cpu_count() or 1),
+        "pull": "never",
+        "log-driver": "none",
+    }
+    ulimits = {
+        "nofile": _within(OPEN_FILES, resource.RLIMIT_NOFILE),
+        "nproc": _within(MOST_PROCESSES, resource.RLIMIT_NPROC),
+        "fsize": files,
+        "core": 0,
+    }
+    environment = {
+        "LOG_LEVEL": "INFO",
+        "PYTHONUNBUFFERED": "1",
+        "GRAND_CHALLENGE_COMPONENT_MAX_MEMORY_MB": str(limits.memory_mb),
+        "OMP_NUM_THREADS": str(limits.cpus),
+    }
+    return [
+        "run",
+        "--rm",
+        "--read-only",
+        *(f"--{flag}={value}" for flag, value in flags.items()),
+        *(f"--ulimit={what}={most}:{most}" for what, most in ulimits.items()),
+        *(f"--env={variable}={value}" for variable, value in environment.items()),
+        f"--volume={folder / INPUT}:/input:ro,Z",
+        f"--volume={folder / OUTPUT}:/output:rw,Z",
+        image,
+    ]
+
+
+def _removed(folder: Path) -> bool:
+    """Remove it; False if something of it cannot be."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
+
+
+def _within(wanted: int, what: int) -> int:
+    """Not more than this process may give."""
+    most = resource.getrlimit(what)[1]
+    return wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+
+
+async def _tail(stream: asyncio.StreamReader | None) -> bytes:
+    """The last bytes of a stream that may be endless."""
+    kept = b""
+    while stream is not None and (piece := await stream.read(1 << 16)):
+        kept = (kept + piece)[-TAIL:]
+    return kept
+
+
+def _last(said: bytes) -> str:
+    """The last line that is not empty, printable and bounded."""
+    lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
+    return "".join(c for c in (lines[-1] if lines else "")[:SAID_LIMIT] if c.isprintable())

@@ -1,0 +1,145 @@
+"""Scores -> ranks.
+
+Each entry is ranked in every (metric, structure), patients being averaged first; the mean of these ranks places it.
+Entries of equal mean rank share a place. How sure a place is, resampled patients say.
+
+Source: Wiesenfarth et al., "Methods and open-source toolkit for analyzing and visualizing challenge results",
+Sci Rep 11:2369 (2021): aggregate-then-rank, bootstrapped ranking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from irp_training.domain.challenges.challenge import HIGHER_IS_BETTER, CaseScore, Metric
+
+SAMPLES, SEED = 1000, 20
+INTERVAL = (2.5, 97.5)  # percentiles
+DIGITS = 6  # of a mean that are compared: rounding of floating point numbers places nobody
+
+Column = tuple[Metric, str]  # metric, structure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One metric of one structure: mean over patients with its 95 % interval, and the rank."""
+
+    metric: Metric
+    structure: str
+    mean: float
+    low: float
+    high: float
+    rank: float
+    missing: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One entry's place: 1 = best; the interval holds 95 % of its places over resampled patients."""
+
+    entry: str
+    position: int
+    mean_rank: float
+    position_low: int
+    position_high: int
+    figures: tuple[Figure, ...]
+
+
+def rank(scored: Mapping[str, Sequence[CaseScore]], metrics: Sequence[Metric], structures: Sequence[str]) -> list[Row]:
+    """Place entries, best first.
+
+    Args:
+        scored: entry -> its cases; every entry has the same cases.
+        metrics: that count.
+        structures: that count; a column that no case judges is left out.
+    """
+    if not scored:
+        return []
+    columns = [(metric, structure) for metric in metrics for structure in structures]
+    patients = sorted({case.patient for cases in scored.values() for case in cases})
+    table = np.stack([_per_patient(cases, patients, columns) for cases in scored.values()])
+    kept = [place for place in range(len(columns)) if not np.isnan(table[:, :, place]).all()]
+    table, columns = table[:, :, kept], [columns[place] for place in kept]
+    means = _means(table)
+    ranks = _ranks(means, columns)
+    places = _places(ranks)
+    picks = np.random.default_rng(SEED).integers(0, len(patients), (SAMPLES, len(patients)))
+    sampled = np.stack([_means(table[:, pick]) for pick in picks])
+    moved = np.stack([_places(_ranks(one, columns)) for one in sampled])
+    rows = []
+    for number, (entry, cases) in enumerate(scored.items()):
+        low, high = np.percentile(moved[:, number], INTERVAL, method="nearest")
+        rows.append(
+            Row(
+                entry=entry,
+                position=int(places[number]),
+                mean_rank=float(ranks[number].mean()),
+                position_low=int(low),
+                position_high=int(high),
+                figures=_figures(columns, means[number], sampled[:, number], ranks[number], cases),
+            )
+        )
+    return sorted(rows, key=lambda row: row.position)
+
+
+def _per_patient(cases: Sequence[CaseScore], patients: Sequence[str], columns: Sequence[Column]) -> NDArray[np.float64]:
+    """(patient, column): mean over the patient's cases; NaN where nobody judged."""
+    table = np.full((len(patients), len(columns)), np.nan)
+    for row, patient in enumerate(patients):
+        own = [case.values for case in cases if case.patient == patient]
+        for place, (metric, structure) in enumerate(columns):
+            values = [v[metric][structure] for v in own if structure in v.get(metric, {})]
+            if values:
+                table[row, place] = sum(values) / len(values)
+    return table
+
+
+def _means(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(entry, column) over the patients; NaN where a sample holds nobody who was judged."""
+    known = ~np.isnan(table)
+    count = known.sum(axis=1)
+    total = np.where(known, table, 0.0).sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _ranks(means: NDArray[np.float64], columns: Sequence[Column]) -> NDArray[np.float64]:
+    """(entry, column): 1 = best, equal means share the mean of their ranks; a column that is unknown ranks nobody."""
+    ranks = np.empty_like(means)
+    for place, (metric, _) in enumerate(columns):
+        values = np.round(means[:, place], DIGITS)
+        keyed = np.nan_to_num(-values if HIGHER_IS_BETTER[metric] else values, nan=0.0)
+        ranks[:, place] = rankdata(keyed)
+    return ranks
+
+
+def _places(ranks: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(entry,): 1 = least mean rank; equal ones share the best of their places."""
+    return np.asarray(rankdata(np.round(ranks.mean(axis=1), DIGITS), method="min"), dtype=np.int64)
+
+
+def _figures(
+    columns: Sequence[Column],
+    means: NDArray[np.float64],
+    sampled: NDArray[np.float64],
+    ranks: NDArray[np.float64],
+    cases: Sequence[CaseScore],
+) -> tuple[Figure, ...]:
+    low, high = np.nanpercentile(sampled, INTERVAL, axis=0)
+    missing = sum(case.missing for case in cases)
+    return tuple(
+        Figure(
+            metric=metric,
+            structure=structure,
+            mean=float(means[place]),
+            low=float(low[place]),
+            high=float(high[place]),
+            rank=float(ranks[place]),
+            missing=missing,
+        )
+        for place, (metric, structure) in enumerate(columns)
+    )

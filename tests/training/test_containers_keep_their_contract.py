@@ -1,0 +1,246 @@
+"""What you learn here: what of a container's archive, declaration and output is believed, and what is not."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import stat
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK
+from container_builders import SOCKETS, an_archive, manifest_digest, sockets
+from irp_kernel import Volume
+from irp_training.adapters.container_files import collect, lay_out, make_loadable
+from irp_training.adapters.container_runtime import find_runtime, run_words
+from irp_training.domain.container_errors import (
+    ImageNotAllowed,
+    ImageNotReadable,
+    OutputGridDiffers,
+    OutputLabelUnknown,
+    OutputMissing,
+    OutputNotReadable,
+    OutputNotSafe,
+    SocketsNotValid,
+)
+from irp_training.domain.containers.archive import read_image
+from irp_training.domain.containers.inputs import input_files, pieces
+from irp_training.domain.containers.limits import Limits
+from irp_training.domain.containers.metaimage import read_mha, write_mha
+from irp_training.domain.containers.outputs import read_outputs
+from irp_training.domain.containers.phantom import phantom
+from irp_training.domain.containers.sockets import canonical, read_sockets
+
+SMALL = 1 << 22  # bytes
+
+
+def read(archive: bytes, limit: int = SMALL) -> Any:
+    return read_image(io.BytesIO(archive), limit)
+
+
+def test_both_forms_of_an_archive_name_the_same_image() -> None:
+    oci, docker = an_archive(), an_archive(oci=False)
+    assert read(oci).id == read(docker).id
+    assert (read(oci).user, read(oci).entrypoint) == ("1000:1000", ("/algorithm",))
+    assert f"sha256:{read(oci).manifest}" == manifest_digest(oci)
+    assert read(docker).manifest == ""
+
+
+@pytest.mark.parametrize("user", ["", "root", "0", "0:0", "ROOT", " 0 ", "00", "root:users"])
+def test_nobody_runs_as_root(user: str) -> None:
+    with pytest.raises(ImageNotAllowed):
+        read(an_archive(user=user))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"architecture": "arm64"},
+        {"os": "windows"},
+        {"config": {"User": "1"}},
+        {"config": {"User": "1", "Entrypoint": []}},
+    ],
+)
+def test_an_image_for_another_machine_or_without_entrypoint_is_refused(config: dict[str, Any]) -> None:
+    with pytest.raises(ImageNotAllowed):
+        read(an_archive(**config))
+
+
+@pytest.mark.parametrize("oci", [True, False])
+def test_what_is_no_archive_of_one_image_is_refused(oci: bool) -> None:
+    whole = an_archive(oci=oci)
+    for broken in (b"", b"no tar", whole[:700], whole.replace(b"amd64", b"amd65"), whole.replace(b"[{", b"[ ")):
+        with pytest.raises((ImageNotReadable, ImageNotAllowed)):
+            read(broken)
+    with pytest.raises(ImageNotReadable):
+        read(whole, limit=1000)
+
+
+@pytest.mark.parametrize(
+    ("place", "document"),
+    [
+        ("labels", {"labels": {"1": "brain"}}),
+        ("labels", {"labels": {"0": "scar"}}),
+        ("labels", {"labels": {}}),
+        ("frames", {"frames": "some"}),
+        ("limits.time_s", {"limits": {"time_s": 0}}),
+        ("limits.memory_mb", {"limits": {"memory_mb": 10**9}}),
+        ("limits", {"limits": {"gpus": 1}}),
+        ("inputs", {"inputs": []}),
+        ("inputs", {"inputs": [*SOCKETS["inputs"], {"slug": "second", "kind": "Image"}]}),
+        ("inputs[0].kind", {"inputs": [{"slug": "x", "kind": "PDF file"}]}),
+        ("inputs[0].slug", {"inputs": [{"slug": "../x", "kind": "Image"}]}),
+        ("inputs[0].relative_path", {"inputs": [{"slug": "x", "kind": "Image", "relative_path": "../../etc"}]}),
+        ("inputs[0].relative_path", {"inputs": [{"slug": "x", "kind": "Float", "relative_path": "inputs.json"}]}),
+        ("outputs", {"outputs": [{"slug": "x", "kind": "Float"}]}),
+        ("outputs", {"outputs": [SOCKETS["outputs"][0], SOCKETS["outputs"][0]]}),
+        ("unknown", {"entrypoint": "sh"}),
+    ],
+)
+def test_a_declaration_that_cannot_be_used_names_the_place(place: str, document: dict[str, Any]) -> None:
+    with pytest.raises(SocketsNotValid, match=place.replace("[", r"\[")):
+        read_sockets(sockets(**document))
+
+
+def test_a_declaration_is_always_written_alike() -> None:
+    assert canonical(sockets()) == canonical(json.dumps(json.loads(sockets()), indent=4))
+    for broken in ("", "[]", "{" * 100_000, "x" * 100_000):
+        with pytest.raises(SocketsNotValid):
+            canonical(broken)
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+@pytest.mark.parametrize("compressed", [True, False])
+@pytest.mark.parametrize("kind", ["float32", "int16", "uint8", "float64"])
+def test_images_lie_where_itk_says_they_lie(frames: int, compressed: bool, kind: str, tmp_path: Path) -> None:
+    made = phantom(frames)
+    ours = Volume(geometry=made.geometry, array=made.array.astype(kind))
+    (tmp_path / "ours.mha").write_bytes(write_mha(ours))
+    image = SimpleITK.ReadImage(tmp_path / "ours.mha")
+    assert np.array_equal(SimpleITK.GetArrayFromImage(image).reshape(ours.array.shape), ours.array)
+    index = (5, 7, 2, 0)[: image.GetDimension()]
+    point = image.TransformIndexToPhysicalPoint(index)[:3]
+    assert np.allclose(point, ours.geometry.to_patient(np.array([2.0, 7.0, 5.0])), atol=1e-9)
+    SimpleITK.WriteImage(image, tmp_path / "theirs.mha", compressed)
+    theirs = read_mha((tmp_path / "theirs.mha").read_bytes())
+    assert ours.geometry.grid_distance_mm(theirs.geometry) < 1e-9
+    assert np.array_equal(theirs.array, ours.array)
+
+
+def test_inputs_json_says_what_grand_challenge_says() -> None:
+    declared = read_sockets(sockets())
+    files = input_files(phantom(), declared)
+    image, value = json.loads(files.pop("inputs.json"))
+    assert set(image) == set(value) == {"interface", "value", "file", "image", "pk"}
+    assert set(image["interface"]) == {
+        "title", "description", "slug", "kind", "pk", "default_value", "super_kind", "relative_path",
+        "overlay_segments", "look_up_table",
+    }  # fmt: skip
+    assert (image["interface"]["slug"], image["interface"]["super_kind"]) == ("cardiac-mri", "Image")
+    assert set(files) == {f"images/cardiac-mri/{image['image']['name']}", "field-strength.json"}
+    assert image["image"]["name"] == f"{image['image']['pk']}.mha"
+    assert (value["value"], value["image"], json.loads(files["field-strength.json"])) == (1.5, None, 1.5)
+    assert input_files(phantom(), declared)["inputs.json"]  # the same again: names come from the content
+
+
+def test_frames_are_given_one_by_one_or_together() -> None:
+    assert [v.geometry.frames for v in pieces(phantom(2), read_sockets(sockets()))] == [1, 1]
+    assert [v.geometry.frames for v in pieces(phantom(2), read_sockets(sockets(frames="together")))] == [2]
+
+
+def an_output(**changes: Any) -> dict[str, bytes]:
+    volume = phantom()
+    mask = Volume(geometry=volume.geometry, array=(volume.array > 200).astype(np.uint8))
+    files = {"images/heart-segmentation/a.mha": write_mha(mask), "interfaces.json": b"1", "score.json": b"NaN"}
+    return {name: data for name, data in (files | changes).items() if data is not None}
+
+
+def test_an_output_on_the_grid_becomes_labels_and_values() -> None:
+    found = read_outputs(an_output(), read_sockets(sockets(labels={"1": "lv_myocardium"})), phantom().geometry)
+    assert set(np.unique(found.labels)) == {0, 2}
+    assert found.values == {"interfaces": 1, "score": None}
+
+
+MASK = "images/heart-segmentation/a.mha"
+
+
+@pytest.mark.parametrize(
+    ("error", "changes"),
+    [
+        (OutputMissing, {MASK: None}),
+        (OutputMissing, {"images/heart-segmentation/b.mha": b""}),
+        (OutputMissing, {"score.json": None}),
+        (OutputNotReadable, {MASK: b"not an image"}),
+        (OutputNotReadable, {MASK: an_output()[MASK][:-1]}),
+        (OutputNotReadable, {MASK: an_output()[MASK].replace(b"LOCAL", b"/etc/passwd")}),
+        (OutputNotReadable, {MASK: an_output()[MASK].replace(b"72 64 3", b"9999999999 9999999999 3")}),
+        (OutputNotReadable, {MASK: an_output()[MASK].replace(b"CompressedData = False", b"CompressedData = True")}),
+        (OutputGridDiffers, {MASK: an_output()[MASK].replace(b"72 64 3", b"64 72 3")}),
+        (OutputGridDiffers, {MASK: an_output()[MASK].replace(b"Offset = -40.0", b"Offset = -40.2")}),
+        (OutputLabelUnknown, {MASK: an_output()[MASK].replace(b"\x01", b"\x07")}),
+        (OutputNotReadable, {"score.json": b'"high"'}),
+        (OutputNotReadable, {"interfaces.json": b"true"}),
+        (OutputNotReadable, {"score.json": b"[" * 100_000}),
+        (OutputNotReadable, {"score.json": b"1" + b" " * (2 << 20)}),
+    ],
+)
+def test_an_output_that_is_not_as_declared_is_refused(error: type[Exception], changes: dict[str, Any]) -> None:
+    with pytest.raises(error):
+        read_outputs(an_output(**changes), read_sockets(sockets()), phantom().geometry)
+
+
+def test_only_plain_files_within_bounds_are_taken(tmp_path: Path) -> None:
+    lay_out(tmp_path / "run", {"images/x/a.mha": b"voxels"}, ("images/y",))
+    output = tmp_path / "run/output"
+    assert stat.S_IMODE((output / "images/y").stat().st_mode) == 0o777
+    (output / "images/y/a.mha").write_bytes(b"mask")
+    (output / "empty").mkdir()
+    assert collect(output, 100) == {"images/y/a.mha": b"mask"}
+    with pytest.raises(OutputNotSafe):
+        collect(output, 3)
+    os.mkfifo(output / "pipe")
+    with pytest.raises(OutputNotSafe):
+        collect(output, 100)
+    (output / "pipe").unlink()
+    (output / "link").symlink_to(tmp_path / "run/input/images/x/a.mha")
+    with pytest.raises(OutputNotSafe):
+        collect(output, 100)
+    (output / "link").unlink()
+    (output / "/".join("deep" * 8)).mkdir(parents=True)
+    with pytest.raises(OutputNotSafe):
+        collect(output, 100)
+
+
+def test_an_oci_archive_is_made_loadable_by_older_dockers_too(tmp_path: Path) -> None:
+    path = tmp_path / "archive.tar"
+    for _ in range(2):  # the second time changes nothing
+        path.write_bytes(an_archive() if not path.exists() else path.read_bytes())
+        make_loadable(path, SMALL)
+        with tarfile.open(path) as archive:
+            (told,) = json.load(archive.extractfile("manifest.json"))  # type: ignore[arg-type]
+            assert archive.getnames().count("manifest.json") == 1
+            assert all(archive.getmember(name).isfile() for name in (told["Config"], *told["Layers"]))
+    assert read(path.read_bytes()).id == read(an_archive()).id
+    packed = gzip.compress(an_archive())
+    path.write_bytes(packed)
+    make_loadable(path, SMALL)
+    assert path.read_bytes() == packed
+
+
+def test_every_limit_stands_in_the_command() -> None:
+    words = run_words("irp-x", Path("/scratch"), "image", Limits(time_s=5, memory_mb=64, processes=16, cpus=1))
+    for word in ("--network=none", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--pull=never",
+                 "--memory=64m", "--memory-swap=64m", "--pids-limit=16", "--cpus=1", "--log-driver=none",
+                 "--volume=/scratch/input:/input:ro,Z", "--volume=/scratch/output:/output:rw,Z"):  # fmt: skip
+        assert word in words
+    assert not any("docker.sock" in word or "--privileged" in word for word in words)
+
+
+def test_a_runtime_that_is_told_must_be_there() -> None:
+    assert find_runtime("no-such-runtime --flag") == []
+    assert find_runtime("env podman") == ["env", "podman"]
