@@ -31,7 +31,7 @@ from irp_training.app.ports import CaseFiles, Project
 from irp_training.app.promote_model import PromoteModel
 from irp_training.app.promote_winner import PromoteWinner
 from irp_training.app.read_leaderboard import ReadLeaderboard
-from irp_training.app.register_container import RegisterContainer
+from irp_training.app.register_container import Pushed, RegisterContainer
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.score_entry import ScoreEntry
 from irp_training.domain.challenges.challenge import CaseScore, Challenge, Entry, Metric
@@ -132,7 +132,7 @@ class World:
         path = self.folder / "archive.tar"
         path.write_bytes(an_archive(how=how))
         register = RegisterContainer(self.containers, self.objects, self.now, 1 << 30)
-        container = await register("box", path, sockets(), "an admin")
+        container = await register(Pushed(name="box", archive=path, sockets=sockets(), actor="an admin"))
         await ConformContainer(self.containers, self.runtime, self.now)("box", container.version)
         return str(container)
 

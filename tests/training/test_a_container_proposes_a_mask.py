@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from container_builders import ThresholdRuntime, an_archive, manifest_digest, sockets, threshold, threshold_binary
+from container_builders import (
+    ThresholdRuntime,
+    an_archive,
+    manifest_digest,
+    sockets,
+    some_weights,
+    threshold,
+    threshold_binary,
+)
 from irp.ingest.v1.events_pb2 import SeriesDeleted
 from irp.training.v1.events_pb2 import ContainerMaskProposed
 from irp_chassis.db import Database
@@ -24,7 +33,7 @@ from irp_training.adapters.deleted_series import DeletedSeries
 from irp_training.app.ask_container import AskContainer
 from irp_training.app.conform_container import ConformContainer
 from irp_training.app.ports import Project
-from irp_training.app.register_container import RegisterContainer
+from irp_training.app.register_container import Pushed, RegisterContainer
 from irp_training.app.run_container import RunContainer
 from irp_training.domain.container_errors import (
     ContainerNotAccepted,
@@ -67,15 +76,19 @@ class World:
     def now() -> str:
         return "2026-01-01T00:00:00+00:00"
 
-    async def push(self, declaration: str = sockets(), archive: bytes = b"", **more: str) -> Container:
-        path = self.folder / "archive.tar"
+    async def push(
+        self, declaration: str = sockets(), archive: bytes = b"", model: bytes = b"", **more: str
+    ) -> Container:
+        path, weights = self.folder / "archive.tar", self.folder / "model.tar"
         path.write_bytes(archive or an_archive())
+        weights.write_bytes(model)
         register = RegisterContainer(self.rows, self.objects, self.now, 1 << 30)
-        return await register("pool", path, declaration, "an admin", **more)
+        pushed = Pushed(name="pool", archive=path, sockets=declaration, actor="an admin", **more)
+        return await register(replace(pushed, model=weights) if model else pushed)
 
-    async def tried(self, declaration: str = sockets(), archive: bytes = b"", **how: Any) -> Container:
-        container = await self.push(declaration, archive)
-        await self.conform(container.name, container.version, **how)
+    async def tried(self, declaration: str = sockets(), archive: bytes = b"", model: bytes = b"") -> Container:
+        container = await self.push(declaration, archive, model)
+        await self.conform(container.name, container.version)
         return await self.rows.container(container.name, container.version)
 
     async def ask(self, version: int | None = None, frames: int = 2) -> ContainerRun:
@@ -127,8 +140,12 @@ async def test_the_same_again_is_the_same_version_and_another_declaration_is_ano
     assert [(await world.push()).version for _ in range(2)] == [1, 1]
     assert (await world.push(archive=an_archive(oci=False))).version == 1  # another form, the same image
     assert (await world.push(sockets(frames="together"))).version == 2
-    assert await world.jobs(CONFORMANCE_JOB) == ["pool@1/1", "pool@2/1"]
-    assert [str(container) for container in await world.rows.containers()] == ["pool@1", "pool@2"]
+    weighted = await world.push(model=some_weights())
+    assert (weighted.version, weighted.model_bytes) == (3, len(b"weights"))
+    assert weighted.model in await world.rows.references()
+    assert container_to_proto(weighted).HasField("model")
+    assert await world.jobs(CONFORMANCE_JOB) == ["pool@1/1", "pool@2/1", "pool@3/1"]
+    assert [str(container) for container in await world.rows.containers()] == ["pool@1", "pool@2", "pool@3"]
 
 
 async def test_a_cluster_must_pull_the_very_image_that_was_pushed(world: World) -> None:
@@ -284,6 +301,9 @@ async def test_a_real_container_runs_where_a_runtime_is_and_says_what_is_missing
     assert done.mask is not None
     mask = decode_mask(await world.objects.get(done.mask))
     assert np.array_equal(mask.labels == 1, phantom(2).array > 200)
+    needy = an_archive(program=threshold_binary(), how="weights")
+    assert (await world.tried(archive=needy)).message == "the container ended with exit code 3"
+    assert (await world.tried(archive=needy, model=some_weights())).state == "accepted"
     expected = {
         "crash": "container_failed",
         "greedy": "container_out_of_memory",

@@ -32,6 +32,7 @@ int main(int count, char **words) {
   if (!at || sscanf(at + 9, "%255[^\"]", name) != 1) return fail("no image in inputs.json");
   if (!strcmp(how, "crash")) return fail("the sky is \x1b[31mfalling");
   if (!strcmp(how, "slow")) pause();
+  if (!strcmp(how, "weights") && !fopen("/opt/ml/model/net/weights.bin", "r")) return fail("no weights");
   if (!strcmp(how, "greedy"))
     for (;;) memset(malloc(1 << 20), 1, 1 << 20);
   if (fopen("/escaped", "w") || !geteuid()) return fail("the root is not read-only, or I am root");

@@ -23,7 +23,7 @@ class ConformContainer:
 
     def __init__(self, containers: Containers, runtime: Runtime, now: Clock) -> None:
         self._containers, self._runtime, self._now = containers, runtime, now
-        self._answer = AnswerWithContainer(runtime)
+        self._answer = AnswerWithContainer(runtime, phantoms=True)
 
     async def __call__(self, name: str, version: int, *, last: bool = False) -> None:
         """Try it and keep the report; `last`: a part that is down ends it as failed, too."""

@@ -35,6 +35,13 @@ class ImageNotAllowed(InvalidArgument):
     """
 
 
+class WeightsNotReadable(InvalidArgument):
+    """The archive of weights cannot be used.
+
+    Send a tar archive, plain or compressed with gzip, of plain files and directories with relative names.
+    """
+
+
 class SocketsNotValid(InvalidArgument):
     """The description of the container's sockets cannot be used.
 
