@@ -9,11 +9,18 @@ and after each of them: a ratio is to the mean of its two neighbours. Clients ar
 the same cores. Medians over the rounds, with an interval of the median by ranks (of five rounds: the smallest and the
 largest, 94 %). Every server must answer what the bare pass answers. Of ours also: twelve images
 (the slices of a series) in one request over the bare pass of all twelve. JSON goes to out/bench/servers-NETWORK.json.
+
+    python benchmarks/bench_servers.py --network cine --int8 FOLDER       # holds acdc_cine, see models/README.md
+
+stands a second server of ours beside the others, with the int8 networks that the guard accepts on the validation
+patients of that collection (as in a house), and says how far ahead of every float32 server it is: p50 and rates, by the
+ratio of both in the same round.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import statistics
 import sys
@@ -26,17 +33,19 @@ from typing import Any
 import numpy as np
 import openvino as ov
 from bench_house import keep
+from bench_precision import COLLECTIONS, judged, patient
 from irp_bundle import read_bundle
 from irp_inference.adapters.export import export_bundle
 from peers.clients import first_answer, measured
 from peers.intervals import Spread, spread
 from peers.networks import CHOICES, bundle_of
-from peers.servers import PEERS, Door, installed, our_doors, peer_doors
+from peers.servers import OURS, PEERS, Door, installed, our_doors, peer_doors
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIENTS = (1, 8, 32)
 SLICES = 12  # of a series
 TOLERANCE = 2e-3  # of the largest logit
+INT8 = f"{OURS} int8"
 
 Found = dict[str, dict[str, list[float]]]
 
@@ -85,6 +94,11 @@ def main() -> None:
         np.save(saved, image)
         np.save(series, np.repeat(image, SLICES, axis=0))
         doors = stack.enter_context(our_doors(path, folder, saved))
+        if options.int8:
+            reduced = folder / "reduced.zip"
+            reduced.write_bytes(guarded(data, options.network, options.int8))
+            (folder / "int8").mkdir()
+            doors += stack.enter_context(our_doors(path, folder / "int8", saved, reduced))
         for peer in options.peers:
             doors += stack.enter_context(peer_doors(peer, xml, saved))
         for door in doors:
@@ -102,7 +116,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     parser.add_argument("--network", choices=CHOICES, default="unet")
+    parser.add_argument("--int8", type=Path, metavar="FOLDER", help="where the collections of models/README.md are")
     options = parser.parse_args()
+    if options.int8 and options.network not in COLLECTIONS:
+        parser.error("random weights have no validation patients: --int8 goes with --network cine")
     options.peers = [peer for peer in options.peers.split(",") if peer]
     for peer in options.peers:
         if peer not in PEERS or not installed(peer):
@@ -110,7 +127,19 @@ def _options() -> argparse.Namespace:
     return options
 
 
+def guarded(data: bytes, network: str, folder: Path) -> bytes:
+    """The int8 networks that the guard accepts, judged on the collection's validation patients."""
+    patients, name = COLLECTIONS[network]
+    held = [patient(one) for one in patients(folder / name) if one.part == "validation"]
+    said, artefact = judged(data, "int8", held)
+    if artefact is None:
+        raise SystemExit(f"the guard refuses int8: {said['message']}")
+    return artefact
+
+
 def _require_same(door: Door, bare: Bare) -> None:
+    if door.name.startswith(INT8):
+        return  # judged by its guard: by Dice, not by logits
     logits = first_answer(door.question).reshape(bare.logits.shape)
     worst = float(np.abs(logits - bare.logits).max() / np.abs(bare.logits).max())
     if worst > TOLERANCE:
@@ -123,7 +152,7 @@ def _rounds(doors: list[Door], bare: Bare, series: str, options: argparse.Namesp
     for number in range(options.rounds):
         for door in doors:
             said = {count: measured(door.question, count, options.seconds) for count in CLIENTS}
-            if door.name.startswith("OpenIRP"):
+            if door.name.startswith(OURS):
                 said[SLICES] = measured({**door.question, "image": series}, 1, options.seconds)
             after = bare.measure(options.seconds / 2)
             beside = {what: (before[what] + after[what]) / 2 for what in before}
@@ -151,11 +180,26 @@ def _keep(found: Found, name: str, said: dict[int, dict[str, float]], beside: di
 def _report(found: Found, options: argparse.Namespace) -> None:
     spreads = {name: {what: spread(values) for what, values in kept.items()} for name, kept in found.items()}
     settings = {"network": options.network, "rounds": options.rounds, "seconds": options.seconds}
-    keep(f"servers-{options.network}", {**settings, "servers": spreads})
-    for name, kept in spreads.items():
+    ahead = _ahead(found)
+    keep(f"servers-{options.network}", {**settings, "servers": spreads, "ahead": ahead})
+    for name, kept in (spreads | ahead).items():
         print(name)
         for what, one in kept.items():
             print(f"  {what:24} {_line(one)}")
+
+
+def _ahead(found: Found) -> dict[str, dict[str, Spread]]:
+    """How far int8 is ahead of each float32 server, round by round: above 1 it is faster."""
+    asked = ("p50 of 1 / bare", *(f"rate of {count} / bare" for count in CLIENTS if count > 1))
+    mine = {name: kept for name, kept in found.items() if name.startswith(INT8)}
+    others = {name: kept for name, kept in found.items() if name not in {*mine, "bare"}}
+    ahead: dict[str, dict[str, Spread]] = {}
+    for (name, kept), (other, theirs) in itertools.product(mine.items(), others.items()):
+        for what in asked:
+            pairs = zip(kept[what], theirs[what], strict=True)
+            ratios = [b / a if what.startswith("p50") else a / b for a, b in pairs]
+            ahead.setdefault(f"{name} ahead of {other}", {})[what.removesuffix(" / bare")] = spread(ratios)
+    return ahead
 
 
 def _line(one: Spread) -> str:

@@ -1,6 +1,6 @@
 """Our doors of the Open Inference Protocol: the room's batches and engine processes, without its stores.
 
-python ours.py BUNDLE.zip FOLDER GRPC_PORT HTTP_PORT      # FOLDER holds public.pem and the cache of exports
+python ours.py BUNDLE.zip FOLDER GRPC_PORT HTTP_PORT [REDUCED.zip]   # FOLDER holds public.pem and the cache of exports
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ def a_token(folder: Path) -> str:
     return TokenMinter(private).mint(Caller(subject="bench"), audience=OIP_AUDIENCE, lifetime_s=86_400)
 
 
-async def serve(data: bytes, folder: Path, grpc_port: int, http_port: int) -> None:
-    """Until it is killed."""
+async def serve(data: bytes, folder: Path, grpc_port: int, http_port: int, reduced: bytes | None) -> None:
+    """Until it is killed; `reduced` are int8 networks that the guard accepted."""
     bundle, engines = read_bundle(data), Engines(cache=folder)
-    nets = await engines.open(data, bundle)
+    nets = await engines.open(data, bundle, "int8" if reduced else "float32", reduced)
     loaded = Loaded(name="bench", version=1, digest=bundle.digest, steps=PipelineSteps(bundle), nets=nets)
     doors = Nets(OneModel(loaded), DynamicBatches())  # type: ignore[arg-type]
     settings = ServiceSettings(auth_public_key_file=folder / PUBLIC, log_level="error")
@@ -72,4 +72,5 @@ async def serve(data: bytes, folder: Path, grpc_port: int, http_port: int) -> No
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1]).read_bytes(), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])))
+    given, place, ports = Path(sys.argv[1]).read_bytes(), Path(sys.argv[2]), [int(port) for port in sys.argv[3:5]]
+    asyncio.run(serve(given, place, *ports, Path(sys.argv[5]).read_bytes() if len(sys.argv) > 5 else None))

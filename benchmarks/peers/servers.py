@@ -18,6 +18,7 @@ from peers.asks import Question
 
 HERE = Path(__file__).resolve().parent
 TOOLS = HERE.parents[1] / ".tools" / "peers"
+OURS = "OpenIRP"
 PEERS = ("litserve", "bentoml", "mlserver", "triton")
 
 
@@ -35,14 +36,15 @@ def installed(peer: str) -> bool:
 
 
 @contextmanager
-def our_doors(bundle: Path, folder: Path, image: str) -> Iterator[list[Door]]:
-    """Ours, with a token of its own."""
+def our_doors(bundle: Path, folder: Path, image: str, reduced: Path | None = None) -> Iterator[list[Door]]:
+    """Ours, with a token of its own; in int8 if reduced networks are given."""
     token, (grpc, http) = ours.a_token(folder), (free_port(), free_port())
     command = [sys.executable, str(HERE / "ours.py"), str(bundle), str(folder), str(grpc), str(http)]
-    with _running(command, {}):
+    name = f"{OURS} int8" if reduced else OURS
+    with _running([*command, *([str(reduced)] if reduced else [])], {}):
         yield [
-            _door("OpenIRP, gRPC", "grpc", grpc, image, ours.NAME, token),
-            _door("OpenIRP, REST", "rest", http, image, ours.NAME, token),
+            _door(f"{name}, gRPC", "grpc", grpc, image, ours.NAME, token),
+            _door(f"{name}, REST", "rest", http, image, ours.NAME, token),
         ]
 
 

@@ -60,3 +60,8 @@ async def test_a_canary_answers_and_a_restart_remembers_it(
         act_as(ADMIN)
         said = await client.call(stub.GetServing, pb.GetServingRequest(name=world.model))
         assert (said.champion, said.serving.canary.version, said.answers[1]) == (2, 1, 1)
+        await world.promote(3, seed=3)  # what was tried has been decided: the next champion answers every series
+        await until_version(client, world, 3, slices=[2], frames=[0])
+        act_as(ADMIN)
+        said = await client.call(stub.GetServing, pb.GetServingRequest(name=world.model))
+        assert (said.champion, said.serving.HasField("canary"), said.revision) == (3, False, 2)

@@ -40,6 +40,13 @@ def test_a_shadow_is_another_version_for_its_share() -> None:
     assert shadow_of(Policy(), 3, "cine", UIDS[0]) is None
 
 
+def test_a_promotion_decides_the_trials_of_that_version_and_of_older_ones() -> None:
+    policy = Policy(pin=2, canary=Share(version=4, percent=10), shadow=Share(version=5, percent=100))
+    assert policy.once_promoted(3) == policy
+    assert policy.once_promoted(4) == Policy(pin=2, shadow=policy.shadow)
+    assert policy.once_promoted(6) == Policy(pin=2)
+
+
 REFUSED: list[dict[str, Any]] = [
     {"pinn": 1},
     {"pin": "2"},

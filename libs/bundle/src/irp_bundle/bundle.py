@@ -146,8 +146,13 @@ class Bundle:
         return network.float().eval()
 
 
-def read_bundle(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Bundle:
+def read_bundle(data: bytes, limits: Limits = DEFAULT_LIMITS, *, build: bool = True) -> Bundle:
     """ZIP bytes -> Bundle, wholly checked: networks can be built and fit their weights; exports are not opened here.
+
+    Args:
+        data: the archive.
+        limits: bounds.
+        build: False where another process builds the networks before they run, and checks them thereby.
 
     Raises:
         BundleBroken, BundleUnsafe, BundleTooLarge, NetworkNotAllowed, PipelineNotValid, ChannelsNotKnown.
@@ -172,7 +177,7 @@ def read_bundle(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Bundle:
     )
     _require_encoder_fits(bundle)
     for stage in bundle.stages:
-        if bundle.learns(stage):
+        if build and bundle.learns(stage):
             bundle.build(stage)
         check_exports(bundle.exports, stage, bundle.input_shape(stage), bundle.logit_channels(stage), limits)
     return bundle

@@ -7,9 +7,9 @@ Source: MONAI bundle specification (configs/metadata.json, configs/inference.jso
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
-import monai
 import numpy as np
 import torch
 
@@ -39,7 +39,7 @@ def complete_metadata(name: str, metadata: Mapping[str, Any], config: Mapping[st
     return {
         "name": name,
         "version": BUNDLE_VERSION,
-        "monai_version": monai.__version__.split("+")[0],
+        "monai_version": version("monai").split("+")[0],
         "pytorch_version": torch.__version__.split("+")[0],
         "numpy_version": np.__version__,
         "optional_packages_version": {},

@@ -5,14 +5,10 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from importlib import import_module
+from typing import Any, Literal, cast
 
 import torch
-from monai.networks.nets.attentionunet import AttentionUnet
-from monai.networks.nets.basic_unet import BasicUNet
-from monai.networks.nets.dynunet import DynUNet
-from monai.networks.nets.segresnet import SegResNet
-from monai.networks.nets.unet import UNet
 
 from irp_bundle.archive import DEFAULT_LIMITS, Limits
 from irp_bundle.errors import BundleBroken, BundleTooLarge, NetworkNotAllowed
@@ -26,12 +22,12 @@ ROLES: Mapping[Stage, str] = {
     **{stage: f"model.{number}" if number > 1 else "model" for number, stage in enumerate(MEMBERS, 1)},
 }
 
-ALLOWED: Mapping[str, Callable[..., torch.nn.Module]] = {
-    "UNet": UNet,
-    "BasicUNet": BasicUNet,
-    "DynUNet": DynUNet,
-    "AttentionUnet": AttentionUnet,
-    "SegResNet": SegResNet,
+ALLOWED: Mapping[str, str] = {  # class -> its module in monai.networks.nets
+    "UNet": "unet",
+    "BasicUNet": "basic_unet",
+    "DynUNet": "dynunet",
+    "AttentionUnet": "attentionunet",
+    "SegResNet": "segresnet",
 }
 MAX_DEPTH, MAX_ITEMS, MAX_WIDTH = 4, 16, 4096
 ONE_SLICE = (1, 0, 0)  # one channel, two axes
@@ -80,7 +76,8 @@ def _checked(definition: object, inputs: tuple[int, ...]) -> tuple[Callable[...,
     if name not in ALLOWED:
         raise NetworkNotAllowed(f"allowed are {', '.join(ALLOWED)}")
     arguments = {str(key): value for key, value in definition.items() if key not in {"_target_", "_disabled_"}}
-    known = inspect.signature(ALLOWED[name]).parameters
+    make = _class(name)
+    known = inspect.signature(make).parameters
     if set(arguments) - set(known):
         raise NetworkNotAllowed(f"arguments of {name} are {', '.join(known)}")
     for value in arguments.values():
@@ -88,7 +85,13 @@ def _checked(definition: object, inputs: tuple[int, ...]) -> tuple[Callable[...,
     channels, axes = inputs[0], len(inputs) - 1
     if arguments.get("spatial_dims") != axes or arguments.get("in_channels") != channels:
         raise NetworkNotAllowed(f"this pipeline's network has spatial_dims {axes} and in_channels {channels}")
-    return ALLOWED[name], arguments
+    return make, arguments
+
+
+def _class(name: str) -> Callable[..., torch.nn.Module]:
+    # Imported by who builds a network: MONAI costs seconds and 230 MiB, and who only runs pipelines needs none of it.
+    module = import_module(f"monai.networks.nets.{ALLOWED[name]}")
+    return cast("Callable[..., torch.nn.Module]", getattr(module, name))
 
 
 def _check_plain(value: object, depth: int) -> None:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from irp_kernel.errors import InvalidArgument
-from monai.data.utils import compute_importance_map, dense_patch_slices
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -90,6 +89,8 @@ def slide(
     augment: Sequence[str],
 ) -> Steps[Tensor]:
     """Scores of the asked slices of one frame (slice, row, column) -> (asked, channels, size, size)."""
+    from monai.data.utils import compute_importance_map, dense_patch_slices  # seconds, for 3D networks alone
+
     grid = _grid(array, region, spec)
     below, above, share = _between(region.at[list(slices)], region.shape[0])
     wanted = set(below) | set(above)

@@ -100,16 +100,19 @@ def search(folder: Path, secrets: Iterable[str], skip: frozenset[str] = frozense
     for path in sorted(folder.rglob("*")):
         if not path.is_file() or path.relative_to(folder).parts[0] in skip:
             continue
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:  # the house lives: what is gone since the folder was listed holds nothing any more
+            continue
         files += 1
-        size += path.stat().st_size
-        for piece in _pieces(path):
+        size += len(data)
+        for piece in _pieces(data):
             found |= {(n, str(path.relative_to(folder))) for n, needle in enumerate(needles) if needle in piece}
     return SearchResult(files, size, tuple(sorted(found)))
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
-    """A file's bytes in overlapping pieces, then what its gzip stream holds, if it has one."""
-    data = path.read_bytes()
+def _pieces(data: bytes) -> Iterator[bytes]:
+    """A file's bytes, then what its gzip stream holds, if it has one."""
     yield data
     at = data.find(b"\x1f\x8b\x08", 0, CHUNK)
     if at >= 0:

@@ -24,6 +24,7 @@ from sqlalchemy import select
 from irp_inference.adapters.db import CHAMPION, DEPARTURE, MODEL, SERIES
 from irp_inference.adapters.proposals import PROPOSAL, Noting
 from irp_inference.adapters.readmodels import CachedConfigurations
+from irp_inference.adapters.serving_rows import end_trials
 from irp_inference.adapters.shelf import Shelf
 from irp_inference.app.propose_series import ProposeSeries
 from irp_inference.app.segment_series import Answer
@@ -77,7 +78,7 @@ class Facts:
             await tx.upsert(MODEL, _model_row(fact), keys=("name", "version"))
 
     async def on_model_promoted(self, fact: ModelPromoted) -> None:
-        """Remember the champion; older promotions are dropped."""
+        """Remember the champion and end the trials that it decides; older promotions are dropped."""
         row = {"name": fact.name, "version": fact.model.version, "aggregate_version": fact.aggregate.version}
         async with self._database.transaction() as tx:
             await tx.upsert(MODEL, _model_row(fact), keys=("name", "version"))
@@ -85,6 +86,7 @@ class Facts:
             known = (await tx.execute(query)).scalar()
             if known is None or known < fact.aggregate.version:
                 await tx.upsert(CHAMPION, row, keys=("name",))
+                await end_trials(tx, fact.name, fact.model.version)
 
     async def hear_model_promoted(self, fact: ModelPromoted) -> None:
         """Every process loads the champion and swaps to it; the rows may not know it yet."""

@@ -8,13 +8,18 @@ import json
 import sys
 from typing import Any
 
+from irp_bundle import BundleBroken, BundleTooLarge, NetworkNotAllowed
+
 from irp_inference.adapters.child_environment import child_environment
 from irp_inference.domain.errors import EngineDisagrees, LogitsNotFinite, PassFailed
 
 STAYS_S = 20.0  # its torch takes memory that nobody else uses
 TIMEOUT_S = 300.0  # one bundle; what opens files from outside may never come back
 ANSWER_BYTES = 1 << 16
-ERRORS = {error.__name__: error for error in (EngineDisagrees, LogitsNotFinite)}
+ERRORS = {
+    error.__name__: error
+    for error in (BundleBroken, BundleTooLarge, NetworkNotAllowed, EngineDisagrees, LogitsNotFinite)
+}
 
 
 class Exporter:
@@ -33,7 +38,7 @@ class Exporter:
         """See export.export_bundle.
 
         Raises:
-            EngineDisagrees, LogitsNotFinite: the bundle's networks are refused.
+            REFUSALS: the bundle's networks are refused.
             PassFailed: they could not be exported: an error, the process ended, or took too long.
         """
         question: dict[str, str | int] = {

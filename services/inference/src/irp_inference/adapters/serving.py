@@ -13,10 +13,8 @@ from irp_chassis.db import Database
 from irp_chassis.rpc import caller
 from irp_kernel.errors import ModelUnknown
 from irp_kernel.ids import Slug
-from sqlalchemy import select
 
-from irp_inference.adapters.db import SERVING
-from irp_inference.adapters.serving_rows import ServingRows
+from irp_inference.adapters.serving_rows import ServingRows, say
 from irp_inference.adapters.shelf import Shelf, Status
 from irp_inference.app.answer_series import AnswerSeries
 from irp_inference.domain.serving import Policy, Share
@@ -39,13 +37,8 @@ class ServingServicer(pb_grpc.ServingServiceServicer):
             if await self._rows.model((name, version)) is None:
                 raise ModelUnknown(f"{name}@{version}")
         async with self._database.transaction() as tx:
-            known = (await tx.execute(select(SERVING.c.revision).where(SERVING.c.name == name))).scalar() or 0
-            row = {"name": name, "revision": known + 1, "policy": policy.to_json()}
-            await tx.upsert(SERVING, row, keys=("name",))
-            fact = ServingConfigured(name=name, policy=json.dumps(policy.to_json()), actor=request.actor)
-            fact.aggregate.id, fact.aggregate.version = name, known + 1
-            await tx.announce(fact)
-        return pb.ConfigureServingResponse(revision=known + 1)
+            revision = await say(tx, name, policy, request.actor)
+        return pb.ConfigureServingResponse(revision=revision)
 
     async def hear(self, fact: ServingConfigured) -> None:
         """Every process follows."""

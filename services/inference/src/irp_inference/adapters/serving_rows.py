@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
-from irp_chassis.db import Database
+from irp.inference.v1.events_pb2 import ServingConfigured
+from irp_chassis.db import Database, Transaction
 from irp_kernel import ObjectRef
 from sqlalchemy import select
 
 from irp_inference.adapters.db import CHAMPION, KEPT, MODEL, SERVING
 from irp_inference.domain.residency import Key
 from irp_inference.domain.serving import Policy
+
+PROMOTION = "promotion"  # stands where the name of an operator stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,26 @@ class Known:
     key: Key
     bundle: ObjectRef
     digest: str
+
+
+async def say(tx: Transaction, name: str, policy: Policy, actor: str) -> int:
+    """Keep a policy and announce it to every replica; its revision."""
+    known = (await tx.execute(select(SERVING.c.revision).where(SERVING.c.name == name))).scalar() or 0
+    row = {"name": name, "revision": known + 1, "policy": policy.to_json()}
+    await tx.upsert(SERVING, row, keys=("name",))
+    fact = ServingConfigured(name=name, policy=json.dumps(policy.to_json()), actor=actor)
+    fact.aggregate.id, fact.aggregate.version = name, known + 1
+    await tx.announce(fact)
+    return known + 1
+
+
+async def end_trials(tx: Transaction, name: str, champion: int) -> None:
+    """End the canary and the shadow that a promotion has decided."""
+    row = (await tx.execute(select(SERVING.c.policy).where(SERVING.c.name == name))).scalar()
+    policy = Policy.from_json(row or {})
+    left = policy.once_promoted(champion)
+    if left != policy:
+        await say(tx, name, left, PROMOTION)
 
 
 class ServingRows:

@@ -272,7 +272,7 @@ class Shelf:
         data = await self._objects.get(known.bundle)  # verified: its SHA-256 is the reference's
         if known.bundle.sha256 != known.digest:
             raise ModelAltered(model=name, version=version)
-        bundle = await asyncio.to_thread(read_bundle, data)
+        bundle = await asyncio.to_thread(read_bundle, data, build=False)  # exporting it builds its networks
         self._make_room(bundle.weight_bytes)
         nets = await self._engines.open(data, bundle)
         try:

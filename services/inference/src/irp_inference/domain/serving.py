@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from irp_inference.domain.errors import ServingNotValid
@@ -58,6 +58,16 @@ class Policy:
     def to_json(self) -> dict[str, Any]:
         """As it travels."""
         return asdict(self)
+
+    def once_promoted(self, champion: int) -> Policy:
+        """What is left of it when a version becomes the champion: trials of that one and of older ones are over.
+
+        They would otherwise answer again after a rollback, which says that the version is bad.
+        """
+        canary, shadow = (
+            None if share and share.version <= champion else share for share in (self.canary, self.shadow)
+        )
+        return replace(self, canary=canary, shadow=shadow)
 
     @property
     def versions(self) -> frozenset[int]:
