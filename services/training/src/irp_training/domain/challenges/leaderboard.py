@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from irp_training.domain.challenges.challenge import HIGHER_IS_BETTER, CaseScore, Metric
 
@@ -113,13 +112,21 @@ def _ranks(means: NDArray[np.float64], columns: Sequence[Column]) -> NDArray[np.
     for place, (metric, _) in enumerate(columns):
         values = np.round(means[:, place], DIGITS)
         keyed = np.nan_to_num(-values if HIGHER_IS_BETTER[metric] else values, nan=0.0)
-        ranks[:, place] = rankdata(keyed)
+        better, equal = _compared(keyed)
+        ranks[:, place] = better + (equal + 1) / 2
     return ranks
 
 
 def _places(ranks: NDArray[np.float64]) -> NDArray[np.int64]:
     """(entry,): 1 = least mean rank; equal ones share the best of their places."""
-    return np.asarray(rankdata(np.round(ranks.mean(axis=1), DIGITS), method="min"), dtype=np.int64)
+    better, _ = _compared(np.round(ranks.mean(axis=1), DIGITS))
+    return better + 1
+
+
+def _compared(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For each value how many are less, and how many are equal (itself is)."""
+    less, equal = values[:, None] > values[None, :], values[:, None] == values[None, :]
+    return less.sum(axis=1), equal.sum(axis=1)
 
 
 def _figures(
