@@ -11,7 +11,6 @@ Speed is that of the main network, in pairs of passes one after the other. JSON 
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import sys
@@ -21,37 +20,19 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
-import pydicom
 from bench_house import keep
 from irp_bundle import Pipeline, read_bundle
 from irp_bundle.openvino_engine import OpenVinoEngine, graphs_of, processor
 from irp_bundle.reduced import read_reduced
-from irp_kernel import Geometry, Mask, ObjectRef, Volume, encode_mask, encode_volume
-from irp_training.domain.dataset import Case
+from irp_kernel import Mask, Volume
 from irp_training.domain.precision import compare
 from irp_training.domain.scores import score_case
 from irp_training.domain.trial import PrecisionTrial, TrialPlan
+from learners import COLLECTIONS, ROOT, Heart, hearts
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "scripts"))
-import cohorts  # noqa: E402
-
-COLLECTIONS = {"cine": (cohorts.acdc, "acdc_cine"), "lge": (cohorts.emidec, "emidec_lge")}
 PAIRS = 25
-NOWHERE = ObjectRef(bucket="b", key="k", sha256="0" * 64, size=1, media_type="application/x-nrrd")
 
 Held = tuple[str, Volume, Mask]
-
-
-def patient(one: cohorts.Patient) -> Held:
-    """A patient's images in the order in which cohorts.py makes files: slice after slice, every phase of each."""
-    frames, slices = one.labels.shape[:2]
-    pictures = np.stack([pydicom.dcmread(io.BytesIO(file)).pixel_array for file in one.files])
-    array = pictures.reshape(slices, frames, *pictures.shape[1:]).swapaxes(0, 1).astype(np.float32)
-    affine = tuple(map(tuple, np.diag([cohorts.PITCH_MM, cohorts.CINE_MM, cohorts.CINE_MM, 1.0]).tolist()))
-    geometry = Geometry(shape=array.shape[1:], affine=affine, frames=frames)
-    mask = Mask.fully_annotated(geometry, one.labels, one.table)
-    return one.name, Volume(geometry=geometry, array=array), mask
 
 
 def judged(data: bytes, precision: Any, held: list[Held]) -> tuple[dict[str, Any], bytes | None]:
@@ -59,8 +40,7 @@ def judged(data: bytes, precision: Any, held: list[Held]) -> tuple[dict[str, Any
 
     def files() -> Any:
         for name, volume, mask in held:
-            case = Case(series=name, patient=name, site="", sequence_class="", volume=NOWHERE, mask=NOWHERE, version=1)
-            yield case, "validation", encode_volume(volume), encode_mask(mask)
+            yield Heart(name, "validation", volume, mask).file()
 
     began = time.perf_counter()
     plan = TrialPlan(bundle=data, precision=precision, dataset="validation")
@@ -139,14 +119,14 @@ def main() -> None:
         print(f"{asked.data} is not there: nothing is measured; see models/README.md", file=sys.stderr)
         return
     found: dict[str, Any] = {"machine": processor()}
-    for name, (patients, folder) in COLLECTIONS.items():
+    for name, (_, folder) in COLLECTIONS.items():
         if asked.only not in (None, name) or not (asked.data / folder).is_dir():
             continue
         data = (ROOT / "models" / f"{name}.zip").read_bytes()
         held = {"validation": list[Held](), "test": list[Held]()}
-        for one in patients(asked.data / folder):
+        for one in hearts(name, asked.data):
             if one.part in held:
-                held[one.part].append(patient(one))
+                held[one.part].append((one.name, one.volume, one.mask))
         for precision in asked.precisions.split(","):
             said, artefact = judged(data, precision, held["validation"])
             if said["accepted"]:

@@ -19,6 +19,10 @@ if [ ! -f private.pem ]; then
   rm -f public.pem
 fi
 [ -f public.pem ] || openssl pkey -in private.pem -pubout -out public.pem
+if [ ! -f model-key.pem ]; then
+  openssl genpkey -algorithm ed25519 -out model-key.pem
+  openssl pkey -in model-key.pem -pubout >> models.pem  # old public keys stay: what they signed stays valid
+fi
 [ -f installation.key ] || openssl rand -hex 32 > installation.key
 [ -f bootstrap.token ] || echo "irp_$(random)" > bootstrap.token
 [ -f s3.env ] || echo "IRP_S3_AUTH_KEY=openirp,$(random)" > s3.env

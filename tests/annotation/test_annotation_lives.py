@@ -153,6 +153,8 @@ async def test_an_acceptance_is_announced_once(lives: Lives) -> None:
     assert [(fact.aggregate.version, fact.segmentation_id) for fact in told] == [(1, first.id)]
     assert told[0].series.patient == "P-1"
     assert told[0].provenance.actor == "reader-1"
+    assert {one.name: one.pairs for one in told[0].structures} == {one.name: one.annotated for one in first.structures}
+    assert sum(one.pairs for one in told[0].structures) > 0
 
 
 async def test_what_a_container_proposes_waits_for_a_reader_with_its_provenance(lives: Lives) -> None:

@@ -112,7 +112,7 @@ class Challenges(challenge_service_pb2_grpc.ChallengeServiceServicer):
 
     async def PromoteWinner(self, request: Any, context: Any) -> challenge_pb.PromoteWinnerResponse:
         caller().require_role("admin")
-        return challenge_pb.PromoteWinnerResponse(ref=REF, gate='{"passed": true}')
+        return challenge_pb.PromoteWinnerResponse(ref=REF, gate='{"passed": true}', state="promoted")
 
 
 def a_challenge() -> challenge_pb.Challenge:

@@ -33,13 +33,17 @@ from irp_kernel import encode_volume
 from irp_kernel.errors import FailedPrecondition, IrpError, SeriesUnknown
 from pydicom import dcmread
 
+from .fake_datasets import Datasets
 from .fake_deletions import Deletions
 from .fake_found import Found, header_of
 from .fake_heart import PROVENANCE, a_volume
 from .fake_imports import Imports
+from .fake_model_reports import ModelReports
 from .fake_precisions import Precisions, a_trial
 from .fake_quarantine import Quarantine
+from .fake_registry import Registry, a_signature
 from .fake_reports import Reports
+from .fake_watching import Watching
 
 
 @dataclass
@@ -235,17 +239,18 @@ def _segmentation(state: str) -> annotation_pb.Segmentation:
 
 
 @dataclass
-class Training(Precisions, training_grpc.TrainingServiceServicer):
+class Training(Watching, Datasets, ModelReports, Precisions, Registry, training_grpc.TrainingServiceServicer):
     """One run, one model."""
 
     pushed: bytes = b""
 
     async def StartRun(self, request: Any, context: Any) -> training_pb.StartRunResponse:
         caller().require_role("annotator", "owner")
+        self.started = request
         return training_pb.StartRunResponse(run=_run("queued"))
 
     async def GetRun(self, request: Any, context: Any) -> training_pb.GetRunResponse:
-        return training_pb.GetRunResponse(run=_run("running"))
+        return training_pb.GetRunResponse(run=self.seen(_run("running")))
 
     async def ListRuns(self, request: Any, context: Any) -> training_pb.ListRunsResponse:
         return training_pb.ListRunsResponse(runs=[_run("running")])
@@ -257,9 +262,17 @@ class Training(Precisions, training_grpc.TrainingServiceServicer):
     async def CancelRun(self, request: Any, context: Any) -> training_pb.CancelRunResponse:
         return training_pb.CancelRunResponse(run=_run("cancelled"))
 
+    async def PrioritiseRun(self, request: Any, context: Any) -> training_pb.PrioritiseRunResponse:
+        run = _run("queued")
+        run.priority, run.ahead, run.spent_s, run.cost, run.currency = request.priority, 2, 90.0, 0.5, "EUR"
+        return training_pb.PrioritiseRunResponse(run=run)
+
     async def RegisterModel(self, requests: Any, context: Any) -> training_pb.RegisterModelResponse:
         caller().require_role("admin")
-        self.pushed = b"".join([request.data async for request in requests])
+        received = [request async for request in requests]
+        self.header, self.pushed = received[0].header, b"".join(request.data for request in received)
+        if self.header.dry_run:
+            return training_pb.RegisterModelResponse(report=self.looked_through(self.pushed))
         return training_pb.RegisterModelResponse(model=_model())
 
     async def ListModels(self, request: Any, context: Any) -> training_pb.ListModelsResponse:
@@ -268,9 +281,10 @@ class Training(Precisions, training_grpc.TrainingServiceServicer):
     async def Promote(self, request: Any, context: Any) -> training_pb.PromoteResponse:
         if request.version != 2:
             raise GateRefused("lv_myocardium is 0.04 worse", difference=-0.04)
-        return training_pb.PromoteResponse(model=_model(), gate='{"passed": true}')
+        return self.promoted(_model())
 
     async def Rollback(self, request: Any, context: Any) -> training_pb.RollbackResponse:
+        self.said = request.reason
         return training_pb.RollbackResponse(model=_model())
 
 
@@ -300,6 +314,8 @@ def _model() -> training_pb.Model:
         champion=True,
         licence="CC BY-NC-SA",
         precisions=[a_trial("accepted")],
+        aliases=["champion"],
+        signature=a_signature(),
     )
 
 

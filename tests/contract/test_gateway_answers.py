@@ -221,6 +221,10 @@ def test_a_run_is_started_watched_and_cancelled(admin: httpx.Client, project: st
         assert stream.headers["content-type"].startswith("text/event-stream")
         states = [json.loads(line[5:])["state"] for line in stream.iter_lines() if line.startswith("data:")]
     assert states == ["running", "succeeded"]
+    moved = admin.put(f"{path}/priority", json={"priority": 7}).json()
+    assert (moved["priority"], moved["ahead"]) == (7, 2)
+    assert (moved["spent_s"], moved["cost"], moved["currency"]) == (90.0, 0.5, "EUR")
+    assert admin.put(f"{path}/priority", json={"priority": 101}).status_code == 422
     assert admin.post(f"{path}/cancel").json()["state"] == "cancelled"
 
 
@@ -232,7 +236,7 @@ def test_models_are_pushed_promoted_and_rolled_back(house: House, admin: httpx.C
     assert admin.get(answer.headers["location"]).json() == answer.json()
     is_problem(admin.get("/api/v1/models/cine/versions/9"), 404, "MODEL_UNKNOWN")
     assert admin.get("/api/v1/models").json()["items"][0]["licence"] == "CC BY-NC-SA"
-    assert admin.post("/api/v1/models/cine/versions/2/promote").json()["gate"] == {"passed": True}
+    assert admin.post("/api/v1/models/cine/versions/2/promote").json()["gate"]["passed"]
     assert admin.post("/api/v1/models/cine/rollback").json()["champion"] is True
     refused = admin.post("/api/v1/models/cine/versions/3/promote")
     body = is_problem(refused, 400, "GATE_REFUSED")

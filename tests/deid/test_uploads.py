@@ -9,9 +9,9 @@ from typing import Any
 import jwt
 import pytest
 from irp_deid import Profile, Report, SiteKey
-from irp_deid.errors import SignatureNotValid
 from irp_deid.signed import public_jwk, sign, verify
 from irp_deid.uploads import INGEST, MAX_PATHS, Draft, Rules, Treated, count_actions, report_id
+from irp_kernel.signed import SignatureNotValid
 
 from .builders import KEY
 

@@ -92,6 +92,10 @@ def test_the_public_and_private_keys_are_a_pair_and_only_the_gateway_sees_the_pr
     ]
     assert holders == ["gateway"]
     holders = [
+        room for room in ROOMS if "irp-model-key" in str(Container(dev, one(dev, "Deployment", room)).pod["volumes"])
+    ]
+    assert holders == ["training"]
+    holders = [
         room
         for room in ROOMS
         if "irp-installation-key" in str(Container(dev, one(dev, "Deployment", room)).pod["volumes"])

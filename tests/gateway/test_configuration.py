@@ -149,6 +149,11 @@ def test_every_template_that_the_command_offers_is_valid(template: str) -> None:
         ({"deidentification": {"positive_list": {"name": "a", "version": 1, "attributes": [524384]}}}, "attributes.0"),
         ({"automation": {"segment": {"cine-sax": "cine"}}}, "no sequence gives: cine-sax"),
         ({"automation": {"train": {"after_masks": 0}}}, "automation.train.after_masks"),
+        ({"automation": {"train": {"model": "cine"}}}, "after_masks, every_hours or daily_at"),
+        ({"automation": {"train": {"every_hours": 6, "daily_at": "02:30"}}}, "not both"),
+        ({"automation": {"train": {"every_hours": 0.1}}}, "every_hours is 0.25 or more"),
+        ({"automation": {"train": {"daily_at": "24:00"}}}, "automation.train.daily_at"),
+        ({"automation": {"train": {"daily_at": "02:30", "include": {"least_certainty": 4}}}}, "least_certainty"),
         ({"automation": {"train": {"after_masks": 5, "recipe": {"margin": {}}}}}, "automation.train.recipe.margin"),
         ({"splits": {"training": ["p"], "test": ["p"]}}, "a patient stands in one split only"),
         ({"series_quiet_s": -1}, "series_quiet_s"),
@@ -185,6 +190,13 @@ def test_yaml_and_json_say_the_same_and_on_is_a_word() -> None:
 def test_what_is_neither_is_refused(text: bytes) -> None:
     with pytest.raises(BodyNotReadable):
         read_document(text)
+
+
+def test_a_project_may_learn_by_number_by_the_clock_or_by_both() -> None:
+    for when in ({"after_masks": 5}, {"every_hours": 6}, {"daily_at": "02:30", "after_masks": 5, "paused": True}):
+        train = read_configuration(SMALL | {"automation": {"train": {"model": "cine", **when}}}).automation.train
+        assert train is not None
+        assert train.include.verdicts == []
 
 
 def test_automation_may_name_the_class_of_the_rest() -> None:

@@ -10,13 +10,14 @@ import pydicom
 import pytest
 from irp_deid import ProjectSecret
 from irp_deid.declared import Declared
-from irp_deid.errors import RefusedByRule, ReportNotReadable, SignatureNotValid
+from irp_deid.errors import RefusedByRule, ReportNotReadable
 from irp_deid.uploads import Treated
 from irp_ingest.domain.check_in import check_in
 from irp_ingest.domain.declared import opened
 from irp_ingest.domain.errors import NotDeidentified, NotInReport, ReportOutdated, StudyMismatch
 from irp_ingest.domain.intake import Intake, Order
 from irp_kernel import sha256_of
+from irp_kernel.signed import SignatureNotValid
 
 from .conftest import CONFIGURATION, a_short_axis_series
 from .uploader import Uploader

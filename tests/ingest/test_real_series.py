@@ -34,6 +34,10 @@ async def test_sunnybrook_cines_become_volumes_with_their_true_pitch(
     # positions are rounded to 0.001 mm in these headers
     assert state.series.spacing_mm[0] == pytest.approx(pitch_mm, abs=2e-3)
     assert state.series.sequence_class == "cine-short-repetition"
+    assert (
+        state.series.manufacturer_model
+        == pydicom.dcmread(pydicom.filebase.DicomBytesIO(files[0])).ManufacturerModelName
+    )
     volume = decode_volume(await door.objects.get(object_ref_from_proto(state.series.volume)))
     first = min((pydicom.dcmread(pydicom.filebase.DicomBytesIO(f)) for f in files), key=_height_then_time)
     assert np.array_equal(volume.array[0, 0], first.pixel_array)

@@ -68,7 +68,7 @@ class InThisProcess:
     def __init__(self) -> None:
         self.trouble: list[Exception] = []
 
-    async def examine(
+    async def score_entry(
         self, bundle: bytes, files: CaseFiles, structures: tuple[str, ...], metrics: tuple[Metric, ...]
     ) -> list[CaseScore]:
         if self.trouble:

@@ -16,6 +16,7 @@ from irp_training.adapters.db import METADATA
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.wire import trial_to_proto
 from irp_training.adapters.worker import ProcessWorker, WorkerDied
+from irp_training.app.approvals import Approvals
 from irp_training.app.ask_precision import AskPrecision
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
@@ -26,7 +27,7 @@ from irp_training.app.ports import CaseFiles, Listener, Project
 from irp_training.app.register_model import RegisterModel
 from irp_training.domain.dataset import Entry, Snapshot
 from irp_training.domain.errors import NoFrozenSet, NotQuantisable, PrecisionUnknown, TrialUnknown
-from irp_training.domain.lesson import Outcome, Said
+from irp_training.domain.plan import Outcome, Said
 from irp_training.domain.precision import Trial
 from irp_training.domain.recipe import Recipe
 from irp_training.domain.run import DatasetRow, Progress, Run
@@ -75,7 +76,8 @@ class World:
         return "2026-01-01T00:00:00Z"
 
     async def begin(self) -> None:
-        await RegisterModel(self.store, self.objects, self.now)("pool", a_threshold(), "somebody")
+        approvals = Approvals(self.store, Configurations(self.objects), 0)
+        await RegisterModel(self.store, self.objects, approvals, self.now)("pool", a_threshold(), "somebody")
         self.project = await self.a_project("demo")
         self.dataset = await self.frozen()
 
@@ -205,7 +207,8 @@ async def test_a_run_whose_recipe_says_so_has_its_model_tried(world: World) -> N
         await change.add_run(run)
     outcome = Outcome(bundle=a_threshold(), structures=("lv_blood_pool",), licence="CC0-1.0", figures={}, cases=[])
     judge = JudgeCandidate(world.store, world.objects, world.worker)  # type: ignore[arg-type]
-    finish = FinishRun(world.store, world.objects, judge, world.now)
+    approvals = Approvals(world.store, Configurations(world.objects), 0)
+    finish = FinishRun(world.store, world.objects, judge, approvals, world.now)
     await finish.succeeded(run, Project(id="demo", revision=1, configuration=a_ref()), outcome)
     trials = await world.store.trials("learnt")
     assert {trial.precision for trial in trials} == {"int8", "bfloat16"}

@@ -12,7 +12,7 @@ from irp_bundle.openvino_engine import graphs_of
 from irp_bundle.reduced import read_reduced
 from irp_kernel import sha256_of
 from irp_kernel.errors import InvalidArgument
-from irp_training.domain.lesson import Said
+from irp_training.domain.plan import Said
 from irp_training.domain.precision import accepts, compare
 from irp_training.domain.quantise import RECIPES, finest, quantise, recipes_for
 from irp_training.domain.trial import PrecisionTrial, TrialOutcome, TrialPlan

@@ -1,11 +1,14 @@
-"""What you learn here: same facts, same digest; nobody is in two splits; bad series stay out."""
+"""What you learn here: same facts and rules, same digest; nobody is in two splits; bad series stay out."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from irp_training.domain.dataset import Entry, Snapshot, freeze
-from irp_training.domain.errors import DatasetEmpty, PatientLeak
-from irp_training.domain.split import PARTS, Splits, by_hash
+from irp_training.domain.errors import DatasetEmpty, PatientLeak, RulesNotValid
+from irp_training.domain.inclusion import Rules
+from irp_training.domain.split import PARTS, Splits
 from training_builders import a_case
 
 NAMED = {"splits": {"training": ["patient-1"], "validation": ["patient-2"], "test": ["patient-3"]}}
@@ -51,18 +54,95 @@ def test_a_manifest_with_a_leaked_patient_is_refused_when_it_is_read() -> None:
 
 def test_two_series_of_a_patient_whom_no_list_names_share_a_split() -> None:
     snapshot = freeze("p", [a_case(n, patient="someone") for n in range(4)], Splits())
-    assert {entry.part for entry in snapshot.entries} == {by_hash("someone")}
-
-
-def test_the_hash_spreads_patients_as_declared() -> None:
-    parts = [by_hash(f"{n:05d}") for n in range(4000)]
-    assert parts.count("training") / 4000 == pytest.approx(0.70, abs=0.03)
-    assert parts.count("test") / 4000 == pytest.approx(0.15, abs=0.03)
+    assert len({entry.part for entry in snapshot.entries}) == 1
 
 
 def test_unusable_series_and_other_classes_stay_out() -> None:
     with pytest.raises(DatasetEmpty):
         freeze("p", [a_case(1, verdict="unusable")], Splits())
     with pytest.raises(DatasetEmpty):
-        freeze("p", [a_case(1)], Splits(), ["lge-psir-sax"])
-    assert len(freeze("p", [a_case(1, verdict="review"), a_case(2, verdict="")], Splits(), ["cine-sax"]).entries) == 2
+        freeze("p", [a_case(1)], Splits(), Rules(sequence_classes=("lge-psir-sax",)))
+    cine = Rules(sequence_classes=("cine-sax",))
+    assert len(freeze("p", [a_case(1, verdict="review"), a_case(2, verdict="")], Splits(), cine).entries) == 2
+
+
+CERTAIN = replace(a_case(1), certainty=3, judged={"lv_blood_pool": 4, "scar": 0})
+UNSURE = replace(a_case(2, verdict=""), certainty=1, judged={"scar": 2}, site="site-2")
+
+
+@pytest.mark.parametrize(
+    ("rules", "admitted"),
+    [
+        (Rules(), [True, True]),
+        (Rules(verdicts=("good",)), [True, False]),
+        (Rules(verdicts=("unknown",)), [False, True]),
+        (Rules(least_certainty=2), [True, False]),
+        (Rules(structures=("scar",)), [False, True]),
+        (Rules(structures=("lv_blood_pool", "scar")), [True, True]),
+        (Rules(sites=("site-2",)), [False, True]),
+    ],
+)
+def test_rules_decide_which_accepted_masks_count(rules: Rules, admitted: list[bool]) -> None:
+    assert [rules.admit(CERTAIN), rules.admit(UNSURE)] == admitted
+
+
+def test_a_mask_of_which_nobody_knows_what_it_judges_counts_for_no_structure() -> None:
+    assert not Rules(structures=("scar",)).admit(a_case(1))
+
+
+def test_rules_are_part_of_the_digest_and_their_order_is_not() -> None:
+    cases, sites = [CERTAIN, UNSURE], ("site-1", "site-2")
+    plain, ruled = freeze("p", cases, Splits()), freeze("p", cases, Splits(), Rules(sites=sites))
+    assert plain.entries == ruled.entries
+    assert plain.digest != ruled.digest
+    assert freeze("p", cases, Splits(), Rules(sites=sites[::-1] + sites)).digest == ruled.digest
+    assert Snapshot.from_manifest(ruled.manifest()) == Snapshot("p", _without_verdicts(ruled), ruled.rules)
+
+
+def _without_verdicts(snapshot: Snapshot) -> tuple[Entry, ...]:
+    return tuple(Entry(entry.part, replace(entry.case, verdict="")) for entry in snapshot.entries)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"verdicts": ["superb"]},
+        {"least_certainty": 4},
+        {"structures": ["liver"]},
+        {"sites": [f"site-{n}" for n in range(65)]},
+        {"colour": "red"},
+    ],
+)
+def test_a_rule_that_nobody_knows_is_refused(document: dict[str, object]) -> None:
+    with pytest.raises(RulesNotValid):
+        Rules.from_json(document)
+
+
+def test_a_manifest_of_before_rules_reads_and_hashes_as_it_did() -> None:
+    old = (
+        b'{"cases":[{"mask":{"bucket":"m","key":"k","media_type":"t","sha256":"'
+        + b"a" * 64
+        + (
+            b'","size":1},"patient":"p-1","sequence_class":"cine-sax","series":"1.2","site":"s","split":"test","version":1,'
+            b'"volume":{"bucket":"v","key":"k","media_type":"t","sha256":"' + b"b" * 64 + b'","size":1}}],'
+            b'"project":"p","version":1}'
+        )
+    )
+    assert Snapshot.from_manifest(old).manifest() == old
+
+
+def test_clinical_values_and_what_is_known_of_scanner_and_mask_are_hashed_too() -> None:
+    digests = {
+        freeze("p", [replace(CERTAIN, **change)], Splits()).digest
+        for change in ({}, {"clinical": "c" * 64}, {"manufacturer_model": "Avanto"}, {"certainty": 2}, {"sex": "F"})
+    }
+    assert len(digests) == 5
+
+
+@pytest.mark.parametrize(
+    ("tesla", "scanner"), [(1.494, "SIEMENS Avanto 1.5 T"), (2.8936, "SIEMENS Avanto 3 T"), (0.0, "SIEMENS Avanto")]
+)
+def test_a_scanner_is_named_by_maker_model_and_the_field_strength_that_people_say(tesla: float, scanner: str) -> None:
+    case = replace(a_case(1), manufacturer="SIEMENS", manufacturer_model=" Avanto ", field_strength_t=tesla)
+    assert case.scanner == scanner
+    assert a_case(1).scanner == "unknown"

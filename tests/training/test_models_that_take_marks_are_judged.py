@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from irp_bundle import Pipeline, TorchEngine, read_bundle
 from irp_training.domain.clicked import click_in
-from irp_training.domain.lesson import score_bundle
+from irp_training.domain.examined import examine
 from irp_training.domain.scores import score_case
 from training_builders import a_heart, case_files, only
 
@@ -31,6 +31,7 @@ def test_a_model_that_takes_marks_is_scored_by_one_click_on_each_drawn_slice() -
 
 def test_the_gate_reads_such_a_bundle_as_any_other() -> None:
     volume, truth = a_heart(2)
-    (scores,) = score_bundle(a_marked_bundle(), case_files([("validation", volume, truth)])).values()
+    (found,) = examine([a_marked_bundle()], case_files([("validation", volume, truth)]))
+    (scores,) = found.scores.values()
     bundle = read_bundle(a_marked_bundle())
     assert scores == score_case(Pipeline(bundle, TorchEngine(bundle)), volume, truth)

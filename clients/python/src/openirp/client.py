@@ -17,7 +17,9 @@ from openirp.project import Project
 from openirp.transport import Transport
 
 ZIP = "application/zip"
+ENDED = ("ended", "failed")  # states of a report
 JUDGED = ("accepted", "refused", "failed")  # states of a reduced precision
+VALIDATED = ("succeeded", "failed")
 LOOK_S = 1.0
 UPLOAD_S = 300.0  # seconds that pushing a model may take
 
@@ -92,23 +94,80 @@ class Irp:
         known = self.http.items("/api/v1/models")
         return [model for model in known if name in (None, model["name"])]
 
-    def push_model(self, bundle: bytes, name: str) -> dict[str, Any]:
-        """Register a MONAI bundle (ZIP) as a new version; the first of its name becomes the champion."""
-        path, headers = f"/api/v1/models/{name}/versions", {"Content-Type": ZIP}
+    def push_model(self, bundle: bytes, name: str, *, project: str = "") -> dict[str, Any]:
+        """Register a MONAI bundle (ZIP) as a new version; the first of its name becomes the champion.
+
+        Args:
+            bundle: the archive.
+            name: of the model.
+            project: judge it on this project's accepted masks; empty = on the model's frozen validation set, if any.
+
+        Raises:
+            Problem: the bundle is not taken; the problem says why, `try_model` how far it came.
+        """
+        return self._sent(f"/api/v1/models/{name}/versions" + (f"?project={project}" if project else ""), bundle)
+
+    def try_model(self, bundle: bytes) -> dict[str, Any]:
+        """What a push would say of a bundle; nothing is registered."""
+        return self._sent("/api/v1/models/try", bundle)
+
+    def report(self, name: str, version: int) -> dict[str, Any]:
+        """What was found of a version: checks of its bundle, Dice beside the champion's; or how far that is."""
+        return dict(self.http.json("GET", f"/api/v1/models/{name}/versions/{version}/report"))
+
+    def ask_report(self, name: str, version: int, *, project: str = "") -> dict[str, Any]:
+        """Have a version judged, on a project's accepted masks or on the model's frozen validation set."""
+        path = f"/api/v1/models/{name}/versions/{version}/report"
+        return dict(self.http.json("POST", path, {"project": project}))
+
+    def watch_report(self, name: str, version: int) -> Iterator[dict[str, Any]]:
+        """The report, each second, until it has ended."""
+        while True:
+            said = self.report(name, version)
+            yield said
+            if said["state"] in ENDED:
+                return
+            time.sleep(LOOK_S)
+
+    def _sent(self, path: str, bundle: bytes) -> dict[str, Any]:
+        headers = {"Content-Type": ZIP}
         answer = self.http.send("POST", path, content=bundle, headers=headers, timeout=UPLOAD_S, repeat=True)
         return dict(answer.json())
 
-    def bundle(self, name: str, version: int) -> bytes:
+    def bundle(self, name: str, version: int | str) -> bytes:
         """A version as a MONAI bundle (ZIP)."""
         return self.http.get(f"/api/v1/models/{name}/versions/{version}/bundle", accept=ZIP).content
 
-    def promote_model(self, name: str, version: int) -> dict[str, Any]:
-        """Make a version the champion, if the gate allows."""
+    def promote_model(self, name: str, version: int | str) -> dict[str, Any]:
+        """Make a version the champion, if the gate allows; `state` is "pending" where a second person has to agree."""
         return dict(self.http.json("POST", f"/api/v1/models/{name}/versions/{version}/promote"))
 
-    def rollback_model(self, name: str) -> dict[str, Any]:
+    def decide_promotion(self, name: str, version: int | str, *, approve: bool, reason: str = "") -> dict[str, Any]:
+        """Approve or reject a promotion that somebody else asked for."""
+        word = "approve" if approve else "reject"
+        path = f"/api/v1/models/{name}/versions/{version}/{word}"
+        return dict(self.http.json("POST", path, params={"reason": reason}))
+
+    def rollback_model(self, name: str, reason: str = "") -> dict[str, Any]:
         """Make the previous champion the champion again."""
-        return dict(self.http.json("POST", f"/api/v1/models/{name}/rollback"))
+        return dict(self.http.json("POST", f"/api/v1/models/{name}/rollback", params={"reason": reason}))
+
+    def model_history(self, name: str, at: str = "") -> Iterator[dict[str, Any]]:
+        """What happened to a model, oldest first, up to a time (RFC 3339; empty = now)."""
+        return self.http.items(f"/api/v1/models/{name}/history", at=at)
+
+    def served_model(self, name: str, at: str = "") -> int | None:
+        """Version that was the champion at a time; empty = now."""
+        answer = self.http.get(f"/api/v1/models/{name}/history", at=at, limit="1").json()
+        return answer["served"]  # type: ignore[no-any-return]
+
+    def model_keys(self) -> dict[str, Any]:
+        """Public keys that check the signatures of versions (a JSON Web Key Set)."""
+        return dict(self.http.json("GET", "/api/v1/models/keys"))
+
+    def model_signature(self, name: str, version: int | str) -> dict[str, Any]:
+        """Where a version comes from, signed: `jws` and, readable, `statement`."""
+        return dict(self.http.json("GET", f"/api/v1/models/{name}/versions/{version}/signature"))
 
     def try_precision(self, name: str, version: int, precision: str, *, project: str = "") -> dict[str, Any]:
         """Let the guard try a reduced precision ("int8", "bfloat16"); what is known already is answered as it is.
@@ -135,6 +194,40 @@ class Irp:
                 return
             time.sleep(LOOK_S)
 
+    def validate_model(self, name: str, version: int, *, project: str = "", split: str = "") -> dict[str, Any]:
+        """Validate a version; the same question again is answered as it is.
+
+        Args:
+            name: of the model.
+            version: of the model.
+            project: its accepted masks judge; empty = the frozen dataset of the version's run.
+            split: "test" or "validation"; empty = "test" where there is somebody in it.
+        """
+        body = {"project": project, "split": split}
+        return dict(self.http.json("POST", f"/api/v1/models/{name}/versions/{version}/validate", body, repeat=True))
+
+    def validation(self, name: str, version: int, id: str) -> dict[str, Any]:
+        """How far a validation is, what it found, and the files of its report."""
+        return dict(self.http.json("GET", f"/api/v1/models/{name}/versions/{version}/validations/{id}"))
+
+    def watch_validation(self, name: str, version: int, id: str) -> Iterator[dict[str, Any]]:
+        """The same, each second, until it has ended."""
+        while True:
+            said = self.validation(name, version, id)
+            yield said
+            if said["state"] in VALIDATED:
+                return
+            time.sleep(LOOK_S)
+
+    def validation_file(self, name: str, version: int, id: str, file: str) -> bytes:
+        """One file of a report: "report.json", "report.html", "report.pdf" or "signature.jws"."""
+        path = f"/api/v1/models/{name}/versions/{version}/validations/{id}/{file}"
+        return self.http.get(path, accept="*/*").content
+
+    def drift(self, name: str) -> list[dict[str, Any]]:
+        """Whether a model's proposals are corrected more than before: over all patients, by site, by scanner."""
+        return list(self.http.json("GET", f"/api/v1/models/{name}/drift"))
+
     def inference_token(self, project: str = "", hours: int = 1) -> dict[str, Any]:
         """A token for the Open Inference Protocol, when it expires, and the addresses that take it."""
         return dict(self.http.json("POST", "/api/v1/inference/token", {"project": project, "hours": hours}))
@@ -155,12 +248,12 @@ class Irp:
         """Say which version answers: pin=2, canary={"version": 3, "percent": 10}, shadow likewise; nothing resets."""
         return dict(self.http.json("PUT", f"/api/v1/models/{name}/serving", said))
 
-    def load_model(self, name: str, version: int) -> dict[str, Any]:
+    def load_model(self, name: str, version: int | str) -> dict[str, Any]:
         """Load a version and keep it; answered when it is warm."""
         answer = self.http.send("POST", f"/api/v1/models/{name}/versions/{version}/load", timeout=UPLOAD_S, repeat=True)
         return dict(answer.json())
 
-    def unload_model(self, name: str, version: int) -> None:
+    def unload_model(self, name: str, version: int | str) -> None:
         """Let go of a version; its last user finishes first."""
         self.http.send("POST", f"/api/v1/models/{name}/versions/{version}/unload", repeat=True)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from openirp.datasets import Datasets
 from openirp.live import Live
 from openirp.problem import Problem
 from openirp.segmentation import Segmentation
@@ -329,16 +330,42 @@ class Project:
         """Training runs, newest last."""
         return list(self.http.items(f"{self.path}/training/runs"))
 
+    @property
+    def datasets(self) -> Datasets:
+        """Frozen datasets."""
+        return Datasets(self.http, self.path)
+
+    def training_policy(self) -> dict[str, Any]:
+        """When the project learns by itself, and what is missing until then."""
+        return dict(self.http.json("GET", f"{self.path}/training/policy"))
+
     def start_run(
-        self, model: str, *, base: str = "", recipe: dict[str, Any] | None = None, promote: bool = True, key: str = ""
+        self,
+        model: str,
+        *,
+        base: str = "",
+        recipe: dict[str, Any] | None = None,
+        promote: bool = True,
+        priority: int = 0,
+        key: str = "",
+        dataset: str = "",
     ) -> dict[str, Any]:
-        """Queue a training run; the same key is the same run."""
-        body = {"model": model, "base": base, "recipe": recipe or {}, "promote": promote, "request_id": key}
+        """Queue a training run on a frozen dataset, or on what is accepted now; the same key is the same run.
+
+        Of the runs that wait, the highest priority (-100 to 100) begins first.
+        """
+        body: dict[str, Any] = {"model": model, "base": base, "recipe": recipe or {}, "promote": promote}
+        body |= {"dataset": dataset} if dataset else {}
+        body |= {"priority": priority, "request_id": key}
         return dict(self.http.json("POST", f"{self.path}/training/runs", body, repeat=bool(key)))
 
     def run(self, run_id: str) -> dict[str, Any]:
         """One training run with metrics, gate and result."""
         return dict(self.http.json("GET", f"{self.path}/training/runs/{run_id}"))
+
+    def prioritise_run(self, run_id: str, priority: int) -> dict[str, Any]:
+        """Move a waiting run in the queue: -100 to 100, the highest begins first."""
+        return dict(self.http.json("PUT", f"{self.path}/training/runs/{run_id}/priority", {"priority": priority}))
 
     def watch_run(self, run_id: str) -> Iterator[dict[str, Any]]:
         """The run, each time it changes, until it ends."""
@@ -346,6 +373,27 @@ class Project:
         for event in self.http.events(path, ended=lambda run: run.get("state") in RUN_ENDED):
             if "state" in event:
                 yield event
+
+    def run_cases(self, run_id: str) -> dict[str, Any]:
+        """Patients kept out of a run: Dice and distances of borders, and their means with 95 % intervals."""
+        return dict(self.http.json("GET", f"{self.path}/training/runs/{run_id}/cases"))
+
+    def run_overlays(self, run_id: str) -> list[dict[str, Any]]:
+        """Pictures of validation slices that a run has: epoch, which, Dice."""
+        return list(self.http.json("GET", f"{self.path}/training/runs/{run_id}/overlays"))
+
+    def run_overlay(self, run_id: str, epoch: int, which: str) -> bytes:
+        """One of them as PNG: "best", "median" or "worst"."""
+        path = f"{self.path}/training/runs/{run_id}/overlays/{epoch}/{which}"
+        return self.http.get(path, accept="*/*").content
+
+    def run_curve(self, run_id: str, form: str = "png") -> bytes:
+        """The curves of a run as a picture: "png" or "svg"."""
+        return self.http.get(f"{self.path}/training/runs/{run_id}/curve.{form}", accept="*/*").content
+
+    def run_tensorboard(self, run_id: str) -> bytes:
+        """A TensorBoard event file of a run."""
+        return self.http.get(f"{self.path}/training/runs/{run_id}/tensorboard", accept="*/*").content
 
     # Evidence
 

@@ -9,13 +9,23 @@ from irp_bundle.errors import (
     BundleUnsafe,
     ChannelsNotKnown,
     NetworkNotAllowed,
+    PipelineNotDerived,
     PipelineNotValid,
     PromptsNeeded,
     WeightsMissing,
 )
 from irp_bundle.estimate import WARNINGS, Estimate
 from irp_bundle.interactive import Features, InteractiveSteps, View
-from irp_bundle.metrics import dice, dice_per_structure, hd95, mean_surface_distance, surface_distances
+from irp_bundle.intervals import Interval, interval_over_patients, ratio_over_patients
+from irp_bundle.metrics import (
+    Distances,
+    dice,
+    dice_per_structure,
+    distances_per_structure,
+    hd95,
+    mean_surface_distance,
+    surface_distances,
+)
 from irp_bundle.networks import Stage, build_network
 from irp_bundle.patches import RegionTooLarge
 from irp_bundle.pipeline import AugmentationsNotDeclared, NoSuchSlice, PipelineSteps
@@ -45,12 +55,14 @@ __all__ = [
     "BundleTooLarge",
     "BundleUnsafe",
     "ChannelsNotKnown",
+    "Distances",
     "Engine",
     "Estimate",
     "Features",
     "Forward",
     "ImageNotFinite",
     "InteractiveSteps",
+    "Interval",
     "Kind",
     "Limits",
     "LocateSpec",
@@ -60,6 +72,7 @@ __all__ = [
     "Normalise",
     "Options",
     "Pipeline",
+    "PipelineNotDerived",
     "PipelineNotValid",
     "PipelineReport",
     "PipelineSpec",
@@ -82,7 +95,9 @@ __all__ = [
     "complete",
     "dice",
     "dice_per_structure",
+    "distances_per_structure",
     "hd95",
+    "interval_over_patients",
     "left_ventricle",
     "mean_surface_distance",
     "normalise",
@@ -90,6 +105,7 @@ __all__ = [
     "prepare_locate",
     "prepare_segment",
     "prompt_maps",
+    "ratio_over_patients",
     "read_bundle",
     "read_spec",
     "sample",

@@ -28,9 +28,12 @@ from irp_bundle.prompts import MAPS
 from irp_bundle.spec import PipelineSpec
 from irp_bundle.spec_reading import read_spec
 from irp_bundle.weights import StateDict, load_weights, save_weights
+from irp_bundle.yaml_file import read_yaml
+from irp_bundle.zoo import derive, is_foreign, network_definition
 
 METADATA, CONFIG = "configs/metadata.json", "configs/inference.json"
-CARD, LICENCE = "docs/README.md", "docs/license.txt"
+YAML_CONFIG = "configs/inference.yaml"
+CARD, LICENCE, ROOT_LICENCE = "docs/README.md", "docs/license.txt", "LICENSE"
 WEIGHTS = {role: f"models/{role}.pt" for role in ROLES.values()}
 MEMBER = re.compile(r"models/model\.\d+\.(pt|ts|onnx)")
 KNOWN = {*WEIGHTS.values(), *(path for paths in PATHS.values() for path in paths.values())}
@@ -69,6 +72,7 @@ class Bundle:
         spec: `irp_pipeline`, checked.
         channels: structure per output channel of stage 2; channel 0 is "background" only if the bundle says so.
         exports: networks as they run, by stage and format; beside the weights, or instead of them.
+        derived: of what `spec` was made where there is no `irp_pipeline`, but MONAI's own keys; see zoo.py.
     """
 
     digest: str
@@ -80,6 +84,7 @@ class Bundle:
     spec: PipelineSpec
     channels: tuple[str, ...]
     exports: Exports = field(default_factory=dict)
+    derived: tuple[str, ...] = ()
 
     @property
     def structures(self) -> tuple[str, ...]:
@@ -155,10 +160,14 @@ def read_bundle(data: bytes, limits: Limits = DEFAULT_LIMITS, *, build: bool = T
         build: False where another process builds the networks before they run, and checks them thereby.
 
     Raises:
-        BundleBroken, BundleUnsafe, BundleTooLarge, NetworkNotAllowed, PipelineNotValid, ChannelsNotKnown.
+        BundleBroken, BundleUnsafe, BundleTooLarge, NetworkNotAllowed, PipelineNotValid, PipelineNotDerived,
+        ChannelsNotKnown.
     """
     files = unpack(data, limits)
-    metadata, config = _json(files, METADATA, limits), _json(files, CONFIG, limits)
+    metadata, config = _json(files, METADATA, limits), _configuration(files, limits)
+    derived = derive(config) if is_foreign(config) else None
+    if derived is not None:
+        config = {**config, "network_def": network_definition(config), "irp_pipeline": derived.pipeline()}
     if not {WEIGHTS["model"], *PATHS["segment"].values()} & set(files):
         raise BundleBroken("models/model.pt is missing, and models/model.ts and models/model.onnx are too")
     if any(MEMBER.fullmatch(path) and path not in KNOWN for path in files):
@@ -170,12 +179,15 @@ def read_bundle(data: bytes, limits: Limits = DEFAULT_LIMITS, *, build: bool = T
         config=config,
         weights=weights,
         card=_text(files, CARD, limits),
-        licence=_text(files, LICENCE, limits),
+        licence=_text(files, LICENCE if LICENCE in files else ROOT_LICENCE, limits),
         spec=read_spec(config.get("irp_pipeline", {})),
         channels=_channels(metadata, config),
         exports=read_exports(files, limits),
+        derived=tuple(derived.notes) if derived else (),
     )
     _require_encoder_fits(bundle)
+    if bundle.spec.segment.slide and "locate" in bundle.stages:
+        raise PipelineNotValid("`segment.slide` looks at whole slices: stage 1 has nothing to say")
     for stage in bundle.stages:
         if build and bundle.learns(stage):
             bundle.build(stage)
@@ -250,6 +262,12 @@ def _json(files: Mapping[str, bytes], path: str, limits: Limits) -> dict[str, An
     if not isinstance(document, dict):
         raise BundleBroken(f"{path} is not an object")
     return document
+
+
+def _configuration(files: Mapping[str, bytes], limits: Limits) -> dict[str, Any]:
+    if CONFIG in files or YAML_CONFIG not in files:
+        return _json(files, CONFIG, limits)
+    return read_yaml(files[YAML_CONFIG])
 
 
 def _channels(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[str, ...]:

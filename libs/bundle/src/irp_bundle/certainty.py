@@ -18,6 +18,11 @@ def entropy(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(found * np.float32(MOST / math.log(probabilities.shape[1])), dtype=np.float32)
 
 
+def strongest(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probability of the strongest channel, times 255: (N, C, *size) -> (N, 1, *size)."""
+    return np.asarray(probabilities.max(axis=1, keepdims=True) * np.float32(MOST))
+
+
 class SoftDice:
     """Dice that probabilities themselves expect of their own strongest channel; slices count together.
 

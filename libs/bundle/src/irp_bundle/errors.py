@@ -64,3 +64,11 @@ class ChannelsNotKnown(InvalidArgument):
     `network_data_format.outputs.pred.channel_def` in configs/metadata.json maps each channel to `background` or to a
     canonical structure; channels are matched by name, never by position.
     """
+
+
+class PipelineNotDerived(InvalidArgument):
+    """The bundle's own preprocessing has a part that has no equal here.
+
+    The message names the first such part. Add `irp_pipeline` to configs/inference.json, which says the same in this
+    platform's words (libs/bundle/README.md), or leave the part out.
+    """

@@ -123,6 +123,7 @@ class PipelineSteps:
             report=report,
             uncertainty=seen.as_stored(made.uncertainty.reshape(shape)) if made.uncertainty is not None else None,
             estimate=estimate,
+            confidence=seen.as_stored(made.confidence.reshape(shape)) if made.confidence is not None else None,
         )
 
 

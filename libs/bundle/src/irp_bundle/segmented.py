@@ -23,11 +23,13 @@ class Options:
         test_time_augmentation: look again under every symmetry that the bundle declares in `augment`.
         uncertainty: answer a map of it, and the estimate.
         estimate: answer what the network expects of its own Dice.
+        confidence: answer a map of the strongest channel's probability.
     """
 
     test_time_augmentation: bool = False
     uncertainty: bool = False
     estimate: bool = False
+    confidence: bool = False
 
     @property
     def key(self) -> str:
@@ -70,6 +72,8 @@ class Segmented:
         uncertainty: uint8 like labels, 0 (certain) to 255 (every structure is as likely), 0 outside the window;
             None = it was not asked for.
         estimate: how far they can be trusted.
+        confidence: uint8 like labels, 255 times the probability of the strongest channel, 0 outside the window;
+            None = it was not asked for.
     """
 
     labels: NDArray[np.uint8]
@@ -77,11 +81,12 @@ class Segmented:
     report: PipelineReport
     uncertainty: NDArray[np.uint8] | None = None
     estimate: Estimate = NOTHING_KNOWN
+    confidence: NDArray[np.uint8] | None = None
 
     @property
     def nbytes(self) -> int:
         """Of its arrays."""
-        return self.labels.nbytes + (0 if self.uncertainty is None else self.uncertainty.nbytes)
+        return sum(each.nbytes for each in (self.labels, self.uncertainty, self.confidence) if each is not None)
 
     def on(self, geometry: Geometry) -> LabelledSlices:
         """Where they lie on the volume's grid."""

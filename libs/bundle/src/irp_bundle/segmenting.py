@@ -11,15 +11,16 @@ from torch import Tensor
 
 from irp_bundle.boxes import Located
 from irp_bundle.bundle import Bundle
-from irp_bundle.certainty import SoftDice, entropy
+from irp_bundle.certainty import SoftDice, entropy, strongest
 from irp_bundle.patches import region_of, slide
 from irp_bundle.prepare import as_stacks, prepare_segment
-from irp_bundle.sampling import at_spacing, paste, paste_values
+from irp_bundle.sampling import PASTE_CHUNK, at_spacing, paste, paste_values
 from irp_bundle.scores import ask, softmax
 from irp_bundle.seen import Seen
 from irp_bundle.segmented import Options
 from irp_bundle.steps import Steps
 from irp_bundle.symmetry import IDENTITY
+from irp_bundle.tiles import scaled, tile
 
 
 class Segmenting:
@@ -29,6 +30,7 @@ class Segmenting:
         frames, slices: what was asked, ascending.
         channels: uint8 (frame x slice, row, column), the strongest channel on the seen grid.
         uncertainty: like channels, 0 to 255; None = not asked for.
+        confidence: like channels, 0 to 255; None = not asked for.
         windows: float64 (slice, 3 or 4), what was looked at.
     """
 
@@ -47,12 +49,16 @@ class Segmenting:
         count = len(frames) * len(slices)
         self.channels = np.zeros((count, *seen.plane), dtype=np.uint8)
         self.uncertainty = np.zeros_like(self.channels) if options.uncertainty else None
+        self.confidence = np.zeros_like(self.channels) if options.confidence else None
         self.windows = np.zeros((0, 3))
         self._soft = SoftDice()
 
     def __call__(self) -> Steps[None]:
         """Ask for the passes, and put the answers on the image's grid."""
-        yield from (self._by_region() if self._spec.dimension == "3d" else self._by_slice())
+        if self._spec.slide:
+            yield from self._by_tiles()
+        else:
+            yield from (self._by_region() if self._spec.dimension == "3d" else self._by_slice())
 
     def expected_dice(self, places: Mapping[str, int]) -> dict[str, float]:
         """What the network expects of itself, per structure; empty = it was not asked."""
@@ -100,12 +106,35 @@ class Segmenting:
             scores = yield from slide(array, region, self.slices, self._spec, self._bundle.members, self._augment)
             self._keep(slice(place * len(self.slices), (place + 1) * len(self.slices)), scores, windows)
 
+    def _by_tiles(self) -> Steps[None]:
+        self.windows = self._located.windows[list(self.slices)]
+        windows = torch.from_numpy(self.windows).float()
+        for place, frame in enumerate(self.frames):
+            images = scaled(self._seen.array[frame], self._spec.normalise)[list(self.slices)]
+            first = place * len(self.slices)
+            for begin in range(0, len(images), PASTE_CHUNK):
+                some = images[begin : begin + PASTE_CHUNK]
+                scores = yield from tile(some, self._spec, self._bundle.members, self._augment)
+                part = slice(first + begin, first + begin + len(some))
+                self.channels[part] = scores.argmax(dim=1).numpy()
+                self._doubt(part, scores, windows[begin : begin + len(some)])
+
     def _keep(self, part: slice, scores: Tensor, windows: Tensor) -> None:
         self.channels[part] = paste(scores, windows, self._seen.plane).numpy()
-        if not (self._options.estimate or self._options.uncertainty):
+        self._doubt(part, scores, windows)
+
+    def _doubt(self, part: slice, scores: Tensor, windows: Tensor) -> None:
+        if not (self._options.estimate or self._options.uncertainty or self._options.confidence):
             return
         probabilities = softmax(scores.numpy())
         self._soft.add(probabilities)
         if self.uncertainty is not None:
-            values = torch.from_numpy(entropy(probabilities))
-            self.uncertainty[part] = paste_values(values, windows, self._seen.plane).numpy()
+            self.uncertainty[part] = self._on_image(entropy(probabilities), windows)
+        if self.confidence is not None:
+            self.confidence[part] = self._on_image(strongest(probabilities), windows)
+
+    def _on_image(self, values: NDArray[np.float32], windows: Tensor) -> NDArray[np.uint8]:
+        planes = torch.from_numpy(values)
+        if self._spec.slide:  # tiles lie on the image's own grid
+            return np.asarray(planes[:, 0].round().byte().numpy())
+        return np.asarray(paste_values(planes, windows, self._seen.plane).numpy())

@@ -15,7 +15,9 @@ from irp_bundle.symmetry import AS_STORED
 SPEC_VERSION = 1
 
 Fallback = Literal["neighbour", "centre"]
-Scaling = Literal["zscore", "percentile", "clip", "none"]
+Scaling = Literal["zscore", "percentile", "clip", "none", "minmax", "standard"]
+Over = Literal["slice", "frame"]
+Blend = Literal["gaussian", "constant"]
 Dimension = Literal["2d", "2.5d", "3d"]
 
 
@@ -27,11 +29,15 @@ class Normalise:
         kind: "zscore": clip to the percentiles, subtract the mean, divide by the standard deviation;
             "percentile": map the percentiles to 0 and 1 and clip;
             "clip": map `a_min` to 0 and `a_max` to 1 and clip (MONAI's ScaleIntensityRange);
-            "none": as stored.
+            "none": as stored;
+            "minmax": map the least value to 0 and the greatest to 1 (MONAI's ScaleIntensity);
+            "standard": subtract the mean, divide by the standard deviation of all pixels (NormalizeIntensity).
         low: lower percentile, 0 to 50. Pixels equal to the slice's minimum (padding, air) are left out.
         high: upper percentile, 50 to 100.
         a_min: for "clip": what becomes 0, in the image's own units.
         a_max: for "clip": what becomes 1.
+        over: for "minmax" and "standard": the "slice", or the whole "frame", all its slices together.
+        nonzero: for "standard": zeros stay, and do not count.
     """
 
     kind: Scaling = "zscore"
@@ -39,6 +45,8 @@ class Normalise:
     high: float = 99.0
     a_min: float = 0.0
     a_max: float = 1.0
+    over: Over = "slice"
+    nonzero: bool = False
 
     @property
     def absolute(self) -> bool:
@@ -91,7 +99,9 @@ class SegmentSpec:
         neighbours: for "2.5d": slices on each side; the outermost slice stands for those beyond it.
         depth: for "3d": slices per patch.
         slice_spacing: for "3d": mm between slices of the grid; 0 = slices as they are.
-        overlap: for "3d": of neighbouring patches, as a share of the patch.
+        overlap: for "3d" and `slide`: of neighbouring patches, as a share of the patch.
+        slide: for "2d" without stage 1: patches slide over the whole slice at its own pixels; see tiles.py.
+        blend: for `slide`: how overlapping patches are weighed: "gaussian", the middle more, or "constant".
     """
 
     size: int = 128
@@ -102,6 +112,8 @@ class SegmentSpec:
     depth: int = 8
     slice_spacing: float = 0.0
     overlap: float = 0.5
+    slide: bool = False
+    blend: Blend = "gaussian"
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -135,9 +147,9 @@ class PipelineSpec:
     """The whole pipeline.
 
     Attributes:
-        orientation: how the networks want slices to lie: "as-stored", or two letters of Patient Orientation
-            (0020,0020), where columns lead and where rows lead, such as "LF"; of the eight ways to lay a slice by
-            mirrors and quarter turns, the nearest.
+        orientation: how the networks want slices to lie: "as-stored", "transposed", or two letters of Patient
+            Orientation (0020,0020), where columns lead and where rows lead, such as "LF"; of the eight ways to lay a
+            slice by mirrors and quarter turns, the nearest.
         spacing_range: (least, greatest) mm per pixel within the slice that the networks were made for; beyond it the
             reader is warned. (0, 0) = not said.
         locate: stage 1.
@@ -162,7 +174,16 @@ class PipelineSpec:
         document = asdict(self)
         for stage in ("locate", "segment"):
             document[stage]["size"] = [document[stage]["size"]] * 2
+            _leave_out(document[stage]["normalise"], Normalise(), "over", "nonzero")
+        _leave_out(document["segment"], SegmentSpec(), "slide", "blend")
         for key in ("spacing_range", "augment"):
             document[key] = list(document[key])
         document.pop("prompts")  # platforms that do not know the key go on reading models without marks
         return document if self.prompts is None else document | {"prompts": self.prompts.to_json()}
+
+
+def _leave_out(document: dict[str, Any], defaults: object, *keys: str) -> None:
+    """Later keys are said only where they say something: platforms that do not know them go on reading the rest."""
+    for key in keys:
+        if document[key] == getattr(defaults, key):
+            del document[key]

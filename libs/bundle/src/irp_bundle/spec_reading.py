@@ -10,10 +10,12 @@ from irp_bundle.errors import PipelineNotValid
 from irp_bundle.prompts import PromptsSpec
 from irp_bundle.spec import (
     SPEC_VERSION,
+    Blend,
     Dimension,
     Fallback,
     LocateSpec,
     Normalise,
+    Over,
     PipelineSpec,
     PostSpec,
     Scaling,
@@ -25,6 +27,7 @@ T = TypeVar("T")
 
 MAX_SIZE = 1024  # pixels
 MAX_SPACING = 100.0  # mm
+WHOLE, PER_WINDOW = ("minmax", "standard"), ("zscore", "percentile")  # kinds of `normalise`
 
 RANGES: Mapping[str, tuple[float, float]] = {
     "size": (16, MAX_SIZE),
@@ -48,6 +51,8 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "kind": get_args(Scaling),
     "fallback": get_args(Fallback),
     "dimension": get_args(Dimension),
+    "over": get_args(Over),
+    "blend": get_args(Blend),
 }
 
 
@@ -70,15 +75,27 @@ def read_spec(document: object) -> PipelineSpec:
     )
     if spec.version != SPEC_VERSION:
         raise PipelineNotValid(f"this platform knows version {SPEC_VERSION} of `irp_pipeline`")
+    _require_sliding(spec)
     by_slice = spec.segment.dimension == "2d" and not spec.segment.spacing and spec.orientation == AS_STORED
     if spec.prompts is not None and not by_slice:
         raise PipelineNotValid("a model that takes marks looks at windows of single slices as they are stored")
     return spec
 
 
+def _require_sliding(spec: PipelineSpec) -> None:
+    """Scales of whole slices and frames need networks that see whole slices, and the other way round."""
+    scale, segment = spec.segment.normalise, spec.segment
+    if spec.locate.normalise.kind in WHOLE or (scale.kind in WHOLE and not segment.slide):
+        raise PipelineNotValid(f"{' and '.join(WHOLE)} go with `segment.slide`")
+    if segment.slide and (segment.dimension != "2d" or segment.spacing or scale.kind in PER_WINDOW):
+        raise PipelineNotValid("`segment.slide` is 2d, without `spacing`, and scales whole slices or frames")
+
+
 def _orientation(value: object) -> str:
     if not is_orientation(value):
-        raise PipelineNotValid("`orientation` is as-stored or two letters of A, P, R, L, H, F on different axes")
+        raise PipelineNotValid(
+            "`orientation` is as-stored, transposed or two letters of A, P, R, L, H, F on different axes"
+        )
     return str(value)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 S = TypeVar("S", bound=np.generic)
 
 AS_STORED = "as-stored"
+TRANSPOSED = "transposed"  # as stored, but rows are columns: a file whose first axis is the column, read as it lies
 
 # PS3.3 C.7.6.1.1.1: letters of Patient Orientation, as directions in LPS coordinates.
 LETTERS: Mapping[str, tuple[int, int, int]] = {
@@ -72,11 +73,11 @@ def towards(orientation: str, matrix: NDArray[np.float64]) -> Symmetry:
 
     Args:
         orientation: two letters of LETTERS: where increasing columns lead, then increasing rows (Patient Orientation
-            (0020,0020)); or AS_STORED.
+            (0020,0020)); or AS_STORED, or TRANSPOSED.
         matrix: 4 x 4, (slice, row, column, 1) -> LPS mm.
     """
-    if orientation == AS_STORED:
-        return IDENTITY
+    if orientation in {AS_STORED, TRANSPOSED}:
+        return Symmetry(swap=orientation == TRANSPOSED)
     along_rows, along_columns = (matrix[:3, axis] / np.linalg.norm(matrix[:3, axis]) for axis in (1, 2))
     to_column, to_row = (np.asarray(LETTERS[letter], dtype=np.float64) for letter in orientation)
 
@@ -90,8 +91,8 @@ def towards(orientation: str, matrix: NDArray[np.float64]) -> Symmetry:
 
 
 def is_orientation(value: Any) -> bool:
-    """True for AS_STORED and for two letters of different axes."""
-    if value == AS_STORED:
+    """True for AS_STORED, TRANSPOSED, and two letters of different axes."""
+    if value in (AS_STORED, TRANSPOSED):
         return True
     if not isinstance(value, str) or len(value) != 2 or not set(value) <= set(LETTERS):
         return False

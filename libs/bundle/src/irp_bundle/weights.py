@@ -42,6 +42,8 @@ def load_weights(data: bytes, limits: Limits) -> StateDict:
         raise BundleUnsafe("a weights file holds more than tensors") from cause
     except Exception as cause:
         raise BundleBroken("a weights file cannot be read") from cause
+    if isinstance(loaded, Mapping) and len(loaded) == 1 and isinstance(inner := loaded.get("model"), Mapping):
+        loaded = inner  # as MONAI's CheckpointSaver writes it
     if not isinstance(loaded, Mapping) or not all(_is_plain(k, v) for k, v in loaded.items()):
         raise BundleBroken("a weights file is not a plain state dictionary")
     if sum(tensor.numel() for tensor in loaded.values()) > limits.parameters:

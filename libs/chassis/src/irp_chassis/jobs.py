@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,10 +43,18 @@ JobHandler = Callable[[Job], Awaitable[None]]
 
 
 class JobRunner:
-    """Takes rows of one kind, oldest first, and runs them with a renewed lease."""
+    """Takes rows of one kind, oldest first, and runs them with a renewed lease.
 
-    def __init__(self, kind: str, handler: JobHandler, database: Database) -> None:
+    Args:
+        kind: of the rows.
+        handler: that does the work.
+        database: with the rows.
+        first: SQL expressions over the job table that rows are sorted by before their age.
+    """
+
+    def __init__(self, kind: str, handler: JobHandler, database: Database, first: Sequence[Any] = ()) -> None:
         self._kind, self._handler, self._database = kind, handler, database
+        self._order = first
         self._table = database.metadata.tables["job"]
         self._owner = uuid.uuid4().hex
         self.rung = asyncio.Event()
@@ -81,7 +89,8 @@ class JobRunner:
             and_(table.c.state == "queued", table.c.not_before <= now),
             and_(table.c.state == "running", table.c.lease_until < now),
         )
-        query = select(table).where(table.c.kind == self._kind, free).order_by(table.c.created_at).limit(1)
+        query = select(table).where(table.c.kind == self._kind, free)
+        query = query.order_by(*self._order, table.c.created_at).limit(1)
         async with self._database.read() as connection:
             if (await connection.execute(query)).first() is None:
                 return None

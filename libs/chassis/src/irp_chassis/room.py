@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -102,9 +102,9 @@ class Room(Generic[S]):
             raise TypeError(f"{message.DESCRIPTOR.full_name} is not declared as broadcast")
         self._plan.heard.append((kind, handler))
 
-    def job(self, kind: str, handler: JobHandler, *, concurrency: int = 1) -> None:
-        """Work on job rows of a kind."""
-        self._plan.runners += [JobRunner(kind, handler, self.database) for _ in range(concurrency)]
+    def job(self, kind: str, handler: JobHandler, *, concurrency: int = 1, first: Sequence[Any] = ()) -> None:
+        """Work on job rows of a kind; `first` sorts them before their age."""
+        self._plan.runners += [JobRunner(kind, handler, self.database, first) for _ in range(concurrency)]
 
     def spawn(self, background: Background) -> None:
         """Run a loop beside everything; it gets the event that says "stop"."""

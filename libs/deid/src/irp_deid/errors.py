@@ -109,13 +109,6 @@ class VocabularyNotValid(InvalidArgument):
     """
 
 
-class SignatureNotValid(InvalidArgument):
-    """The report's signature is not valid.
-
-    It was changed, or signed by another key than that of this project and site. Fetch the key again, and sign anew.
-    """
-
-
 class ReportNotReadable(InvalidArgument):
     """The document is not a report of an upload.
 

@@ -31,8 +31,13 @@ def encode_volume(volume: Volume, media_type: str = NRRD) -> bytes:
     return write_nrrd(Nrrd(volume.array, volume.geometry.matrix, _time_fields(volume.geometry)))
 
 
-def decode_volume(data: bytes) -> Volume:
-    """File bytes (NRRD or NIfTI) -> Volume.
+def unpacked(data: bytes) -> bytes:
+    """An NRRD file with its voxels not compressed, which can be read where it lies; NIfTI stays as it is."""
+    return write_nrrd(read_nrrd(data), packed=False) if data[:7] == b"NRRD000" else data
+
+
+def decode_volume(data: bytes | memoryview) -> Volume:
+    """File bytes (NRRD or NIfTI) -> Volume; voxels that are not compressed are not copied, and cannot be written to.
 
     Raises:
         BadVolumeFile: neither format, or broken.
@@ -58,7 +63,7 @@ def mask_fields(geometry: Geometry, table: LabelTable, annotated: NDArray[np.boo
     }
 
 
-def decode_mask(data: bytes, table: LabelTable | None = None) -> Mask:
+def decode_mask(data: bytes | memoryview, table: LabelTable | None = None) -> Mask:
     """File bytes -> Mask.
 
     Args:
@@ -87,8 +92,8 @@ def decode_mask(data: bytes, table: LabelTable | None = None) -> Mask:
     return Mask(geometry=geometry, labels=labels, table=own, annotated=annotated)
 
 
-def _read_any(data: bytes) -> Nrrd:
-    return read_nrrd(data) if data[:7] == b"NRRD000" else read_nifti(data)
+def _read_any(data: bytes | memoryview) -> Nrrd:
+    return read_nrrd(data) if data[:7] == b"NRRD000" else read_nifti(bytes(data))
 
 
 def _geometry(nrrd: Nrrd) -> Geometry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal, get_args
 
 from irp_kernel.errors import InvalidArgument
 
@@ -43,9 +44,36 @@ class Slug(str):
         return super().__new__(cls, value)
 
 
-def split_model(text: str) -> tuple[Slug, int | None]:
-    """Split `name` or `name@version`; the version is None when not said."""
+Alias = Literal["candidate", "champion", "previous"]
+"""A name for whichever version it fits now: the champion; the one before, which a rollback would bring back; and the
+newest version as candidate, unless it is the champion itself."""
+ALIASES: tuple[Alias, ...] = get_args(Alias)
+
+
+def split_model(text: str) -> tuple[Slug, int | Alias | None]:
+    """Split `name`, `name@version` or `name@alias`; the version is None when not said."""
     name, _, version = text.partition("@")
-    if version and not version.isdecimal():
+    if not version:
+        return Slug(name), None
+    for alias in ALIASES:
+        if version == alias:
+            return Slug(name), alias
+    if not (version.isascii() and version.isdecimal()):
         raise BadIdentifier(kind="model version", length=len(version))
-    return Slug(name), int(version) if version else None
+    return Slug(name), int(version)
+
+
+def name_versions(newest: int, champion: int, previous: int) -> dict[Alias, int]:
+    """Which version each alias names; an alias that names none is left out.
+
+    Args:
+        newest: highest version that is registered; 0 = none.
+        champion: version that is the champion; 0 = none.
+        previous: version that a rollback would make the champion; 0 = none.
+    """
+    found: dict[Alias, int] = {
+        "candidate": newest if newest != champion else 0,
+        "champion": champion,
+        "previous": previous,
+    }
+    return {alias: version for alias, version in found.items() if version}

@@ -54,23 +54,34 @@ class Nrrd:
     doubt_mm: float = 0.0
 
 
-def write_nrrd(nrrd: Nrrd) -> bytes:
-    """NRRD bytes; the same content gives the same bytes."""
+def write_nrrd(nrrd: Nrrd, *, packed: bool = True) -> bytes:
+    """NRRD bytes; the same content gives the same bytes. Not packed, they can be mapped into memory as they are."""
     array = np.ascontiguousarray(nrrd.array)
     kind = array.dtype.newbyteorder("<").str[1:]
+    voxels = array.astype(array.dtype.newbyteorder("<"), copy=False).data
+    if not packed:
+        return nrrd_head(array.shape, kind, nrrd.affine, nrrd.fields, encoding="raw") + voxels.tobytes()
     packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, wbits=31)
-    body = packer.compress(array.astype(array.dtype.newbyteorder("<"), copy=False).data) + packer.flush()
+    body = packer.compress(voxels) + packer.flush()
     return nrrd_head(array.shape, kind, nrrd.affine, nrrd.fields) + body
 
 
-def nrrd_head(shape: tuple[int, ...], kind: str, affine: NDArray[np.float64], fields: dict[str, str]) -> bytes:
-    """The text before the voxels, gzip.
+def nrrd_head(
+    shape: tuple[int, ...],
+    kind: str,
+    affine: NDArray[np.float64],
+    fields: dict[str, str],
+    *,
+    encoding: str = "gzip",
+) -> bytes:
+    """The text before the voxels.
 
     Args:
         shape: (time, slice, row, column).
         kind: numpy's name of the voxels' type without byte order, "u1".
         affine: (4, 4), (slice, row, column, 1) -> LPS mm.
         fields: key/value pairs.
+        encoding: of the voxels, "gzip" or "raw".
     """
     columns = [affine[:3, axis] for axis in (2, 1, 0)]
     directions = " ".join(_vector(column) for column in columns)
@@ -84,7 +95,7 @@ def nrrd_head(shape: tuple[int, ...], kind: str, affine: NDArray[np.float64], fi
         f"space directions: {directions} none",
         "kinds: domain domain domain list",
         "endian: little",
-        "encoding: gzip",
+        f"encoding: {encoding}",
         f"space origin: {_vector(affine[:3, 3])}",
         *(f"{key}:={value}" for key, value in sorted(fields.items())),
         "",
@@ -93,7 +104,7 @@ def nrrd_head(shape: tuple[int, ...], kind: str, affine: NDArray[np.float64], fi
     return "\n".join(lines).encode()
 
 
-def read_nrrd(data: bytes, *, max_bytes: int = MAX_VOXEL_BYTES) -> Nrrd:
+def read_nrrd(data: bytes | memoryview, *, max_bytes: int = MAX_VOXEL_BYTES) -> Nrrd:
     """Read an NRRD file.
 
     Raises:
@@ -106,9 +117,9 @@ def read_nrrd(data: bytes, *, max_bytes: int = MAX_VOXEL_BYTES) -> Nrrd:
         raise BadVolumeFile("the NRRD file cannot be read") from cause
 
 
-def _read(data: bytes, max_bytes: int) -> Nrrd:
+def _read(data: bytes | memoryview, max_bytes: int) -> Nrrd:
     end, skip = _header_end(data)
-    lines = data[:end].decode("utf-8").splitlines()
+    lines = bytes(data[:end]).decode("utf-8").splitlines()
     if not lines[0].startswith("NRRD000"):
         raise BadVolumeFile("the file does not begin with NRRD000")
     said = {
@@ -126,7 +137,7 @@ def _read(data: bytes, max_bytes: int) -> Nrrd:
     length = int(np.prod(sizes, dtype=object)) * dtype.itemsize
     if length > max_bytes:
         raise TooLarge(f"the volume takes {length} bytes, allowed are {max_bytes}")
-    body = _inflate(data[end + skip :], said["encoding"], length)
+    body = _inflate(memoryview(data)[end + skip :], said["encoding"], length)
     array = np.frombuffer(body, dtype=dtype).astype(dtype.newbyteorder("="), copy=False)
     spatial, time_first, affine = _axes(said, sizes)
     array = array.reshape(tuple(reversed(sizes)))
@@ -165,8 +176,8 @@ def _axes(said: dict[str, str], sizes: tuple[int, ...]) -> tuple[tuple[int, ...]
     return tuple(sizes[axis] for axis in where), where[0] > 0, affine
 
 
-def _header_end(data: bytes) -> tuple[int, int]:
-    head = data[:MAX_HEADER_BYTES]
+def _header_end(data: bytes | memoryview) -> tuple[int, int]:
+    head = bytes(data[:MAX_HEADER_BYTES])
     unix, windows = head.find(b"\n\n"), head.find(b"\r\n\r\n")
     if windows >= 0 and (unix < 0 or windows < unix):
         return windows, 4
@@ -175,7 +186,7 @@ def _header_end(data: bytes) -> tuple[int, int]:
     return unix, 2
 
 
-def _inflate(body: bytes, encoding: str, length: int) -> bytes:
+def _inflate(body: bytes | memoryview, encoding: str, length: int) -> bytes | memoryview:
     if encoding.strip() in {"gzip", "gz"}:
         body = zlib.decompressobj(wbits=31).decompress(body, length + 1)
     elif encoding.strip() != "raw":

@@ -43,6 +43,7 @@ from irp_inference.adapters.rpc import InferenceServicer
 from irp_inference.adapters.serving import ServingServicer
 from irp_inference.adapters.serving_rows import ServingRows
 from irp_inference.adapters.shelf import Shelf
+from irp_inference.adapters.signatures import Signatures, keys_in
 from irp_inference.adapters.threads import Threads
 from irp_inference.adapters.torch_networks import CudaOptions
 from irp_inference.app.answer_series import AnswerSeries
@@ -70,7 +71,14 @@ async def compose(room: Room[Settings]) -> None:
     rows = ServingRows(room.database)
     guarded = GuardedRows(room.database)
     opens = GuardedEngines(engines, guarded, room.objects, settings.precision)
-    shelf = Shelf(rows, room.objects, opens, budget_bytes=settings.model_memory_bytes, on_closed=batches.forget)
+    shelf = Shelf(
+        rows,
+        room.objects,
+        opens,
+        budget_bytes=settings.model_memory_bytes,
+        on_closed=batches.forget,
+        signatures=Signatures(keys_in(settings.model_keys_file), required=settings.require_signed_models),
+    )
     room.on_stop(engines.close)
     room.on_stop(shelf.close)
     series = SqlSeries(room.database)

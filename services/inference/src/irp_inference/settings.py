@@ -17,6 +17,10 @@ class Settings(ServiceSettings):
     """host:port of the Open Inference Protocol by gRPC."""
     oip_http_bind: str = "127.0.0.1:0"
     """host:port of the Open Inference Protocol by REST."""
+    model_keys_file: Path | None = None
+    """PEM of the registry's public key, or several: versions with another signature are not loaded."""
+    require_signed_models: bool = False
+    """True: versions without a signature are not loaded either."""
     engine: Literal["auto", "openvino", "torch"] = "auto"
     """auto = torch on a GPU where there is one, else OpenVINO on the CPU."""
     precision: Wish = "float32"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from irp_chassis.settings import ServiceSettings
 
@@ -15,6 +16,26 @@ class Settings(ServiceSettings):
     """CPU threads of a run; frozen into the run's recipe when it begins. On a GPU, so many draw the next batches."""
     training_device: str = ""
     """"cpu", "cuda", "cuda:1"...; empty = CUDA where there is one."""
+    training_approvals: Literal[0, 1] = 0
+    """1: a promotion waits until a second person approves; a project can ask for it by `approvals`, too."""
+    model_key_file: Path | None = None
+    """PEM of the Ed25519 key that signs versions; made there if there is none. Empty = versions are not signed."""
+    code_commit: str = ""
+    """Commit of the code that runs, for what is signed; empty = not known."""
+    sandbox_memory_bytes: int = 4 << 30
+    """Memory of the process in which a pushed bundle is looked through and tried out."""
+    sandbox_seconds: float = 120.0
+    """Seconds that looking through a pushed bundle may take, and judging it on one case; then the process is killed."""
+    training_processes: int = 0
+    """Processes that share a run, each with its part of every batch; 0 = one per GPU, and one on a CPU."""
+    training_cache_dir: Path | None = None
+    """Folder for the images and masks of runs, unpacked, so that the next run reads them at once; unset = none."""
+    training_cache_bytes: int = 8 << 30
+    """Bytes that this folder may take; what was not used for longest goes first."""
+    training_price_per_hour: float = 0.0
+    """What an hour of a run costs, all its processes together: runs show their cost, recipes may limit it. 0 = none."""
+    training_currency: str = ""
+    """Unit of the price, for example "EUR"; shown beside costs."""
     shipped_models_dir: Path | None = None
     """Folder with bundles (`NAME.zip`) that are registered at start, and promoted where a name has no champion yet."""
     container_runtime: str = ""

@@ -15,6 +15,7 @@ from openirp.command import (
     algorithms,
     challenges,
     containers,
+    datasets,
     deid,
     delete,
     demo,
@@ -28,11 +29,15 @@ from openirp.command import (
     operations,
     precision,
     projects,
+    push,
     quarantine,
+    registry,
     report,
+    runs,
     serving,
     training,
     upload,
+    validation,
 )
 from openirp.command.console import complain
 from openirp.house.trouble import HouseTrouble
@@ -94,9 +99,20 @@ for group in (
     operations,
 ):
     group.register(app)
-for name, commands in (("project", projects), ("train", training), ("models", models), ("inference", inference)):
+for name, commands in (
+    ("project", projects),
+    ("train", training),
+    ("runs", runs),
+    ("datasets", datasets),
+    ("train", training),
+    ("models", models),
+    ("inference", inference),
+):
     app.add_typer(commands.app, name=name)
 app.add_typer(containers.app, name="containers")
 app.add_typer(challenges.app, name="challenges")
 serving.register(models.app)
 precision.register(models.app)
+push.register(models.app)
+validation.register(models.app)
+registry.register(models.app)

@@ -96,4 +96,5 @@ def leaderboard(challenge: str, as_json: Annotated[bool, typer.Option("--json")]
 def promote(challenge: str) -> None:
     """Make the winner the champion of its name, if the gate allows."""
     won = Irp.from_environment().challenges.promote(challenge)
-    say(f"{won['name']}@{won['version']} has won and is the champion.")
+    waits = f"waits: somebody else has to say `irp models approve {won['name']} {won['version']}`"
+    say(f"{won['name']}@{won['version']} has won and {waits if won['state'] == 'pending' else 'is the champion'}.")

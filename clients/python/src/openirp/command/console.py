@@ -71,8 +71,9 @@ def number(value: Any) -> str:
 def show_run(bar: Progress, task: TaskID, run: dict[str, Any]) -> None:
     """Draw a training run: its step, the newest point of each curve in few words, and how far it is."""
     latest = {metric["name"]: metric["value"] for metric in run.get("metrics", [])}
-    short = {name.removeprefix("val_dice_lv_").removeprefix("segment_"): value for name, value in latest.items()}
-    shown = [f"{name.replace('_', ' ')} {value:.3f}" for name, value in sorted(short.items()) if "val_" not in name]
+    watched = {name: value for name, value in latest.items() if name.endswith("_loss") or "_dice_lv_" in name}
+    short = {name.removeprefix("val_dice_lv_").removeprefix("segment_"): value for name, value in watched.items()}
+    shown = [f"{name.replace('_', ' ')} {value:.3f}" for name, value in sorted(short.items())]
     progress = run.get("progress") or {}
     words = "  ".join([f"  {progress.get('step', '')}", *shown])
     bar.update(task, completed=progress.get("fraction", 0.0), description=words)

@@ -2,48 +2,48 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from openirp.client import Irp
 from openirp.command.console import say, table
+from openirp.command.serving import Version
+from openirp.command.verdict import show_verdict
 
 app = typer.Typer(no_args_is_help=True, help="The model registry.")
 
 
 @app.command("list")
 def list_() -> None:
-    """Every version, its champion, the reduced precisions that its guard accepted, and its licence."""
+    """Every version with the names it has now, the reduced precisions that its guard accepted, and its licence."""
     rows = []
     for m in Irp.from_environment().models():
-        champion = "champion" if m.get("champion") else ""
+        names = " ".join([*m.get("aliases", []), *(["waits"] if m.get("pending") else [])])
         also = " ".join(said["precision"] for said in m.get("precisions", []) if said["state"] == "accepted")
         since = str(m["created_at"])[:16]
-        rows.append((m["name"], m["version"], champion, m["digest"][:12], since, also, m.get("licence")))
+        rows.append((m["name"], m["version"], names, m["digest"][:12], since, also, m.get("licence")))
     table("models", ("name", "version", "", "digest", "since", "also in", "licence of the weights"), rows)
 
 
-@app.command(epilog="Example:  irp models push my_net.zip --name cine")
-def push(
-    bundle: Annotated[Path, typer.Argument(exists=True, help="MONAI bundle as ZIP.")],
-    name: Annotated[str | None, typer.Option(help="Model name [default: the file's name].", show_default=False)] = None,
+@app.command(epilog="Examples:  irp models promote cine 4  ·  irp models promote cine candidate")
+def promote(
+    name: str,
+    version: Version,
 ) -> None:
-    """Register a bundle as a new version."""
-    model = Irp.from_environment().push_model(bundle.read_bytes(), name or bundle.stem)
-    say(f"{model['name']}@{model['version']}  {model['digest'][:12]}")
+    """Make a version the champion, if the gate allows; where two have to agree it waits for `irp models approve`."""
+    model = Irp.from_environment().promote_model(name, version)
+    show_verdict(f"{name}@{model['version']} before the gate", model["gate"])
+    waits = model.get("state") == "pending"
+    said = f"waits: somebody else has to say `irp models approve {name} {model['version']}`" if waits else ""
+    say(f"{name}@{model['version']} {said or 'is the champion'}.")
 
 
-@app.command()
-def promote(name: str, version: int) -> None:
-    """Make a version the champion, if the gate allows."""
-    Irp.from_environment().promote_model(name, version)
-    say(f"{name}@{version} is the champion.")
-
-
-@app.command()
-def rollback(name: str) -> None:
+@app.command(epilog="Example:  irp models rollback cine --because 'more corrections than before'")
+def rollback(
+    name: str,
+    because: Annotated[str, typer.Option("--because", help="Why, for the history; no patient data.")] = "",
+) -> None:
     """Make the previous champion the champion again."""
-    model = Irp.from_environment().rollback_model(name)
+    model = Irp.from_environment().rollback_model(name, because)
     say(f"{name}@{model.get('version')} is the champion again.")

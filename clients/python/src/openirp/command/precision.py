@@ -30,7 +30,7 @@ def precision(
     wait: Annotated[bool, typer.Option("--wait", help="Stay until it is judged.")] = False,
 ) -> None:
     """Try a reduced precision; it may serve only if no structure loses more than 0.002 Dice. Exit code 1 if not."""
-    name, version = _version(model)
+    name, version = version_of(model)
     irp = Irp.from_environment()
     said = irp.try_precision(name, version, precision, project=project)
     if wait:
@@ -40,7 +40,8 @@ def precision(
         raise typer.Exit(1)
 
 
-def _version(text: str) -> tuple[str, int]:
+def version_of(text: str) -> tuple[str, int]:
+    """NAME@VERSION as its parts."""
     name, _, version = text.partition("@")
     if not name or not version.isdecimal():
         raise typer.BadParameter(f"{text!r} is not NAME@VERSION, for example cine@3")

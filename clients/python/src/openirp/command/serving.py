@@ -10,6 +10,7 @@ from openirp.client import Irp
 from openirp.command.console import say, table
 
 MIB = 1 << 20
+Version = Annotated[str, typer.Argument(help='A number, or "candidate", "champion", "previous".')]
 EXAMPLES = """Examples:
 
 irp models serving cine  -  who answers, and how canary and shadow did
@@ -75,13 +76,13 @@ def loaded() -> None:
             say(f"{m['name']}@{m['version']} is in {m['precision']}: {m['precision_note']}.")
 
 
-def load(name: str, version: int) -> None:
+def load(name: str, version: Version) -> None:
     """Load a version and keep it until it is unloaded; tried anew if it had failed."""
     model = Irp.from_environment().load_model(name, version)
     say(f"{name}@{version} is {model['state']} ({model['engine']} on {model['device']}, {model['precision']}).")
 
 
-def unload(name: str, version: int) -> None:
+def unload(name: str, version: Version) -> None:
     """Let go of a version; its last user finishes first."""
     Irp.from_environment().unload_model(name, version)
     say(f"{name}@{version} is let go.")

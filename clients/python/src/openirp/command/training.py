@@ -10,6 +10,7 @@ import typer
 from openirp.client import Irp
 from openirp.command.console import flowing, say, show_run, table
 from openirp.command.images import InProject
+from openirp.command.verdict import show_verdict
 from openirp.project import Project
 
 app = typer.Typer(no_args_is_help=True, help="Training runs.")
@@ -21,13 +22,16 @@ def start(
     model: Annotated[str, typer.Option(help="Model that gets the new version.")] = "cine",
     base: Annotated[str, typer.Option(help='Start from "name" or "name@version"; empty = from scratch.')] = "cine",
     recipe: Annotated[str, typer.Option(help="Recipe as JSON; missing keys take defaults.")] = "{}",
+    dataset: Annotated[str, typer.Option(help="Frozen dataset to learn from; empty = freeze what is accepted.")] = "",
     promote: Annotated[bool, typer.Option(help="Promote if the gate allows.")] = True,
+    priority: Annotated[int, typer.Option(min=-100, max=100, help="The highest begins first; above 0: owners.")] = 0,
     watching: Annotated[bool, typer.Option("--watch", help="Stay and watch.")] = False,
 ) -> None:
-    """Queue a run on the project's accepted masks."""
+    """Queue a run on the project's accepted masks, or on a frozen dataset."""
     one = Irp.from_environment().project(project)
-    run = one.start_run(model, base=base, recipe=json.loads(recipe), promote=promote)
-    say(f"Run {run['id']} is {run['state']}.")
+    learnt = json.loads(recipe)
+    run = one.start_run(model, base=base, recipe=learnt, promote=promote, dataset=dataset, priority=priority)
+    say(f"Run {run['id']} is {run['state']}.{_place(run)}")
     if watching:
         _conclude(follow(one, run["id"]))
 
@@ -38,11 +42,45 @@ def watch(project: InProject, run: str) -> None:
     _conclude(follow(Irp.from_environment().project(project), run))
 
 
+@app.command(epilog="Example:  irp train priority -p study-a run-0123456789abcdef 10")
+def priority(project: InProject, run: str, number: Annotated[int, typer.Argument(min=-100, max=100)]) -> None:
+    """Move a waiting run in the queue; a run that works is never interrupted for it."""
+    moved = Irp.from_environment().project(project).prioritise_run(run, number)
+    say(f"Run {moved['id']} has priority {moved['priority']}.{_place(moved)}")
+
+
 @app.command("list")
 def list_(project: InProject) -> None:
-    """Every run."""
-    rows = [(r["id"], r["state"], r.get("model"), str(r["created_at"])[:16]) for r in _runs(project)]
-    table("runs", ("id", "state", "model", "since"), rows)
+    """Every run, with its cost where the training server knows a price."""
+    table("runs", ("id", "state", "model", "since", "priority", "minutes", "cost"), map(_row, _runs(project)))
+
+
+def _row(run: dict[str, Any]) -> tuple[Any, ...]:
+    cost = f"{run['cost']:.2f} {run['currency']}".strip() if run.get("cost") else None
+    since, minutes = str(run["created_at"])[:16], f"{run.get('spent_s', 0.0) / 60:.1f}"
+    return run["id"], run["state"], run.get("model"), since, run.get("priority", 0), minutes, cost
+
+
+def _place(run: dict[str, Any]) -> str:
+    return f" {run['ahead']} before it." if run.get("ahead") else ""
+
+
+@app.command(epilog="Example:  irp train policy -p study-a")
+def policy(project: InProject) -> None:
+    """When the project learns by itself, and what is missing until then."""
+    said = Irp.from_environment().project(project).training_policy()
+    if not said["declared"]:
+        say("Nothing begins by itself: `automation.train` of the project's configuration declares it.")
+        return
+    rows = [
+        ("accepted masks since the last run", said["masks_since_run"], said["after_masks"] or None),
+        ("patients with an accepted mask", said["patients"], said["least_patients"] or None),
+    ]
+    table("policy", ("", "there are", "needed"), rows)
+    words = f"Next by the clock: {said['next_at'][:16]} UTC. " if said["next_at"] else ""
+    if said["refusal"]:
+        say(f"The latest run that was to begin by itself could not: {said['refusal']}.")
+    say(f"{words}{said['model']} learns from {said['base'] or 'scratch'}{'; paused' if said['paused'] else ''}.")
 
 
 def _runs(project: str) -> list[dict[str, Any]]:
@@ -60,6 +98,7 @@ def follow(project: Project, run_id: str) -> dict[str, Any]:
 
 
 def _conclude(run: dict[str, Any]) -> None:
+    show_verdict(f"{run.get('model')} before the gate", run.get("gate") or {})
     said = "promoted" if run.get("promoted") else "not promoted"
     say(f"Run {run.get('id')} {run.get('state')}; {said}. {run.get('message', '')}")
     if run.get("state") != "succeeded":

@@ -31,9 +31,12 @@ def room_environment(
             "IRP_OIP_BIND": f"{LOOPBACK}:{ports['oip']}",
             "IRP_OIP_HTTP_BIND": f"{LOOPBACK}:{ports['oip_http']}",
             "IRP_ENGINE_CACHE": str(layout.data / "engines"),
+            "IRP_MODEL_KEYS_FILE": str(keys.model_keys),
         }
-    elif room == "training" and (shipped := models_folder()):
-        told |= {"IRP_SHIPPED_MODELS_DIR": str(shipped)}
+    elif room == "training":
+        told |= {"IRP_TRAINING_CACHE_DIR": str(layout.data / "training-cases")}
+        told |= {"IRP_MODEL_KEY_FILE": str(keys.model_key)}
+        told |= {"IRP_SHIPPED_MODELS_DIR": str(shipped)} if (shipped := models_folder()) else {}
     return {**told, **(extra or {})}
 
 

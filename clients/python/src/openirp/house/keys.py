@@ -20,6 +20,8 @@ class Keys:
         private_key: Ed25519 private key (PEM file), for the gateway only.
         public_key: its public half, for every room.
         installation_key: file with 32 random bytes (hex): wraps each project's secret.
+        model_key: Ed25519 private key (PEM file) that signs model versions, for training only.
+        model_keys: its public half, for inference.
         s3_access: S3 access key.
         s3_secret: S3 secret key.
         token: the development token that `irp up` prints.
@@ -29,6 +31,8 @@ class Keys:
     private_key: Path
     public_key: Path
     installation_key: Path
+    model_key: Path
+    model_keys: Path
     s3_access: str
     s3_secret: str
     token: str
@@ -40,12 +44,17 @@ def keys_in(folder: Path) -> Keys:
     private, public = folder / "gateway_ed25519.pem", folder / "gateway_ed25519.pub.pem"
     if not (private.is_file() and public.is_file()):
         _make_pair(private, public)
+    model, models = folder / "models_ed25519.pem", folder / "models_ed25519.pub.pem"
+    if not (model.is_file() and models.is_file()):
+        _make_pair(model, models)
     installation = folder / "installation.key"
     _secret(installation, secrets.token_hex(TOKEN_BYTES))
     return Keys(
         private_key=private,
         public_key=public,
         installation_key=installation,
+        model_key=model,
+        model_keys=models,
         s3_access=_secret(folder / "s3_access", f"irp{secrets.token_hex(8)}"),
         s3_secret=_secret(folder / "s3_secret", secrets.token_hex(TOKEN_BYTES)),
         token=_secret(folder / "token", f"irp_{secrets.token_urlsafe(TOKEN_BYTES)}"),

@@ -69,7 +69,7 @@ def _quality(figures: dict[str, Any], parameter: str) -> str:
 def _curves(figures: dict[str, Any], word: str, label: str) -> str:
     curves: dict[str, list[tuple[float, float]]] = {}
     for metric in (figures.get("training") or {}).get("metrics", []):
-        if word in metric["name"]:
+        if word in metric["name"] and not metric["name"].endswith(("_low", "_high")):
             name = metric["name"].removeprefix(f"val_{word}_").replace("val_", "validation ").replace("_", " ")
             curves.setdefault(name, []).append((metric["epoch"], metric["value"]))
     return line_chart(curves, x_label="epoch", y_label=label)

@@ -27,7 +27,7 @@ from irp.common.v1 import types_pb2 as irp_dot_common_dot_v1_dot_types__pb2
 from irp.ingest.v1 import events_pb2 as irp_dot_ingest_dot_v1_dot_events__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eirp/annotation/v1/events.proto\x12\x11irp.annotation.v1\x1a\x1birp/common/v1/options.proto\x1a\x19irp/common/v1/types.proto\x1a\x1airp/ingest/v1/events.proto\"\xb9\x02\n\x0cMaskAccepted\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12%\n\x06series\x18\x03 \x01(\x0b\x32\x15.irp.ingest.v1.Series\x12\x17\n\x0fsegmentation_id\x18\x04 \x01(\t\x12\x1c\n\x14segmentation_version\x18\x05 \x01(\x03\x12&\n\x04mask\x18\x06 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12-\n\nprovenance\x18\x07 \x01(\x0b\x32\x19.irp.common.v1.Provenance:\x1b\x8a\xb5\x18\x17\n\x08training\n\tradiomics\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eirp/annotation/v1/events.proto\x12\x11irp.annotation.v1\x1a\x1birp/common/v1/options.proto\x1a\x19irp/common/v1/types.proto\x1a\x1airp/ingest/v1/events.proto\"\xf1\x02\n\x0cMaskAccepted\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12%\n\x06series\x18\x03 \x01(\x0b\x32\x15.irp.ingest.v1.Series\x12\x17\n\x0fsegmentation_id\x18\x04 \x01(\t\x12\x1c\n\x14segmentation_version\x18\x05 \x01(\x03\x12&\n\x04mask\x18\x06 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12-\n\nprovenance\x18\x07 \x01(\x0b\x32\x19.irp.common.v1.Provenance\x12\x36\n\nstructures\x18\x08 \x03(\x0b\x32\".irp.annotation.v1.JudgedStructure:\x1b\x8a\xb5\x18\x17\n\x08training\n\tradiomics\x18\x01\".\n\x0fJudgedStructure\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05pairs\x18\x02 \x01(\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,5 +37,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MASKACCEPTED']._loaded_options = None
   _globals['_MASKACCEPTED']._serialized_options = b'\212\265\030\027\n\010training\n\tradiomics\030\001'
   _globals['_MASKACCEPTED']._serialized_start=138
-  _globals['_MASKACCEPTED']._serialized_end=451
+  _globals['_MASKACCEPTED']._serialized_end=507
+  _globals['_JUDGEDSTRUCTURE']._serialized_start=509
+  _globals['_JUDGEDSTRUCTURE']._serialized_end=555
 # @@protoc_insertion_point(module_scope)

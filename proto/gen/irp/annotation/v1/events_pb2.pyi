@@ -3,8 +3,10 @@
 isort:skip_file
 What annotation announces."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from irp.common.v1 import types_pb2 as _types_pb2
 from irp.ingest.v1 import events_pb2 as _events_pb2
 import builtins as _builtins
@@ -31,6 +33,7 @@ class MaskAccepted(_message.Message):
     SEGMENTATION_VERSION_FIELD_NUMBER: _builtins.int
     MASK_FIELD_NUMBER: _builtins.int
     PROVENANCE_FIELD_NUMBER: _builtins.int
+    STRUCTURES_FIELD_NUMBER: _builtins.int
     segmentation_id: _builtins.str
     segmentation_version: _builtins.int
     @_builtins.property
@@ -47,6 +50,10 @@ class MaskAccepted(_message.Message):
 
     @_builtins.property
     def provenance(self) -> _types_pb2.Provenance: ...
+    @_builtins.property
+    def structures(self) -> _containers.RepeatedCompositeFieldContainer[Global___JudgedStructure]:
+        """Structures of the mask, and how much of each was judged; none = not said."""
+
     def __init__(
         self,
         *,
@@ -57,11 +64,37 @@ class MaskAccepted(_message.Message):
         segmentation_version: _builtins.int = ...,
         mask: _types_pb2.ObjectRef | None = ...,
         provenance: _types_pb2.Provenance | None = ...,
+        structures: _abc.Iterable[Global___JudgedStructure] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate", "mask", b"mask", "project", b"project", "provenance", b"provenance", "series", b"series"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate", "mask", b"mask", "project", b"project", "provenance", b"provenance", "segmentation_id", b"segmentation_id", "segmentation_version", b"segmentation_version", "series", b"series"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate", "mask", b"mask", "project", b"project", "provenance", b"provenance", "segmentation_id", b"segmentation_id", "segmentation_version", b"segmentation_version", "series", b"series", "structures", b"structures"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MaskAccepted: _TypeAlias = MaskAccepted  # noqa: Y015
+
+@_typing.final
+class JudgedStructure(_message.Message):
+    """JudgedStructure says on how many (time, slice) pairs somebody judged a structure."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PAIRS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Canonical name."""
+    pairs: _builtins.int
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        pairs: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "pairs", b"pairs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JudgedStructure: _TypeAlias = JudgedStructure  # noqa: Y015

@@ -26,7 +26,7 @@ from irp.common.v1 import options_pb2 as irp_dot_common_dot_v1_dot_options__pb2
 from irp.common.v1 import types_pb2 as irp_dot_common_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1airp/ingest/v1/events.proto\x12\rirp.ingest.v1\x1a\x1birp/common/v1/options.proto\x1a\x19irp/common/v1/types.proto\"\xec\x02\n\x06Series\x12\x11\n\tstudy_uid\x18\x01 \x01(\t\x12\x12\n\nseries_uid\x18\x02 \x01(\t\x12\x0f\n\x07patient\x18\x03 \x01(\t\x12\x0c\n\x04site\x18\x04 \x01(\t\x12\x16\n\x0esequence_class\x18\x05 \x01(\t\x12(\n\x06volume\x18\x06 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12(\n\x06header\x18\x07 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12+\n\tinstances\x18\x08 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12\r\n\x05shape\x18\t \x03(\x05\x12\x12\n\nspacing_mm\x18\n \x03(\x01\x12\x10\n\x08modality\x18\x0b \x01(\t\x12\x14\n\x0cmanufacturer\x18\x0c \x01(\t\x12\x18\n\x10\x66ield_strength_t\x18\r \x01(\x01\x12\x11\n\tage_years\x18\x0e \x01(\x01\x12\x0b\n\x03sex\x18\x0f \x01(\t\"\xc1\x01\n\x0cSeriesStored\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12%\n\x06series\x18\x03 \x01(\x0b\x32\x15.irp.ingest.v1.Series:1\x8a\xb5\x18-\n\x07quality\n\nannotation\n\tinference\n\tradiomics\x18\x01\"\xdf\x01\n\rSeriesDeleted\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12\x11\n\tstudy_uid\x18\x03 \x01(\t\x12\x12\n\nseries_uid\x18\x04 \x01(\t\x12\x11\n\tinstances\x18\x05 \x01(\x05:;\x8a\xb5\x18\x37\n\x07quality\n\nannotation\n\x08training\n\tinference\n\tradiomics\x18\x01\"\xf1\x02\n\x10\x43linicalRecorded\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12\x0f\n\x07patient\x18\x03 \x01(\t\x12;\n\x06values\x18\x04 \x03(\x0b\x32+.irp.ingest.v1.ClinicalRecorded.ValuesEntry\x12\x43\n\ncategories\x18\x05 \x03(\x0b\x32/.irp.ingest.v1.ClinicalRecorded.CategoriesEntry\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a\x31\n\x0f\x43\x61tegoriesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01:\x0f\x8a\xb5\x18\x0b\n\tradiomicsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1airp/ingest/v1/events.proto\x12\rirp.ingest.v1\x1a\x1birp/common/v1/options.proto\x1a\x19irp/common/v1/types.proto\"\x88\x03\n\x06Series\x12\x11\n\tstudy_uid\x18\x01 \x01(\t\x12\x12\n\nseries_uid\x18\x02 \x01(\t\x12\x0f\n\x07patient\x18\x03 \x01(\t\x12\x0c\n\x04site\x18\x04 \x01(\t\x12\x16\n\x0esequence_class\x18\x05 \x01(\t\x12(\n\x06volume\x18\x06 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12(\n\x06header\x18\x07 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12+\n\tinstances\x18\x08 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12\r\n\x05shape\x18\t \x03(\x05\x12\x12\n\nspacing_mm\x18\n \x03(\x01\x12\x10\n\x08modality\x18\x0b \x01(\t\x12\x14\n\x0cmanufacturer\x18\x0c \x01(\t\x12\x18\n\x10\x66ield_strength_t\x18\r \x01(\x01\x12\x11\n\tage_years\x18\x0e \x01(\x01\x12\x0b\n\x03sex\x18\x0f \x01(\t\x12\x1a\n\x12manufacturer_model\x18\x10 \x01(\t\"\xc1\x01\n\x0cSeriesStored\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12%\n\x06series\x18\x03 \x01(\x0b\x32\x15.irp.ingest.v1.Series:1\x8a\xb5\x18-\n\x07quality\n\nannotation\n\tinference\n\tradiomics\x18\x01\"\xdf\x01\n\rSeriesDeleted\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12\x11\n\tstudy_uid\x18\x03 \x01(\t\x12\x12\n\nseries_uid\x18\x04 \x01(\t\x12\x11\n\tinstances\x18\x05 \x01(\x05:;\x8a\xb5\x18\x37\n\x07quality\n\nannotation\n\x08training\n\tinference\n\tradiomics\x18\x01\"\xfb\x02\n\x10\x43linicalRecorded\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12\x0f\n\x07patient\x18\x03 \x01(\t\x12;\n\x06values\x18\x04 \x03(\x0b\x32+.irp.ingest.v1.ClinicalRecorded.ValuesEntry\x12\x43\n\ncategories\x18\x05 \x03(\x0b\x32/.irp.ingest.v1.ClinicalRecorded.CategoriesEntry\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a\x31\n\x0f\x43\x61tegoriesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01:\x19\x8a\xb5\x18\x15\n\tradiomics\n\x08trainingb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,17 +42,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLINICALRECORDED_CATEGORIESENTRY']._loaded_options = None
   _globals['_CLINICALRECORDED_CATEGORIESENTRY']._serialized_options = b'8\001'
   _globals['_CLINICALRECORDED']._loaded_options = None
-  _globals['_CLINICALRECORDED']._serialized_options = b'\212\265\030\013\n\tradiomics'
+  _globals['_CLINICALRECORDED']._serialized_options = b'\212\265\030\025\n\tradiomics\n\010training'
   _globals['_SERIES']._serialized_start=102
-  _globals['_SERIES']._serialized_end=466
-  _globals['_SERIESSTORED']._serialized_start=469
-  _globals['_SERIESSTORED']._serialized_end=662
-  _globals['_SERIESDELETED']._serialized_start=665
-  _globals['_SERIESDELETED']._serialized_end=888
-  _globals['_CLINICALRECORDED']._serialized_start=891
-  _globals['_CLINICALRECORDED']._serialized_end=1260
-  _globals['_CLINICALRECORDED_VALUESENTRY']._serialized_start=1147
-  _globals['_CLINICALRECORDED_VALUESENTRY']._serialized_end=1192
-  _globals['_CLINICALRECORDED_CATEGORIESENTRY']._serialized_start=1194
-  _globals['_CLINICALRECORDED_CATEGORIESENTRY']._serialized_end=1243
+  _globals['_SERIES']._serialized_end=494
+  _globals['_SERIESSTORED']._serialized_start=497
+  _globals['_SERIESSTORED']._serialized_end=690
+  _globals['_SERIESDELETED']._serialized_start=693
+  _globals['_SERIESDELETED']._serialized_end=916
+  _globals['_CLINICALRECORDED']._serialized_start=919
+  _globals['_CLINICALRECORDED']._serialized_end=1298
+  _globals['_CLINICALRECORDED_VALUESENTRY']._serialized_start=1175
+  _globals['_CLINICALRECORDED_VALUESENTRY']._serialized_end=1220
+  _globals['_CLINICALRECORDED_CATEGORIESENTRY']._serialized_start=1222
+  _globals['_CLINICALRECORDED_CATEGORIESENTRY']._serialized_end=1271
 # @@protoc_insertion_point(module_scope)

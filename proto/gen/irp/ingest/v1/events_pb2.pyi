@@ -40,6 +40,7 @@ class Series(_message.Message):
     FIELD_STRENGTH_T_FIELD_NUMBER: _builtins.int
     AGE_YEARS_FIELD_NUMBER: _builtins.int
     SEX_FIELD_NUMBER: _builtins.int
+    MANUFACTURER_MODEL_FIELD_NUMBER: _builtins.int
     study_uid: _builtins.str
     series_uid: _builtins.str
     patient: _builtins.str
@@ -56,6 +57,8 @@ class Series(_message.Message):
     """Years; negative when unknown. From the de-identified PatientAge."""
     sex: _builtins.str
     """"M", "F", "O" or empty."""
+    manufacturer_model: _builtins.str
+    """Manufacturer's Model Name (0008,1090); empty when unknown."""
     @_builtins.property
     def volume(self) -> _types_pb2.ObjectRef:
         """Volume as NRRD (time, slice, row, column), LPS mm."""
@@ -94,10 +97,11 @@ class Series(_message.Message):
         field_strength_t: _builtins.float = ...,
         age_years: _builtins.float = ...,
         sex: _builtins.str = ...,
+        manufacturer_model: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "instances", b"instances", "volume", b"volume"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_years", b"age_years", "field_strength_t", b"field_strength_t", "header", b"header", "instances", b"instances", "manufacturer", b"manufacturer", "modality", b"modality", "patient", b"patient", "sequence_class", b"sequence_class", "series_uid", b"series_uid", "sex", b"sex", "shape", b"shape", "site", b"site", "spacing_mm", b"spacing_mm", "study_uid", b"study_uid", "volume", b"volume"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_years", b"age_years", "field_strength_t", b"field_strength_t", "header", b"header", "instances", b"instances", "manufacturer", b"manufacturer", "manufacturer_model", b"manufacturer_model", "modality", b"modality", "patient", b"patient", "sequence_class", b"sequence_class", "series_uid", b"series_uid", "sex", b"sex", "shape", b"shape", "site", b"site", "spacing_mm", b"spacing_mm", "study_uid", b"study_uid", "volume", b"volume"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ from irp.common.v1 import options_pb2 as irp_dot_common_dot_v1_dot_options__pb2
 from irp.common.v1 import types_pb2 as irp_dot_common_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cirp/training/v1/events.proto\x12\x0firp.training.v1\x1a\x1birp/common/v1/options.proto\x1a\x19irp/common/v1/types.proto\"\xb7\x01\n\x0fModelRegistered\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12&\n\x05model\x18\x03 \x01(\x0b\x32\x17.irp.common.v1.ModelRef\x12(\n\x06\x62undle\x18\x04 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef:\x17\x8a\xb5\x18\x13\n\tinference\x12\x04name\x18\x01\"\xb5\x01\n\rModelPromoted\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12&\n\x05model\x18\x03 \x01(\x0b\x32\x17.irp.common.v1.ModelRef\x12(\n\x06\x62undle\x18\x04 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef:\x17\x8a\xb5\x18\x13\n\tinference\x12\x04name\x18\x01\"\xd7\x01\n\x0bRunFinished\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12&\n\x05model\x18\x05 \x01(\x0b\x32\x17.irp.common.v1.ModelRef\x12\x10\n\x08promoted\x18\x06 \x01(\x08\x12\x0e\n\x06reason\x18\x07 \x01(\t:\x06\x8a\xb5\x18\x02\x18\x01\"\x80\x02\n\x10PrecisionGuarded\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12&\n\x05model\x18\x03 \x01(\x0b\x32\x17.irp.common.v1.ModelRef\x12\x11\n\tprecision\x18\x04 \x01(\t\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x05 \x01(\x08\x12*\n\x08\x61rtefact\x18\x06 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12\x0e\n\x06\x65ngine\x18\x07 \x01(\t\x12\x0f\n\x07speedup\x18\x08 \x01(\x01:\x17\x8a\xb5\x18\x13\n\tinference\x12\x04name\x18\x01\"\x84\x02\n\x15\x43ontainerMaskProposed\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12\x12\n\nseries_uid\x18\x03 \x01(\t\x12&\n\x04mask\x18\x04 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12\x15\n\rvolume_sha256\x18\x05 \x01(\t\x12-\n\nprovenance\x18\x06 \x01(\x0b\x32\x19.irp.common.v1.Provenance:\x10\x8a\xb5\x18\x0c\n\nannotationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cirp/training/v1/events.proto\x12\x0firp.training.v1\x1a\x1birp/common/v1/options.proto\x1a\x19irp/common/v1/types.proto\"\xca\x01\n\x0fModelRegistered\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12&\n\x05model\x18\x03 \x01(\x0b\x32\x17.irp.common.v1.ModelRef\x12(\n\x06\x62undle\x18\x04 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12\x11\n\tsignature\x18\x14 \x01(\t:\x17\x8a\xb5\x18\x13\n\tinference\x12\x04name\x18\x01\"\xda\x01\n\rModelPromoted\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12&\n\x05model\x18\x03 \x01(\x0b\x32\x17.irp.common.v1.ModelRef\x12(\n\x06\x62undle\x18\x04 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12\x11\n\tsignature\x18\x14 \x01(\t\x12\x10\n\x08previous\x18\x15 \x01(\x03:\x17\x8a\xb5\x18\x13\n\tinference\x12\x04name\x18\x01\"\xd7\x01\n\x0bRunFinished\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12&\n\x05model\x18\x05 \x01(\x0b\x32\x17.irp.common.v1.ModelRef\x12\x10\n\x08promoted\x18\x06 \x01(\x08\x12\x0e\n\x06reason\x18\x07 \x01(\t:\x06\x8a\xb5\x18\x02\x18\x01\"\x80\x02\n\x10PrecisionGuarded\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12&\n\x05model\x18\x03 \x01(\x0b\x32\x17.irp.common.v1.ModelRef\x12\x11\n\tprecision\x18\x04 \x01(\t\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x05 \x01(\x08\x12*\n\x08\x61rtefact\x18\x06 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12\x0e\n\x06\x65ngine\x18\x07 \x01(\t\x12\x0f\n\x07speedup\x18\x08 \x01(\x01:\x17\x8a\xb5\x18\x13\n\tinference\x12\x04name\x18\x01\"\xce\x01\n\x0cModelDrifted\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12&\n\x05model\x18\x03 \x01(\x0b\x32\x17.irp.common.v1.ModelRef\x12\n\n\x02\x62y\x18\x04 \x01(\t\x12\r\n\x05value\x18\x05 \x01(\t\x12\x11\n\treference\x18\x06 \x01(\x01\x12\x0e\n\x06recent\x18\x07 \x01(\x01\x12\x0f\n\x07p_value\x18\x08 \x01(\x01:\x0c\x8a\xb5\x18\x08\x12\x04name\x18\x01\"\x84\x02\n\x15\x43ontainerMaskProposed\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12\x12\n\nseries_uid\x18\x03 \x01(\t\x12&\n\x04mask\x18\x04 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12\x15\n\rvolume_sha256\x18\x05 \x01(\t\x12-\n\nprovenance\x18\x06 \x01(\x0b\x32\x19.irp.common.v1.Provenance:\x10\x8a\xb5\x18\x0c\n\nannotationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,16 +41,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUNFINISHED']._serialized_options = b'\212\265\030\002\030\001'
   _globals['_PRECISIONGUARDED']._loaded_options = None
   _globals['_PRECISIONGUARDED']._serialized_options = b'\212\265\030\023\n\tinference\022\004name\030\001'
+  _globals['_MODELDRIFTED']._loaded_options = None
+  _globals['_MODELDRIFTED']._serialized_options = b'\212\265\030\010\022\004name\030\001'
   _globals['_CONTAINERMASKPROPOSED']._loaded_options = None
   _globals['_CONTAINERMASKPROPOSED']._serialized_options = b'\212\265\030\014\n\nannotation'
   _globals['_MODELREGISTERED']._serialized_start=106
-  _globals['_MODELREGISTERED']._serialized_end=289
-  _globals['_MODELPROMOTED']._serialized_start=292
-  _globals['_MODELPROMOTED']._serialized_end=473
-  _globals['_RUNFINISHED']._serialized_start=476
-  _globals['_RUNFINISHED']._serialized_end=691
-  _globals['_PRECISIONGUARDED']._serialized_start=694
-  _globals['_PRECISIONGUARDED']._serialized_end=950
-  _globals['_CONTAINERMASKPROPOSED']._serialized_start=953
-  _globals['_CONTAINERMASKPROPOSED']._serialized_end=1213
+  _globals['_MODELREGISTERED']._serialized_end=308
+  _globals['_MODELPROMOTED']._serialized_start=311
+  _globals['_MODELPROMOTED']._serialized_end=529
+  _globals['_RUNFINISHED']._serialized_start=532
+  _globals['_RUNFINISHED']._serialized_end=747
+  _globals['_PRECISIONGUARDED']._serialized_start=750
+  _globals['_PRECISIONGUARDED']._serialized_end=1006
+  _globals['_MODELDRIFTED']._serialized_start=1009
+  _globals['_MODELDRIFTED']._serialized_end=1215
+  _globals['_CONTAINERMASKPROPOSED']._serialized_start=1218
+  _globals['_CONTAINERMASKPROPOSED']._serialized_end=1478
 # @@protoc_insertion_point(module_scope)

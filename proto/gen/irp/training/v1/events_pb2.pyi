@@ -27,7 +27,10 @@ class ModelRegistered(_message.Message):
     AGGREGATE_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     BUNDLE_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    signature: _builtins.str
+    """Compact JWS of the version's statement; empty = not signed."""
     @_builtins.property
     def aggregate(self) -> _types_pb2.Aggregate: ...
     @_builtins.property
@@ -43,10 +46,11 @@ class ModelRegistered(_message.Message):
         aggregate: _types_pb2.Aggregate | None = ...,
         model: _types_pb2.ModelRef | None = ...,
         bundle: _types_pb2.ObjectRef | None = ...,
+        signature: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate", "bundle", b"bundle", "model", b"model"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate", "bundle", b"bundle", "model", b"model", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate", "bundle", b"bundle", "model", b"model", "name", b"name", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -62,7 +66,13 @@ class ModelPromoted(_message.Message):
     AGGREGATE_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     BUNDLE_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    PREVIOUS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    signature: _builtins.str
+    """Compact JWS of the version's statement; empty = not signed."""
+    previous: _builtins.int
+    """Version that a rollback would make the champion again; 0 = none."""
     @_builtins.property
     def aggregate(self) -> _types_pb2.Aggregate: ...
     @_builtins.property
@@ -76,10 +86,12 @@ class ModelPromoted(_message.Message):
         aggregate: _types_pb2.Aggregate | None = ...,
         model: _types_pb2.ModelRef | None = ...,
         bundle: _types_pb2.ObjectRef | None = ...,
+        signature: _builtins.str = ...,
+        previous: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate", "bundle", b"bundle", "model", b"model"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate", "bundle", b"bundle", "model", b"model", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate", "bundle", b"bundle", "model", b"model", "name", b"name", "previous", b"previous", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -180,6 +192,55 @@ class PrecisionGuarded(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PrecisionGuarded: _TypeAlias = PrecisionGuarded  # noqa: Y015
+
+@_typing.final
+class ModelDrifted(_message.Message):
+    """ModelDrifted: a version's proposals are corrected more than before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    AGGREGATE_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    RECENT_FIELD_NUMBER: _builtins.int
+    P_VALUE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    by: _builtins.str
+    """"all", "site" or "scanner", and which."""
+    value: _builtins.str
+    reference: _builtins.float
+    """Mean Dice of proposal and accepted mask: of the reference, and of the newest block."""
+    recent: _builtins.float
+    p_value: _builtins.float
+    """Of the one-sided test."""
+    @_builtins.property
+    def aggregate(self) -> _types_pb2.Aggregate:
+        """id = name@version/by/value, version = number of compared cases."""
+
+    @_builtins.property
+    def model(self) -> _types_pb2.ModelRef: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        aggregate: _types_pb2.Aggregate | None = ...,
+        model: _types_pb2.ModelRef | None = ...,
+        by: _builtins.str = ...,
+        value: _builtins.str = ...,
+        reference: _builtins.float = ...,
+        recent: _builtins.float = ...,
+        p_value: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate", "model", b"model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate", "by", b"by", "model", b"model", "name", b"name", "p_value", b"p_value", "recent", b"recent", "reference", b"reference", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelDrifted: _TypeAlias = ModelDrifted  # noqa: Y015
 
 @_typing.final
 class ContainerMaskProposed(_message.Message):

@@ -25,25 +25,78 @@ class CreateDatasetRequest(_message.Message):
 
     PROJECT_FIELD_NUMBER: _builtins.int
     SEQUENCE_CLASSES_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    actor: _builtins.str
     @_builtins.property
     def project(self) -> _types_pb2.ProjectRef: ...
     @_builtins.property
     def sequence_classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Empty = all classes."""
+        """Empty = all classes; together with those of the rules."""
 
+    @_builtins.property
+    def rules(self) -> Global___InclusionRules: ...
     def __init__(
         self,
         *,
         project: _types_pb2.ProjectRef | None = ...,
         sequence_classes: _abc.Iterable[_builtins.str] | None = ...,
+        rules: Global___InclusionRules | None = ...,
+        actor: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "rules", b"rules"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "sequence_classes", b"sequence_classes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "project", b"project", "rules", b"rules", "sequence_classes", b"sequence_classes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateDatasetRequest: _TypeAlias = CreateDatasetRequest  # noqa: Y015
+
+@_typing.final
+class InclusionRules(_message.Message):
+    """InclusionRules say which accepted masks a dataset holds; they are part of its digest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_CLASSES_FIELD_NUMBER: _builtins.int
+    VERDICTS_FIELD_NUMBER: _builtins.int
+    LEAST_CERTAINTY_FIELD_NUMBER: _builtins.int
+    STRUCTURES_FIELD_NUMBER: _builtins.int
+    SITES_FIELD_NUMBER: _builtins.int
+    least_certainty: _builtins.int
+    """Least certainty (1 to 3) that the mask's author said; 0 = also where nobody said one."""
+    @_builtins.property
+    def sequence_classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Empty = all."""
+
+    @_builtins.property
+    def verdicts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Quality verdicts that are good enough: "good", "review", "unusable", "unknown"; empty = all but "unusable"."""
+
+    @_builtins.property
+    def structures(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Canonical names: a series counts only if one of these was judged; empty = all."""
+
+    @_builtins.property
+    def sites(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Pseudonymous sites; empty = all."""
+
+    def __init__(
+        self,
+        *,
+        sequence_classes: _abc.Iterable[_builtins.str] | None = ...,
+        verdicts: _abc.Iterable[_builtins.str] | None = ...,
+        least_certainty: _builtins.int = ...,
+        structures: _abc.Iterable[_builtins.str] | None = ...,
+        sites: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["least_certainty", b"least_certainty", "sequence_classes", b"sequence_classes", "sites", b"sites", "structures", b"structures", "verdicts", b"verdicts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InclusionRules: _TypeAlias = InclusionRules  # noqa: Y015
 
 @_typing.final
 class CreateDatasetResponse(_message.Message):
@@ -71,17 +124,54 @@ class Dataset(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class PatientsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     DIGEST_FIELD_NUMBER: _builtins.int
     MANIFEST_FIELD_NUMBER: _builtins.int
     TRAINING_FIELD_NUMBER: _builtins.int
     VALIDATION_FIELD_NUMBER: _builtins.int
     TEST_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    PATIENTS_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
     digest: _builtins.str
     training: _builtins.int
     validation: _builtins.int
     test: _builtins.int
+    created_at: _builtins.str
+    actor: _builtins.str
     @_builtins.property
     def manifest(self) -> _types_pb2.ObjectRef: ...
+    @_builtins.property
+    def rules(self) -> Global___InclusionRules: ...
+    @_builtins.property
+    def patients(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Patients per split."""
+
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___DatasetCount]:
+        """Composition; only GetDataset answers it."""
+
     def __init__(
         self,
         *,
@@ -90,14 +180,281 @@ class Dataset(_message.Message):
         training: _builtins.int = ...,
         validation: _builtins.int = ...,
         test: _builtins.int = ...,
+        rules: Global___InclusionRules | None = ...,
+        created_at: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        patients: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        counts: _abc.Iterable[Global___DatasetCount] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["manifest", b"manifest"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["manifest", b"manifest", "rules", b"rules"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "manifest", b"manifest", "test", b"test", "training", b"training", "validation", b"validation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "counts", b"counts", "created_at", b"created_at", "digest", b"digest", "manifest", b"manifest", "patients", b"patients", "rules", b"rules", "test", b"test", "training", b"training", "validation", b"validation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Dataset: _TypeAlias = Dataset  # noqa: Y015
+
+@_typing.final
+class DatasetCount(_message.Message):
+    """DatasetCount is one cell of a dataset's composition."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class JudgedEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    SPLIT_FIELD_NUMBER: _builtins.int
+    SITE_FIELD_NUMBER: _builtins.int
+    SCANNER_FIELD_NUMBER: _builtins.int
+    SEQUENCE_CLASS_FIELD_NUMBER: _builtins.int
+    PATIENTS_FIELD_NUMBER: _builtins.int
+    SERIES_FIELD_NUMBER: _builtins.int
+    JUDGED_FIELD_NUMBER: _builtins.int
+    split: _builtins.str
+    """"training", "validation" or "test"."""
+    site: _builtins.str
+    scanner: _builtins.str
+    """Manufacturer, model and field strength as far as they are known."""
+    sequence_class: _builtins.str
+    patients: _builtins.int
+    series: _builtins.int
+    @_builtins.property
+    def judged(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Structure -> (time, slice) pairs on which it was judged."""
+
+    def __init__(
+        self,
+        *,
+        split: _builtins.str = ...,
+        site: _builtins.str = ...,
+        scanner: _builtins.str = ...,
+        sequence_class: _builtins.str = ...,
+        patients: _builtins.int = ...,
+        series: _builtins.int = ...,
+        judged: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["judged", b"judged", "patients", b"patients", "scanner", b"scanner", "sequence_class", b"sequence_class", "series", b"series", "site", b"site", "split", b"split"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DatasetCount: _TypeAlias = DatasetCount  # noqa: Y015
+
+@_typing.final
+class ListDatasetsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef: ...
+    def __init__(
+        self,
+        *,
+        project: _types_pb2.ProjectRef | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDatasetsRequest: _TypeAlias = ListDatasetsRequest  # noqa: Y015
+
+@_typing.final
+class ListDatasetsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASETS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def datasets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Dataset]:
+        """Newest last, without their composition."""
+
+    def __init__(
+        self,
+        *,
+        datasets: _abc.Iterable[Global___Dataset] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["datasets", b"datasets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDatasetsResponse: _TypeAlias = ListDatasetsResponse  # noqa: Y015
+
+@_typing.final
+class GetDatasetRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    digest: _builtins.str
+    """Digest, or how it begins (at least 8 digits) where that names one dataset."""
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef: ...
+    def __init__(
+        self,
+        *,
+        project: _types_pb2.ProjectRef | None = ...,
+        digest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDatasetRequest: _TypeAlias = GetDatasetRequest  # noqa: Y015
+
+@_typing.final
+class GetDatasetResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_FIELD_NUMBER: _builtins.int
+    SHEET_FIELD_NUMBER: _builtins.int
+    sheet: _builtins.str
+    """Data sheet as Markdown; no patient data."""
+    @_builtins.property
+    def dataset(self) -> Global___Dataset: ...
+    def __init__(
+        self,
+        *,
+        dataset: Global___Dataset | None = ...,
+        sheet: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "sheet", b"sheet"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDatasetResponse: _TypeAlias = GetDatasetResponse  # noqa: Y015
+
+@_typing.final
+class GetTrainingPolicyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef: ...
+    def __init__(
+        self,
+        *,
+        project: _types_pb2.ProjectRef | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTrainingPolicyRequest: _TypeAlias = GetTrainingPolicyRequest  # noqa: Y015
+
+@_typing.final
+class GetTrainingPolicyResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policy(self) -> Global___TrainingPolicy: ...
+    def __init__(
+        self,
+        *,
+        policy: Global___TrainingPolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTrainingPolicyResponse: _TypeAlias = GetTrainingPolicyResponse  # noqa: Y015
+
+@_typing.final
+class TrainingPolicy(_message.Message):
+    """TrainingPolicy says when a project learns by itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECLARED_FIELD_NUMBER: _builtins.int
+    PAUSED_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    BASE_FIELD_NUMBER: _builtins.int
+    AFTER_MASKS_FIELD_NUMBER: _builtins.int
+    MASKS_SINCE_RUN_FIELD_NUMBER: _builtins.int
+    MASKS_MISSING_FIELD_NUMBER: _builtins.int
+    EVERY_HOURS_FIELD_NUMBER: _builtins.int
+    DAILY_AT_FIELD_NUMBER: _builtins.int
+    NEXT_AT_FIELD_NUMBER: _builtins.int
+    LEAST_PATIENTS_FIELD_NUMBER: _builtins.int
+    PATIENTS_FIELD_NUMBER: _builtins.int
+    PATIENTS_MISSING_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    declared: _builtins.bool
+    """False: nothing begins by itself, and nothing below says anything."""
+    paused: _builtins.bool
+    model: _builtins.str
+    base: _builtins.str
+    after_masks: _builtins.int
+    """A run begins after so many accepted masks; 0 = not by number."""
+    masks_since_run: _builtins.int
+    """Accepted since the last run that began by itself."""
+    masks_missing: _builtins.int
+    every_hours: _builtins.float
+    """Every so many hours; 0 = not by interval."""
+    daily_at: _builtins.str
+    """"HH:MM" UTC; empty = not daily."""
+    next_at: _builtins.str
+    """RFC 3339 UTC; empty = no schedule."""
+    least_patients: _builtins.int
+    patients: _builtins.int
+    """Patients with an accepted mask."""
+    patients_missing: _builtins.int
+    refusal: _builtins.str
+    """Why the latest run that was to begin by itself could not: a reason from the error tree; empty = it could."""
+    def __init__(
+        self,
+        *,
+        declared: _builtins.bool = ...,
+        paused: _builtins.bool = ...,
+        model: _builtins.str = ...,
+        base: _builtins.str = ...,
+        after_masks: _builtins.int = ...,
+        masks_since_run: _builtins.int = ...,
+        masks_missing: _builtins.int = ...,
+        every_hours: _builtins.float = ...,
+        daily_at: _builtins.str = ...,
+        next_at: _builtins.str = ...,
+        least_patients: _builtins.int = ...,
+        patients: _builtins.int = ...,
+        patients_missing: _builtins.int = ...,
+        refusal: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_masks", b"after_masks", "base", b"base", "daily_at", b"daily_at", "declared", b"declared", "every_hours", b"every_hours", "least_patients", b"least_patients", "masks_missing", b"masks_missing", "masks_since_run", b"masks_since_run", "model", b"model", "next_at", b"next_at", "patients", b"patients", "patients_missing", b"patients_missing", "paused", b"paused", "refusal", b"refusal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrainingPolicy: _TypeAlias = TrainingPolicy  # noqa: Y015
 
 @_typing.final
 class StartRunRequest(_message.Message):
@@ -111,6 +468,9 @@ class StartRunRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     SEQUENCE_CLASSES_FIELD_NUMBER: _builtins.int
     PROMOTE_FIELD_NUMBER: _builtins.int
+    DATASET_DIGEST_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Model name that the new version belongs to."""
     base: _builtins.str
@@ -122,10 +482,18 @@ class StartRunRequest(_message.Message):
     """Same key = same run."""
     promote: _builtins.bool
     """Promote by itself when the gate allows."""
+    dataset_digest: _builtins.str
+    """Learn from this frozen dataset (its digest, or how it begins) instead of freezing now."""
+    priority: _builtins.int
+    """-100 to 100: of the runs that wait, the highest begins first, then the oldest. Above 0: owners only."""
     @_builtins.property
     def project(self) -> _types_pb2.ProjectRef: ...
     @_builtins.property
     def sequence_classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def rules(self) -> Global___InclusionRules:
+        """Which masks count, where the dataset is frozen now."""
+
     def __init__(
         self,
         *,
@@ -137,10 +505,13 @@ class StartRunRequest(_message.Message):
         request_id: _builtins.str = ...,
         sequence_classes: _abc.Iterable[_builtins.str] | None = ...,
         promote: _builtins.bool = ...,
+        dataset_digest: _builtins.str = ...,
+        rules: Global___InclusionRules | None = ...,
+        priority: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "rules", b"rules"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "base", b"base", "model", b"model", "project", b"project", "promote", b"promote", "recipe", b"recipe", "request_id", b"request_id", "sequence_classes", b"sequence_classes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "base", b"base", "dataset_digest", b"dataset_digest", "model", b"model", "priority", b"priority", "project", b"project", "promote", b"promote", "recipe", b"recipe", "request_id", b"request_id", "rules", b"rules", "sequence_classes", b"sequence_classes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -188,6 +559,13 @@ class Run(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     FINISHED_AT_FIELD_NUMBER: _builtins.int
     CASES_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    AHEAD_FIELD_NUMBER: _builtins.int
+    SPENT_S_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    OVERLAYS_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     state: _builtins.str
     """"queued", "running", "succeeded", "failed" or "cancelled"."""
@@ -202,7 +580,17 @@ class Run(_message.Message):
     created_at: _builtins.str
     finished_at: _builtins.str
     cases: _builtins.str
-    """Validation Dice per case as JSON, before and after."""
+    """Validation Dice per case as JSON, before and after; distances of borders after."""
+    priority: _builtins.int
+    ahead: _builtins.int
+    """Runs of all projects that work, or will begin before this one; 0 once it has begun."""
+    spent_s: _builtins.float
+    """Seconds of learning, over all attempts."""
+    cost: _builtins.float
+    """Of these seconds, at the room's price when the run began; 0 where it has no price."""
+    currency: _builtins.str
+    summary: _builtins.str
+    """Means over the cases with their intervals over patients, as JSON."""
     @_builtins.property
     def progress(self) -> _types_pb2.Progress: ...
     @_builtins.property
@@ -213,6 +601,10 @@ class Run(_message.Message):
     def dataset(self) -> Global___Dataset: ...
     @_builtins.property
     def metrics(self) -> _containers.RepeatedCompositeFieldContainer[Global___Metric]: ...
+    @_builtins.property
+    def overlays(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunOverlay]:
+        """Pictures of validation slices, a few per checkpoint."""
+
     def __init__(
         self,
         *,
@@ -232,14 +624,55 @@ class Run(_message.Message):
         created_at: _builtins.str = ...,
         finished_at: _builtins.str = ...,
         cases: _builtins.str = ...,
+        priority: _builtins.int = ...,
+        ahead: _builtins.int = ...,
+        spent_s: _builtins.float = ...,
+        cost: _builtins.float = ...,
+        currency: _builtins.str = ...,
+        overlays: _abc.Iterable[Global___RunOverlay] | None = ...,
+        summary: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "dataset", b"dataset", "progress", b"progress", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "cases", b"cases", "created_at", b"created_at", "dataset", b"dataset", "finished_at", b"finished_at", "gate", b"gate", "id", b"id", "message", b"message", "metrics", b"metrics", "model", b"model", "progress", b"progress", "promoted", b"promoted", "reason", b"reason", "recipe", b"recipe", "result", b"result", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ahead", b"ahead", "base", b"base", "cases", b"cases", "cost", b"cost", "created_at", b"created_at", "currency", b"currency", "dataset", b"dataset", "finished_at", b"finished_at", "gate", b"gate", "id", b"id", "message", b"message", "metrics", b"metrics", "model", b"model", "overlays", b"overlays", "priority", b"priority", "progress", b"progress", "promoted", b"promoted", "reason", b"reason", "recipe", b"recipe", "result", b"result", "spent_s", b"spent_s", "state", b"state", "summary", b"summary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Run: _TypeAlias = Run  # noqa: Y015
+
+@_typing.final
+class RunOverlay(_message.Message):
+    """RunOverlay is a picture of one validation slice: image, the expert's border, the network's."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    WHICH_FIELD_NUMBER: _builtins.int
+    DICE_FIELD_NUMBER: _builtins.int
+    PICTURE_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    which: _builtins.str
+    """"best", "median" or "worst" by Dice."""
+    dice: _builtins.float
+    @_builtins.property
+    def picture(self) -> _types_pb2.ObjectRef:
+        """PNG."""
+
+    def __init__(
+        self,
+        *,
+        epoch: _builtins.int = ...,
+        which: _builtins.str = ...,
+        dice: _builtins.float = ...,
+        picture: _types_pb2.ObjectRef | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["picture", b"picture"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dice", b"dice", "epoch", b"epoch", "picture", b"picture", "which", b"which"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunOverlay: _TypeAlias = RunOverlay  # noqa: Y015
 
 @_typing.final
 class Metric(_message.Message):
@@ -439,6 +872,53 @@ class CancelRunResponse(_message.Message):
 Global___CancelRunResponse: _TypeAlias = CancelRunResponse  # noqa: Y015
 
 @_typing.final
+class PrioritiseRunRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    priority: _builtins.int
+    """-100 to 100; above 0: owners only."""
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef: ...
+    def __init__(
+        self,
+        *,
+        project: _types_pb2.ProjectRef | None = ...,
+        run_id: _builtins.str = ...,
+        priority: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["priority", b"priority", "project", b"project", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PrioritiseRunRequest: _TypeAlias = PrioritiseRunRequest  # noqa: Y015
+
+@_typing.final
+class PrioritiseRunResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def run(self) -> Global___Run: ...
+    def __init__(
+        self,
+        *,
+        run: Global___Run | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PrioritiseRunResponse: _TypeAlias = PrioritiseRunResponse  # noqa: Y015
+
+@_typing.final
 class RegisterModelRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -470,20 +950,30 @@ class RegisterModelHeader(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     PROMOTE_IF_FIRST_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     actor: _builtins.str
     promote_if_first: _builtins.bool
     """Make it champion if the model has none yet."""
+    dry_run: _builtins.bool
+    """Look through it and answer the report; register nothing."""
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef:
+        """Judge it on this project's accepted masks; absent: on the newest frozen validation set of the model."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         actor: _builtins.str = ...,
         promote_if_first: _builtins.bool = ...,
+        dry_run: _builtins.bool = ...,
+        project: _types_pb2.ProjectRef | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "name", b"name", "promote_if_first", b"promote_if_first"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "dry_run", b"dry_run", "name", b"name", "project", b"project", "promote_if_first", b"promote_if_first"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -494,20 +984,181 @@ class RegisterModelResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MODEL_FIELD_NUMBER: _builtins.int
+    REPORT_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def model(self) -> Global___Model: ...
+    def model(self) -> Global___Model:
+        """Absent if nothing was registered."""
+
+    @_builtins.property
+    def report(self) -> Global___ModelReport:
+        """What was found so far."""
+
     def __init__(
         self,
         *,
         model: Global___Model | None = ...,
+        report: Global___ModelReport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "report", b"report"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RegisterModelResponse: _TypeAlias = RegisterModelResponse  # noqa: Y015
+
+@_typing.final
+class ModelReport(_message.Message):
+    """ModelReport is what was found of a version: what the sandbox saw, and how good it is on a frozen validation set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    DATASET_DIGEST_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    INSPECTION_FIELD_NUMBER: _builtins.int
+    BENCHMARK_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    FINISHED_AT_FIELD_NUMBER: _builtins.int
+    state: _builtins.str
+    """"queued", "running", "ended" or "failed"; what the sandbox saw is there in every state."""
+    dataset_digest: _builtins.str
+    """Digest of the dataset whose validation split judges; empty = there is none."""
+    reason: _builtins.str
+    """Why it failed: a reason of the error tree."""
+    message: _builtins.str
+    inspection: _builtins.str
+    """Checks, files, networks, pipeline, as JSON."""
+    benchmark: _builtins.str
+    """Dice per structure beside the champion's, as JSON; empty = not measured."""
+    actor: _builtins.str
+    created_at: _builtins.str
+    finished_at: _builtins.str
+    @_builtins.property
+    def model(self) -> _types_pb2.ModelRef:
+        """Absent if nothing was registered."""
+
+    @_builtins.property
+    def progress(self) -> _types_pb2.Progress: ...
+    def __init__(
+        self,
+        *,
+        model: _types_pb2.ModelRef | None = ...,
+        state: _builtins.str = ...,
+        progress: _types_pb2.Progress | None = ...,
+        dataset_digest: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+        inspection: _builtins.str = ...,
+        benchmark: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        created_at: _builtins.str = ...,
+        finished_at: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "progress", b"progress"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "benchmark", b"benchmark", "created_at", b"created_at", "dataset_digest", b"dataset_digest", "finished_at", b"finished_at", "inspection", b"inspection", "message", b"message", "model", b"model", "progress", b"progress", "reason", b"reason", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelReport: _TypeAlias = ModelReport  # noqa: Y015
+
+@_typing.final
+class AskReportRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    version: _builtins.int
+    actor: _builtins.str
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef:
+        """As in RegisterModelHeader."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+        actor: _builtins.str = ...,
+        project: _types_pb2.ProjectRef | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "name", b"name", "project", b"project", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AskReportRequest: _TypeAlias = AskReportRequest  # noqa: Y015
+
+@_typing.final
+class AskReportResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def report(self) -> Global___ModelReport: ...
+    def __init__(
+        self,
+        *,
+        report: Global___ModelReport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AskReportResponse: _TypeAlias = AskReportResponse  # noqa: Y015
+
+@_typing.final
+class GetReportRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    version: _builtins.int
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReportRequest: _TypeAlias = GetReportRequest  # noqa: Y015
+
+@_typing.final
+class GetReportResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def report(self) -> Global___ModelReport: ...
+    def __init__(
+        self,
+        *,
+        report: Global___ModelReport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReportResponse: _TypeAlias = GetReportResponse  # noqa: Y015
 
 @_typing.final
 class Model(_message.Message):
@@ -526,6 +1177,9 @@ class Model(_message.Message):
     FIGURES_FIELD_NUMBER: _builtins.int
     STRUCTURES_FIELD_NUMBER: _builtins.int
     PRECISIONS_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    ALIASES_FIELD_NUMBER: _builtins.int
+    PENDING_FIELD_NUMBER: _builtins.int
     champion: _builtins.bool
     created_at: _builtins.str
     actor: _builtins.str
@@ -535,6 +1189,10 @@ class Model(_message.Message):
     licence: _builtins.str
     figures: _builtins.str
     """Card figures as JSON."""
+    signature: _builtins.str
+    """Compact JWS of the statement that says where this version came from; empty = the registry has no key."""
+    pending: _builtins.bool
+    """The gate lets it pass; a second person has to agree."""
     @_builtins.property
     def ref(self) -> _types_pb2.ModelRef: ...
     @_builtins.property
@@ -544,6 +1202,10 @@ class Model(_message.Message):
     @_builtins.property
     def precisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PrecisionTrial]:
         """Reduced precisions that were asked for."""
+
+    @_builtins.property
+    def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """"candidate", "champion", "previous": names that this version has now."""
 
     def __init__(
         self,
@@ -559,10 +1221,13 @@ class Model(_message.Message):
         figures: _builtins.str = ...,
         structures: _abc.Iterable[_builtins.str] | None = ...,
         precisions: _abc.Iterable[Global___PrecisionTrial] | None = ...,
+        signature: _builtins.str = ...,
+        aliases: _abc.Iterable[_builtins.str] | None = ...,
+        pending: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "ref", b"ref"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "bundle", b"bundle", "champion", b"champion", "created_at", b"created_at", "dataset_digest", b"dataset_digest", "figures", b"figures", "licence", b"licence", "precisions", b"precisions", "ref", b"ref", "run_id", b"run_id", "structures", b"structures"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "aliases", b"aliases", "bundle", b"bundle", "champion", b"champion", "created_at", b"created_at", "dataset_digest", b"dataset_digest", "figures", b"figures", "licence", b"licence", "pending", b"pending", "precisions", b"precisions", "ref", b"ref", "run_id", b"run_id", "signature", b"signature", "structures", b"structures"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -807,7 +1472,10 @@ class PromoteResponse(_message.Message):
 
     MODEL_FIELD_NUMBER: _builtins.int
     GATE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     gate: _builtins.str
+    state: _builtins.str
+    """"promoted", or "pending": a second person has to agree."""
     @_builtins.property
     def model(self) -> Global___Model: ...
     def __init__(
@@ -815,10 +1483,11 @@ class PromoteResponse(_message.Message):
         *,
         model: Global___Model | None = ...,
         gate: _builtins.str = ...,
+        state: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gate", b"gate", "model", b"model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gate", b"gate", "model", b"model", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -830,17 +1499,21 @@ class RollbackRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     actor: _builtins.str
+    reason: _builtins.str
+    """Why, for the history."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         actor: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "name", b"name", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -865,3 +1538,526 @@ class RollbackResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RollbackResponse: _TypeAlias = RollbackResponse  # noqa: Y015
+
+@_typing.final
+class ExportRunRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    form: _builtins.str
+    """"curve-png", "curve-svg" or "tensorboard"."""
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef: ...
+    def __init__(
+        self,
+        *,
+        project: _types_pb2.ProjectRef | None = ...,
+        run_id: _builtins.str = ...,
+        form: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["form", b"form", "project", b"project", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportRunRequest: _TypeAlias = ExportRunRequest  # noqa: Y015
+
+@_typing.final
+class ExportRunResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BODY_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    FILE_NAME_FIELD_NUMBER: _builtins.int
+    body: _builtins.bytes
+    media_type: _builtins.str
+    file_name: _builtins.str
+    def __init__(
+        self,
+        *,
+        body: _builtins.bytes = ...,
+        media_type: _builtins.str = ...,
+        file_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "file_name", b"file_name", "media_type", b"media_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportRunResponse: _TypeAlias = ExportRunResponse  # noqa: Y015
+
+@_typing.final
+class ValidateModelRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    SPLIT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    version: _builtins.int
+    actor: _builtins.str
+    split: _builtins.str
+    """"test" or "validation"; empty = test where there is somebody in it."""
+    @_builtins.property
+    def project(self) -> _types_pb2.ProjectRef:
+        """Validate on this project's accepted masks."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+        actor: _builtins.str = ...,
+        project: _types_pb2.ProjectRef | None = ...,
+        split: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "name", b"name", "project", b"project", "split", b"split", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ValidateModelRequest: _TypeAlias = ValidateModelRequest  # noqa: Y015
+
+@_typing.final
+class ValidateModelResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALIDATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def validation(self) -> Global___Validation: ...
+    def __init__(
+        self,
+        *,
+        validation: Global___Validation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["validation", b"validation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["validation", b"validation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ValidateModelResponse: _TypeAlias = ValidateModelResponse  # noqa: Y015
+
+@_typing.final
+class Validation(_message.Message):
+    """Validation is a version of a model before a frozen dataset."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    DATASET_DIGEST_FIELD_NUMBER: _builtins.int
+    SPLIT_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    FINISHED_AT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    project: _builtins.str
+    """Project whose masks judge."""
+    dataset_digest: _builtins.str
+    split: _builtins.str
+    state: _builtins.str
+    """"queued", "running", "succeeded" or "failed"."""
+    reason: _builtins.str
+    """Why it failed: a reason of the error tree."""
+    message: _builtins.str
+    summary: _builtins.str
+    """Main figures as JSON."""
+    actor: _builtins.str
+    created_at: _builtins.str
+    finished_at: _builtins.str
+    @_builtins.property
+    def model(self) -> _types_pb2.ModelRef: ...
+    @_builtins.property
+    def progress(self) -> _types_pb2.Progress: ...
+    @_builtins.property
+    def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportFile]: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        model: _types_pb2.ModelRef | None = ...,
+        project: _builtins.str = ...,
+        dataset_digest: _builtins.str = ...,
+        split: _builtins.str = ...,
+        state: _builtins.str = ...,
+        progress: _types_pb2.Progress | None = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+        files: _abc.Iterable[Global___ReportFile] | None = ...,
+        summary: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        created_at: _builtins.str = ...,
+        finished_at: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "progress", b"progress"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "created_at", b"created_at", "dataset_digest", b"dataset_digest", "files", b"files", "finished_at", b"finished_at", "id", b"id", "message", b"message", "model", b"model", "progress", b"progress", "project", b"project", "reason", b"reason", "split", b"split", "state", b"state", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Validation: _TypeAlias = Validation  # noqa: Y015
+
+@_typing.final
+class ReportFile(_message.Message):
+    """ReportFile is one file of a validation report."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    OBJECT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"report.json", "report.html", "report.pdf" or "signature.jws"."""
+    @_builtins.property
+    def object(self) -> _types_pb2.ObjectRef: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        object: _types_pb2.ObjectRef | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["object", b"object"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "object", b"object"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportFile: _TypeAlias = ReportFile  # noqa: Y015
+
+@_typing.final
+class GetValidationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    version: _builtins.int
+    id: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "name", b"name", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetValidationRequest: _TypeAlias = GetValidationRequest  # noqa: Y015
+
+@_typing.final
+class GetValidationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALIDATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def validation(self) -> Global___Validation: ...
+    def __init__(
+        self,
+        *,
+        validation: Global___Validation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["validation", b"validation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["validation", b"validation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetValidationResponse: _TypeAlias = GetValidationResponse  # noqa: Y015
+
+@_typing.final
+class GetDriftRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDriftRequest: _TypeAlias = GetDriftRequest  # noqa: Y015
+
+@_typing.final
+class GetDriftResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRIFTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def drifts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Drift]: ...
+    def __init__(
+        self,
+        *,
+        drifts: _abc.Iterable[Global___Drift] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drifts", b"drifts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDriftResponse: _TypeAlias = GetDriftResponse  # noqa: Y015
+
+@_typing.final
+class Drift(_message.Message):
+    """Drift says how one version's proposals are corrected, over all cases or those of one site or scanner."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    CASES_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    RECENT_FIELD_NUMBER: _builtins.int
+    P_VALUE_FIELD_NUMBER: _builtins.int
+    DRIFTED_FIELD_NUMBER: _builtins.int
+    ALARMED_AT_FIELD_NUMBER: _builtins.int
+    REFERENCE_CASES_FIELD_NUMBER: _builtins.int
+    RECENT_CASES_FIELD_NUMBER: _builtins.int
+    by: _builtins.str
+    """"all", "site" or "scanner"."""
+    value: _builtins.str
+    cases: _builtins.int
+    reference: _builtins.float
+    """Mean Dice of proposal and accepted mask: of the first cases, and of the newest block."""
+    recent: _builtins.float
+    p_value: _builtins.float
+    """Of the one-sided test of the newest complete block; 1 = not tested yet."""
+    drifted: _builtins.bool
+    alarmed_at: _builtins.str
+    """Last time that an alarm was raised; empty = never."""
+    reference_cases: _builtins.int
+    recent_cases: _builtins.int
+    @_builtins.property
+    def model(self) -> _types_pb2.ModelRef: ...
+    def __init__(
+        self,
+        *,
+        model: _types_pb2.ModelRef | None = ...,
+        by: _builtins.str = ...,
+        value: _builtins.str = ...,
+        cases: _builtins.int = ...,
+        reference: _builtins.float = ...,
+        recent: _builtins.float = ...,
+        p_value: _builtins.float = ...,
+        drifted: _builtins.bool = ...,
+        alarmed_at: _builtins.str = ...,
+        reference_cases: _builtins.int = ...,
+        recent_cases: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarmed_at", b"alarmed_at", "by", b"by", "cases", b"cases", "drifted", b"drifted", "model", b"model", "p_value", b"p_value", "recent", b"recent", "recent_cases", b"recent_cases", "reference", b"reference", "reference_cases", b"reference_cases", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Drift: _TypeAlias = Drift  # noqa: Y015
+
+@_typing.final
+class DecidePromotionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    APPROVE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    version: _builtins.int
+    approve: _builtins.bool
+    """False = reject."""
+    reason: _builtins.str
+    """Why, for the history."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+        approve: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approve", b"approve", "name", b"name", "reason", b"reason", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecidePromotionRequest: _TypeAlias = DecidePromotionRequest  # noqa: Y015
+
+@_typing.final
+class DecidePromotionResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def model(self) -> Global___Model: ...
+    def __init__(
+        self,
+        *,
+        model: Global___Model | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecidePromotionResponse: _TypeAlias = DecidePromotionResponse  # noqa: Y015
+
+@_typing.final
+class GetHistoryRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    at: _builtins.str
+    """RFC 3339; empty = now."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        at: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetHistoryRequest: _TypeAlias = GetHistoryRequest  # noqa: Y015
+
+@_typing.final
+class GetHistoryResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    SERVED_FIELD_NUMBER: _builtins.int
+    served: _builtins.int
+    """Version that was the champion at that time; 0 = none was."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___HistoryEntry]:
+        """Oldest first, up to the time that was asked."""
+
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___HistoryEntry] | None = ...,
+        served: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "served", b"served"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetHistoryResponse: _TypeAlias = GetHistoryResponse  # noqa: Y015
+
+@_typing.final
+class HistoryEntry(_message.Message):
+    """HistoryEntry is one thing that happened to a model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    GATE_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    at: _builtins.str
+    """RFC 3339 UTC."""
+    kind: _builtins.str
+    """"registered", "judged", "refused", "waits", "approved", "rejected", "outdated", "promoted" or "rolled-back"."""
+    version: _builtins.int
+    before: _builtins.int
+    """Champion before, where it changed; 0 otherwise."""
+    actor: _builtins.str
+    reason: _builtins.str
+    gate: _builtins.str
+    """The gate's verdict as JSON, where it was asked."""
+    run_id: _builtins.str
+    """Run that made the version."""
+    def __init__(
+        self,
+        *,
+        at: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        version: _builtins.int = ...,
+        before: _builtins.int = ...,
+        actor: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        gate: _builtins.str = ...,
+        run_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "at", b"at", "before", b"before", "gate", b"gate", "kind", b"kind", "reason", b"reason", "run_id", b"run_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HistoryEntry: _TypeAlias = HistoryEntry  # noqa: Y015
+
+@_typing.final
+class GetModelKeysRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetModelKeysRequest: _TypeAlias = GetModelKeysRequest  # noqa: Y015
+
+@_typing.final
+class GetModelKeysResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JWKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def jwks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """JSON Web Keys, one JSON document each; the first signs."""
+
+    def __init__(
+        self,
+        *,
+        jwks: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jwks", b"jwks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetModelKeysResponse: _TypeAlias = GetModelKeysResponse  # noqa: Y015

@@ -40,6 +40,21 @@ class TrainingServiceStub:
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.CreateDatasetRequest.SerializeToString,
                 response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.CreateDatasetResponse.FromString,
                 _registered_method=True)
+        self.ListDatasets = channel.unary_unary(
+                '/irp.training.v1.TrainingService/ListDatasets',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.ListDatasetsRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.ListDatasetsResponse.FromString,
+                _registered_method=True)
+        self.GetDataset = channel.unary_unary(
+                '/irp.training.v1.TrainingService/GetDataset',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetDatasetRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetDatasetResponse.FromString,
+                _registered_method=True)
+        self.GetTrainingPolicy = channel.unary_unary(
+                '/irp.training.v1.TrainingService/GetTrainingPolicy',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetTrainingPolicyRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetTrainingPolicyResponse.FromString,
+                _registered_method=True)
         self.StartRun = channel.unary_unary(
                 '/irp.training.v1.TrainingService/StartRun',
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.StartRunRequest.SerializeToString,
@@ -65,6 +80,11 @@ class TrainingServiceStub:
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.CancelRunRequest.SerializeToString,
                 response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.CancelRunResponse.FromString,
                 _registered_method=True)
+        self.PrioritiseRun = channel.unary_unary(
+                '/irp.training.v1.TrainingService/PrioritiseRun',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.PrioritiseRunRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.PrioritiseRunResponse.FromString,
+                _registered_method=True)
         self.RegisterModel = channel.stream_unary(
                 '/irp.training.v1.TrainingService/RegisterModel',
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.RegisterModelRequest.SerializeToString,
@@ -85,6 +105,21 @@ class TrainingServiceStub:
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.RollbackRequest.SerializeToString,
                 response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.RollbackResponse.FromString,
                 _registered_method=True)
+        self.DecidePromotion = channel.unary_unary(
+                '/irp.training.v1.TrainingService/DecidePromotion',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.DecidePromotionRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.DecidePromotionResponse.FromString,
+                _registered_method=True)
+        self.GetHistory = channel.unary_unary(
+                '/irp.training.v1.TrainingService/GetHistory',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetHistoryRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetHistoryResponse.FromString,
+                _registered_method=True)
+        self.GetModelKeys = channel.unary_unary(
+                '/irp.training.v1.TrainingService/GetModelKeys',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetModelKeysRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetModelKeysResponse.FromString,
+                _registered_method=True)
         self.GuardPrecision = channel.unary_unary(
                 '/irp.training.v1.TrainingService/GuardPrecision',
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GuardPrecisionRequest.SerializeToString,
@@ -95,6 +130,36 @@ class TrainingServiceStub:
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetPrecisionRequest.SerializeToString,
                 response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetPrecisionResponse.FromString,
                 _registered_method=True)
+        self.AskReport = channel.unary_unary(
+                '/irp.training.v1.TrainingService/AskReport',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.AskReportRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.AskReportResponse.FromString,
+                _registered_method=True)
+        self.GetReport = channel.unary_unary(
+                '/irp.training.v1.TrainingService/GetReport',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetReportRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetReportResponse.FromString,
+                _registered_method=True)
+        self.ExportRun = channel.unary_unary(
+                '/irp.training.v1.TrainingService/ExportRun',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.ExportRunRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.ExportRunResponse.FromString,
+                _registered_method=True)
+        self.ValidateModel = channel.unary_unary(
+                '/irp.training.v1.TrainingService/ValidateModel',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.ValidateModelRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.ValidateModelResponse.FromString,
+                _registered_method=True)
+        self.GetValidation = channel.unary_unary(
+                '/irp.training.v1.TrainingService/GetValidation',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetValidationRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetValidationResponse.FromString,
+                _registered_method=True)
+        self.GetDrift = channel.unary_unary(
+                '/irp.training.v1.TrainingService/GetDrift',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetDriftRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetDriftResponse.FromString,
+                _registered_method=True)
 
 
 class TrainingServiceServicer:
@@ -103,6 +168,26 @@ class TrainingServiceServicer:
 
     def CreateDataset(self, request, context):
         """CreateDataset freezes the accepted masks of a project into an immutable snapshot.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDatasets(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDataset(self, request, context):
+        """GetDataset answers a frozen dataset with its composition and data sheet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTrainingPolicy(self, request, context):
+        """GetTrainingPolicy answers when the project learns by itself, and what is missing until then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -140,6 +225,13 @@ class TrainingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PrioritiseRun(self, request, context):
+        """PrioritiseRun moves a waiting run in the queue; a run that works is not interrupted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RegisterModel(self, request_iterator, context):
         """RegisterModel takes a MONAI bundle (ZIP), checks it, and makes a new version.
         """
@@ -167,6 +259,27 @@ class TrainingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DecidePromotion(self, request, context):
+        """DecidePromotion is the second person's word on a promotion that waits.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetHistory(self, request, context):
+        """GetHistory answers everything that happened to a model, and what served at a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetModelKeys(self, request, context):
+        """GetModelKeys answers the public keys that check the signatures of versions.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GuardPrecision(self, request, context):
         """GuardPrecision queues the trial of a reduced precision; a trial that ended on the same dataset is answered as it is.
         """
@@ -181,6 +294,48 @@ class TrainingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AskReport(self, request, context):
+        """AskReport queues the appraisal of a version; one that ended on the same dataset is answered as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReport(self, request, context):
+        """GetReport answers what was found of a version, or how far that is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportRun(self, request, context):
+        """ExportRun draws a run's curves, or writes them for other programs' viewers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ValidateModel(self, request, context):
+        """ValidateModel queues a validation; one that is under way or has ended on the same data is answered as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetValidation(self, request, context):
+        """GetValidation answers how far a validation is, and where its report lies.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDrift(self, request, context):
+        """GetDrift answers whether a model's proposals are corrected more than before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TrainingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -188,6 +343,21 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.CreateDataset,
                     request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.CreateDatasetRequest.FromString,
                     response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.CreateDatasetResponse.SerializeToString,
+            ),
+            'ListDatasets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDatasets,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.ListDatasetsRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.ListDatasetsResponse.SerializeToString,
+            ),
+            'GetDataset': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDataset,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetDatasetRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetDatasetResponse.SerializeToString,
+            ),
+            'GetTrainingPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTrainingPolicy,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetTrainingPolicyRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetTrainingPolicyResponse.SerializeToString,
             ),
             'StartRun': grpc.unary_unary_rpc_method_handler(
                     servicer.StartRun,
@@ -214,6 +384,11 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.CancelRunRequest.FromString,
                     response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.CancelRunResponse.SerializeToString,
             ),
+            'PrioritiseRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.PrioritiseRun,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.PrioritiseRunRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.PrioritiseRunResponse.SerializeToString,
+            ),
             'RegisterModel': grpc.stream_unary_rpc_method_handler(
                     servicer.RegisterModel,
                     request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.RegisterModelRequest.FromString,
@@ -234,6 +409,21 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.RollbackRequest.FromString,
                     response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.RollbackResponse.SerializeToString,
             ),
+            'DecidePromotion': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecidePromotion,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.DecidePromotionRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.DecidePromotionResponse.SerializeToString,
+            ),
+            'GetHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetHistory,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetHistoryRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetHistoryResponse.SerializeToString,
+            ),
+            'GetModelKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModelKeys,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetModelKeysRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetModelKeysResponse.SerializeToString,
+            ),
             'GuardPrecision': grpc.unary_unary_rpc_method_handler(
                     servicer.GuardPrecision,
                     request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GuardPrecisionRequest.FromString,
@@ -243,6 +433,36 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.GetPrecision,
                     request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetPrecisionRequest.FromString,
                     response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetPrecisionResponse.SerializeToString,
+            ),
+            'AskReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.AskReport,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.AskReportRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.AskReportResponse.SerializeToString,
+            ),
+            'GetReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReport,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetReportRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetReportResponse.SerializeToString,
+            ),
+            'ExportRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportRun,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.ExportRunRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.ExportRunResponse.SerializeToString,
+            ),
+            'ValidateModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.ValidateModel,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.ValidateModelRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.ValidateModelResponse.SerializeToString,
+            ),
+            'GetValidation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetValidation,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetValidationRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetValidationResponse.SerializeToString,
+            ),
+            'GetDrift': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDrift,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetDriftRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetDriftResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -273,6 +493,87 @@ class TrainingService:
             '/irp.training.v1.TrainingService/CreateDataset',
             irp_dot_training_dot_v1_dot_training__service__pb2.CreateDatasetRequest.SerializeToString,
             irp_dot_training_dot_v1_dot_training__service__pb2.CreateDatasetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDatasets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/ListDatasets',
+            irp_dot_training_dot_v1_dot_training__service__pb2.ListDatasetsRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.ListDatasetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDataset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/GetDataset',
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetDatasetRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetDatasetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTrainingPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/GetTrainingPolicy',
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetTrainingPolicyRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetTrainingPolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -419,6 +720,33 @@ class TrainingService:
             _registered_method=True)
 
     @staticmethod
+    def PrioritiseRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/PrioritiseRun',
+            irp_dot_training_dot_v1_dot_training__service__pb2.PrioritiseRunRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.PrioritiseRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def RegisterModel(request_iterator,
             target,
             options=(),
@@ -527,6 +855,87 @@ class TrainingService:
             _registered_method=True)
 
     @staticmethod
+    def DecidePromotion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/DecidePromotion',
+            irp_dot_training_dot_v1_dot_training__service__pb2.DecidePromotionRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.DecidePromotionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/GetHistory',
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetHistoryRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModelKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/GetModelKeys',
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetModelKeysRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetModelKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GuardPrecision(request,
             target,
             options=(),
@@ -570,6 +979,168 @@ class TrainingService:
             '/irp.training.v1.TrainingService/GetPrecision',
             irp_dot_training_dot_v1_dot_training__service__pb2.GetPrecisionRequest.SerializeToString,
             irp_dot_training_dot_v1_dot_training__service__pb2.GetPrecisionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AskReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/AskReport',
+            irp_dot_training_dot_v1_dot_training__service__pb2.AskReportRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.AskReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/GetReport',
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetReportRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/ExportRun',
+            irp_dot_training_dot_v1_dot_training__service__pb2.ExportRunRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.ExportRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ValidateModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/ValidateModel',
+            irp_dot_training_dot_v1_dot_training__service__pb2.ValidateModelRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.ValidateModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetValidation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/GetValidation',
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetValidationRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetValidationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDrift(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/GetDrift',
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetDriftRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetDriftResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,11 @@ class TrainingServiceStub:
     def __new__(cls, channel: _aio.Channel) -> TrainingServiceAsyncStub: ...
     CreateDataset: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.CreateDatasetRequest, _training_service_pb2.CreateDatasetResponse]
     """CreateDataset freezes the accepted masks of a project into an immutable snapshot."""
+    ListDatasets: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ListDatasetsRequest, _training_service_pb2.ListDatasetsResponse]
+    GetDataset: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetDatasetRequest, _training_service_pb2.GetDatasetResponse]
+    """GetDataset answers a frozen dataset with its composition and data sheet."""
+    GetTrainingPolicy: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetTrainingPolicyRequest, _training_service_pb2.GetTrainingPolicyResponse]
+    """GetTrainingPolicy answers when the project learns by itself, and what is missing until then."""
     StartRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.StartRunRequest, _training_service_pb2.StartRunResponse]
     """StartRun queues a training run."""
     GetRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetRunRequest, _training_service_pb2.GetRunResponse]
@@ -42,6 +47,8 @@ class TrainingServiceStub:
     WatchRun: _grpc.UnaryStreamMultiCallable[_training_service_pb2.WatchRunRequest, _training_service_pb2.WatchRunResponse]
     """WatchRun streams the run and its metrics until it ends."""
     CancelRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.CancelRunRequest, _training_service_pb2.CancelRunResponse]
+    PrioritiseRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.PrioritiseRunRequest, _training_service_pb2.PrioritiseRunResponse]
+    """PrioritiseRun moves a waiting run in the queue; a run that works is not interrupted."""
     RegisterModel: _grpc.StreamUnaryMultiCallable[_training_service_pb2.RegisterModelRequest, _training_service_pb2.RegisterModelResponse]
     """RegisterModel takes a MONAI bundle (ZIP), checks it, and makes a new version."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ListModelsRequest, _training_service_pb2.ListModelsResponse]
@@ -49,10 +56,28 @@ class TrainingServiceStub:
     """Promote makes a version the champion, if it passes the gate."""
     Rollback: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.RollbackRequest, _training_service_pb2.RollbackResponse]
     """Rollback makes the previous champion the champion again."""
+    DecidePromotion: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.DecidePromotionRequest, _training_service_pb2.DecidePromotionResponse]
+    """DecidePromotion is the second person's word on a promotion that waits."""
+    GetHistory: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetHistoryRequest, _training_service_pb2.GetHistoryResponse]
+    """GetHistory answers everything that happened to a model, and what served at a time."""
+    GetModelKeys: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetModelKeysRequest, _training_service_pb2.GetModelKeysResponse]
+    """GetModelKeys answers the public keys that check the signatures of versions."""
     GuardPrecision: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GuardPrecisionRequest, _training_service_pb2.GuardPrecisionResponse]
     """GuardPrecision queues the trial of a reduced precision; a trial that ended on the same dataset is answered as it is."""
     GetPrecision: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetPrecisionRequest, _training_service_pb2.GetPrecisionResponse]
     """GetPrecision answers how a reduced precision was judged, or how far that is."""
+    AskReport: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.AskReportRequest, _training_service_pb2.AskReportResponse]
+    """AskReport queues the appraisal of a version; one that ended on the same dataset is answered as it is."""
+    GetReport: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetReportRequest, _training_service_pb2.GetReportResponse]
+    """GetReport answers what was found of a version, or how far that is."""
+    ExportRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ExportRunRequest, _training_service_pb2.ExportRunResponse]
+    """ExportRun draws a run's curves, or writes them for other programs' viewers."""
+    ValidateModel: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ValidateModelRequest, _training_service_pb2.ValidateModelResponse]
+    """ValidateModel queues a validation; one that is under way or has ended on the same data is answered as it is."""
+    GetValidation: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetValidationRequest, _training_service_pb2.GetValidationResponse]
+    """GetValidation answers how far a validation is, and where its report lies."""
+    GetDrift: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetDriftRequest, _training_service_pb2.GetDriftResponse]
+    """GetDrift answers whether a model's proposals are corrected more than before."""
 
 @_typing.type_check_only
 class TrainingServiceAsyncStub(TrainingServiceStub):
@@ -61,6 +86,11 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateDataset: _aio.UnaryUnaryMultiCallable[_training_service_pb2.CreateDatasetRequest, _training_service_pb2.CreateDatasetResponse]  # type: ignore[assignment]
     """CreateDataset freezes the accepted masks of a project into an immutable snapshot."""
+    ListDatasets: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ListDatasetsRequest, _training_service_pb2.ListDatasetsResponse]  # type: ignore[assignment]
+    GetDataset: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetDatasetRequest, _training_service_pb2.GetDatasetResponse]  # type: ignore[assignment]
+    """GetDataset answers a frozen dataset with its composition and data sheet."""
+    GetTrainingPolicy: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetTrainingPolicyRequest, _training_service_pb2.GetTrainingPolicyResponse]  # type: ignore[assignment]
+    """GetTrainingPolicy answers when the project learns by itself, and what is missing until then."""
     StartRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.StartRunRequest, _training_service_pb2.StartRunResponse]  # type: ignore[assignment]
     """StartRun queues a training run."""
     GetRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetRunRequest, _training_service_pb2.GetRunResponse]  # type: ignore[assignment]
@@ -68,6 +98,8 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     WatchRun: _aio.UnaryStreamMultiCallable[_training_service_pb2.WatchRunRequest, _training_service_pb2.WatchRunResponse]  # type: ignore[assignment]
     """WatchRun streams the run and its metrics until it ends."""
     CancelRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.CancelRunRequest, _training_service_pb2.CancelRunResponse]  # type: ignore[assignment]
+    PrioritiseRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.PrioritiseRunRequest, _training_service_pb2.PrioritiseRunResponse]  # type: ignore[assignment]
+    """PrioritiseRun moves a waiting run in the queue; a run that works is not interrupted."""
     RegisterModel: _aio.StreamUnaryMultiCallable[_training_service_pb2.RegisterModelRequest, _training_service_pb2.RegisterModelResponse]  # type: ignore[assignment]
     """RegisterModel takes a MONAI bundle (ZIP), checks it, and makes a new version."""
     ListModels: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ListModelsRequest, _training_service_pb2.ListModelsResponse]  # type: ignore[assignment]
@@ -75,10 +107,28 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     """Promote makes a version the champion, if it passes the gate."""
     Rollback: _aio.UnaryUnaryMultiCallable[_training_service_pb2.RollbackRequest, _training_service_pb2.RollbackResponse]  # type: ignore[assignment]
     """Rollback makes the previous champion the champion again."""
+    DecidePromotion: _aio.UnaryUnaryMultiCallable[_training_service_pb2.DecidePromotionRequest, _training_service_pb2.DecidePromotionResponse]  # type: ignore[assignment]
+    """DecidePromotion is the second person's word on a promotion that waits."""
+    GetHistory: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetHistoryRequest, _training_service_pb2.GetHistoryResponse]  # type: ignore[assignment]
+    """GetHistory answers everything that happened to a model, and what served at a time."""
+    GetModelKeys: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetModelKeysRequest, _training_service_pb2.GetModelKeysResponse]  # type: ignore[assignment]
+    """GetModelKeys answers the public keys that check the signatures of versions."""
     GuardPrecision: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GuardPrecisionRequest, _training_service_pb2.GuardPrecisionResponse]  # type: ignore[assignment]
     """GuardPrecision queues the trial of a reduced precision; a trial that ended on the same dataset is answered as it is."""
     GetPrecision: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetPrecisionRequest, _training_service_pb2.GetPrecisionResponse]  # type: ignore[assignment]
     """GetPrecision answers how a reduced precision was judged, or how far that is."""
+    AskReport: _aio.UnaryUnaryMultiCallable[_training_service_pb2.AskReportRequest, _training_service_pb2.AskReportResponse]  # type: ignore[assignment]
+    """AskReport queues the appraisal of a version; one that ended on the same dataset is answered as it is."""
+    GetReport: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetReportRequest, _training_service_pb2.GetReportResponse]  # type: ignore[assignment]
+    """GetReport answers what was found of a version, or how far that is."""
+    ExportRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ExportRunRequest, _training_service_pb2.ExportRunResponse]  # type: ignore[assignment]
+    """ExportRun draws a run's curves, or writes them for other programs' viewers."""
+    ValidateModel: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ValidateModelRequest, _training_service_pb2.ValidateModelResponse]  # type: ignore[assignment]
+    """ValidateModel queues a validation; one that is under way or has ended on the same data is answered as it is."""
+    GetValidation: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetValidationRequest, _training_service_pb2.GetValidationResponse]  # type: ignore[assignment]
+    """GetValidation answers how far a validation is, and where its report lies."""
+    GetDrift: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetDriftRequest, _training_service_pb2.GetDriftResponse]  # type: ignore[assignment]
+    """GetDrift answers whether a model's proposals are corrected more than before."""
 
 class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
     """TrainingService learns from accepted masks; it serves no real-time request."""
@@ -90,6 +140,29 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_training_service_pb2.CreateDatasetResponse, _abc.Awaitable[_training_service_pb2.CreateDatasetResponse]]:
         """CreateDataset freezes the accepted masks of a project into an immutable snapshot."""
+
+    @_abc_1.abstractmethod
+    def ListDatasets(
+        self,
+        request: _training_service_pb2.ListDatasetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.ListDatasetsResponse, _abc.Awaitable[_training_service_pb2.ListDatasetsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetDataset(
+        self,
+        request: _training_service_pb2.GetDatasetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.GetDatasetResponse, _abc.Awaitable[_training_service_pb2.GetDatasetResponse]]:
+        """GetDataset answers a frozen dataset with its composition and data sheet."""
+
+    @_abc_1.abstractmethod
+    def GetTrainingPolicy(
+        self,
+        request: _training_service_pb2.GetTrainingPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.GetTrainingPolicyResponse, _abc.Awaitable[_training_service_pb2.GetTrainingPolicyResponse]]:
+        """GetTrainingPolicy answers when the project learns by itself, and what is missing until then."""
 
     @_abc_1.abstractmethod
     def StartRun(
@@ -129,6 +202,14 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_training_service_pb2.CancelRunResponse, _abc.Awaitable[_training_service_pb2.CancelRunResponse]]: ...
 
     @_abc_1.abstractmethod
+    def PrioritiseRun(
+        self,
+        request: _training_service_pb2.PrioritiseRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.PrioritiseRunResponse, _abc.Awaitable[_training_service_pb2.PrioritiseRunResponse]]:
+        """PrioritiseRun moves a waiting run in the queue; a run that works is not interrupted."""
+
+    @_abc_1.abstractmethod
     def RegisterModel(
         self,
         request_iterator: _MaybeAsyncIterator[_training_service_pb2.RegisterModelRequest],
@@ -160,6 +241,30 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         """Rollback makes the previous champion the champion again."""
 
     @_abc_1.abstractmethod
+    def DecidePromotion(
+        self,
+        request: _training_service_pb2.DecidePromotionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.DecidePromotionResponse, _abc.Awaitable[_training_service_pb2.DecidePromotionResponse]]:
+        """DecidePromotion is the second person's word on a promotion that waits."""
+
+    @_abc_1.abstractmethod
+    def GetHistory(
+        self,
+        request: _training_service_pb2.GetHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.GetHistoryResponse, _abc.Awaitable[_training_service_pb2.GetHistoryResponse]]:
+        """GetHistory answers everything that happened to a model, and what served at a time."""
+
+    @_abc_1.abstractmethod
+    def GetModelKeys(
+        self,
+        request: _training_service_pb2.GetModelKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.GetModelKeysResponse, _abc.Awaitable[_training_service_pb2.GetModelKeysResponse]]:
+        """GetModelKeys answers the public keys that check the signatures of versions."""
+
+    @_abc_1.abstractmethod
     def GuardPrecision(
         self,
         request: _training_service_pb2.GuardPrecisionRequest,
@@ -174,5 +279,53 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_training_service_pb2.GetPrecisionResponse, _abc.Awaitable[_training_service_pb2.GetPrecisionResponse]]:
         """GetPrecision answers how a reduced precision was judged, or how far that is."""
+
+    @_abc_1.abstractmethod
+    def AskReport(
+        self,
+        request: _training_service_pb2.AskReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.AskReportResponse, _abc.Awaitable[_training_service_pb2.AskReportResponse]]:
+        """AskReport queues the appraisal of a version; one that ended on the same dataset is answered as it is."""
+
+    @_abc_1.abstractmethod
+    def GetReport(
+        self,
+        request: _training_service_pb2.GetReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.GetReportResponse, _abc.Awaitable[_training_service_pb2.GetReportResponse]]:
+        """GetReport answers what was found of a version, or how far that is."""
+
+    @_abc_1.abstractmethod
+    def ExportRun(
+        self,
+        request: _training_service_pb2.ExportRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.ExportRunResponse, _abc.Awaitable[_training_service_pb2.ExportRunResponse]]:
+        """ExportRun draws a run's curves, or writes them for other programs' viewers."""
+
+    @_abc_1.abstractmethod
+    def ValidateModel(
+        self,
+        request: _training_service_pb2.ValidateModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.ValidateModelResponse, _abc.Awaitable[_training_service_pb2.ValidateModelResponse]]:
+        """ValidateModel queues a validation; one that is under way or has ended on the same data is answered as it is."""
+
+    @_abc_1.abstractmethod
+    def GetValidation(
+        self,
+        request: _training_service_pb2.GetValidationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.GetValidationResponse, _abc.Awaitable[_training_service_pb2.GetValidationResponse]]:
+        """GetValidation answers how far a validation is, and where its report lies."""
+
+    @_abc_1.abstractmethod
+    def GetDrift(
+        self,
+        request: _training_service_pb2.GetDriftRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.GetDriftResponse, _abc.Awaitable[_training_service_pb2.GetDriftResponse]]:
+        """GetDrift answers whether a model's proposals are corrected more than before."""
 
 def add_TrainingServiceServicer_to_server(servicer: TrainingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from irp.annotation.v1 import annotation_service_pb2 as pb
-from irp.annotation.v1.events_pb2 import MaskAccepted
+from irp.annotation.v1.events_pb2 import JudgedStructure, MaskAccepted
 from irp.common.v1 import types_pb2
 from irp.inference.v1.events_pb2 import MaskProposed
 from irp.ingest.v1.events_pb2 import Series as SeriesMessage
@@ -126,4 +126,5 @@ def mask_accepted(segmentation: Segmentation, project: ProjectRevision, passport
         segmentation_version=segmentation.version,
         mask=object_ref_to_proto(segmentation.mask),
         provenance=provenance_to_proto(segmentation.provenance),
+        structures=[JudgedStructure(name=s.name, pairs=s.annotated) for s in segmentation.structures],
     )

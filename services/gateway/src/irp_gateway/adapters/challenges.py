@@ -115,12 +115,13 @@ class LeaderboardAnswer(BaseModel):
 
 
 class WinnerAnswer(BaseModel):
-    """The winner, now the champion of its name."""
+    """The winner, now the champion of its name, or about to be."""
 
     name: str
     version: int
     digest: str
     gate: dict[str, Any] = Field(description="the gate's verdict")
+    state: str = Field(description='"promoted", or "pending" until a second person agrees')
 
 
 @router.post("", status_code=201, summary="Hold a challenge on a project's test set")
@@ -198,7 +199,8 @@ async def promote_winner(name: ModelInPath, admin: Admin, desk: DeskHere, reques
     answer = await desk.rooms["training"].ask("PromoteWinner", asked, timeout_s=GATE_TIMEOUT_S)
     made(request, model=answer.ref.name, version=answer.ref.version)
     ref = answer.ref
-    return WinnerAnswer(name=ref.name, version=ref.version, digest=ref.digest, gate=read_json(answer.gate))
+    gate = read_json(answer.gate)
+    return WinnerAnswer(name=ref.name, version=ref.version, digest=ref.digest, gate=gate, state=answer.state)
 
 
 def challenge_answer(challenge: pb.Challenge) -> ChallengeAnswer:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from irp.training.v1 import container_service_pb2 as pb
-from irp_kernel.ids import split_model
+from irp_kernel.ids import BadIdentifier, split_model
 from pydantic import BaseModel, ConfigDict, Field
 
 from irp_gateway.adapters.answers import Page, Paging, Progress, page, progress_of, read_json
@@ -132,6 +132,8 @@ async def get_container(name: ModelInPath, version: Version, identity: Visitor, 
 async def run_container(request: Request, body: RunBody, here: Annotator, response: Response) -> ContainerRunAnswer:
     """202 after the run is committed; its mask appears among the series' segmentations as a proposal."""
     name, version = split_model(body.container)
+    if isinstance(version, str):  # containers have no champions
+        raise BadIdentifier(kind="container version", length=len(version))
     state = await series_state(here, body.series)
     if state.state != "assembled":
         raise SeriesNotAssembled(f"the series is {state.state} {state.reason}".strip())

@@ -14,7 +14,7 @@ from irp.inference.v1.events_pb2 import MaskProposed
 from irp.ingest.v1.events_pb2 import SeriesDeleted, SeriesStored
 from irp.quality.v1.events_pb2 import SeriesAssessed
 from irp.radiomics.v1.events_pb2 import FeaturesExtracted
-from irp.training.v1.events_pb2 import ModelPromoted, ModelRegistered, RunFinished
+from irp.training.v1.events_pb2 import ModelDrifted, ModelPromoted, ModelRegistered, RunFinished
 from irp_chassis.facts import fact_id
 
 from irp_gateway.adapters.answers import to_dict
@@ -29,6 +29,7 @@ HEARD: tuple[type[Message], ...] = (
     FeaturesExtracted,
     ModelRegistered,
     ModelPromoted,
+    ModelDrifted,
 )
 QUEUE = 256  # events that a slow listener may fall behind; then the oldest are dropped
 BEAT_S = 15.0  # seconds of silence after which a comment says that the line is alive

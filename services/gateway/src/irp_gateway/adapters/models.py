@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from irp.training.v1 import training_service_pb2 as pb
 from irp_chassis.wire import object_ref_from_proto
-from irp_kernel.errors import ModelUnknown
 from pydantic import BaseModel, Field
 
 from irp_gateway.adapters.answers import Page, Paging, page, read_json
 from irp_gateway.adapters.bodies import bounded
 from irp_gateway.adapters.desk import Desk, DeskHere
 from irp_gateway.adapters.door import Door, made
+from irp_gateway.adapters.model_reports import MAX_NAME, ON_WHOM, InspectionAnswer, inspection_answer, judging
 from irp_gateway.adapters.precisions import PrecisionAnswer, precision_answer
+from irp_gateway.adapters.versions import VersionInPath, version_of
 from irp_gateway.adapters.visitor import Admin, ModelInPath, Visitor
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=Door)
 
 REGISTER_TIMEOUT_S = GATE_TIMEOUT_S = 300.0
+ProjectThatJudges = Annotated[str, Query(max_length=MAX_NAME, description=ON_WHOM)]
 ZIP = "application/zip"
 BUNDLE_CONTENT: dict[str, Any] = {ZIP: {"schema": {"type": "string", "format": "binary"}}}
 BUNDLE: dict[str, Any] = {"requestBody": {"required": True, "content": BUNDLE_CONTENT}}
@@ -46,13 +48,20 @@ class ModelAnswer(BaseModel):
     structures: list[str]
     figures: dict[str, Any] = Field(description="of the model card")
     bundle_bytes: int
+    aliases: list[str] = Field(description="names that it has now: champion, previous, candidate")
+    pending: bool = Field(description="the gate lets it pass; its promotion waits for a second person")
+    signed: bool = Field(description="the registry signed where it comes from: see `signature`")
     precisions: list[PrecisionAnswer] = Field(description="reduced precisions that were tried; float32 is always there")
 
 
 class Promoted(ModelAnswer):
-    """A promoted version with the gate's verdict."""
+    """A version with the gate's verdict."""
 
-    gate: dict[str, Any]
+    state: str = Field(description='"promoted", or "pending": a second person has to approve', examples=["promoted"])
+    gate: dict[str, Any] = Field(description="passed, reason, comparisons, subgroups, checks, warnings")
+
+
+Reason = Annotated[str, Query(max_length=400, description="why, for the history; no patient data")]
 
 
 @router.get("", summary="Models of the registry")
@@ -65,15 +74,15 @@ async def list_models(
 
 
 @router.get("/{name}/versions/{version}", summary="One version of a model")
-async def get_model(name: ModelInPath, version: int, identity: Visitor, desk: DeskHere) -> ModelAnswer:
+async def get_model(name: ModelInPath, version: VersionInPath, identity: Visitor, desk: DeskHere) -> ModelAnswer:
     """With its licence, figures and the data it learnt from."""
-    return model_answer(await _version(desk, name, version))
+    return model_answer(await version_of(desk, name, version))
 
 
 @router.get("/{name}/versions/{version}/bundle", summary="A version as a MONAI bundle (ZIP)", **BUNDLE_ANSWER)
-async def get_bundle(name: ModelInPath, version: int, identity: Visitor, desk: DeskHere) -> StreamingResponse:
+async def get_bundle(name: ModelInPath, version: VersionInPath, identity: Visitor, desk: DeskHere) -> StreamingResponse:
     """The bytes that its digest names: weights, configuration, card and licence."""
-    found = await _version(desk, name, version)
+    found = await version_of(desk, name, version)
     headers = {
         "ETag": f'"{found.ref.digest}"',
         "Content-Length": str(found.bundle.size),
@@ -83,43 +92,65 @@ async def get_bundle(name: ModelInPath, version: int, identity: Visitor, desk: D
     return StreamingResponse(pieces, media_type=ZIP, headers=headers)
 
 
-async def _version(desk: Desk, name: str, version: int) -> pb.Model:
-    answer = await desk.rooms["training"].ask("ListModels", pb.ListModelsRequest(name=name))
-    for found in answer.models:
-        if (found.ref.name, found.ref.version) == (name, version):
-            return cast(pb.Model, found)
-    raise ModelUnknown(f"{name}@{version}")
-
-
 @router.post("/{name}/versions", status_code=201, summary="Push a model (MONAI bundle as ZIP)", openapi_extra=BUNDLE)
-async def push(name: ModelInPath, request: Request, admin: Admin, desk: DeskHere, response: Response) -> ModelAnswer:
-    """Checked without executing anything; the first version of a model becomes its champion."""
+async def push(
+    name: ModelInPath,
+    request: Request,
+    admin: Admin,
+    desk: DeskHere,
+    response: Response,
+    project: ProjectThatJudges = "",
+) -> ModelAnswer:
+    """Looked through and tried out in a sandbox; the first version of a model becomes its champion.
 
-    async def pieces() -> AsyncIterator[pb.RegisterModelRequest]:
-        header = pb.RegisterModelHeader(name=name, actor=admin.subject, promote_if_first=True)
-        yield pb.RegisterModelRequest(header=header)
-        async for piece in bounded(request, desk.limits.body):
-            yield pb.RegisterModelRequest(data=piece)
-
-    answer = await desk.rooms["training"].ask("RegisterModel", pieces(), timeout_s=REGISTER_TIMEOUT_S)
+    `GET .../versions/{version}/report` says what was found, and later how good it is on patients kept out.
+    """
+    header = pb.RegisterModelHeader(name=name, actor=admin.subject, promote_if_first=True)
+    if found := await judging(admin, project, desk):
+        header.project.CopyFrom(found)
+    pieces = _pieces(header, request, desk)
+    answer = await desk.rooms["training"].ask("RegisterModel", pieces, timeout_s=REGISTER_TIMEOUT_S)
     model = model_answer(answer.model)
     made(request, version=model.version)
     response.headers["Location"] = desk.address("models", name, "versions", model.version)
     return model
 
 
+@router.post("/try", summary="Look through a bundle, and register nothing", openapi_extra=BUNDLE)
+async def try_bundle(request: Request, admin: Admin, desk: DeskHere) -> InspectionAnswer:
+    """The checks that a push would make. What is wrong with the bundle is a check that failed, not an error."""
+    pieces = _pieces(pb.RegisterModelHeader(actor=admin.subject, dry_run=True), request, desk)
+    answer = await desk.rooms["training"].ask("RegisterModel", pieces, timeout_s=REGISTER_TIMEOUT_S)
+    return inspection_answer(answer.report.inspection)
+
+
+async def _pieces(
+    header: pb.RegisterModelHeader, request: Request, desk: Desk
+) -> AsyncIterator[pb.RegisterModelRequest]:
+    yield pb.RegisterModelRequest(header=header)
+    async for piece in bounded(request, desk.limits.body):
+        yield pb.RegisterModelRequest(data=piece)
+
+
 @router.post("/{name}/versions/{version}/promote", summary="Make a version the champion, if the gate allows")
-async def promote(name: ModelInPath, version: int, admin: Admin, desk: DeskHere) -> Promoted:
-    """Refused when it is worse than the champion on the frozen validation set."""
+async def promote(
+    name: ModelInPath, version: VersionInPath, admin: Admin, desk: DeskHere, response: Response
+) -> Promoted:
+    """Refused when it is worse than the champion on the frozen validation set; 202: a second person has to agree."""
     asked = pb.PromoteRequest(name=name, version=version, actor=admin.subject)
     answer = await desk.rooms["training"].ask("Promote", asked, timeout_s=GATE_TIMEOUT_S)
-    return Promoted(**model_answer(answer.model).model_dump(), gate=read_json(answer.gate))
+    response.status_code = 202 if answer.state == "pending" else 200
+    said = model_answer(answer.model).model_dump()
+    return Promoted(**said, state=answer.state or "promoted", gate=read_json(answer.gate))
 
 
 @router.post("/{name}/rollback", summary="Make the previous champion the champion again")
-async def rollback(name: ModelInPath, admin: Admin, desk: DeskHere, request: Request) -> ModelAnswer:
+async def rollback(
+    name: ModelInPath, admin: Admin, desk: DeskHere, request: Request, reason: Reason = ""
+) -> ModelAnswer:
     """One call; the classification server follows without a failed request."""
-    answer = await desk.rooms["training"].ask("Rollback", pb.RollbackRequest(name=name, actor=admin.subject))
+    asked = pb.RollbackRequest(name=name, actor=admin.subject, reason=reason)
+    answer = await desk.rooms["training"].ask("Rollback", asked)
     made(request, version=answer.model.ref.version)
     return model_answer(answer.model)
 
@@ -139,5 +170,8 @@ def model_answer(model: pb.Model) -> ModelAnswer:
         structures=list(model.structures),
         figures=read_json(model.figures),
         bundle_bytes=model.bundle.size,
+        aliases=list(model.aliases),
+        pending=model.pending,
+        signed=bool(model.signature),
         precisions=[precision_answer(trial) for trial in model.precisions],
     )

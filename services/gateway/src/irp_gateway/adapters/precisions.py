@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from irp.training.v1 import training_service_pb2 as pb
-from irp_chassis.auth import ADMIN as ADMIN_ROLE
-from irp_chassis.auth import Caller, act_as
 from pydantic import BaseModel, ConfigDict, Field
 
 from irp_gateway.adapters.answers import Progress, progress_of, read_json
 from irp_gateway.adapters.desk import DeskHere
 from irp_gateway.adapters.door import Door, made
-from irp_gateway.adapters.visitor import Admin, Inside, ModelInPath, Visitor
+from irp_gateway.adapters.model_reports import FREEZING_TIMEOUT_S, judging
+from irp_gateway.adapters.versions import VersionInPath
+from irp_gateway.adapters.visitor import Admin, ModelInPath, Visitor
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=Door)
 
-FREEZING_TIMEOUT_S = 120.0
-Version = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Precision = Literal["bfloat16", "int8"]
 
 
@@ -61,7 +59,7 @@ class PrecisionAnswer(BaseModel):
 @router.post("/{name}/versions/{version}/precisions", status_code=202, summary="Try a reduced precision of a version")
 async def try_precision(
     name: ModelInPath,
-    version: Version,
+    version: VersionInPath,
     body: PrecisionBody,
     admin: Admin,
     desk: DeskHere,
@@ -70,10 +68,8 @@ async def try_precision(
 ) -> PrecisionAnswer:
     """202 after its row is committed; watch it at Location. Accepted if no structure loses more than 0.002 Dice."""
     asked = pb.GuardPrecisionRequest(name=name, version=version, precision=body.precision, actor=admin.subject)
-    if body.project:
-        found, member = await desk.enter(admin, body.project)
-        act_as(Caller(subject=admin.subject, project=found.id, roles=member.roles | {ADMIN_ROLE}))
-        asked.project.CopyFrom(Inside(admin, found, member, desk).ref)
+    if found := await judging(admin, body.project, desk):
+        asked.project.CopyFrom(found)
     answer = await desk.rooms["training"].ask("GuardPrecision", asked, timeout_s=FREEZING_TIMEOUT_S)
     made(request, version=version, precision=body.precision)
     response.headers["Location"] = desk.address("models", name, "versions", version, "precisions", body.precision)
@@ -82,7 +78,7 @@ async def try_precision(
 
 @router.get("/{name}/versions/{version}/precisions/{precision}", summary="How a reduced precision was judged")
 async def get_precision(
-    name: ModelInPath, version: Version, precision: Precision, identity: Visitor, desk: DeskHere
+    name: ModelInPath, version: VersionInPath, precision: Precision, identity: Visitor, desk: DeskHere
 ) -> PrecisionAnswer:
     """Or how far that is."""
     asked = pb.GetPrecisionRequest(name=name, version=version, precision=precision)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from irp_gateway.adapters.desk import DeskHere
 from irp_gateway.adapters.door import Door, made
+from irp_gateway.adapters.versions import VersionInPath
 from irp_gateway.adapters.visitor import Admin, ModelInPath, Visitor
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=Door)
@@ -124,7 +125,7 @@ async def reset_serving(name: ModelInPath, admin: Admin, desk: DeskHere, request
 
 
 @router.post("/{name}/versions/{version}/load", summary="Load a version and keep it")
-async def load(name: ModelInPath, version: Version, admin: Admin, desk: DeskHere) -> VersionAnswer:
+async def load(name: ModelInPath, version: VersionInPath, admin: Admin, desk: DeskHere) -> VersionAnswer:
     """Answered when it is warm; tried anew if it had failed or was parked."""
     asked = pb.LoadModelRequest(name=name, version=version)
     answer = await desk.rooms["inference"].ask("LoadModel", asked, timeout_s=LOAD_TIMEOUT_S)
@@ -132,7 +133,7 @@ async def load(name: ModelInPath, version: Version, admin: Admin, desk: DeskHere
 
 
 @router.post("/{name}/versions/{version}/unload", status_code=204, summary="Let go of a version")
-async def unload(name: ModelInPath, version: Version, admin: Admin, desk: DeskHere) -> Response:
+async def unload(name: ModelInPath, version: VersionInPath, admin: Admin, desk: DeskHere) -> Response:
     """Its last user finishes first. A version that serves is loaded again when it is asked for."""
     await desk.rooms["inference"].ask("UnloadModel", pb.UnloadModelRequest(name=name, version=version))
     return Response(status_code=204)

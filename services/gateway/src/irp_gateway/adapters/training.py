@@ -24,9 +24,11 @@ from irp_gateway.adapters.answers import (
     progress_of,
     read_json,
 )
+from irp_gateway.adapters.datasets import rules_of
 from irp_gateway.adapters.door import Door, made
 from irp_gateway.adapters.events import Event, as_sse
 from irp_gateway.adapters.visitor import Annotator, AnyMember, IdInPath, Inside
+from irp_gateway.domain.automation import Inclusion
 
 router = APIRouter(prefix="/api/v1/projects/{project}/training/runs", tags=["training"], route_class=Door)
 
@@ -44,8 +46,25 @@ class RunBody(BaseModel):
         {}, description="keys that differ from the room's defaults", examples=[{"epochs": 4}]
     )
     sequence_classes: list[str] = Field([], examples=[["cine-sax"]], description="empty = all")
+    include: Inclusion = Field(Inclusion(), description="which accepted masks count, where they are frozen now")
+    dataset: str = Field(
+        "",
+        pattern=r"^([0-9a-f]{8,64})?$",
+        description="learn from this frozen dataset (its digest, or how it begins); empty = freeze now",
+    )
     promote: bool = Field(True, description="promote by itself when the gate allows")
+    priority: int = Field(
+        0, ge=-100, le=100, description="of the runs that wait, the highest begins first; above 0: owners only"
+    )
     request_id: str = Field("", max_length=128, description="the same id is the same run; empty = a new one")
+
+
+class PriorityBody(BaseModel):
+    """Where a waiting run stands."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    priority: int = Field(ge=-100, le=100, description="the highest begins first; above 0: owners only")
 
 
 class DatasetAnswer(BaseModel):
@@ -84,6 +103,11 @@ class RunAnswer(BaseModel):
     cases: Any = Field(description="validation Dice per case, before and after")
     created_at: str
     finished_at: str
+    priority: int = Field(description="-100 to 100: of the runs that wait, the highest begins first, then the oldest")
+    ahead: int = Field(description="runs of all projects that work, or will begin before this one; 0 once it has begun")
+    spent_s: float = Field(description="seconds of learning, over all attempts")
+    cost: float = Field(description="of these seconds, at the price when the run began; 0 where there is no price")
+    currency: str = Field(description="of the cost; empty where there is no price")
 
 
 @router.post("", status_code=202, summary="Start a run")
@@ -97,7 +121,10 @@ async def start(request: Request, body: RunBody, here: Annotator, response: Resp
         actor=here.subject,
         request_id=body.request_id or uuid.uuid4().hex,
         sequence_classes=body.sequence_classes,
+        rules=rules_of(body.include),
+        dataset_digest=body.dataset,
         promote=body.promote,
+        priority=body.priority,
     )
     run = run_answer((await here.ask("training", "StartRun", asked)).run)
     made(request, run=run.id)
@@ -143,6 +170,13 @@ async def cancel(id: IdInPath, here: Annotator) -> RunAnswer:
     return run_answer((await here.ask("training", "CancelRun", pb.CancelRunRequest(project=here.ref, run_id=id))).run)
 
 
+@router.put("/{id}/priority", summary="Move a waiting run in the queue")
+async def prioritise(id: IdInPath, body: PriorityBody, here: Annotator) -> RunAnswer:
+    """A run that works is never interrupted for another; one that has begun keeps its place."""
+    asked = pb.PrioritiseRunRequest(project=here.ref, run_id=id, priority=body.priority)
+    return run_answer((await here.ask("training", "PrioritiseRun", asked)).run)
+
+
 async def _run(here: Inside, id: str) -> pb.Run:
     run: pb.Run = (await here.ask("training", "GetRun", pb.GetRunRequest(project=here.ref, run_id=id))).run
     return run
@@ -182,4 +216,9 @@ def run_answer(run: pb.Run) -> RunAnswer:
         cases=read_json(run.cases),
         created_at=run.created_at,
         finished_at=run.finished_at,
+        priority=run.priority,
+        ahead=run.ahead,
+        spent_s=run.spent_s,
+        cost=run.cost,
+        currency=run.currency,
     )

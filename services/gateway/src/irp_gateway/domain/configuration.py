@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args
 from irp_kernel import CANONICAL
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from irp_gateway.domain.automation import Automation, Canonical, Name
 from irp_gateway.domain.errors import ConfigurationNotValid
 
 SLUG = r"^[a-z][a-z0-9-]{0,46}[a-z0-9]$"
@@ -32,7 +33,6 @@ def _a_word(text: str) -> str:
     return text
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 Pattern = Annotated[str, AfterValidator(_a_pattern)]
 
 
@@ -68,7 +68,7 @@ class Structure(_Strict):
     """A structure that readers draw: the project's name for a canonical one."""
 
     name: Name
-    canonical: Literal["lv_blood_pool", "lv_myocardium", "rv_blood_pool", "scar", "no_reflow"]
+    canonical: Canonical
     snomed: str = ""
 
 
@@ -190,31 +190,8 @@ class Deidentification(_Strict):
         return self
 
 
-class AutoTrain(_Strict):
-    """Start a run by itself."""
-
-    after_masks: Annotated[int, Field(ge=1)]
-    base: str = ""
-    model: str = ""
-    recipe: dict[Name, float | str | list[str]] = {}
-
-
-class AutoExtract(_Strict):
-    """Extract features by itself."""
-
-    on: Literal["accepted"]
-
-
-class Automation(_Strict):
-    """What happens without being asked for; absent means nothing."""
-
-    segment: dict[Name, str] = {}
-    train: AutoTrain | None = None
-    extract: AutoExtract | None = None
-
-
 class Splits(_Strict):
-    """Which patients (pseudonyms) train, validate and test; the others by hash."""
+    """Which patients (pseudonyms) train, validate and test; the others are placed for good when they are frozen."""
 
     training: list[str] = []
     validation: list[str] = []
@@ -240,6 +217,8 @@ class Configuration(_Strict):
     deidentification: Deidentification = Deidentification()
     automation: Automation = Automation()
     splits: Splits = Splits()
+    approvals: Annotated[int, Field(ge=0, le=1)] = 0
+    """1: a version that a run of this project made becomes the champion only when a second person approves."""
     series_quiet_s: Annotated[float, Field(ge=0, le=3600)] = 2.0
 
     @model_validator(mode="after")
@@ -293,5 +272,5 @@ _ADVICE = {
     "list_type": "must be a list",
 }
 
-if set(CANONICAL.values()) != set(get_args(Structure.model_fields["canonical"].annotation)):
+if set(CANONICAL.values()) != set(get_args(Canonical)):
     raise AssertionError("the canonical names of the kernel and of the configuration differ")

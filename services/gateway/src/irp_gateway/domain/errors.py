@@ -61,6 +61,14 @@ class UploadNotFinished(Aborted):
     """
 
 
+class SignatureMissing(NotFound):
+    """The version is not signed.
+
+    The registry had no key when it was registered, and has none now. Set `IRP_MODEL_KEY_FILE` in the training room:
+    every version is signed at its next start.
+    """
+
+
 class ClientLeft(Aborted):
     """The client left before its body was complete.
 
@@ -206,3 +214,17 @@ class TooManyReaders(ResourceExhausted):
     """
 
     retry_after_s = 10.0
+
+
+class OverlayUnknown(NotFound):
+    """There is no such picture of this run.
+
+    `GET /api/v1/projects/{project}/training/runs/{id}/overlays` lists those that there are.
+    """
+
+
+class ReportFileUnknown(NotFound):
+    """The validation has no such file.
+
+    A report is there when its validation has succeeded; `files` of the validation lists what it has.
+    """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from irp_chassis.departures import add_departures
 from irp_chassis.tables import new_metadata
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, String, Table
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, String, Table, Text
 
 METADATA = new_metadata()
 DEPARTURE = add_departures(METADATA)
@@ -26,6 +26,7 @@ MODEL = Table(
     Column("version", Integer, primary_key=True),
     Column("digest", String(64), nullable=False),
     Column("bundle", JSON, nullable=False),
+    Column("signature", Text, nullable=False, server_default=""),
 )
 CHAMPION = Table(
     "champion",
@@ -33,6 +34,7 @@ CHAMPION = Table(
     Column("name", String(48), primary_key=True),
     Column("version", Integer, nullable=False),
     Column("aggregate_version", Integer, nullable=False),
+    Column("previous", Integer, nullable=False, server_default="0"),  # 0 = none
 )
 SERVING = Table(
     "serving",

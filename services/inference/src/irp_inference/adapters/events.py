@@ -79,7 +79,12 @@ class Facts:
 
     async def on_model_promoted(self, fact: ModelPromoted) -> None:
         """Remember the champion and end the trials that it decides; older promotions are dropped."""
-        row = {"name": fact.name, "version": fact.model.version, "aggregate_version": fact.aggregate.version}
+        row = {
+            "name": fact.name,
+            "version": fact.model.version,
+            "aggregate_version": fact.aggregate.version,
+            "previous": fact.previous,
+        }
         async with self._database.transaction() as tx:
             await tx.upsert(MODEL, _model_row(fact), keys=("name", "version"))
             query = select(CHAMPION.c.aggregate_version).where(CHAMPION.c.name == fact.name)
@@ -171,9 +176,11 @@ def provenance(answer: Answer, actor: str) -> types_pb2.Provenance:
 
 
 def _model_row(fact: ModelRegistered | ModelPromoted) -> dict[str, Any]:
-    return {
+    row = {
         "name": fact.name,
         "version": fact.model.version,
         "digest": fact.model.digest,
         "bundle": dataclasses.asdict(object_ref_from_proto(fact.bundle)),
     }
+    # A promotion from before the registry had a key is heard again at each start: it takes no signature away.
+    return row | ({"signature": fact.signature} if fact.signature else {})

@@ -14,8 +14,8 @@ import openvino as ov
 import torch
 from irp_bundle import Bundle, Stage
 from irp_bundle.openvino_engine import OpenVinoEngine, to_openvino
+from irp_bundle.scripts import open_script, torch_network
 
-from irp_inference.adapters.scripts import open_script, torch_network
 from irp_inference.adapters.tensor_block import Array
 from irp_inference.adapters.torch_networks import TorchNetworks
 from irp_inference.domain.difference import difference

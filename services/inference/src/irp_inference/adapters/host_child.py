@@ -128,8 +128,8 @@ def _openvino(device: str, nets: dict[str, str], precision: str, threads: int) -
 def _torch(device: str, path: str, precision: str, threads: int, cuda: dict[str, bool]) -> Networks:
     import torch
     from irp_bundle import read_bundle
+    from irp_bundle.scripts import torch_network
 
-    from irp_inference.adapters.scripts import torch_network
     from irp_inference.adapters.torch_networks import CudaOptions, TorchNetworks
 
     torch.set_num_threads(threads)

@@ -75,8 +75,7 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         project = project_ref_from_proto(request.project)
         caller().require_project(project.id)
         name, version = split_model(request.model)
-        version = version if version is not None else await self._shelf.champion(name)
-        loaded = self._shelf.status((name, version)).loaded
+        loaded = self._shelf.status((name, await self._shelf.number(name, version))).loaded
         if loaded is not None and loaded.interactive is not None:
             raise PromptsNeeded
         series = await self._series.get(project.id, request.series_uid)

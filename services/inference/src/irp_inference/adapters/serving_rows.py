@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from irp.inference.v1.events_pb2 import ServingConfigured
 from irp_chassis.db import Database, Transaction
 from irp_kernel import ObjectRef
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from irp_inference.adapters.db import CHAMPION, KEPT, MODEL, SERVING
 from irp_inference.domain.residency import Key
@@ -19,11 +19,12 @@ PROMOTION = "promotion"  # stands where the name of an operator stands
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A registered version: where its bundle lies, and the digest that the registry gave it."""
+    """A registered version: where its bundle lies, and the digest and the signature that the registry gave it."""
 
     key: Key
     bundle: ObjectRef
     digest: str
+    signature: str = ""
 
 
 async def say(tx: Transaction, name: str, policy: Policy, actor: str) -> int:
@@ -57,7 +58,7 @@ class ServingRows:
         query = select(MODEL).where(MODEL.c.name == key[0], MODEL.c.version == key[1])
         async with self._database.read() as connection:
             row = (await connection.execute(query)).first()
-        return None if row is None else Known(key, ObjectRef(**row.bundle), row.digest)
+        return None if row is None else Known(key, ObjectRef(**row.bundle), row.digest, row.signature)
 
     async def versions(self) -> list[Key]:
         """Every registered version."""
@@ -70,6 +71,13 @@ class ServingRows:
         async with self._database.read() as connection:
             rows = (await connection.execute(select(CHAMPION))).all()
         return {row.name: row.version for row in rows}
+
+    async def newest_and_previous(self, name: str) -> tuple[int, int]:
+        """Highest version of a model, and the champion before its champion; 0 = none."""
+        newest = select(func.max(MODEL.c.version)).where(MODEL.c.name == name)
+        previous = select(CHAMPION.c.previous).where(CHAMPION.c.name == name)
+        async with self._database.read() as connection:
+            return (await connection.execute(newest)).scalar() or 0, (await connection.execute(previous)).scalar() or 0
 
     async def policies(self) -> dict[str, tuple[Policy, int]]:
         """What operators said, with its revision."""

@@ -13,9 +13,11 @@ import structlog
 from irp_bundle import Bundle, InteractiveSteps, PipelineSteps, read_bundle
 from irp_chassis.objects import Objects
 from irp_kernel.errors import IrpError, ModelUnknown
+from irp_kernel.ids import Alias, name_versions
 from prometheus_client import Counter, Gauge
 
 from irp_inference.adapters.serving_rows import Known, ServingRows
+from irp_inference.adapters.signatures import Signatures
 from irp_inference.app.ports import Loaded, Nets
 from irp_inference.domain.errors import ModelAltered
 from irp_inference.domain.residency import Key, Resident, leaving
@@ -67,6 +69,7 @@ class Shelf:
     Args:
         budget_bytes: what loaded models may take together.
         on_closed: told of each model that was unloaded.
+        signatures: checks what the registry signed before it is loaded.
     """
 
     def __init__(
@@ -77,7 +80,9 @@ class Shelf:
         *,
         budget_bytes: int,
         on_closed: Callable[[Loaded], None] = lambda _: None,
+        signatures: Signatures | None = None,
     ) -> None:
+        self._signatures = signatures or Signatures()
         self._rows, self._objects, self._engines = rows, objects, engines
         self._budget, self._on_closed = budget_bytes, on_closed
         self._entries: dict[Key, _Entry] = {}
@@ -102,9 +107,9 @@ class Shelf:
             await self._try(key)
 
     @asynccontextmanager
-    async def use(self, name: str, version: int | None) -> AsyncIterator[Loaded]:
+    async def use(self, name: str, version: int | Alias | None) -> AsyncIterator[Loaded]:
         """See Models.use."""
-        key = (name, version if version is not None else await self.champion(name))
+        key = (name, await self.number(name, version))
         entry = self._entries.get(key) or await self._load(key)
         entry.users += 1
         try:
@@ -140,6 +145,23 @@ class Shelf:
                 raise ModelUnknown
             self._champions.setdefault(name, found)
         return self._champions[name]
+
+    async def number(self, name: str, version: int | Alias | None) -> int:
+        """The version that is meant; None = the champion.
+
+        Raises:
+            ModelUnknown: the model has no champion, or no version that the alias names now.
+        """
+        if isinstance(version, int):
+            return version
+        if version in {None, "champion"}:
+            return await self.champion(name)
+        newest, previous = await self._rows.newest_and_previous(name)
+        champion = self._champions.get(name) or (await self._rows.champions()).get(name, 0)
+        found = name_versions(newest, champion, previous).get(version or "champion")
+        if found is None:
+            raise ModelUnknown
+        return found
 
     async def crown(self, name: str, version: int) -> None:
         """Load a version and then, between two requests, make it the champion; if it fails, the old one stays."""
@@ -272,6 +294,7 @@ class Shelf:
         data = await self._objects.get(known.bundle)  # verified: its SHA-256 is the reference's
         if known.bundle.sha256 != known.digest:
             raise ModelAltered(model=name, version=version)
+        self._signatures.check(known)
         bundle = await asyncio.to_thread(read_bundle, data, build=False)  # exporting it builds its networks
         self._make_room(bundle.weight_bytes)
         nets = await self._engines.open(data, bundle)

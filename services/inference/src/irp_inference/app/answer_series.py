@@ -75,15 +75,15 @@ class AnswerSeries:
         shadow = shadow_of(self._choices.policy(name)[0], answer.model.version, name, wish.series_uid)
         if shadow is None or len(self._shadows) >= SHADOWS_AT_ONCE:
             return
-        task = asyncio.create_task(self._shadow(replace(wish, model=f"{name}@{shadow}"), answer))
+        task = asyncio.create_task(self._shadow(name, shadow, wish, answer))
         self._shadows.add(task)
         task.add_done_callback(self._shadows.discard)
 
-    async def _shadow(self, wish: Wish, answer: Answer) -> None:
-        name, version = split_model(wish.model)
-        tally = self.comparisons[name, answer.model.version, version or 0]
+    async def _shadow(self, name: str, version: int, wish: Wish, answer: Answer) -> None:
+        tally = self.comparisons[name, answer.model.version, version]
         try:
-            other = await self._segment(wish, Ticket(project=wish.project, lane=Lane.BACKGROUND))
+            asked = replace(wish, model=f"{name}@{version}")
+            other = await self._segment(asked, Ticket(project=wish.project, lane=Lane.BACKGROUND))
             tally.add(await self._offload(lambda: agreement(answer.segmented, other.segmented)))
         except IrpError:
             tally.failures += 1

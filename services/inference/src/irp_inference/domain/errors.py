@@ -92,6 +92,14 @@ class ModelsTooLarge(ResourceExhausted):
     retry_after_s = 30.0
 
 
+class ModelNotSigned(FailedPrecondition):
+    """The model version is not signed by a registry that is trusted here.
+
+    The classification server does not load it; what served before goes on. See docs/how-to/signed-models.md: the
+    registry's public key belongs into `IRP_MODEL_KEYS_FILE`, and versions are signed when the registry has a key.
+    """
+
+
 class ModelAltered(DataLoss):
     """The bundle in the store is not the one that the registry names.
 

@@ -115,6 +115,7 @@ def _facts(header: dict[str, Any]) -> dict[str, Any]:
     return {
         "modality": str(value("00080060") or ""),
         "manufacturer": str(value("00080070") or ""),
+        "manufacturer_model": str(value("00081090") or ""),
         "field_strength_t": float(value("00180087") or 0.0),
         "age_years": _years(str(value("00101010") or "")),
         "sex": str(value("00100040") or "") if value("00100040") in {"M", "F", "O"} else "",

@@ -87,8 +87,8 @@ class ChallengeServicer(pb_grpc.ChallengeServiceServicer):
     async def PromoteWinner(self, request: pb.PromoteWinnerRequest, context: Any) -> pb.PromoteWinnerResponse:  # noqa: N802
         """Make the winner the champion of its name."""
         caller().require_role("admin")
-        ref, verdict = await self._do.promote(request.challenge, request.actor or caller().subject)
-        return pb.PromoteWinnerResponse(ref=model_ref_to_proto(ref), gate=verdict.to_json())
+        ref, verdict, state = await self._do.promote(request.challenge, request.actor or caller().subject)
+        return pb.PromoteWinnerResponse(ref=model_ref_to_proto(ref), gate=verdict.to_json(), state=state)
 
     def _shown(self, challenge: Challenge, entries: int) -> pb.Challenge:
         return challenge_to_proto(challenge, entries, open_now=challenge.open_at(self._now()))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from irp.common.v1 import types_pb2
@@ -12,33 +11,40 @@ from irp.training.v1 import events_pb2
 from irp_chassis.db import Transaction
 from irp_chassis.departures import still_comes
 from irp_chassis.wire import object_ref_to_proto
-from sqlalchemy import func, select
+from sqlalchemy import select
 
-from irp_training.adapters import db
+from irp_training.adapters import dataset_rows, db, registry_rows
 from irp_training.adapters.documents import (
-    model_from_document,
+    appraisal_from_document,
     run_from_document,
     to_document,
     trial_from_document,
+    validation_from_document,
 )
+from irp_training.adapters.registry_rows import Sign, unsigned
+from irp_training.adapters.watched import WatchedRows
 from irp_training.adapters.wire import model_ref_to_proto, project_to_proto
 from irp_training.app.ports import Project
+from irp_training.domain.appraisal import Appraisal
+from irp_training.domain.candidacy import Candidacy
+from irp_training.domain.certificate import Validation
 from irp_training.domain.dataset import Case
-from irp_training.domain.errors import RunUnknown, TrialUnknown
-from irp_training.domain.gate import Verdict
+from irp_training.domain.errors import ReportUnknown, RunUnknown, TrialUnknown, ValidationUnknown
+from irp_training.domain.placing import Placement
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
-from irp_training.domain.run import DatasetRow, Metric, ModelRef, Run
+from irp_training.domain.run import DatasetRow, KeptOverlay, Metric, ModelRef, Run
 
 RUN_JOB, AUTOMATIC_JOB, PRECISION_JOB = "training-run", "automatic-run", "precision-trial"
+APPRAISAL_JOB, VALIDATION_JOB = "model-appraisal", "model-validation"
 JUDGED_ENGINE = "openvino"  # what trials compute with
 
 
-class SqlChange:
+class SqlChange(WatchedRows):
     """See app.ports.Change."""
 
-    def __init__(self, tx: Transaction) -> None:
-        self._tx = tx
+    def __init__(self, tx: Transaction, sign: Sign = unsigned) -> None:
+        self._tx, self._sign = tx, sign
 
     async def remember_project(self, project: Project) -> None:
         """Keep the newest revision."""
@@ -56,7 +62,8 @@ class SqlChange:
         if known is not None and known >= case.version:
             return False
         document = to_document(case)
-        document.pop("verdict")
+        for joined in ("verdict", "clinical"):
+            document.pop(joined)
         row = {"project": project, "series": case.series, "version": case.version, "document": document}
         await self._tx.upsert(table, row, keys=("project", "series"))
         return True
@@ -81,14 +88,45 @@ class SqlChange:
         await self._tx.execute(table.update().where(table.c.project == project).values(masks_since_run=count))
         return count
 
+    async def note_refusal(self, project: str, reason: str) -> None:
+        """Keep why a run could not begin by itself; empty = it could."""
+        await self._tx.execute(db.PROJECT.update().where(db.PROJECT.c.project == project).values(refusal=reason))
+
+    async def move_schedule(self, project: str, rule: str, now: float, following: float) -> float | None:
+        """Go on to the following moment; the moment that was due, or None."""
+        table = db.SCHEDULE
+        query = select(table).where(table.c.project == project, table.c.rule == rule).with_for_update()
+        row = (await self._tx.execute(query)).first()
+        if row is not None and row.next_at > now:
+            return None
+        await self._tx.upsert(table, {"project": project, "rule": rule, "next_at": following}, keys=("project",))
+        return float(row.next_at) if row is not None else None
+
     async def queue_automatic_run(self, project: str, key: str) -> None:
         """Let a run begin by itself, once per key."""
         await self._tx.enqueue(AUTOMATIC_JOB, key=f"{project}/{key}", payload={"project": project, "key": key})
 
-    async def add_dataset(self, project: str, dataset: DatasetRow) -> None:
-        """Keep a frozen dataset; the same digest again changes nothing."""
-        row = {"project": project, "digest": dataset.digest, "document": to_document(dataset)}
-        await self._tx.insert_once(db.DATASET, row, keys=("project", "digest"))
+    async def remember_judged(self, project: str, case: Case) -> None:
+        """Keep how much of each structure a known mask judges."""
+        await dataset_rows.remember_judged(self._tx, project, case)
+
+    async def remember_clinical(self, project: str, patient: str, version: int, sha256: str) -> None:
+        """Keep the hash of a patient's newest clinical values."""
+        await dataset_rows.remember_clinical(self._tx, project, patient, version, sha256)
+
+    async def add_dataset(self, project: str, dataset: DatasetRow) -> DatasetRow:
+        """Keep a frozen dataset; the one that is there if its digest is known."""
+        return await dataset_rows.add_dataset(self._tx, project, dataset)
+
+    async def settle(
+        self, project: str, digest: str, placements: Mapping[str, Placement], seen: Mapping[str, Placement]
+    ) -> None:
+        """Keep where a dataset's patients stand; Aborted if somebody else did so since `seen` was read."""
+        await dataset_rows.settle(self._tx, project, digest, placements, seen)
+
+    async def settle_older(self, project: str, dataset: DatasetRow, placements: Mapping[str, Placement]) -> None:
+        """Keep where the patients of a dataset of before places were kept stand; who is held out already stays."""
+        await dataset_rows.settle_older(self._tx, project, dataset, placements)
 
     async def add_run(self, run: Run) -> Run:
         """Add and queue a run, or answer the one with its id."""
@@ -118,6 +156,13 @@ class SqlChange:
             keys = tuple(row)
             await self._tx.upsert(db.METRIC, {**row, "value": metric.value}, keys=keys)
 
+    async def add_overlays(self, run: Run, overlays: Sequence[KeptOverlay]) -> None:
+        """Add pictures; a repeated epoch overwrites its own."""
+        for overlay in overlays:
+            row = {"project": run.project, "run": run.id, "epoch": overlay.epoch, "which": overlay.which}
+            keys = tuple(row)
+            await self._tx.upsert(db.OVERLAY, {**row, "document": to_document(overlay)}, keys=keys)
+
     async def announce_end(self, run: Run, project: Project) -> None:
         """RunFinished."""
         fact = events_pb2.RunFinished(
@@ -133,58 +178,31 @@ class SqlChange:
 
     async def add_model(self, model: Model) -> Model:
         """Give a model its version and announce it, or answer the version with its name and digest."""
-        table = db.MODEL
-        where = (table.c.name == model.ref.name, table.c.digest == model.ref.digest)
-        known = await self._one(select(table.c.document).where(*where))
-        if known is not None:
-            return model_from_document(known)
-        highest = await self._one(select(func.max(table.c.version)).where(table.c.name == model.ref.name))
-        numbered = replace(model, ref=replace(model.ref, version=int(highest or 0) + 1))
-        await self._tx.execute(table.insert().values(**_model_row(numbered)))
-        await self._tx.announce(
-            events_pb2.ModelRegistered(
-                name=numbered.ref.name,
-                aggregate=types_pb2.Aggregate(id=numbered.ref.name, version=numbered.ref.version),
-                model=model_ref_to_proto(numbered.ref),
-                bundle=object_ref_to_proto(numbered.bundle),
-            )
-        )
-        return numbered
+        return await registry_rows.add_model(self._tx, model, self._sign)
 
-    async def add_promotion(self, model: Model, promotion: Promotion, actor: str) -> None:
+    async def sign_model(self, model: Model) -> None:
+        """Sign a version that has no signature yet, and announce it once more."""
+        await registry_rows.sign_model(self._tx, model, self._sign)
+
+    async def add_promotion(self, model: Model, promotion: Promotion) -> None:
         """Make a version the champion and announce it."""
-        row = {
-            "name": model.ref.name,
-            "sequence": promotion.sequence,
-            "version": promotion.version,
-            "kind": promotion.kind,
-            "actor": actor,
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        await self._tx.execute(db.PROMOTION.insert().values(**row))
-        await self._tx.announce(
-            events_pb2.ModelPromoted(
-                name=model.ref.name,
-                aggregate=types_pb2.Aggregate(id=model.ref.name, version=promotion.sequence),
-                model=model_ref_to_proto(model.ref),
-                bundle=object_ref_to_proto(model.bundle),
-            )
-        )
+        await registry_rows.add_promotion(self._tx, model, promotion)
 
     async def history(self, name: str) -> list[Promotion]:
         """Promotions and rollbacks, oldest first."""
-        query = select(db.PROMOTION).where(db.PROMOTION.c.name == name).order_by(db.PROMOTION.c.sequence)
-        rows = (await self._tx.execute(query)).all()
-        return [Promotion(row.sequence, row.version, row.kind) for row in rows]
+        return await registry_rows.history(self._tx.connection, name)
 
-    async def save_verdict(self, candidate: ModelRef, champion: ModelRef | None, verdict: Verdict) -> None:
-        """Keep what the gate said."""
-        row = {
-            "candidate": candidate.digest,
-            "champion": champion.digest if champion else "",
-            "dataset": verdict.dataset,
-        }
-        await self._tx.upsert(db.GATE, {**row, "document": to_document(verdict)}, keys=tuple(row))
+    async def add_candidacy(self, candidacy: Candidacy) -> Candidacy:
+        """Give a candidacy its number, or answer the latest one of its version if that says the same."""
+        return await registry_rows.add_candidacy(self._tx, candidacy)
+
+    async def lock_candidacy(self, model: ModelRef) -> Candidacy | None:
+        """Read the latest candidacy of a version for changing it."""
+        return await registry_rows.lock_candidacy(self._tx, model)
+
+    async def save_candidacy(self, candidacy: Candidacy) -> None:
+        """Write a changed candidacy."""
+        await registry_rows.save_candidacy(self._tx, candidacy)
 
     async def add_trial(self, trial: Trial) -> Trial:
         """Add and queue a trial, or answer the one that is under way or has ended on the same dataset."""
@@ -214,6 +232,33 @@ class SqlChange:
         keys = tuple(row)
         await self._tx.upsert(db.PRECISION_TRIAL, {**row, "document": to_document(grown)}, keys=keys)
 
+    async def add_validation(self, validation: Validation) -> Validation:
+        """Add and queue a validation, or answer the one that is under way or has succeeded."""
+        known = await self._one(_validation_query(validation).with_for_update())
+        if known is not None:
+            before = validation_from_document(known)
+            if before.state != "failed":
+                return before
+            validation = replace(validation, attempt=before.attempt + 1, version=before.version)
+        await self.save_validation(validation)
+        ref = validation.model
+        payload = {"name": ref.name, "version": ref.version, "id": validation.id}
+        await self._tx.enqueue(VALIDATION_JOB, key=f"{ref}/{validation.id}/{validation.attempt}", payload=payload)
+        return validation
+
+    async def lock_validation(self, validation: Validation) -> Validation:
+        """Read a validation for changing it."""
+        document = await self._one(_validation_query(validation).with_for_update())
+        if document is None:
+            raise ValidationUnknown
+        return validation_from_document(document)
+
+    async def save_validation(self, validation: Validation) -> None:
+        """Write a changed validation; its version grows."""
+        grown = replace(validation, version=validation.version + 1)
+        row = {"name": grown.model.name, "model_version": grown.model.version, "id": grown.id}
+        await self._tx.upsert(db.VALIDATION, {**row, "document": to_document(grown)}, keys=tuple(row))
+
     async def announce_trial(self, trial: Trial) -> None:
         """PrecisionGuarded."""
         fact = events_pb2.PrecisionGuarded(
@@ -228,12 +273,40 @@ class SqlChange:
         )
         await self._tx.announce(fact)
 
+    async def add_appraisal(self, wanted: Appraisal) -> Appraisal:
+        """Add and queue an appraisal, or answer the one that is under way or has ended on the same dataset."""
+        known = await self._one(_report_query(wanted.model).with_for_update())
+        if known is not None:
+            before = appraisal_from_document(known)
+            if wanted.asks_the_same(before):
+                return before
+            seen = wanted.inspection or before.inspection  # a version's bundle never changes
+            wanted = replace(wanted, attempt=before.attempt + 1, version=before.version, inspection=seen)
+        await self.save_appraisal(wanted)
+        ref = wanted.model
+        payload = {"name": ref.name, "version": ref.version}
+        await self._tx.enqueue(APPRAISAL_JOB, key=f"{ref}/{wanted.attempt}", payload=payload)
+        return wanted
+
+    async def lock_appraisal(self, appraisal: Appraisal) -> Appraisal:
+        """Read an appraisal for changing it."""
+        document = await self._one(_report_query(appraisal.model).with_for_update())
+        if document is None:
+            raise ReportUnknown
+        return appraisal_from_document(document)
+
+    async def save_appraisal(self, appraisal: Appraisal) -> None:
+        """Write a changed appraisal; its version grows."""
+        grown, ref = replace(appraisal, version=appraisal.version + 1), appraisal.model
+        row = {"name": ref.name, "model_version": ref.version, "document": to_document(grown)}
+        await self._tx.upsert(db.MODEL_REPORT, row, keys=("name", "model_version"))
+
     async def _one(self, query: Any) -> Any:
         return (await self._tx.execute(query)).scalar()
 
 
 def _run_row(run: Run) -> dict[str, Any]:
-    columns = ("project", "id", "model", "state", "version", "cancel_asked", "created_at")
+    columns = ("project", "id", "model", "state", "version", "cancel_asked", "priority", "created_at")
     return {**{name: getattr(run, name) for name in columns}, "document": to_document(run)}
 
 
@@ -243,11 +316,12 @@ def _trial_query(trial: Trial) -> Any:
     return select(table.c.document).where(*here)
 
 
-def _model_row(model: Model) -> dict[str, Any]:
-    return {
-        "name": model.ref.name,
-        "version": model.ref.version,
-        "digest": model.ref.digest,
-        "created_at": model.created_at,
-        "document": to_document(model),
-    }
+def _report_query(ref: ModelRef) -> Any:
+    table = db.MODEL_REPORT
+    return select(table.c.document).where(table.c.name == ref.name, table.c.model_version == ref.version)
+
+
+def _validation_query(validation: Validation) -> Any:
+    table, ref = db.VALIDATION, validation.model
+    here = (table.c.name == ref.name, table.c.model_version == ref.version, table.c.id == validation.id)
+    return select(table.c.document).where(*here)

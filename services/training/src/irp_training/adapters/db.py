@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from irp_chassis.departures import add_departures
 from irp_chassis.tables import new_metadata
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, String, Table
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, String, Table, false
 
 from irp_training.adapters.container_tables import add_container_tables
 
@@ -20,6 +20,8 @@ PROJECT = Table(
     Column("configuration", JSON, nullable=False),  # ObjectRef
     # accepted masks since the last run that began by itself
     Column("masks_since_run", Integer, nullable=False, server_default="0"),
+    # why the latest run that was to begin by itself could not; empty = it could
+    Column("refusal", String(64), nullable=False, server_default=""),
 )
 ACCEPTED = Table(
     "accepted_case",
@@ -43,6 +45,34 @@ DATASET = Table(
     Column("project", String(64), primary_key=True),
     Column("digest", String(64), primary_key=True),
     Column("document", JSON, nullable=False),  # DatasetRow
+    Column("created_at", String(32), nullable=False, server_default=""),
+    # whether the places of its patients are kept; False only for datasets of before places were
+    Column("placed", Boolean, nullable=False, server_default=false()),
+)
+PLACEMENT = Table(
+    "placement",
+    METADATA,
+    Column("project", String(64), primary_key=True),
+    Column("patient", String(64), primary_key=True),
+    Column("part", String(16), nullable=False),
+    Column("site", String(128), nullable=False),
+    Column("scanner", String(256), nullable=False),
+    Column("dataset", String(64), nullable=False),  # digest of the one that put the patient there
+)
+CLINICAL = Table(
+    "clinical_hash",
+    METADATA,
+    Column("project", String(64), primary_key=True),
+    Column("patient", String(64), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+)
+SCHEDULE = Table(
+    "schedule",
+    METADATA,
+    Column("project", String(64), primary_key=True),
+    Column("rule", String(64), nullable=False),
+    Column("next_at", Float, nullable=False),  # seconds since 1970
 )
 RUN = Table(
     "run",
@@ -53,6 +83,7 @@ RUN = Table(
     Column("state", String(16), nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("cancel_asked", Boolean, nullable=False),
+    Column("priority", Integer, nullable=False, server_default="0"),
     Column("created_at", String(32), nullable=False),
     Column("document", JSON, nullable=False),  # Run
     Index("ix_run_model", "model", "created_at"),
@@ -65,6 +96,15 @@ METRIC = Table(
     Column("epoch", Integer, primary_key=True),
     Column("name", String(64), primary_key=True),
     Column("value", Float, nullable=False),
+)
+OVERLAY = Table(
+    "run_overlay",
+    METADATA,
+    Column("project", String(64), primary_key=True),
+    Column("run", String(64), primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("which", String(16), primary_key=True),
+    Column("document", JSON, nullable=False),  # KeptOverlay
 )
 MODEL = Table(
     "model_version",
@@ -85,14 +125,15 @@ PROMOTION = Table(
     Column("kind", String(16), nullable=False),
     Column("actor", String(128), nullable=False),
     Column("at", String(32), nullable=False),
+    Column("reason", String(400), nullable=False, server_default=""),
 )
-GATE = Table(
-    "gate_verdict",
+CANDIDACY = Table(
+    "candidacy",
     METADATA,
-    Column("candidate", String(64), primary_key=True),  # digest
-    Column("champion", String(64), primary_key=True),  # digest, or empty
-    Column("dataset", String(64), primary_key=True),
-    Column("document", JSON, nullable=False),  # Verdict
+    Column("name", String(64), primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("document", JSON, nullable=False),  # Candidacy
 )
 PRECISION_TRIAL = Table(
     "precision_trial",
@@ -101,4 +142,48 @@ PRECISION_TRIAL = Table(
     Column("model_version", BigInteger, primary_key=True),
     Column("precision", String(16), primary_key=True),
     Column("document", JSON, nullable=False),  # Trial
+)
+MODEL_REPORT = Table(
+    "model_report",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("model_version", BigInteger, primary_key=True),
+    Column("document", JSON, nullable=False),  # Appraisal
+)
+PROPOSAL = Table(
+    "proposal",
+    METADATA,
+    Column("project", String(64), primary_key=True),
+    Column("series", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("version", BigInteger, nullable=False),  # of the volume
+    Column("document", JSON, nullable=False),  # Proposal
+)
+CORRECTION = Table(
+    "correction",
+    METADATA,
+    Column("project", String(64), primary_key=True),
+    Column("series", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("model_version", BigInteger, primary_key=True),
+    Column("at", String(32), nullable=False),
+    Column("document", JSON, nullable=False),  # Correction
+    Index("ix_correction_model", "name", "model_version", "at"),
+)
+DRIFT = Table(
+    "drift",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("model_version", BigInteger, primary_key=True),
+    Column("by", String(16), primary_key=True),
+    Column("value", String(128), primary_key=True),
+    Column("document", JSON, nullable=False),  # Drift
+)
+VALIDATION = Table(
+    "validation",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("model_version", BigInteger, primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("document", JSON, nullable=False),  # Validation
 )

@@ -43,12 +43,15 @@ class DeletedSeries:
         return found
 
     async def forget(self, fact: SeriesDeleted) -> None:
-        """Quality's verdict up to this version; an accepted mask would have held the series."""
+        """Quality's verdict and proposals up to this version; an accepted mask would have held the series."""
         table = db.VERDICT
         here = (table.c.project == fact.project.id) & (table.c.series == fact.series_uid)
         async with self._database.transaction() as tx:
             await leave(tx, fact.project.id, fact.series_uid, fact.aggregate.version)
             await tx.execute(table.delete().where(here, table.c.version <= fact.aggregate.version))
+            proposed = (db.PROPOSAL.c.project == fact.project.id) & (db.PROPOSAL.c.series == fact.series_uid)
+            older = db.PROPOSAL.c.version <= fact.aggregate.version
+            await tx.execute(db.PROPOSAL.delete().where(proposed, older))
             runs = ContainerRows(self._database)
             await runs.forget(tx, fact.project.id, fact.series_uid, fact.aggregate.version)
 

@@ -9,10 +9,15 @@ from typing import Any
 from irp_kernel import ObjectRef
 
 from irp_training.app.ports import Project
+from irp_training.domain.appraisal import Appraisal
+from irp_training.domain.candidacy import Candidacy
+from irp_training.domain.certificate import Validation
+from irp_training.domain.correction import Correction, Proposal
 from irp_training.domain.dataset import Case
+from irp_training.domain.drift import Drift
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
-from irp_training.domain.run import DatasetRow, ModelRef, Progress, Run
+from irp_training.domain.run import DatasetRow, KeptOverlay, ModelRef, Progress, Run
 
 Document = dict[str, Any]
 
@@ -27,10 +32,10 @@ def project_from_row(row: Mapping[str, Any]) -> Project:
     return Project(id=row["project"], revision=row["revision"], configuration=ObjectRef(**row["configuration"]))
 
 
-def case_from_document(document: Mapping[str, Any], verdict: str = "") -> Case:
-    """Document -> Case, with quality's verdict."""
+def case_from_document(document: Mapping[str, Any], verdict: str = "", clinical: str = "") -> Case:
+    """Document -> Case, with quality's verdict and the hash of the patient's clinical values."""
     refs = {key: ObjectRef(**document[key]) for key in ("volume", "mask")}
-    return Case(**{**document, **refs, "verdict": verdict})
+    return Case(**{**document, **refs, "verdict": verdict, "clinical": clinical})
 
 
 def dataset_from_document(document: Mapping[str, Any]) -> DatasetRow:
@@ -51,6 +56,11 @@ def run_from_document(document: Mapping[str, Any]) -> Run:
     return Run(**{**document, **nested})
 
 
+def overlay_from_document(document: Mapping[str, Any]) -> KeptOverlay:
+    """Document -> KeptOverlay."""
+    return KeptOverlay(**{**document, "picture": ObjectRef(**document["picture"])})
+
+
 def model_from_document(document: Mapping[str, Any]) -> Model:
     """Document -> Model."""
     nested = {
@@ -60,6 +70,12 @@ def model_from_document(document: Mapping[str, Any]) -> Model:
         "run": tuple(document["run"]) if document["run"] else None,
     }
     return Model(**{**document, **nested})
+
+
+def candidacy_from_document(document: Mapping[str, Any]) -> Candidacy:
+    """Document -> Candidacy."""
+    nested = {"model": ModelRef(**document["model"]), "champion": _model_ref(document["champion"])}
+    return Candidacy(**{**document, **nested})
 
 
 def trial_from_document(document: Mapping[str, Any]) -> Trial:
@@ -72,6 +88,45 @@ def trial_from_document(document: Mapping[str, Any]) -> Trial:
         "artefact": ObjectRef(**artefact) if artefact else None,
     }
     return Trial(**{**document, **nested})
+
+
+def appraisal_from_document(document: Mapping[str, Any]) -> Appraisal:
+    """Document -> Appraisal."""
+    dataset = document["dataset"]
+    nested = {
+        "model": ModelRef(**document["model"]),
+        "dataset": dataset_from_document(dataset) if dataset else None,
+        "progress": Progress(**document["progress"]),
+    }
+    return Appraisal(**{**document, **nested})
+
+
+def validation_from_document(document: Mapping[str, Any]) -> Validation:
+    """Document -> Validation."""
+    nested = {
+        "model": ModelRef(**document["model"]),
+        "dataset": dataset_from_document(document["dataset"]),
+        "progress": Progress(**document["progress"]),
+        "files": {name: ObjectRef(**ref) for name, ref in document["files"].items()},
+    }
+    return Validation(**{**document, **nested})
+
+
+def proposal_from_document(document: Mapping[str, Any]) -> Proposal:
+    """Document -> Proposal."""
+    nested = {"model": ModelRef(**document["model"]), "mask": ObjectRef(**document["mask"])}
+    return Proposal(**{**document, **nested})
+
+
+def correction_from_document(document: Mapping[str, Any]) -> Correction:
+    """Document -> Correction."""
+    refs = {key: ObjectRef(**document[key]) for key in ("accepted", "proposed")}
+    return Correction(**{**document, **refs, "model": ModelRef(**document["model"])})
+
+
+def drift_from_document(document: Mapping[str, Any]) -> Drift:
+    """Document -> Drift."""
+    return Drift(**{**document, "model": ModelRef(**document["model"])})
 
 
 def _model_ref(document: Mapping[str, Any] | None) -> ModelRef | None:

@@ -10,35 +10,48 @@ from irp_kernel import ObjectRef
 from irp_kernel.errors import ModelUnknown
 from sqlalchemy import and_, desc, select
 
-from irp_training.adapters import db
+from irp_training.adapters import dataset_rows, db, registry_rows
 from irp_training.adapters.change import SqlChange
 from irp_training.adapters.documents import (
+    appraisal_from_document,
     case_from_document,
+    correction_from_document,
     dataset_from_document,
+    drift_from_document,
     model_from_document,
+    overlay_from_document,
     project_from_row,
     run_from_document,
     trial_from_document,
+    validation_from_document,
 )
+from irp_training.adapters.queue import runs_ahead
+from irp_training.adapters.registry_rows import Sign, unsigned
 from irp_training.app.ports import Project
+from irp_training.domain.appraisal import Appraisal
+from irp_training.domain.candidacy import Candidacy
+from irp_training.domain.certificate import Validation
+from irp_training.domain.correction import Correction
 from irp_training.domain.dataset import Case
-from irp_training.domain.errors import RunUnknown, TrialUnknown
+from irp_training.domain.drift import Drift
+from irp_training.domain.errors import ReportUnknown, RunUnknown, TrialUnknown, ValidationUnknown
+from irp_training.domain.placing import Placement
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
-from irp_training.domain.run import DatasetRow, Metric, Run
+from irp_training.domain.run import DatasetRow, KeptOverlay, Metric, Run
 
 
 class SqlStore:
     """See app.ports.Store."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, sign: Sign = unsigned) -> None:
+        self._database, self._sign = database, sign
 
     @asynccontextmanager
     async def change(self) -> AsyncIterator[SqlChange]:
         """One transaction."""
         async with self._database.transaction() as tx:
-            yield SqlChange(tx)
+            yield SqlChange(tx, self._sign)
 
     async def project(self, project: str) -> Project | None:
         """The newest revision that is known."""
@@ -52,6 +65,25 @@ class SqlStore:
             rows = (await connection.execute(select(db.PROJECT).order_by(db.PROJECT.c.project))).all()
         return [project_from_row(row._asdict()) for row in rows]
 
+    async def masks_since_run(self, project: str) -> int:
+        """Accepted since the last run that began by itself."""
+        query = select(db.PROJECT.c.masks_since_run).where(db.PROJECT.c.project == project)
+        async with self._database.read() as connection:
+            return int((await connection.execute(query)).scalar() or 0)
+
+    async def refusal(self, project: str) -> str:
+        """Why the latest run that was to begin by itself could not; empty = it could."""
+        query = select(db.PROJECT.c.refusal).where(db.PROJECT.c.project == project)
+        async with self._database.read() as connection:
+            return str((await connection.execute(query)).scalar() or "")
+
+    async def next_run_at(self, project: str, rule: str) -> float:
+        """Next moment of this schedule; 0 while it is not known."""
+        table = db.SCHEDULE
+        query = select(table.c.next_at).where(table.c.project == project, table.c.rule == rule)
+        async with self._database.read() as connection:
+            return float((await connection.execute(query)).scalar() or 0.0)
+
     async def cases(self, project: str) -> list[Case]:
         """The latest accepted mask of each series, with quality's verdict."""
         same = and_(db.VERDICT.c.project == db.ACCEPTED.c.project, db.VERDICT.c.series == db.ACCEPTED.c.series)
@@ -60,7 +92,11 @@ class SqlStore:
         )
         async with self._database.read() as connection:
             rows = (await connection.execute(query.where(db.ACCEPTED.c.project == project))).all()
-        return [case_from_document(row.document, row.verdict or "") for row in rows]
+            clinical = await dataset_rows.clinical_hashes(connection, project)
+        return [
+            case_from_document(row.document, row.verdict or "", clinical.get(row.document["patient"], ""))
+            for row in rows
+        ]
 
     async def run(self, project: str, run_id: str) -> Run:
         """One run, or RunUnknown."""
@@ -77,6 +113,10 @@ class SqlStore:
         async with self._database.read() as connection:
             return [run_from_document(row) for row in (await connection.execute(query)).scalars()]
 
+    async def ahead(self, run: Run) -> int:
+        """Runs that work, or will begin before this one; 0 once it has begun."""
+        return await runs_ahead(self._database, run)
+
     async def metrics(self, project: str, run_id: str) -> list[Metric]:
         """The curves of a run, by epoch."""
         table = db.METRIC
@@ -84,6 +124,14 @@ class SqlStore:
         async with self._database.read() as connection:
             rows = (await connection.execute(query.order_by(table.c.epoch, table.c.name))).all()
         return [Metric(row.epoch, row.name, row.value) for row in rows]
+
+    async def overlays(self, project: str, run_id: str) -> list[KeptOverlay]:
+        """The pictures of a run, by epoch."""
+        table = db.OVERLAY
+        query = select(table.c.document).where(table.c.project == project, table.c.run == run_id)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.order_by(table.c.epoch, table.c.which))).scalars()
+            return [overlay_from_document(row) for row in rows]
 
     async def models(self, name: str = "") -> list[Model]:
         """All versions, by name and version."""
@@ -104,8 +152,13 @@ class SqlStore:
 
     async def history(self, name: str) -> list[Promotion]:
         """Promotions and rollbacks, oldest first."""
-        async with self._database.transaction(mark=False) as tx:
-            return await SqlChange(tx).history(name)
+        async with self._database.read() as connection:
+            return await registry_rows.history(connection, name)
+
+    async def candidacies(self, name: str = "") -> list[Candidacy]:
+        """Of a model, or of all, oldest first."""
+        async with self._database.read() as connection:
+            return await registry_rows.candidacies(connection, name)
 
     async def newest_dataset(self, model: str) -> DatasetRow | None:
         """Of the newest run that made a version of this model."""
@@ -120,6 +173,26 @@ class SqlStore:
         async with self._database.read() as connection:
             document = (await connection.execute(query)).scalar()
         return dataset_from_document(document) if document else None
+
+    async def datasets(self, project: str) -> list[DatasetRow]:
+        """Every frozen dataset of a project, newest last."""
+        async with self._database.read() as connection:
+            return await dataset_rows.listed(connection, project)
+
+    async def older_datasets(self, project: str) -> list[DatasetRow]:
+        """Those of before the places of patients were kept."""
+        async with self._database.read() as connection:
+            return await dataset_rows.older(connection, project)
+
+    async def dataset_of(self, project: str, digest: str) -> DatasetRow:
+        """A frozen dataset by its digest or how it begins, or DatasetUnknown."""
+        async with self._database.read() as connection:
+            return await dataset_rows.found(connection, project, digest)
+
+    async def placements(self, project: str) -> dict[str, Placement]:
+        """Where the patients of frozen datasets stand."""
+        async with self._database.read() as connection:
+            return await dataset_rows.placements(connection, project)
 
     async def trial(self, name: str, version: int, precision: str) -> Trial:
         """One trial, or TrialUnknown."""
@@ -137,12 +210,54 @@ class SqlStore:
         async with self._database.read() as connection:
             return [trial_from_document(row) for row in (await connection.execute(query)).scalars()]
 
+    async def appraisal(self, name: str, version: int) -> Appraisal:
+        """The report on one version, or ReportUnknown."""
+        table = db.MODEL_REPORT
+        query = select(table.c.document).where(table.c.name == name, table.c.model_version == version)
+        async with self._database.read() as connection:
+            document = (await connection.execute(query)).scalar()
+        if document is None:
+            raise ReportUnknown(name=name, version=version)
+        return appraisal_from_document(document)
+
+    async def correction(self, project: str, series: str, name: str, version: int) -> Correction | None:
+        """One pair of masks."""
+        table = db.CORRECTION
+        here = (table.c.project == project, table.c.series == series, table.c.name == name)
+        query = select(table.c.document).where(*here, table.c.model_version == version)
+        async with self._database.read() as connection:
+            document = (await connection.execute(query)).scalar()
+        return correction_from_document(document) if document else None
+
+    async def drifts(self, name: str = "") -> list[Drift]:
+        """Of every version of a model, or of all models."""
+        table = db.DRIFT
+        query = select(table.c.document).order_by(table.c.name, table.c.model_version, table.c.by, table.c.value)
+        if name:
+            query = query.where(table.c.name == name)
+        async with self._database.read() as connection:
+            return [drift_from_document(row) for row in (await connection.execute(query)).scalars()]
+
+    async def validation(self, name: str, version: int, id: str) -> Validation:
+        """One validation, or ValidationUnknown."""
+        table = db.VALIDATION
+        here = (table.c.name == name, table.c.model_version == version, table.c.id == id)
+        async with self._database.read() as connection:
+            document = (await connection.execute(select(table.c.document).where(*here))).scalar()
+        if document is None:
+            raise ValidationUnknown
+        return validation_from_document(document)
+
     async def references(self) -> list[ObjectRef]:
         """Every object that a row of this room refers to and this room wrote."""
         async with self._database.read() as connection:
             datasets = list((await connection.execute(select(db.DATASET.c.document))).scalars())
             runs = list((await connection.execute(select(db.RUN.c.document))).scalars())
+            validations = list((await connection.execute(select(db.VALIDATION.c.document))).scalars())
+            overlays = list((await connection.execute(select(db.OVERLAY.c.document))).scalars())
         found = [dataset_from_document(row).manifest for row in datasets]
         found += [ref for row in runs if (ref := run_from_document(row).checkpoint)]
+        found += [ref for row in validations for ref in validation_from_document(row).files.values()]
+        found += [overlay_from_document(row).picture for row in overlays]
         found += [trial.artefact for trial in await self.trials() if trial.artefact]
         return found + [model.bundle for model in await self.models()]

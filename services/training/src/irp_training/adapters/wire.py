@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from irp.annotation.v1.events_pb2 import MaskAccepted
 from irp.common.v1 import types_pb2
-from irp.ingest.v1 import events_pb2 as ingest_pb2
 from irp.training.v1 import training_service_pb2 as pb
 from irp_chassis.wire import (
     ProjectRef,
@@ -15,12 +15,18 @@ from irp_chassis.wire import (
     project_ref_to_proto,
 )
 from irp_kernel import Slug
+from irp_kernel.ids import Alias
 
+from irp_training.adapters.wire_datasets import dataset_to_proto
 from irp_training.app.ports import Project
+from irp_training.domain.appraisal import Appraisal
+from irp_training.domain.chronicle import Happened
 from irp_training.domain.dataset import Case
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model
-from irp_training.domain.run import DatasetRow, Metric, ModelRef, Progress, Run
+from irp_training.domain.run import Metric, ModelRef, Progress, Run
+
+CERTAINTIES_SAID = ("1", "2", "3")  # as annotation writes them into a mask's provenance
 
 
 def project_from_proto(message: types_pb2.ProjectRef) -> Project:
@@ -35,16 +41,25 @@ def project_to_proto(project: Project) -> types_pb2.ProjectRef:
     return project_ref_to_proto(ProjectRef(id=Slug(project.id), revision=project.revision, configuration=configuration))
 
 
-def case_from_proto(series: ingest_pb2.Series, mask: types_pb2.ObjectRef, version: int) -> Case:
-    """The series and mask of MaskAccepted -> Case."""
+def case_from_proto(fact: MaskAccepted) -> Case:
+    """MaskAccepted -> Case."""
+    series = fact.series
+    said = fact.provenance.parameters.get("certainty", "")
     return Case(
         series=series.series_uid,
         patient=series.patient,
         site=series.site,
         sequence_class=series.sequence_class,
         volume=object_ref_from_proto(series.volume),
-        mask=object_ref_from_proto(mask),
-        version=version,
+        mask=object_ref_from_proto(fact.mask),
+        version=fact.aggregate.version,
+        certainty=int(said) if said in CERTAINTIES_SAID else 0,
+        judged={one.name: one.pairs for one in fact.structures} or None,
+        manufacturer=series.manufacturer,
+        manufacturer_model=series.manufacturer_model,
+        field_strength_t=series.field_strength_t,
+        sex=series.sex,
+        age_years=series.age_years,
     )
 
 
@@ -53,24 +68,13 @@ def model_ref_to_proto(ref: ModelRef) -> types_pb2.ModelRef:
     return types_pb2.ModelRef(name=ref.name, version=ref.version, digest=ref.digest)
 
 
-def dataset_to_proto(dataset: DatasetRow) -> pb.Dataset:
-    """DatasetRow -> message."""
-    return pb.Dataset(
-        digest=dataset.digest,
-        manifest=object_ref_to_proto(dataset.manifest),
-        training=dataset.training,
-        validation=dataset.validation,
-        test=dataset.test,
-    )
-
-
 def progress_to_proto(progress: Progress) -> types_pb2.Progress:
     """Progress -> message."""
     return types_pb2.Progress(fraction=progress.fraction, eta_s=progress.eta_s, step=progress.step)
 
 
-def run_to_proto(run: Run, metrics: list[Metric]) -> pb.Run:
-    """Run with its curves -> message."""
+def run_to_proto(run: Run, metrics: list[Metric], ahead: int = 0) -> pb.Run:
+    """Run with its curves and the number of runs before it -> message."""
     return pb.Run(
         id=run.id,
         state=run.state,
@@ -88,6 +92,12 @@ def run_to_proto(run: Run, metrics: list[Metric]) -> pb.Run:
         created_at=run.created_at,
         finished_at=run.finished_at,
         cases=run.cases,
+        summary=run.summary,
+        priority=run.priority,
+        ahead=ahead,
+        spent_s=run.spent_s,
+        cost=run.price.of(run.spent_s),
+        currency=run.currency,
     )
 
 
@@ -110,12 +120,31 @@ def trial_to_proto(trial: Trial) -> pb.PrecisionTrial:
     )
 
 
-def model_to_proto(model: Model, champion: int | None, trials: Sequence[Trial] = ()) -> pb.Model:
-    """Model -> message; `champion` is the version that is it now, `trials` those of its reduced precisions."""
+def report_to_proto(appraisal: Appraisal) -> pb.ModelReport:
+    """Appraisal -> message."""
+    return pb.ModelReport(
+        model=model_ref_to_proto(appraisal.model),
+        state=appraisal.state,
+        progress=progress_to_proto(appraisal.progress),
+        dataset_digest=appraisal.dataset.digest if appraisal.dataset else "",
+        reason=appraisal.reason,
+        message=appraisal.message,
+        inspection=appraisal.inspection,
+        benchmark=appraisal.benchmark,
+        actor=appraisal.actor,
+        created_at=appraisal.created_at,
+        finished_at=appraisal.finished_at,
+    )
+
+
+def model_to_proto(
+    model: Model, aliases: Sequence[Alias], trials: Sequence[Trial] = (), *, pending: bool = False
+) -> pb.Model:
+    """Model -> message, with the names it has now, the trials of its reduced precisions, and whether it waits."""
     return pb.Model(
         ref=model_ref_to_proto(model.ref),
         bundle=object_ref_to_proto(model.bundle),
-        champion=model.ref.version == champion,
+        champion="champion" in aliases,
         created_at=model.created_at,
         actor=model.actor,
         run_id=model.run[1] if model.run else "",
@@ -124,4 +153,21 @@ def model_to_proto(model: Model, champion: int | None, trials: Sequence[Trial] =
         figures=model.figures,
         structures=model.structures,
         precisions=[trial_to_proto(trial) for trial in trials],
+        signature=model.signature,
+        aliases=aliases,
+        pending=pending,
+    )
+
+
+def happened_to_proto(one: Happened) -> pb.HistoryEntry:
+    """One thing that happened to a model -> message."""
+    return pb.HistoryEntry(
+        at=one.at,
+        kind=one.kind,
+        version=one.version,
+        before=one.before or 0,
+        actor=one.actor,
+        reason=one.reason,
+        gate=one.gate,
+        run_id=one.run,
     )

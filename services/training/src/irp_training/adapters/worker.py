@@ -1,6 +1,7 @@
-"""The process that does the heavy work. It has no credentials: files come to it, reports and the result go back.
+"""The processes that do the heavy work. They have no credentials: files come to them, reports and the result go back.
 
-Over one pipe, messages as pairs. Parent -> child: ("case", CaseFile)..., ("end", None), later perhaps ("stop", None).
+A run may have several ("ranks"): all are given the same files, rank 0 reports, and when one dies all end. Over one pipe
+each, messages as pairs. Parent -> child: ("case", CaseFile)..., ("end", None), later perhaps ("stop", None).
 Child -> parent: ("said", Said)..., then ("outcome", ...) or ("error", exception). A child whose parent is gone ends.
 """
 
@@ -8,22 +9,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import mmap
 import multiprocessing
 import os
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 from irp_kernel.errors import IrpError, Unavailable
 
+from irp_training.adapters.ranks import Group, Seat, devices_of
 from irp_training.app.ports import CaseFiles, Listener
 from irp_training.domain.challenges.challenge import CaseScore, Metric
 from irp_training.domain.challenges.scoring import score_bundle_entry
-from irp_training.domain.lesson import CaseFile, Lesson, Outcome, Plan, Said, score_bundle
+from irp_training.domain.examined import Examined, examine
+from irp_training.domain.lesson import Lesson
+from irp_training.domain.plan import CaseFile, FileBytes, Outcome, Plan, Said
 from irp_training.domain.trial import PrecisionTrial, TrialOutcome, TrialPlan
+from irp_training.domain.validation_plan import ValidationOutcome, ValidationPlan
 
 NICENESS = 5  # training gives way to whoever answers people
 
@@ -38,33 +46,51 @@ class WorkerDied(Unavailable):
 
 
 class ProcessWorker:
-    """One fresh process per piece of work."""
+    """Fresh processes for every piece of work.
 
-    def __init__(self, device: str) -> None:
+    Args:
+        device: "cpu", "cuda", "cuda:1"...
+        processes: that share a run; 0 = one per GPU, and one on a CPU.
+    """
+
+    def __init__(self, device: str, processes: int = 1) -> None:
         self._device = device
+        self._devices = devices_of(device, processes)
         self._processes: set[BaseProcess] = set()
 
     async def train(self, plan: Plan, files: CaseFiles, checkpoint: bytes | None, listen: Listener) -> Outcome | None:
         """Run a plan; None if the listener said that it is cancelled."""
-        outcome: Outcome | None = await self._outcome(_train, (plan, self._device, checkpoint), files, listen)
+        # A rank without a share of the batch would have nothing to learn from.
+        devices = self._devices[: plan.recipe.batch or len(self._devices)]
+        with tempfile.TemporaryDirectory(prefix="irp-ranks-") as folder:
+            meeting = str(Path(folder) / "meeting")
+            seats = [Seat(rank, len(devices), device, meeting) for rank, device in enumerate(devices)]
+            each = [(plan, seat, checkpoint) for seat in seats]
+            outcome: Outcome | None = await self._outcome(_train, each, files, listen)
         return outcome
 
-    async def score(self, bundle: bytes, files: CaseFiles) -> dict[str, dict[str, float]]:
-        """Dice per case and structure."""
-        scores: dict[str, dict[str, float]] = await self._outcome(_score, (bundle, self._device), files, _nobody)
-        return scores
+    async def examine(self, bundles: Sequence[bytes], files: CaseFiles) -> tuple[Examined, ...]:
+        """What the gate compares, of each bundle on the same files."""
+        found: tuple[Examined, ...] = await self._outcome(_examine, [(tuple(bundles), self._device)], files, _nobody)
+        return found
 
     async def guard(self, plan: TrialPlan, files: CaseFiles, listen: Listener) -> TrialOutcome:
         """Judge a reduced precision; on the CPU, whose engine it is for."""
-        outcome: TrialOutcome = await self._outcome(_guard, (plan,), files, listen)
+        outcome: TrialOutcome = await self._outcome(_guard, [(plan,)], files, listen)
         return outcome
 
-    async def examine(
+    async def validate(self, plan: ValidationPlan, files: CaseFiles, listen: Listener) -> ValidationOutcome:
+        """Examine a model."""
+        plan = replace(plan, device=self._device)
+        outcome: ValidationOutcome = await self._outcome(_validate, [(plan,)], files, listen)
+        return outcome
+
+    async def score_entry(
         self, bundle: bytes, files: CaseFiles, structures: tuple[str, ...], metrics: tuple[Metric, ...]
     ) -> list[CaseScore]:
         """Every metric of every case of a challenge's test set."""
         arguments = (bundle, structures, metrics, self._device)
-        scores: list[CaseScore] = await self._outcome(_examine, arguments, files, _nobody)
+        scores: list[CaseScore] = await self._outcome(_score_entry, [arguments], files, _nobody)
         return scores
 
     async def stop(self) -> None:
@@ -72,12 +98,13 @@ class ProcessWorker:
         for process in list(self._processes):
             process.kill()
 
-    async def _outcome(self, work: Any, arguments: tuple[Any, ...], files: CaseFiles, listen: Listener) -> Any:
-        """What the work ends with; None if the listener wants no more of it."""
-        with self._process(work, arguments) as pipe:
-            await self._hand_over(pipe, files)
+    async def _outcome(self, work: Any, each: Sequence[tuple[Any, ...]], files: CaseFiles, listen: Listener) -> Any:
+        """What the work ends with, in one process for each set of arguments; None if the listener wants no more."""
+        with contextlib.ExitStack() as stack:
+            pipes = [stack.enter_context(self._process(work, arguments)) for arguments in each]
+            await self._hand_over(pipes, files)
             while True:
-                kind, content = await _receive(pipe)
+                kind, content = await _receive(pipes)
                 if kind == "said" and not await listen(content):
                     return None
                 if kind == "outcome":
@@ -85,7 +112,7 @@ class ProcessWorker:
 
     @contextlib.contextmanager
     def _process(self, work: Any, arguments: tuple[Any, ...]) -> Iterator[Connection]:
-        context = multiprocessing.get_context("spawn")
+        context = _fresh_processes()
         mine, theirs = context.Pipe()
         process = context.Process(target=_child, args=(work, theirs, arguments), daemon=True)
         process.start()
@@ -100,14 +127,21 @@ class ProcessWorker:
             self._processes.discard(process)
 
     @staticmethod
-    async def _hand_over(pipe: Connection, files: CaseFiles) -> None:
+    async def _hand_over(pipes: Sequence[Connection], files: CaseFiles) -> None:
         try:
             async for file in files():
-                await asyncio.to_thread(pipe.send, ("case", file))
-            await asyncio.to_thread(pipe.send, ("end", None))
+                await asyncio.to_thread(_send, pipes, ("case", file))
+            await asyncio.to_thread(_send, pipes, ("end", None))
         except (BrokenPipeError, OSError):
             # The child ended early: its error is on the pipe, or it died.
             return
+
+
+def _fresh_processes() -> multiprocessing.context.ForkServerContext:
+    """Forks of a process that has done nothing but import this module: as clean as new ones, and there at once."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 async def _nobody(said: Said) -> bool:
@@ -115,11 +149,16 @@ async def _nobody(said: Said) -> bool:
     return True
 
 
-async def _receive(pipe: Connection) -> tuple[str, Any]:
-    while not await asyncio.to_thread(_ready, pipe):
+def _send(pipes: Sequence[Connection], message: tuple[str, Any]) -> None:
+    for pipe in pipes:
+        pipe.send(message)
+
+
+async def _receive(pipes: Sequence[Connection]) -> tuple[str, Any]:
+    while (ready := await asyncio.to_thread(_ready, pipes)) is None:
         pass
     try:
-        kind, content = await asyncio.to_thread(pipe.recv)
+        kind, content = await asyncio.to_thread(ready.recv)
     except (EOFError, OSError):
         raise WorkerDied from None
     if kind == "error":
@@ -127,11 +166,13 @@ async def _receive(pipe: Connection) -> tuple[str, Any]:
     return kind, content
 
 
-def _ready(pipe: Connection) -> bool:
+def _ready(pipes: Sequence[Connection]) -> Connection | None:
+    """The first that has something, or has ended: its next recv says what is wrong."""
     try:
-        return pipe.poll(1.0)
-    except (OSError, BrokenPipeError):
-        return True  # the next recv says what is wrong
+        found = wait(pipes, 1.0)
+    except OSError:
+        return pipes[0]
+    return next((pipe for pipe in pipes if pipe in found), None)
 
 
 def _child(work: Any, pipe: Connection, arguments: tuple[Any, ...]) -> None:
@@ -142,18 +183,25 @@ def _child(work: Any, pipe: Connection, arguments: tuple[Any, ...]) -> None:
         pipe.send(("error", error))
 
 
-def _train(pipe: Connection, plan: Plan, device: str, checkpoint: bytes | None) -> Outcome:
+def _train(pipe: Connection, plan: Plan, seat: Seat, checkpoint: bytes | None) -> Outcome:
     def say(said: Said) -> None:
         pipe.send(("said", said))
 
-    return Lesson(replace(plan, device=device), say)(_files(pipe), checkpoint)
+    ranks = Group(seat) if seat.size > 1 else None
+    lesson = Lesson(replace(plan, device=seat.device), say, ranks=ranks)
+    if seat.rank == 0:
+        return lesson(_files(pipe), checkpoint)
+    lesson.learn(_files(pipe), checkpoint)
+    # Who leaves breaks the last words of the others: the parent ends all when rank 0 has spoken.
+    while True:
+        threading.Event().wait()
 
 
-def _score(pipe: Connection, bundle: bytes, device: str) -> dict[str, dict[str, float]]:
-    return score_bundle(bundle, _files(pipe), device)
+def _examine(pipe: Connection, bundles: tuple[bytes, ...], device: str) -> tuple[Examined, ...]:
+    return examine(bundles, _files(pipe), device)
 
 
-def _examine(
+def _score_entry(
     pipe: Connection, bundle: bytes, structures: tuple[str, ...], metrics: tuple[Metric, ...], device: str
 ) -> list[CaseScore]:
     return score_bundle_entry(bundle, _files(pipe), structures, metrics, device)
@@ -163,13 +211,29 @@ def _guard(pipe: Connection, plan: TrialPlan) -> TrialOutcome:
     return PrecisionTrial(plan, lambda said: pipe.send(("said", said)))(_files(pipe))
 
 
+def _validate(pipe: Connection, plan: ValidationPlan) -> ValidationOutcome:
+    # Only this work draws; loading that takes a second.
+    from irp_training.domain.validation_work import ValidationWork
+
+    return ValidationWork(plan, lambda said: pipe.send(("said", said)))(_files(pipe))
+
+
 def _files(pipe: Connection) -> Iterator[CaseFile]:
     while True:
         kind, content = pipe.recv()
         if kind == "end":
             _leave_with(pipe)
             return
-        yield content
+        case, part, volume, mask = content
+        yield case, part, _opened(volume), _opened(mask)
+
+
+def _opened(file: bytes | Path) -> FileBytes:
+    """Mapped, where it is a path: processes that read the same file share its pages."""
+    if isinstance(file, bytes):
+        return file
+    with file.open("rb") as opened:
+        return memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def _leave_with(pipe: Connection) -> None:

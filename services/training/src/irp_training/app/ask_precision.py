@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from irp_training.app.create_dataset import CreateDataset
+from irp_training.app.frozen_set import FrozenSet
 from irp_training.app.ports import Clock, Project, Store
 from irp_training.domain.errors import NoFrozenSet
 from irp_training.domain.precision import Trial, reduced
-from irp_training.domain.registry import Model
-from irp_training.domain.run import DatasetRow
 
 
 class AskPrecision:
     """Queues a trial."""
 
     def __init__(self, store: Store, create_dataset: CreateDataset, now: Clock) -> None:
-        self._store, self._create_dataset, self._now = store, create_dataset, now
+        self._store, self._frozen_set, self._now = store, FrozenSet(store, create_dataset), now
 
     async def __call__(self, name: str, version: int, precision: str, actor: str, project: Project | None) -> Trial:
         """The trial; one that is under way or has ended on the same dataset is answered as it is.
@@ -34,14 +33,9 @@ class AskPrecision:
         """
         wanted = reduced(precision)
         model = await self._store.model(name, version)
-        dataset = await self._create_dataset(project) if project else await self._frozen(model)
-        if dataset is None or not dataset.validation:
+        dataset = await self._frozen_set(name, model.run, project)
+        if dataset is None:
             raise NoFrozenSet
         trial = Trial(model=model.ref, precision=wanted, dataset=dataset, actor=actor, created_at=self._now())
         async with self._store.change() as change:
             return await change.add_trial(trial)
-
-    async def _frozen(self, model: Model) -> DatasetRow | None:
-        if model.run is not None:
-            return (await self._store.run(*model.run)).dataset
-        return await self._store.newest_dataset(model.ref.name)

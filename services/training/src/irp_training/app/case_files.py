@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from irp_training.app.ports import CaseFiles, Objects
+from irp_training.app.ports import CaseFiles, Files, StoredFile
 from irp_training.domain.dataset import Snapshot
-from irp_training.domain.lesson import CaseFile
 from irp_training.domain.split import PARTS, Part
 
 
-def case_files(objects: Objects, snapshot: Snapshot, parts: tuple[Part, ...] = PARTS) -> CaseFiles:
+def case_files(files: Files, snapshot: Snapshot, parts: tuple[Part, ...] = PARTS) -> CaseFiles:
     """A way to read (case, split, volume file, mask file) for the splits asked for."""
 
-    async def read() -> AsyncIterator[CaseFile]:
+    async def read() -> AsyncIterator[StoredFile]:
         for entry in snapshot.entries:
             if entry.part in parts:
-                volume, mask = await objects.get(entry.case.volume), await objects.get(entry.case.mask)
+                volume, mask = await files.get(entry.case.volume), await files.get(entry.case.mask)
                 yield entry.case, entry.part, volume, mask
 
     return read

@@ -48,6 +48,6 @@ class Challenges(Protocol):
 class Examiner(Protocol):
     """Where models are scored: a process of its own."""
 
-    async def examine(
+    async def score_entry(
         self, bundle: bytes, files: CaseFiles, structures: tuple[str, ...], metrics: tuple[Metric, ...]
     ) -> list[CaseScore]: ...

@@ -22,6 +22,7 @@ from irp_training.domain.challenges.challenge import (
 )
 from irp_training.domain.container_errors import ChallengeNotValid
 from irp_training.domain.dataset import Case, Snapshot
+from irp_training.domain.inclusion import Rules
 from irp_training.domain.scores import as_model_sees
 
 
@@ -60,7 +61,7 @@ class CreateChallenge:
         most = wish.entries_per_team or ENTRIES_PER_TEAM
         if not 1 <= most <= ENTRIES_LIMIT or len(wish.title) > TITLE_LIMIT:
             raise ChallengeNotValid(f"entries_per_team: 1 to {ENTRIES_LIMIT}; title: at most {TITLE_LIMIT} characters")
-        dataset = await self._create(project, wish.sequence_classes)
+        dataset = await self._create(project, Rules(sequence_classes=tuple(wish.sequence_classes)))
         cases = Snapshot.from_manifest(await self._objects.get(dataset.manifest)).of("test")
         await self._require_judged(cases, structures)
         return await self._challenges.add(

@@ -5,41 +5,69 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from irp_kernel import sha256_of
+
+from irp_training.app.approvals import Approvals
 from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.ports import Change, Clock, Objects, Project, Store
-from irp_training.app.promote_model import crown
-from irp_training.domain.gate import Verdict
-from irp_training.domain.lesson import Outcome
+from irp_training.app.promote_model import put_forward
+from irp_training.domain.candidacy import State as Stood
+from irp_training.domain.plan import Outcome
 from irp_training.domain.precision import Trial, reduced
 from irp_training.domain.pushed import first_paragraph
 from irp_training.domain.recipe import read_frozen
-from irp_training.domain.registry import Model, champion
+from irp_training.domain.registry import Model
 from irp_training.domain.run import ModelRef, Progress, Run, State
+
+WHAT_NEXT: dict[Stood, str] = {
+    "promoted": "promoted",
+    "pending": "waits for a second person's approval",
+    "outdated": "another version became the champion meanwhile",
+}
 
 
 class FinishRun:
     """Writes the end of a run."""
 
-    def __init__(self, store: Store, objects: Objects, judge: JudgeCandidate, now: Clock) -> None:
+    def __init__(self, store: Store, objects: Objects, judge: JudgeCandidate, approvals: Approvals, now: Clock) -> None:
         self._store, self._objects, self._judge, self._now = store, objects, judge, now
+        self._approvals = approvals
 
     async def succeeded(self, run: Run, project: Project, outcome: Outcome) -> Run:
         """Store the bundle, ask the gate, register, perhaps promote."""
         candidate = await self._candidate(run, outcome)
-        verdict, rival = await self._judge(candidate, outcome.validation_scores())
+        verdict, rival = await self._judge(candidate)
+        approvals = await self._approvals.of(candidate)
         async with self._store.change() as change:
             current = await change.lock_run(run.project, run.id)
+            if current.ended:
+                return current
             model = await change.add_model(candidate)
-            await change.save_verdict(model.ref, rival.ref if rival else None, verdict)
             await self._try_precisions(change, current, model)
-            promoted = current.promote and await self._promote(change, model, rival, verdict, current.actor)
+            stood = await put_forward(
+                change,
+                model,
+                rival,
+                verdict,
+                actor=current.actor,
+                at=self._now(),
+                approvals=approvals,
+                wanted=current.promote,
+                run=current.id,
+            )
             done = replace(
                 current,
                 result=model.ref,
                 gate=verdict.to_json(),
                 cases=json.dumps(outcome.cases, sort_keys=True),
-                promoted=promoted,
-                message=f"{model.ref} is registered; {verdict.reason}" + ("; promoted" if promoted else ""),
+                summary=json.dumps(outcome.figures.get("intervals", {}), sort_keys=True),
+                promoted=stood.state == "promoted",
+                message="; ".join(
+                    filter(
+                        None,
+                        (f"{model.ref} is registered", verdict.reason, WHAT_NEXT.get(stood.state), *outcome.remarks),
+                    )
+                ),
             )
             return await self._end(change, done, project, "succeeded")
 
@@ -71,6 +99,8 @@ class FinishRun:
             structures=outcome.structures,
             dataset_digest=run.dataset.digest,
             run=(run.project, run.id),
+            recipe_sha256=sha256_of(run.recipe.encode()),
+            base=str(run.base) if run.base else "",
         )
 
     async def _try_precisions(self, change: Change, run: Run, model: Model) -> None:
@@ -84,14 +114,6 @@ class FinishRun:
                 created_at=self._now(),
             )
             await change.add_trial(trial)
-
-    @staticmethod
-    async def _promote(change: Change, model: Model, rival: Model | None, verdict: Verdict, actor: str) -> bool:
-        # Another version may have become champion while the gate was asked: then its word does not hold any more.
-        still = champion(await change.history(model.ref.name)) == (rival.ref.version if rival else None)
-        if verdict.passed and still:
-            await crown(change, model, actor)
-        return verdict.passed and still
 
     async def _end(self, change: Change, run: Run, project: Project, state: State) -> Run:
         progress = Progress(fraction=1.0 if state == "succeeded" else run.progress.fraction, eta_s=0.0, step=state)

@@ -13,7 +13,7 @@ from irp_training.app.ports import Clock, Objects, Store, Worker
 from irp_training.app.register_model import REGISTRY
 from irp_training.app.train_run import TRANSIENT
 from irp_training.domain.dataset import Snapshot
-from irp_training.domain.lesson import Said
+from irp_training.domain.plan import Said
 from irp_training.domain.precision import Reduced, Trial
 from irp_training.domain.run import Progress
 from irp_training.domain.trial import TrialOutcome, TrialPlan

@@ -4,54 +4,54 @@ from __future__ import annotations
 
 from irp_training.app.case_files import case_files
 from irp_training.app.ports import Objects, Store, Worker
+from irp_training.domain.bounds import Bounds
+from irp_training.domain.checks import examine_candidate
 from irp_training.domain.dataset import Snapshot
-from irp_training.domain.gate import Scores, Verdict, judge
+from irp_training.domain.gate import Verdict
 from irp_training.domain.recipe import Recipe, read_frozen
 from irp_training.domain.registry import Model, champion
 from irp_training.domain.run import DatasetRow
 
-DEFAULT_MARGIN = Recipe().margin
+DEFAULTS = Recipe().bounds
 
 
 class JudgeCandidate:
-    """Scores both models with the whole pipeline and applies the gate's rule."""
+    """Measures both models with the whole pipeline, side by side, and applies the gate's rule."""
 
     def __init__(self, store: Store, objects: Objects, worker: Worker) -> None:
         self._store, self._objects, self._worker = store, objects, worker
 
-    async def __call__(self, candidate: Model, scores: Scores | None = None) -> tuple[Verdict, Model | None]:
-        """The verdict, and the champion it was compared with.
-
-        Args:
-            candidate: a registered version.
-            scores: its Dice on the validation set of its run, if they are known.
-        """
+    async def __call__(self, candidate: Model) -> tuple[Verdict, Model | None]:
+        """The verdict on a version, and the champion it was compared with."""
         version = champion(await self._store.history(candidate.ref.name))
         rival = await self._store.model(candidate.ref.name, version) if version else None
-        dataset, margin = await self._dataset(candidate, rival)
-        if rival is None or dataset is None:
-            return self._unjudged(rival is None, margin), rival
+        dataset, bounds = await self._dataset(candidate, rival)
+        if rival is None:
+            return Verdict(passed=True, reason="there is no champion yet", margin=bounds.margin), None
+        if rival.ref.digest == candidate.ref.digest:
+            return Verdict(passed=True, reason="it is the champion", margin=bounds.margin), rival
+        if dataset is None:
+            reason = "there is no frozen validation set for this model"
+            return Verdict(passed=True, reason=reason, margin=bounds.margin), rival
+        return await self._compared(candidate, rival, dataset, bounds), rival
+
+    async def _compared(self, candidate: Model, rival: Model, dataset: DatasetRow, bounds: Bounds) -> Verdict:
         snapshot = Snapshot.from_manifest(await self._objects.get(dataset.manifest))
-        mine = scores if scores is not None else await self._score(candidate, snapshot)
-        theirs = mine if rival.ref.digest == candidate.ref.digest else await self._score(rival, snapshot)
-        return (
-            judge(mine, theirs, margin=margin, dataset=dataset.digest, structures=rival.structures),
-            rival,
+        bundles = [await self._objects.get(model.bundle) for model in (candidate, rival)]
+        mine, theirs = await self._worker.examine(bundles, case_files(self._objects, snapshot, ("validation",)))
+        return examine_candidate(
+            mine,
+            theirs,
+            bounds=bounds,
+            dataset=dataset.digest,
+            structures=rival.structures,
+            cases={case.series: case for case in snapshot.of("validation")},
         )
 
-    async def _score(self, model: Model, snapshot: Snapshot) -> Scores:
-        bundle = await self._objects.get(model.bundle)
-        return await self._worker.score(bundle, case_files(self._objects, snapshot, ("validation",)))
-
-    async def _dataset(self, candidate: Model, rival: Model | None) -> tuple[DatasetRow | None, float]:
+    async def _dataset(self, candidate: Model, rival: Model | None) -> tuple[DatasetRow | None, Bounds]:
         """That of the candidate's run; else that of the champion's run; else the newest of any run for this name."""
         for model in (candidate, rival):
             if model is not None and model.run is not None:
                 run = await self._store.run(*model.run)
-                return run.dataset, read_frozen(run.recipe).margin
-        return await self._store.newest_dataset(candidate.ref.name), DEFAULT_MARGIN
-
-    @staticmethod
-    def _unjudged(first: bool, margin: float) -> Verdict:
-        reason = "there is no champion yet" if first else "there is no frozen validation set for this model"
-        return Verdict(passed=True, reason=reason, margin=margin)
+                return run.dataset, read_frozen(run.recipe).bounds
+        return await self._store.newest_dataset(candidate.ref.name), DEFAULTS

@@ -4,20 +4,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 from irp_kernel import ObjectRef
 
+from irp_training.domain.appraisal import Appraisal
+from irp_training.domain.candidacy import Candidacy
+from irp_training.domain.certificate import Validation
+from irp_training.domain.correction import Correction, Proposal
 from irp_training.domain.dataset import Case
-from irp_training.domain.gate import Verdict
-from irp_training.domain.lesson import CaseFile, Outcome, Plan, Said
+from irp_training.domain.drift import Drift, Group
+from irp_training.domain.examined import Examined
+from irp_training.domain.inspected import Inspected
+from irp_training.domain.placing import Placement
+from irp_training.domain.plan import Outcome, Plan, Said
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
-from irp_training.domain.run import DatasetRow, Metric, ModelRef, Run
+from irp_training.domain.run import DatasetRow, KeptOverlay, Metric, ModelRef, Run
 from irp_training.domain.trial import TrialOutcome, TrialPlan
+from irp_training.domain.validation_plan import ValidationOutcome, ValidationPlan
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +50,12 @@ class Objects(Protocol):
     async def get(self, ref: ObjectRef) -> bytes: ...
 
 
+class Files(Protocol):
+    """Immutable bytes, or a file of this machine that holds the same, unpacked."""
+
+    async def get(self, ref: ObjectRef) -> bytes | Path: ...
+
+
 class Change(Protocol):
     """Rows, facts and jobs that are committed together."""
 
@@ -52,9 +69,31 @@ class Change(Protocol):
 
     async def masks_since_run(self, project: str, *, add: int = 0, reset: bool = False) -> int: ...
 
+    async def note_refusal(self, project: str, reason: str) -> None:
+        """Why a run could not begin by itself; empty = it could."""
+        ...
+
+    async def move_schedule(self, project: str, rule: str, now: float, following: float) -> float | None:
+        """Go on to the following moment; the moment that was due, None if none was, or it was used already."""
+        ...
+
     async def queue_automatic_run(self, project: str, key: str) -> None: ...
 
-    async def add_dataset(self, project: str, dataset: DatasetRow) -> None: ...
+    async def remember_judged(self, project: str, case: Case) -> None: ...
+
+    async def remember_clinical(self, project: str, patient: str, version: int, sha256: str) -> None: ...
+
+    async def add_dataset(self, project: str, dataset: DatasetRow) -> DatasetRow:
+        """Add it; the one that is there if its digest is known."""
+        ...
+
+    async def settle(
+        self, project: str, digest: str, placements: Mapping[str, Placement], seen: Mapping[str, Placement]
+    ) -> None:
+        """Raises Aborted if places have changed since `seen` was read."""
+        ...
+
+    async def settle_older(self, project: str, dataset: DatasetRow, placements: Mapping[str, Placement]) -> None: ...
 
     async def add_run(self, run: Run) -> Run:
         """Add and queue it; the run that is there if its id is known."""
@@ -66,27 +105,77 @@ class Change(Protocol):
 
     async def add_metrics(self, run: Run, metrics: Sequence[Metric]) -> None: ...
 
+    async def add_overlays(self, run: Run, overlays: Sequence[KeptOverlay]) -> None: ...
+
     async def announce_end(self, run: Run, project: Project) -> None: ...
 
     async def add_model(self, model: Model) -> Model:
         """Give it the next version and announce it; the version that is there if name and digest are known."""
         ...
 
-    async def add_promotion(self, model: Model, promotion: Promotion, actor: str) -> None: ...
+    async def sign_model(self, model: Model) -> None:
+        """Write it with its signature, and announce it once more."""
+        ...
+
+    async def add_promotion(self, model: Model, promotion: Promotion) -> None: ...
 
     async def history(self, name: str) -> list[Promotion]: ...
 
-    async def save_verdict(self, candidate: ModelRef, champion: ModelRef | None, verdict: Verdict) -> None: ...
+    async def add_candidacy(self, candidacy: Candidacy) -> Candidacy:
+        """Give it its number; the latest one of this version if that says the same."""
+        ...
+
+    async def lock_candidacy(self, model: ModelRef) -> Candidacy | None:
+        """The latest one of a version."""
+        ...
+
+    async def save_candidacy(self, candidacy: Candidacy) -> None: ...
 
     async def add_trial(self, trial: Trial) -> Trial:
         """Add and queue it; the one that is there if it did not fail and is of the same dataset."""
         ...
+
+    async def add_validation(self, validation: Validation) -> Validation:
+        """Add and queue it; the one that is there if it did not fail."""
+        ...
+
+    async def lock_validation(self, validation: Validation) -> Validation: ...
+
+    async def save_validation(self, validation: Validation) -> None: ...
+
+    async def remember_proposal(self, proposal: Proposal) -> None: ...
+
+    async def proposals(self, project: str, series: str) -> list[Proposal]: ...
+
+    async def add_correction(self, correction: Correction, mask_version: int) -> None:
+        """Add it, and queue its comparison once per version of the accepted mask; its first time stays."""
+        ...
+
+    async def save_correction(self, correction: Correction) -> None: ...
+
+    async def corrections(self, name: str, version: int) -> list[Correction]:
+        """Of one version of a model, oldest first; nobody else changes them or its drifts meanwhile."""
+        ...
+
+    async def drifts(self, name: str, version: int) -> dict[Group, Drift]: ...
+
+    async def save_drift(self, drift: Drift) -> None: ...
+
+    async def announce_drift(self, drift: Drift) -> None: ...
 
     async def lock_trial(self, trial: Trial) -> Trial: ...
 
     async def save_trial(self, trial: Trial) -> None: ...
 
     async def announce_trial(self, trial: Trial) -> None: ...
+
+    async def add_appraisal(self, wanted: Appraisal) -> Appraisal:
+        """Add and queue it; the one that is there if it did not fail and asks the same."""
+        ...
+
+    async def lock_appraisal(self, appraisal: Appraisal) -> Appraisal: ...
+
+    async def save_appraisal(self, appraisal: Appraisal) -> None: ...
 
 
 class Store(Protocol):
@@ -96,6 +185,16 @@ class Store(Protocol):
 
     async def project(self, project: str) -> Project | None: ...
 
+    async def projects(self) -> list[Project]: ...
+
+    async def masks_since_run(self, project: str) -> int: ...
+
+    async def refusal(self, project: str) -> str: ...
+
+    async def next_run_at(self, project: str, rule: str) -> float:
+        """Next moment of this schedule, seconds since 1970; 0 while it is not known."""
+        ...
+
     async def cases(self, project: str) -> list[Case]: ...
 
     async def run(self, project: str, run_id: str) -> Run:
@@ -104,7 +203,13 @@ class Store(Protocol):
 
     async def runs(self, project: str) -> list[Run]: ...
 
+    async def ahead(self, run: Run) -> int:
+        """Runs that work, or will begin before this one."""
+        ...
+
     async def metrics(self, project: str, run_id: str) -> list[Metric]: ...
+
+    async def overlays(self, project: str, run_id: str) -> list[KeptOverlay]: ...
 
     async def models(self, name: str = "") -> list[Model]: ...
 
@@ -114,11 +219,27 @@ class Store(Protocol):
 
     async def history(self, name: str) -> list[Promotion]: ...
 
+    async def candidacies(self, name: str = "") -> list[Candidacy]:
+        """Of a model, or of all, oldest first."""
+        ...
+
     async def newest_dataset(self, model: str) -> DatasetRow | None:
         """Of the newest run that made a version of this model."""
         ...
 
     async def dataset(self, digest: str) -> DatasetRow | None: ...
+
+    async def datasets(self, project: str) -> list[DatasetRow]: ...
+
+    async def older_datasets(self, project: str) -> list[DatasetRow]:
+        """Those of before the places of patients were kept."""
+        ...
+
+    async def dataset_of(self, project: str, digest: str) -> DatasetRow:
+        """By its digest or how it begins; raises DatasetUnknown."""
+        ...
+
+    async def placements(self, project: str) -> dict[str, Placement]: ...
 
     async def trial(self, name: str, version: int, precision: str) -> Trial:
         """Raises TrialUnknown."""
@@ -126,9 +247,21 @@ class Store(Protocol):
 
     async def trials(self, name: str = "") -> list[Trial]: ...
 
+    async def appraisal(self, name: str, version: int) -> Appraisal:
+        """Raises ReportUnknown."""
+
+    async def correction(self, project: str, series: str, name: str, version: int) -> Correction | None: ...
+
+    async def drifts(self, name: str = "") -> list[Drift]: ...
+
+    async def validation(self, name: str, version: int, id: str) -> Validation:
+        """Raises ValidationUnknown."""
+        ...
+
 
 Listener = Callable[[Said], Awaitable[bool]]  # False: end now, the run was cancelled
-CaseFiles = Callable[[], AsyncIterator[CaseFile]]
+StoredFile = tuple[Case, str, bytes | Path, bytes | Path]  # case, split, volume file, mask file: or where they lie
+CaseFiles = Callable[[], AsyncIterator[StoredFile]]
 
 
 class Worker(Protocol):
@@ -138,9 +271,36 @@ class Worker(Protocol):
         """None if the listener ended it."""
         ...
 
-    async def score(self, bundle: bytes, files: CaseFiles) -> dict[str, dict[str, float]]: ...
+    async def examine(self, bundles: Sequence[bytes], files: CaseFiles) -> tuple[Examined, ...]:
+        """Each bundle on the same files."""
+        ...
 
     async def guard(self, plan: TrialPlan, files: CaseFiles, listen: Listener) -> TrialOutcome: ...
 
+    async def validate(self, plan: ValidationPlan, files: CaseFiles, listen: Listener) -> ValidationOutcome: ...
 
+
+Inspect = Callable[[bytes], Awaitable[Inspected]]  # what is wrong with a bundle is in the answer
+
+
+class Sandbox(Protocol):
+    """Where bundles from outside are opened and run: a process that can do nothing else."""
+
+    async def __call__(self, data: bytes) -> Inspected: ...
+
+    async def score(
+        self, bundle: bytes, files: CaseFiles, listen: Callable[[int], Awaitable[None]]
+    ) -> list[Mapping[str, float]]:
+        """Dice per structure, case by case in their order; the listener hears how many are done."""
+        ...
+
+
+class Compute(Protocol):
+    """Runs heavy work away from the event loop."""
+
+    def __call__(self, work: Callable[..., T], *arguments: object) -> Awaitable[T]: ...
+
+
+Signer = Callable[[dict[str, Any]], str]  # document -> compact JWS; empty = there is no key
 Clock = Callable[[], str]  # RFC 3339 UTC
+Seconds = Callable[[], float]  # since 1970

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from irp_training.app.ports import Store
+from irp_training.app.ports import Clock, Store
+from irp_training.domain.candidacy import COMMENT
 from irp_training.domain.registry import Model, Promotion, earlier_champion
 
 
 class RollbackModel:
     """Undoes the latest promotion, without asking the gate: the operator is in a hurry."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, now: Clock) -> None:
+        self._store, self._now = store, now
 
-    async def __call__(self, name: str, actor: str) -> Model:
-        """Go back by one.
+    async def __call__(self, name: str, actor: str, reason: str = "") -> Model:
+        """Go back by one; `reason` goes into the history.
 
         Raises:
             NoEarlierChampion: there was one only.
@@ -23,5 +24,6 @@ class RollbackModel:
         async with self._store.change() as change:
             history = await change.history(name)
             if earlier_champion(history) == version:
-                await change.add_promotion(model, Promotion(len(history) + 1, version, "rollback"), actor)
+                entry = Promotion(len(history) + 1, version, "rollback", actor, self._now(), reason[:COMMENT])
+                await change.add_promotion(model, entry)
         return model

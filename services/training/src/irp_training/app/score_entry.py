@@ -62,7 +62,7 @@ class ScoreEntry:
         bundle = await self._objects.get((await self._store.model(entry.ref.name, entry.ref.version)).bundle)
         files = case_files(self._objects, snapshot, ("test",))
         await self._note(entry, 0.0, "the model answers every case")
-        return await self._examiner.examine(bundle, files, challenge.structures, challenge.metrics)
+        return await self._examiner.score_entry(bundle, files, challenge.structures, challenge.metrics)
 
     async def _container(self, challenge: Challenge, entry: Entry) -> Sequence[CaseScore]:
         container = await self._containers.container(entry.ref.name, entry.ref.version)

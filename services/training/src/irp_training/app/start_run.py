@@ -3,59 +3,77 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from irp_kernel.errors import ModelUnknown
-from irp_kernel.ids import Slug, split_model
+from irp_kernel.ids import Slug
 from irp_kernel.mask import VALUE_OF
 
 from irp_training.app.create_dataset import CreateDataset
+from irp_training.app.find_version import find_version
+from irp_training.app.keep_apart import KeepApart
 from irp_training.app.ports import Clock, Project, Store
-from irp_training.domain.errors import DatasetEmpty
+from irp_training.domain.errors import BadRecipe, DatasetEmpty
+from irp_training.domain.inclusion import EVERYTHING, Rules
+from irp_training.domain.price import FREE, Price
 from irp_training.domain.recipe import read_recipe
-from irp_training.domain.registry import champion
-from irp_training.domain.run import ModelRef, Run
+from irp_training.domain.run import DatasetRow, Run, require_priority
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What somebody asks for; see StartRunRequest."""
+    """What somebody asks for; see StartRunRequest.
+
+    Attributes:
+        rules: which accepted masks count, where a dataset is frozen now.
+        dataset_digest: learn from this frozen dataset instead.
+    """
 
     model: str
     base: str = ""
     recipe: str = ""
     actor: str = ""
     request_id: str = ""
-    sequence_classes: Sequence[str] = ()
+    rules: Rules = EVERYTHING
+    dataset_digest: str = ""
     promote: bool = False
+    priority: int = 0
 
 
 class StartRun:
     """Queues a run; the same request id is the same run."""
 
-    def __init__(self, store: Store, create_dataset: CreateDataset, now: Clock) -> None:
-        self._store, self._create_dataset, self._now = store, create_dataset, now
+    def __init__(
+        self, store: Store, create_dataset: CreateDataset, keep_apart: KeepApart, now: Clock, price: Price = FREE
+    ) -> None:
+        self._store, self._create_dataset, self._keep_apart, self._now = store, create_dataset, keep_apart, now
+        self._price = price
 
     async def __call__(self, project: Project, wish: Wish) -> Run:
         """Freeze everything that decides the result, then queue.
 
         Raises:
             ModelUnknown: there is no such base.
-            BadRecipe: the recipe is not valid.
+            BadRecipe: the recipe is not valid, or limits the cost where the room knows no price.
+            PriorityOutOfRange: the number is not from -100 to 100.
             DatasetEmpty: no case is in the split `training`.
-            PatientLeak: a patient is in two splits.
+            DatasetUnknown: there is no dataset of that digest.
+            PatientLeak: a patient is in two splits, or the base has learnt from somebody who is held out.
+            FrozenPatient: somebody who is held out would be learnt from.
         """
+        require_priority(wish.priority)
         at = self._now()
         run_id = _run_id(project.id, wish.request_id or at + wish.model + wish.recipe)
         known = [run for run in await self._store.runs(project.id) if run.id == run_id]
         if known:
             return known[0]
-        base = await self._base(wish.base) if wish.base else None
+        base = (await find_version(self._store, wish.base)).ref if wish.base else None
         recipe = read_recipe(wish.recipe, fine_tuning=base is not None, structures=VALUE_OF)
-        dataset = await self._create_dataset(project, wish.sequence_classes)
+        if recipe.max_cost and not self._price.per_hour:
+            raise BadRecipe("`max_cost` needs a price of an hour, which this room does not have")
+        dataset = await self._dataset(project, wish)
         if not dataset.training:
             raise DatasetEmpty("no accepted mask is of a patient in the split `training`", cases=0)
+        await self._keep_apart(project.id, dataset, base)
         run = Run(
             project=project.id,
             id=run_id,
@@ -66,16 +84,15 @@ class StartRun:
             actor=wish.actor,
             created_at=at,
             promote=wish.promote,
+            priority=wish.priority,
         )
         async with self._store.change() as change:
             return await change.add_run(run)
 
-    async def _base(self, text: str) -> ModelRef:
-        name, version = split_model(text)
-        wanted = version or champion(await self._store.history(name))
-        if wanted is None:
-            raise ModelUnknown(name=name)
-        return (await self._store.model(name, wanted)).ref
+    async def _dataset(self, project: Project, wish: Wish) -> DatasetRow:
+        if wish.dataset_digest:
+            return await self._store.dataset_of(project.id, wish.dataset_digest)
+        return await self._create_dataset(project, wish.rules, wish.actor)
 
 
 def _run_id(project: str, request: str) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from irp_kernel import ObjectRef
 from irp_kernel.errors import Code, IrpError
 
 from irp_training.app.case_files import case_files
 from irp_training.app.finish_run import FinishRun
-from irp_training.app.ports import Objects, Store, Worker
+from irp_training.app.keep_apart import KeepApart
+from irp_training.app.ports import Files, Objects, Store, Worker
 from irp_training.domain.dataset import Snapshot
-from irp_training.domain.lesson import Outcome, Plan, Said
+from irp_training.domain.overlay import Overlay
+from irp_training.domain.plan import Outcome, Plan, Said
+from irp_training.domain.price import FREE, Price
 from irp_training.domain.recipe import read_frozen
-from irp_training.domain.run import Progress, Run
+from irp_training.domain.run import KeptOverlay, Progress, Run
 
 TRANSIENT = frozenset({Code.UNAVAILABLE, Code.ABORTED, Code.DEADLINE_EXCEEDED})
 
@@ -22,12 +25,24 @@ class Cancelled(Exception):
     """The run was cancelled while it worked."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the room says of runs whose recipe does not: CPU threads, and the price of an hour."""
+
+    threads: int
+    price: Price = FREE
+
+
 class TrainRun:
     """Works on one run until it has ended."""
 
-    def __init__(self, store: Store, objects: Objects, worker: Worker, finish: FinishRun, threads: int) -> None:
+    def __init__(
+        self, store: Store, objects: Objects, worker: Worker, finish: FinishRun, terms: Terms, files: Files
+    ) -> None:
         self._store, self._objects, self._worker, self._finish = store, objects, worker, finish
-        self._threads = threads
+        self._terms, self._files = terms, files
+        # Who is held out may have changed since the run was queued.
+        self._keep_apart = KeepApart(store, objects)
 
     async def __call__(self, project_id: str, run_id: str) -> None:
         """Train, validate, register; every error but a part that is down for a moment ends the run as failed."""
@@ -35,6 +50,7 @@ class TrainRun:
         if run.ended or project is None:
             return
         try:
+            await self._keep_apart(run.project, run.dataset, run.base)
             snapshot = Snapshot.from_manifest(await self._objects.get(run.dataset.manifest))
             outcome = await self._learn(run, snapshot)
             await self._finish.succeeded(run, project, outcome)
@@ -56,7 +72,7 @@ class TrainRun:
             cancelled = not await self._note(run, report)
             return not cancelled
 
-        outcome = await self._worker.train(plan, case_files(self._objects, snapshot), checkpoint, listen)
+        outcome = await self._worker.train(plan, case_files(self._files, snapshot), checkpoint, listen)
         if outcome is None or cancelled:
             raise Cancelled
         return outcome
@@ -64,8 +80,10 @@ class TrainRun:
     async def _begin(self, run: Run) -> Run:
         recipe = read_frozen(run.recipe)
         if recipe.threads == 0:
-            recipe = replace(recipe, threads=self._threads)
+            recipe = replace(recipe, threads=self._terms.threads)
         begun = replace(run, state="running", recipe=recipe.to_json(), progress=Progress(step="reading the dataset"))
+        if run.state == "queued":  # a run that goes on keeps the price that it began with
+            begun = replace(begun, price_per_hour=self._terms.price.per_hour, currency=self._terms.price.currency)
         async with self._store.change() as change:
             current = await change.lock_run(run.project, run.id)
             begun = replace(begun, cancel_asked=current.cancel_asked, version=current.version)
@@ -85,15 +103,19 @@ class TrainRun:
             dataset_digest=run.dataset.digest,
             run=run.id,
             created_at=run.created_at,
+            price=run.price,
+            spent_s=run.spent_s,
         )
 
     async def _note(self, run: Run, report: Said) -> bool:
         checkpoint = await self._keep(run, report.checkpoint) if report.checkpoint else None
+        overlays = [await self._keep_overlay(run, overlay) for overlay in report.overlays]
         async with self._store.change() as change:
             current = await change.lock_run(run.project, run.id)
             await change.add_metrics(current, report.metrics)
+            await change.add_overlays(current, overlays)
             noted = replace(current, progress=report.progress, checkpoint=checkpoint or current.checkpoint)
-            await change.save_run(noted)
+            await change.save_run(replace(noted, spent_s=report.spent_s))
         return not current.cancel_asked
 
     async def _keep(self, run: Run, checkpoint: bytes) -> ObjectRef:
@@ -106,3 +128,15 @@ class TrainRun:
             media_type="application/octet-stream",
             extension="pt",
         )
+
+    async def _keep_overlay(self, run: Run, overlay: Overlay) -> KeptOverlay:
+        picture = await self._objects.put(
+            overlay.picture,
+            project=run.project,
+            entity="run",
+            id=run.id,
+            kind="overlay",
+            media_type="image/png",
+            extension="png",
+        )
+        return KeptOverlay(epoch=overlay.epoch, which=overlay.which, dice=overlay.dice, picture=picture)

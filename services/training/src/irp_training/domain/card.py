@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from irp_training.domain.figures import FEWEST
 from irp_training.domain.recipe import Recipe
 
 TOLD = {"description", "licence", "notes"}  # have their own place on the card
@@ -31,7 +32,7 @@ def model_card(
         base: `name@version` it started from, or empty.
         digest: of the dataset.
         structures: canonical names of its channels.
-        figures: {split: {structure: {"mean", "min", "cases"}}}, patients and slices counted.
+        figures: see `figures`: counts, dice, dice_of_base, subgroups.
     """
     origin = f"Fine-tuned from `{base}`" if base else "Trained from scratch"
     lines = [
@@ -47,9 +48,13 @@ def model_card(
         *_counts(figures),
         "",
         "## Figures",
-        "Dice of the whole pipeline, one value per series, on slices that an expert judged.",
+        "Dice of the whole pipeline, one value per series, on slices that an expert judged. Intervals are over",
+        "patients (bootstrap, 2000 resamples); `-` stands where two patients are not there to make one.",
         "",
         *_table(figures),
+        "",
+        "## Subgroups",
+        *_subgroups(figures),
         "",
         "## Recipe",
         "```json",
@@ -74,8 +79,45 @@ def _counts(figures: Mapping[str, Any]) -> list[str]:
 
 
 def _table(figures: Mapping[str, Any]) -> list[str]:
-    rows = ["| split | structure | Dice mean | least | series |", "|---|---|---|---|---|"]
-    for part, structures in figures.get("dice", {}).items():
-        for structure, at in structures.items():
-            rows.append(f"| {part} | {structure} | {at['mean']:.3f} | {at['min']:.3f} | {at['cases']} |")
-    return rows
+    """One row per split and structure, with what the base reached on the same patients."""
+    before = figures.get("dice_of_base", {})
+    return [
+        "| split | structure | Dice mean | 95 % interval | least | series | patients | base |",
+        "|---|---|---|---|---|---|---|---|",
+        *(
+            f"| {part} | {structure} | {at['mean']:.3f} | {_interval(at)} | {at['min']:.3f} | {at['cases']} "
+            f"| {at.get('patients', '-')} | {_mean(before.get(part, {}).get(structure))} |"
+            for part, structures in figures.get("dice", {}).items()
+            for structure, at in structures.items()
+        ),
+    ]
+
+
+def _subgroups(figures: Mapping[str, Any]) -> list[str]:
+    """One row per subgroup and structure; a card without subgroups says why."""
+    found = figures.get("subgroups", [])
+    if not found:
+        return [f"None: no subgroup has the {FEWEST} patients that a figure needs."]
+    return [
+        "| split | subgroup | structure | Dice mean | 95 % interval | least | series | patients |",
+        "|---|---|---|---|---|---|---|---|",
+        *(
+            f"| {at['split']} | {at['attribute']}: {_cell(at['value'])} | {at['structure']} | {at['mean']:.3f} "
+            f"| {_interval(at)} | {at['min']:.3f} | {at['cases']} | {at['patients']} |"
+            for at in found
+        ),
+    ]
+
+
+def _mean(at: Mapping[str, Any] | None) -> str:
+    return f"{at['mean']:.3f}" if at else "-"
+
+
+def _interval(at: Mapping[str, Any]) -> str:
+    low, high = at.get("low"), at.get("high")
+    return "-" if low is None or high is None else f"{low:.3f} to {high:.3f}"
+
+
+def _cell(text: str) -> str:
+    """What a header says of its scanner may hold anything: here it stands in one cell of a table."""
+    return " ".join(text.replace("|", "/").replace("`", "'").split())

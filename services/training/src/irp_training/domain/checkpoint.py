@@ -21,16 +21,21 @@ class Saved:
     Attributes:
         done: weights of the stages that are finished.
         state: of the stage being trained: see `Trainer.state`; None at its beginning.
+        batch: slices per step, where the recipe left it open; 0 = it did not.
+        remarks: what is to be told at the end, in sentences.
     """
 
     done: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     state: dict[str, Any] | None = None
+    batch: int = 0
+    remarks: tuple[str, ...] = ()
 
 
 def pack(saved: Saved) -> bytes:
     """Saved -> bytes."""
     out = io.BytesIO()
-    torch.save({"format": FORMAT, "done": saved.done, "state": saved.state}, out)
+    told = {"batch": saved.batch, "remarks": list(saved.remarks)}
+    torch.save({"format": FORMAT, "done": saved.done, "state": saved.state, **told}, out)
     return out.getvalue()
 
 
@@ -46,4 +51,5 @@ def unpack(data: bytes) -> Saved:
         raise DataLoss("a checkpoint cannot be read") from cause
     if found.get("format") != FORMAT:
         raise DataLoss("a checkpoint is of another format")
-    return Saved(done=found["done"], state=found["state"])
+    told = {"batch": found.get("batch", 0), "remarks": tuple(found.get("remarks", ()))}
+    return Saved(done=found["done"], state=found["state"], **told)

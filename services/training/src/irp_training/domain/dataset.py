@@ -1,6 +1,6 @@
-"""A dataset is an immutable snapshot: which images and masks, by hash, of which patients, in which split.
+"""A dataset is an immutable snapshot: images, masks and clinical values by hash, of which patients, in which split.
 
-The manifest is canonical JSON; its SHA-256 is the dataset's digest. The same facts give the same digest.
+The manifest is canonical JSON; its SHA-256 is the dataset's digest. The same facts and rules give the same digest.
 """
 
 from __future__ import annotations
@@ -12,35 +12,25 @@ from dataclasses import asdict, dataclass
 from irp_kernel import ObjectRef, sha256_of
 from irp_kernel.errors import DataLoss
 
-from irp_training.domain.errors import DatasetEmpty
+from irp_training.domain.case import Case
+from irp_training.domain.errors import DatasetEmpty, RulesNotValid
+from irp_training.domain.inclusion import EVERYTHING, Rules
+from irp_training.domain.placing import Placement
 from irp_training.domain.split import PARTS, Part, Splits, require_disjoint
 
-MANIFEST_VERSION = 1
-UNUSABLE = "unusable"  # quality's verdict that keeps a series out
+__all__ = ["Case", "Entry", "Snapshot", "freeze"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One series with its accepted mask.
-
-    Attributes:
-        series: de-identified SeriesInstanceUID.
-        patient: pseudonym.
-        sequence_class: e.g. "cine-sax".
-        volume: NRRD (time, slice, row, column).
-        mask: NRRD with label table and annotated[time, slice, structure].
-        version: number of accepted versions so far.
-        verdict: quality's, or empty while unknown.
-    """
-
-    series: str
-    patient: str
-    site: str
-    sequence_class: str
-    volume: ObjectRef
-    mask: ObjectRef
-    version: int
-    verdict: str = ""
+MANIFEST_VERSION = 2  # 1 had neither rules nor what NEW_IN_2 names; such manifests read, and hash, as they did
+NEW_IN_2 = (
+    "certainty",
+    "judged",
+    "manufacturer",
+    "manufacturer_model",
+    "field_strength_t",
+    "sex",
+    "age_years",
+    "clinical",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +51,8 @@ class Snapshot:
 
     project: str
     entries: tuple[Entry, ...]
+    rules: Rules = EVERYTHING
+    version: int = MANIFEST_VERSION
 
     def __post_init__(self) -> None:
         require_disjoint((entry.case.patient, entry.part) for entry in self.entries)
@@ -73,10 +65,24 @@ class Snapshot:
         """Number of cases in a split."""
         return len(self.of(part))
 
+    def patients(self, *parts: Part) -> frozenset[str]:
+        """Pseudonyms in some splits."""
+        return frozenset(entry.case.patient for entry in self.entries if entry.part in parts)
+
+    def placements(self) -> dict[str, Placement]:
+        """Where each patient stands, in the stratum of the first series by UID."""
+        found: dict[str, Placement] = {}
+        for entry in sorted(self.entries, key=lambda entry: entry.case.series):
+            case = entry.case
+            found.setdefault(case.patient, Placement(part=entry.part, site=case.site, scanner=case.scanner))
+        return found
+
     def manifest(self) -> bytes:
         """Canonical JSON: sorted keys, sorted cases, no times and no names of people."""
-        cases = [{"split": entry.part, **_case_to_json(entry.case)} for entry in self.entries]
-        document = {"version": MANIFEST_VERSION, "project": self.project, "cases": cases}
+        cases = [{"split": entry.part, **_case_to_json(entry.case, self.version)} for entry in self.entries]
+        document = {"version": self.version, "project": self.project, "cases": cases}
+        if self.version > 1:
+            document["rules"] = self.rules.to_json()
         return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
     @property
@@ -95,31 +101,32 @@ class Snapshot:
         try:
             document = json.loads(data)
             entries = tuple(Entry(_part(row.pop("split")), _case_from_json(row)) for row in document["cases"])
-            project = str(document["project"])
-        except (ValueError, KeyError, TypeError) as cause:
+            project, version = str(document["project"]), int(document["version"])
+            rules = Rules.from_json(document.get("rules", {}))
+        except (ValueError, KeyError, TypeError, RulesNotValid) as cause:
             raise DataLoss("a dataset's manifest cannot be read") from cause
-        return cls(project, entries)
+        return cls(project, entries, rules, version)
 
 
-def freeze(project: str, cases: Iterable[Case], splits: Splits, sequence_classes: Iterable[str] = ()) -> Snapshot:
+def freeze(project: str, cases: Iterable[Case], splits: Splits, rules: Rules = EVERYTHING) -> Snapshot:
     """Make a snapshot of the accepted masks as they are now.
 
     Args:
         project: its id.
         cases: the latest accepted mask of each series.
         splits: who belongs where.
-        sequence_classes: only these; empty = all.
+        rules: which of them count.
 
     Raises:
         DatasetEmpty: nothing is left.
         PatientLeak: a patient is in two splits.
     """
-    wanted = set(sequence_classes)
-    kept = [c for c in cases if c.verdict != UNUSABLE and (not wanted or c.sequence_class in wanted)]
+    kept = [case for case in cases if rules.admit(case)]
     if not kept:
         raise DatasetEmpty(cases=0)
-    entries = sorted((Entry(splits.part_of(c.patient), c) for c in kept), key=_place)
-    return Snapshot(project, tuple(entries))
+    placed = splits.of(kept)
+    entries = sorted((Entry(placed[case.patient].part, case) for case in kept), key=_place)
+    return Snapshot(project, tuple(entries), rules)
 
 
 def _place(entry: Entry) -> tuple[int, str, str]:
@@ -130,9 +137,11 @@ def _part(value: str) -> Part:
     return PARTS[PARTS.index(value)]
 
 
-def _case_to_json(case: Case) -> dict[str, object]:
+def _case_to_json(case: Case, version: int) -> dict[str, object]:
     row = asdict(case)
     row.pop("verdict")  # why a case is in, not what it is: a later "good" must not change the digest
+    for name in NEW_IN_2 if version == 1 else ():
+        row.pop(name)
     return row
 
 

@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
-from irp_kernel.errors import FailedPrecondition, InvalidArgument, NotFound
+from irp_kernel.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 
 
 class PatientLeak(FailedPrecondition):
     """A patient is in more than one split of the dataset.
 
     Nothing was learnt. Name each pseudonym once under `splits` of the project's configuration, and start a new run.
+    Where the detail says that the base model, or one that it was made from, has learnt from a patient who is held out
+    now, choose another base: what that one knows can no longer be judged on this patient.
+    """
+
+
+class FrozenPatient(FailedPrecondition):
+    """A patient of the frozen validation or test set would be learnt from.
+
+    Nothing was learnt. Who was held out by any frozen dataset of the project is held out for good, in the same split:
+    put `splits` of the configuration back as it was (the detail says which entry), or learn from a newer dataset.
+    """
+
+
+class RulesNotValid(InvalidArgument):
+    """The inclusion rules are not valid.
+
+    Read the detail: it names the rule, and what it may hold. Rules that are left out let everything in but series
+    with the quality verdict "unusable".
+    """
+
+
+class DatasetUnknown(NotFound):
+    """There is no such frozen dataset in this project.
+
+    `GET /api/v1/projects/{project}/datasets` lists them. Name one by its digest, or by at least 8 digits that begin
+    no other.
     """
 
 
 class DatasetEmpty(FailedPrecondition):
     """There is no accepted mask to learn from.
 
-    Accept masks in the project first; series with the quality verdict "unusable" and patients outside the split
-    `training` do not count.
+    Accept masks in the project first; series with the quality verdict "unusable", those that the inclusion rules leave
+    out, and patients outside the split `training` do not count.
     """
 
 
@@ -41,6 +67,20 @@ class RunUnknown(NotFound):
     """
 
 
+class RunNotWaiting(FailedPrecondition):
+    """The run does not wait any more.
+
+    It has begun, or has ended; only runs that wait change their place. Cancel it if another must go first.
+    """
+
+
+class PriorityOutOfRange(InvalidArgument):
+    """The priority is not from -100 to 100.
+
+    0 is what runs have that nobody gave one; of two that are equal, the older begins first.
+    """
+
+
 class RunDiverged(FailedPrecondition):
     """The loss became infinite or not a number.
 
@@ -61,6 +101,28 @@ class CandidateWorse(FailedPrecondition):
 
     The champion stays. The detail names the structure and the mean paired difference of Dice; train longer, add
     masks, or look at the cases of the run.
+    """
+
+
+class SecondPersonNeeded(PermissionDenied):
+    """A second person has to agree to this promotion.
+
+    Whoever asked for it, or started the run that did, cannot approve it. Another administrator can:
+    `irp models approve NAME VERSION`.
+    """
+
+
+class NothingToDecide(FailedPrecondition):
+    """The version does not wait for anybody's word.
+
+    `irp models history NAME` shows what became of it. Ask for its promotion, then a second person can approve it.
+    """
+
+
+class VerdictOutdated(FailedPrecondition):
+    """Another version became the champion after the gate had judged this one.
+
+    The verdict compared with a champion that is none any more, and holds no longer. Ask for the promotion again.
     """
 
 
@@ -104,4 +166,65 @@ class NotQuantisable(FailedPrecondition):
     """The network could not be reduced to int8.
 
     The version serves in float32 as before. The log of the training server names the kind of error.
+    """
+
+
+class NetworkMisbehaves(InvalidArgument):
+    """A network of the bundle does not answer as the bundle says.
+
+    The detail says how. A network answers one tensor of float32 logits, of the size of `irp_pipeline` and with the
+    channels of `channel_def`, finite, the same each time, and for each image by itself.
+    """
+
+
+class InspectionFailed(InvalidArgument):
+    """The bundle could not be looked through: the process that did so ended.
+
+    It runs without network and with bounded memory. Try the bundle with MONAI's own tools on your machine; if it runs
+    there, give the trace id of this answer to the operator.
+    """
+
+
+class InspectionTooLong(InvalidArgument):
+    """The bundle took too long to look through, and was given up.
+
+    The detail says after how many seconds. Push a smaller network, or let the operator raise `IRP_SANDBOX_SECONDS`.
+    """
+
+
+class InspectionTooLarge(InvalidArgument):
+    """The bundle's networks need more memory than they may have.
+
+    The detail says how much there is. Push a smaller network or smaller inputs, or let the operator raise
+    `IRP_SANDBOX_MEMORY_BYTES`.
+    """
+
+
+class ReportUnknown(NotFound):
+    """There is no report on this version.
+
+    Versions that were pushed have one; `POST /api/v1/models/{name}/versions/{version}/report` begins one for any other.
+    """
+
+
+class ModelSawPatients(FailedPrecondition):
+    """The model has learnt from patients that shall judge it.
+
+    Nothing was measured: figures on what a model was taught say nothing. Choose a project, or the split `test` of the
+    dataset of its own run, whose patients it has never seen; the detail tells how many were.
+    """
+
+
+class ValidationUnknown(NotFound):
+    """There is no such validation of this version.
+
+    `POST /api/v1/models/{name}/versions/{version}/validate` asks for one, and tells its id.
+    """
+
+
+class OutOfMemory(FailedPrecondition):
+    """The device's memory does not suffice for one slice.
+
+    Nothing was registered. Choose narrower networks or smaller windows in the recipe (`segment_channels`,
+    `segment_size`), or a device with more memory (`IRP_TRAINING_DEVICE`), and start a new run.
     """

@@ -27,6 +27,7 @@ class Example:
         box: float32 (1, 3): centre row and column in this slice, and size of the left ventricle of the series, in
             pixels; size 0 if nothing of it was drawn.
         whole: the left ventricle was judged as a whole, pool and wall.
+        patient: pseudonym, for figures by patient.
     """
 
     image: Tensor
@@ -34,6 +35,7 @@ class Example:
     judged: Tensor
     box: Tensor
     whole: bool
+    patient: str = ""
 
 
 def examples_of(volume: Volume, mask: Mask, structures: Sequence[str]) -> list[Example]:

@@ -82,7 +82,12 @@ def _require_learnable(base: Bundle) -> None:
         raise PipelineNotLearnt("masks teach nothing about marks: such a model is trained elsewhere, and pushed")
     if len(base.members) > 1:
         raise PipelineNotLearnt("the base is an ensemble")
-    if spec.segment.dimension != "2d" or spec.orientation != AS_STORED or any(stage.spacing for stage in stages):
+    if (
+        spec.segment.slide
+        or spec.segment.dimension != "2d"
+        or spec.orientation != AS_STORED
+        or any(stage.spacing for stage in stages)
+    ):
         raise PipelineNotLearnt("the base's networks do not see single slices as they are stored")
     if any(stage.normalise.absolute for stage in stages):
         raise PipelineNotLearnt("the base's networks see the image's own units")

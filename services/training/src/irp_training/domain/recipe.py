@@ -8,11 +8,14 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from irp_training.domain.augment import STRETCH, Augmentation
+from irp_training.domain.bounds import Bounds
 from irp_training.domain.errors import BadRecipe
+from irp_training.domain.gate import WAYS, Way
 from irp_training.domain.precision import REDUCED
 
 TEXT_LIMIT = 4000  # characters
 STAGES = ("locate", "segment")
+AMP = ("off", "bf16", "fp16", "auto")
 SIZES, SIZE_STEP = (64, 512), 16  # pixels; a net of five levels halves its input four times
 NARROWEST = 1.2  # sizes of the left ventricle: below, an imperfect box would cut it off
 
@@ -27,7 +30,7 @@ class Recipe:
         structures: canonical names of the output channels, in order; empty = the base's, or those of the data.
         locate_epochs: passes over the training slices in stage 1.
         segment_epochs: passes over the training slices in stage 2.
-        batch: slices per step.
+        batch: slices per step; 0 = as many as the device's memory holds, a power of two, up to 64 (on a CPU: 12).
         min_steps: least steps per epoch: small datasets repeat within an epoch.
         locate_rate: highest learning rate of stage 1 (one cycle).
         segment_rate: highest learning rate of stage 2 (one cycle).
@@ -42,10 +45,19 @@ class Recipe:
         checkpoint_epochs: passes between two checkpoints.
         threads: CPU threads of the worker; part of the recipe, for sums depend on it. 0 = the room's setting.
         margin: Dice that a structure may lose on average before the gate refuses.
+        gate: how that is shown: "mean", "bootstrap" (interval over patients), or "auto": where patients suffice.
+        subgroup_margin: Dice that a structure may lose on a subgroup of at least five patients; 0 = no bound.
+        calibration_margin: by how much the expected calibration error may rise; 0 = no bound.
+        latency_ratio: how many times the champion's seconds per slice it may take; 0 = no bound.
         locate_channels: widths of net 1 when it is built anew.
         segment_channels: widths of net 2 when it is built anew.
         segment_size: pixels along each side of the window that net 2 sees; 0 = the base's, or as designed.
         window: side of that window in sizes of the left ventricle; 0 = the base's, or as designed.
+        patience: passes without a higher mean validation Dice after which a stage ends; its best pass is kept. 0 = all
+            passes are made, and the last is kept.
+        max_minutes: of learning, over all attempts; then the run ends with its best pass so far. 0 = no limit.
+        max_cost: as `max_minutes`, in the currency of the room's price of an hour. 0 = no limit.
+        amp: mixed precision: "off", "bf16", "fp16", or "auto": what a GPU has, and off on a CPU.
         precisions: "int8", "bfloat16", or both: tried on the frozen validation set when the run has ended.
         licence: of the weights; empty = the base's.
         description: of the data, for the model card; no patient data.
@@ -70,10 +82,18 @@ class Recipe:
     checkpoint_epochs: int = 2
     threads: int = 0
     margin: float = 0.01
+    gate: Way = "auto"
+    subgroup_margin: float = 0.03
+    calibration_margin: float = 0.02
+    latency_ratio: float = 2.0
     locate_channels: tuple[int, ...] = (8, 16, 32, 64)
     segment_channels: tuple[int, ...] = (16, 32, 64, 128, 256)
     segment_size: int = 160
     window: float = 0.0
+    patience: int = 0
+    max_minutes: float = 0.0
+    max_cost: float = 0.0
+    amp: str = "off"
     precisions: tuple[str, ...] = ()
     licence: str = ""
     description: str = ""
@@ -90,6 +110,22 @@ class Recipe:
     def rate_of(self, stage: str) -> float:
         """Highest learning rate of a stage."""
         return self.locate_rate if stage == "locate" else self.segment_rate
+
+    @property
+    def bounds(self) -> Bounds:
+        """What the result must keep to before the gate."""
+        return Bounds(
+            margin=self.margin,
+            way=self.gate,
+            subgroup_margin=self.subgroup_margin,
+            calibration_margin=self.calibration_margin,
+            latency_ratio=self.latency_ratio,
+        )
+
+    @property
+    def may_end_early(self) -> bool:
+        """Something may end it before its last pass: then the best pass is remembered."""
+        return self.patience > 0 or self.max_minutes > 0 or self.max_cost > 0
 
     @property
     def augmentation(self) -> Augmentation:
@@ -114,7 +150,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "seed": (0, 2**31 - 1),
     "locate_epochs": (1, 10_000),
     "segment_epochs": (1, 10_000),
-    "batch": (1, 512),
+    "batch": (0, 512),
     "min_steps": (1, 10_000),
     "locate_rate": (1e-8, 1.0),
     "segment_rate": (1e-8, 1.0),
@@ -129,6 +165,12 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "segment_size": (0, SIZES[1]),
     "window": (0.0, 5.0),
     "margin": (0.0, 1.0),
+    "subgroup_margin": (0.0, 1.0),
+    "calibration_margin": (0.0, 1.0),
+    "latency_ratio": (0.0, 1000.0),
+    "patience": (0, 10_000),
+    "max_minutes": (0.0, 100_000.0),
+    "max_cost": (0.0, 1e9),
 }
 
 
@@ -152,6 +194,8 @@ def read_recipe(text: str, *, fine_tuning: bool, structures: Mapping[str, int]) 
     recipe = replace(base, **{key: _read_value(key, value, known[key]) for key, value in given.items()})
     _require(bool(recipe.stages) and set(recipe.stages) <= set(STAGES), f"`stages` holds some of {', '.join(STAGES)}")
     _require(set(recipe.precisions) <= set(REDUCED), f"`precisions` holds some of {', '.join(REDUCED)}")
+    _require(recipe.gate in WAYS, f"`gate` is one of {', '.join(WAYS)}")
+    _require(recipe.amp in AMP, f"`amp` is one of {', '.join(AMP)}")
     _require(set(recipe.structures) <= set(structures), f"`structures` holds some of {', '.join(structures)}")
     _require(fine_tuning or set(recipe.stages) == set(STAGES), "a run from scratch trains both stages")
     _require(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from irp_kernel import ObjectRef
+from irp_kernel.ids import Alias, name_versions
 
 from irp_training.domain.errors import NoEarlierChampion
 from irp_training.domain.run import ModelRef
@@ -21,6 +22,9 @@ class Model:
         dataset_digest: what it was trained on; empty if not known.
         figures: of its card, as JSON.
         structures: canonical names that it segments.
+        recipe_sha256: of the frozen recipe; empty if it was pushed.
+        base: `name@version` that it started from; empty = from scratch, or pushed.
+        signature: compact JWS of its statement; empty = not signed.
     """
 
     ref: ModelRef
@@ -32,15 +36,27 @@ class Model:
     structures: tuple[str, ...]
     dataset_digest: str = ""
     run: tuple[str, str] | None = None
+    recipe_sha256: str = ""
+    base: str = ""
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """One entry of a model's history of champions; `sequence` counts from 1."""
+    """One entry of a model's history of champions; `sequence` counts from 1.
+
+    Attributes:
+        actor: who made it so; of a promotion that waited, who asked for it.
+        at: RFC 3339 UTC.
+        reason: why, in plain words.
+    """
 
     sequence: int
     version: int
     kind: Literal["promote", "rollback"]
+    actor: str = ""
+    at: str = ""
+    reason: str = ""
 
 
 def champion(history: Sequence[Promotion]) -> int | None:
@@ -49,16 +65,27 @@ def champion(history: Sequence[Promotion]) -> int | None:
     return pile[-1] if pile else None
 
 
+def previous(history: Sequence[Promotion]) -> int | None:
+    """Version that was the champion before the one now; None if there was one only."""
+    pile = _pile(history)
+    return pile[-2] if len(pile) > 1 else None
+
+
 def earlier_champion(history: Sequence[Promotion]) -> int:
     """Version that a rollback makes the champion again.
 
     Raises:
         NoEarlierChampion: there was one only.
     """
-    pile = _pile(history)
-    if len(pile) < 2:
+    before = previous(history)
+    if before is None:
         raise NoEarlierChampion
-    return pile[-2]
+    return before
+
+
+def aliases(versions: Sequence[int], history: Sequence[Promotion]) -> dict[Alias, int]:
+    """Which version each alias names now; an alias that names none is left out. See `irp_kernel.ids.Alias`."""
+    return name_versions(max(versions, default=0), champion(history) or 0, previous(history) or 0)
 
 
 def _pile(history: Sequence[Promotion]) -> list[int]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from irp_kernel import ObjectRef
 
+from irp_training.domain.errors import PriorityOutOfRange
+from irp_training.domain.price import Price
+
+PRIORITIES = range(-100, 101)  # 0 where nobody gave one
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 FINAL: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
 
@@ -26,13 +31,24 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetRow:
-    """A frozen dataset: digest, where its manifest lies, number of series per split."""
+    """A frozen dataset: digest, where its manifest lies, number of series per split.
+
+    Attributes:
+        patients: number of patients per split; empty in rows of before they were counted.
+        rules: the inclusion rules as JSON; empty in rows of before there were any.
+        created_at: when it was frozen first; empty likewise.
+        actor: by whom it was frozen first; empty likewise.
+    """
 
     digest: str
     manifest: ObjectRef
     training: int
     validation: int
     test: int
+    patients: Mapping[str, int] = field(default_factory=dict, hash=False)
+    rules: str = ""
+    created_at: str = ""
+    actor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +58,16 @@ class Metric:
     epoch: int
     name: str
     value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptOverlay:
+    """A picture of one validation slice: see `overlay.Overlay`; `picture` is a PNG."""
+
+    epoch: int
+    which: str
+    dice: float
+    picture: ObjectRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +91,13 @@ class Run:
         promote: promote the result when the gate allows.
         gate: verdict as JSON; empty while there is none.
         cases: validation Dice per case as JSON, before and after.
+        summary: means of the cases with intervals over patients, as JSON.
         checkpoint: the latest one.
         cancel_asked: the worker ends at its next step.
+        priority: of two that wait, the higher begins first.
+        spent_s: seconds of learning, over all attempts.
+        price_per_hour: of learning, when it began; 0 = the room has no price.
+        currency: of the price.
     """
 
     project: str
@@ -86,12 +117,28 @@ class Run:
     gate: str = ""
     promoted: bool = False
     cases: str = ""
+    summary: str = ""
     checkpoint: ObjectRef | None = None
     cancel_asked: bool = False
     finished_at: str = ""
     version: int = 1
+    priority: int = 0
+    spent_s: float = 0.0
+    price_per_hour: float = 0.0
+    currency: str = ""
 
     @property
     def ended(self) -> bool:
         """True in a final state."""
         return self.state in FINAL
+
+    @property
+    def price(self) -> Price:
+        """Of an hour of this run."""
+        return Price(per_hour=self.price_per_hour, currency=self.currency)
+
+
+def require_priority(priority: int) -> None:
+    """Raise PriorityOutOfRange unless there is such a priority."""
+    if priority not in PRIORITIES:
+        raise PriorityOutOfRange(priority=priority)

@@ -1,7 +1,8 @@
 """Learning one stage, step by step, so that stopping and going on changes nothing.
 
-The state is: weights, their moving average, the optimizer's moments, and the number of epochs done. Order, windows and
-light of every slice are drawn from (seed, stage, epoch, place), so this number is the whole state of randomness.
+The state is: weights, their moving average, the optimizer's moments, the best pass, and the number of epochs done.
+Order, windows and light of every slice are drawn from (seed, stage, epoch, place), so this number is the whole state of
+randomness.
 """
 
 from __future__ import annotations
@@ -13,22 +14,36 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from irp_training.domain.ahead import made_ahead
-from irp_training.domain.augment import NONE
+from irp_training.domain.batches import Batches, collate
+from irp_training.domain.best import Best
 from irp_training.domain.errors import NothingJudged, RunDiverged
 from irp_training.domain.examples import Example
+from irp_training.domain.gradients import Gradients
 from irp_training.domain.loss import partial_loss, remembering_loss
-from irp_training.domain.recipe import STAGES, Recipe
+from irp_training.domain.mixed import Mixed
+from irp_training.domain.ranks import Alone, Ranks
+from irp_training.domain.recipe import Recipe
 from irp_training.domain.stages import Sample, Stage
+from irp_training.domain.tempo import Tempo
+from irp_training.domain.validation import Counted, Validation, dice_of, labels_of
 
 WARM_UP = 0.15  # share of the steps in which the learning rate rises
 CLIP_NORM = 5.0
 
 
 class Trainer:
-    """Trains one net; `threads_ahead` threads draw the next batches meanwhile, and change nothing else."""
+    """Trains one net; `threads_ahead` threads draw the next batches meanwhile, and change nothing else.
+
+    Attributes:
+        epochs_done: passes so far.
+        best: the pass that was best on the validation slices, if the recipe may end early.
+        tempo: of the present pass.
+        counted: parts of Dice by patient, of the last validation.
+    """
 
     def __init__(
         self,
@@ -39,13 +54,13 @@ class Trainer:
         device: torch.device,
         base: nn.Module | None = None,
         threads_ahead: int = 0,
+        ranks: Ranks | None = None,
     ) -> None:
         self._stage, self._recipe, self._device = stage, recipe, device
-        self._examples = stage.usable(examples)
-        if not self._examples:
+        usable = stage.usable(examples)
+        if not usable:
             raise NothingJudged(stage=stage.name)
         self._net = net.to(device)
-        self._base = base.to(device).eval() if base is not None and recipe.remember > 0 else None
         self._average = copy.deepcopy(self._net)
         pairs = list(zip(self._average.state_dict().values(), self._net.state_dict().values(), strict=True))
         self._averaged = [pair for pair in pairs if pair[0].dtype.is_floating_point]
@@ -53,56 +68,71 @@ class Trainer:
         self._optimizer = torch.optim.AdamW(
             self._net.parameters(), lr=recipe.rate_of(stage.name), weight_decay=recipe.weight_decay
         )
+        together = ranks or Alone()
+        remembered = base.to(device).eval() if base is not None and recipe.remember > 0 else None
+        self._mixed = Mixed(recipe.amp, device)
+        self._gradients = Gradients(self._net, remembered, self._loss, self._mixed, together)
+        self._batches = Batches(stage, usable, recipe, together)
+        self._validation = Validation(stage, device, together, threads_ahead)
         self._threads_ahead = threads_ahead
-        self.epochs_done = 0
+        self.epochs_done, self.best, self.tempo = 0, Best(), Tempo(device)
+        self.counted: Counted = {}
 
     @property
-    def steps_per_epoch(self) -> int:
-        """Small datasets repeat within an epoch."""
-        return max(self._recipe.min_steps, len(self._examples) // self._recipe.batch)
+    def stage(self) -> Stage:
+        """What is learnt."""
+        return self._stage
 
     @property
     def epochs(self) -> int:
         """How many there will be."""
         return self._recipe.epochs_of(self._stage.name)
 
+    @property
+    def slices_at_once(self) -> int:
+        """Slices per pass through the net: fewer than the recipe's batch where memory was short."""
+        return min(self._gradients.most or self._recipe.batch, self._recipe.batch)
+
+    @property
+    def short_of_memory(self) -> bool:
+        """A batch did not fit as a whole."""
+        return self.slices_at_once < self._recipe.batch
+
     def epoch(self) -> Iterator[float]:
         """One pass: the loss of each step; the epoch counts as done when the iterator ends.
 
         Raises:
             RunDiverged: the loss is not finite.
+            OutOfMemory: the device cannot learn from one slice at a time.
         """
         self._net.train()
-        for step, samples in enumerate(made_ahead(self._batch, range(self.steps_per_epoch), self._threads_ahead)):
+        self.tempo.begin()
+        first = self.epochs_done * self._batches.per_epoch
+        steps = range(first, first + self._batches.per_epoch)
+        batches = made_ahead(self._batches.draw, steps, self._threads_ahead)
+        for samples, step in zip(self.tempo.waiting_for(batches, self._recipe.batch), steps, strict=True):
             yield self._step(step, samples)
         self.epochs_done += 1
 
-    def weights(self) -> dict[str, Tensor]:
-        """What is kept: the moving average, on the CPU."""
+    def weights(self, *, best: bool = False) -> dict[str, Tensor]:
+        """What is kept: the moving average, on the CPU; of the best pass, if asked for and there is one."""
+        if best and self.best.weights is not None:
+            return self.best.weights
         return {name: tensor.detach().cpu().clone() for name, tensor in self._average.state_dict().items()}
 
     def validate(self, examples: Sequence[Example]) -> dict[str, float]:
         """Dice per structure over all validation slices, in the stage's own window, on judged slices only."""
-        usable = self._stage.usable(examples)
-        overlap = np.zeros(len(self._stage.structures))
-        total = np.zeros(len(self._stage.structures))
-        self._average.eval()
-        size = self._recipe.batch
+        self.counted = self._validation(self._average, examples, self.slices_at_once)
+        scores = dice_of(self.counted)
+        if self._recipe.may_end_early:
+            self.best.see(self.epochs_done, scores, self.weights())
+        return scores
 
-        def as_inference_sees(start: int) -> list[Sample]:
-            return [self._stage.sample(example, None, NONE) for example in usable[start : start + size]]
-
-        for samples in made_ahead(as_inference_sees, range(0, len(usable), size), self._threads_ahead):
-            image, labels, judged = self._collate(samples)
-            with torch.no_grad():
-                found = self._average(image).argmax(dim=1)
-            for place in range(len(self._stage.structures)):
-                seen = judged[:, place, None, None]
-                a, b = (found == place + 1) & seen, (labels == place + 1) & seen
-                overlap[place] += float((a & b).sum())
-                total[place] += float(a.sum() + b.sum())
-        pairs = zip(self._stage.structures, overlap, total, strict=True)
-        return {name: 2 * both / either for name, both, either in pairs if either > 0}
+    def answer(self, samples: Sequence[Sample]) -> NDArray[np.uint8]:
+        """Labels (sample, row, column) of the moving average, 1 + place of the structure."""
+        parts = [samples[start : start + self.slices_at_once] for start in range(0, len(samples), self.slices_at_once)]
+        found = [labels_of(self._average, collate(part, self._device)[0]).to(torch.uint8).cpu() for part in parts]
+        return np.asarray(torch.cat(found).numpy())
 
     def state(self) -> dict[str, Any]:
         """Everything that going on needs."""
@@ -111,37 +141,37 @@ class Trainer:
             "average": self._average.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "epochs_done": self.epochs_done,
+            "best": self.best.state(),
+            "mixed": self._mixed.state(),
+            "most": self._gradients.most,
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Go on from a state; those of earlier releases lack what these did not know."""
         self._net.load_state_dict(state["net"])
         self._average.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])
         self.epochs_done = int(state["epochs_done"])
+        self._mixed.load(state.get("mixed", {}))
+        self._gradients.most = state.get("most")
+        if "best" in state:
+            self.best.load(state["best"])
 
     def _step(self, step: int, samples: list[Sample]) -> float:
-        image, labels, judged = self._collate(samples)
-        done = self.epochs_done * self.steps_per_epoch + step
+        steps = self.epochs * self._batches.per_epoch
         for group in self._optimizer.param_groups:
-            group["lr"] = self._recipe.rate_of(self._stage.name) * one_cycle(done, self.epochs * self.steps_per_epoch)
-        self._optimizer.zero_grad()
-        loss = self._loss(image, labels, judged)
-        if not math.isfinite(value := loss.item()):
-            raise RunDiverged(step=done)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self._net.parameters(), CLIP_NORM)
-        self._optimizer.step()
-        self._follow(done)
-        return value
+            group["lr"] = self._recipe.rate_of(self._stage.name) * one_cycle(step, steps)
+        loss = self._gradients(*collate(samples, self._device), count=self._recipe.batch)
+        if not math.isfinite(loss):
+            raise RunDiverged(step=step)
+        self._mixed.step(self._optimizer, self._net, CLIP_NORM)
+        self._follow(step)
+        return loss
 
-    def _loss(self, image: Tensor, labels: Tensor, judged: Tensor) -> Tensor:
-        logits: Tensor = self._net(image)
+    def _loss(self, logits: Tensor, base_logits: Tensor | None, labels: Tensor, judged: Tensor) -> Tensor:
         loss = partial_loss(logits, labels, judged)
-        if self._base is None or bool(judged.all()):
+        if base_logits is None:
             return loss
-        with torch.no_grad():
-            base_logits = self._base(image)
         return loss + self._recipe.remember * remembering_loss(logits, base_logits, labels, judged)
 
     def _follow(self, done: int) -> None:
@@ -152,23 +182,6 @@ class Trainer:
             torch._foreach_lerp_(averages, now, 1 - decay)
             for average, count in self._counted:
                 average.copy_(count)
-
-    def _batch(self, step: int) -> list[Sample]:
-        """Slices of a step: consecutive places in an endless row of shuffled passes over the examples."""
-        size, count = self._recipe.batch, len(self._examples)
-        first = (self.epochs_done * self.steps_per_epoch + step) * size
-        return [self._draw(*divmod(place, count)) for place in range(first, first + size)]
-
-    def _draw(self, round_: int, place: int) -> Sample:
-        seed = (self._recipe.seed, STAGES.index(self._stage.name), round_)
-        chosen = np.random.default_rng(seed).permutation(len(self._examples))[place]
-        return self._stage.sample(
-            self._examples[int(chosen)], np.random.default_rng((*seed, place)), self._recipe.augmentation
-        )
-
-    def _collate(self, samples: Sequence[Sample]) -> Sample:
-        image, labels, judged = (torch.stack(parts).to(self._device) for parts in zip(*samples, strict=True))
-        return image, labels, judged
 
 
 def one_cycle(step: int, steps: int) -> float:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from irp_training.domain.errors import QuantiserMissing
 from irp_training.domain.gate import Scores, Verdict
-from irp_training.domain.lesson import CaseFile, Said
+from irp_training.domain.plan import CaseFile, Said
 from irp_training.domain.precision import Reduced, accepts, compare
 from irp_training.domain.quantise import Recipe, quantise, recipes_for
 from irp_training.domain.run import Progress

@@ -12,7 +12,7 @@ from irp_bundle import Stage
 from irp_chassis.auth import ADMIN
 from irp_chassis.rpc import caller
 from irp_kernel.errors import IrpError, ModelUnknown
-from irp_kernel.ids import Slug
+from irp_kernel.ids import ALIASES, Alias, Slug
 from numpy.typing import NDArray
 
 from irp_inference.adapters.batches import DynamicBatches
@@ -68,7 +68,7 @@ class Nets:
 
         Args:
             name: `<model>.<stage>`.
-            version: an integer, or empty = whichever serves.
+            version: an integer, an alias ("champion", "previous", "candidate"), or empty = whichever serves.
             images: float32 (N, channels, size, size).
             ticket: whose.
             place: chooses between champion and canary.
@@ -77,7 +77,9 @@ class Nets:
             ModelUnknown, TensorNotUsable, and those of the batches.
         """
         model, stage = split(name)
-        number = _number(version) or (await self._shelf.choice(model, place)).version
+        asked = _version(version)
+        chosen = (await self._shelf.choice(model, place)).version if asked is None else asked
+        number = await self._shelf.number(model, chosen)
         async with self._shelf.use(model, number) as loaded:
             net = _net(loaded, stage)
             _require_fits(images, net)
@@ -87,14 +89,14 @@ class Nets:
     async def describe(self, name: str, version: str) -> Net:
         """A network; its model is loaded if it is not."""
         model, stage = split(name)
-        async with self._shelf.use(model, _number(version)) as loaded:
+        async with self._shelf.use(model, _version(version)) as loaded:
             return _net(loaded, stage)
 
     async def ready(self, name: str, version: str) -> bool:
         """True if it can answer at once; nothing is loaded for the question."""
         try:
             model, stage = split(name)
-            number = _number(version) or await self._shelf.champion(model)
+            number = await self._shelf.number(model, _version(version))
         except IrpError:
             return False
         status = self._shelf.status((model, number))
@@ -150,10 +152,13 @@ def split(name: str) -> tuple[str, Stage]:
     return Slug(base), STAGES[wanted]
 
 
-def _number(version: str) -> int | None:
-    if version and not (version.isascii() and version.isdecimal() and len(version) <= LONGEST_VERSION):
-        raise ModelUnknown("versions are integers")
-    return int(version) if version else None
+def _version(text: str) -> int | Alias | None:
+    for alias in ALIASES:
+        if text == alias:
+            return alias
+    if text and not (text.isascii() and text.isdecimal() and len(text) <= LONGEST_VERSION):
+        raise ModelUnknown("versions are integers, or candidate, champion, previous")
+    return (int(text) or None) if text else None
 
 
 def _net(model: Loaded, stage: Stage) -> Net:

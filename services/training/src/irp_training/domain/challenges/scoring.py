@@ -18,7 +18,7 @@ from scipy import ndimage
 
 from irp_training.domain.challenges.challenge import CaseScore, Metric
 from irp_training.domain.container_errors import EntryNeedsMarks
-from irp_training.domain.lesson import CaseFile
+from irp_training.domain.plan import CaseFile
 from irp_training.domain.scores import as_model_sees
 
 Values = dict[str, dict[str, float]]  # metric -> structure -> value
@@ -83,7 +83,7 @@ def _slice_distances(
     one: NDArray[np.bool_], two: NDArray[np.bool_], spacing_mm: tuple[float, ...], diagonal: float
 ) -> NDArray[np.float64]:
     if one.any() and two.any():
-        return surface_distances(one, two, spacing_mm)
+        return np.concatenate(surface_distances(one, two, spacing_mm))
     alone = one | two
     return np.full(int((alone & ~ndimage.binary_erosion(alone)).sum()), diagonal)
 

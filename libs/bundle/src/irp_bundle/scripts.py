@@ -1,4 +1,4 @@
-"""What torch runs of a bundle. Opens TorchScript files: only in the processes of engines and of exports."""
+"""What torch runs of a bundle. Opens TorchScript files: only in processes of engines, exports and sandboxes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import warnings
 from typing import cast
 
 import torch
-from irp_bundle import Bundle, Stage
+
+from irp_bundle.bundle import Bundle
+from irp_bundle.errors import WeightsMissing
+from irp_bundle.networks import Stage
 
 
 def open_script(data: bytes) -> torch.nn.Module:
@@ -24,3 +27,15 @@ def torch_network(bundle: Bundle, stage: Stage) -> torch.nn.Module | None:
         return bundle.build(stage)
     script = bundle.exports[stage].get("torchscript")
     return open_script(script) if script is not None else None
+
+
+def runnable(bundle: Bundle, stage: Stage) -> torch.nn.Module:
+    """The same, for an engine that needs one.
+
+    Raises:
+        WeightsMissing: there is an ONNX file only.
+    """
+    network = torch_network(bundle, stage)
+    if network is None:
+        raise WeightsMissing
+    return network

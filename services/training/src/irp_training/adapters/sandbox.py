@@ -1,0 +1,158 @@
+"""The room's side of the sandbox. What comes back is believed only as far as it has the right form."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from math import isnan
+from typing import Any
+
+from irp_bundle import (
+    BundleBroken,
+    BundleTooLarge,
+    BundleUnsafe,
+    ChannelsNotKnown,
+    NetworkNotAllowed,
+    PipelineNotDerived,
+    PipelineNotValid,
+    WeightsMissing,
+)
+from irp_kernel import CANONICAL
+from irp_kernel.errors import IrpError
+
+from irp_training.adapters.sandbox_process import Blobs, Talk, sandbox_process
+from irp_training.app.ports import CaseFiles
+from irp_training.domain.errors import InspectionFailed, InspectionTooLarge, InspectionTooLong, NetworkMisbehaves
+from irp_training.domain.inspected import Inspected
+from irp_training.domain.inspection import Check
+
+CHILD = (sys.executable, "-I", "-m", "irp_training.adapters.sandbox_child")
+AT_ONCE = 1  # bundles; others wait
+CHECKS = 64  # lines of one inspection
+TEXT = 400  # characters of a sentence that the sandbox says
+DAY_S = 86_400  # processor's seconds of a whole benchmark; each case is bounded by the clock
+REFUSALS: Mapping[str, type[IrpError]] = {
+    error.reason: error
+    for error in (
+        BundleBroken,
+        BundleTooLarge,
+        BundleUnsafe,
+        ChannelsNotKnown,
+        NetworkMisbehaves,
+        NetworkNotAllowed,
+        PipelineNotDerived,
+        PipelineNotValid,
+        WeightsMissing,
+    )
+}
+
+
+class Sandbox:
+    """Has bundles looked through and tried out, each in a fresh process; see app.ports.Sandbox.
+
+    Args:
+        memory_bytes: that a process may have.
+        seconds: of an inspection, and of one case; beyond, the process is killed.
+        threads: of a benchmark.
+        command: the process; its bounds and its work are added to it.
+    """
+
+    def __init__(self, memory_bytes: int, seconds: float, threads: int = 1, command: Sequence[str] = CHILD) -> None:
+        self._memory_bytes, self._seconds, self._threads = memory_bytes, seconds, threads
+        self._command = command
+        self._turn = asyncio.Semaphore(AT_ONCE)
+
+    async def __call__(self, data: bytes) -> Inspected:
+        """Look through one bundle; what is wrong with it is in the answer."""
+        checks: list[Check] = []
+        async with self._turn, sandbox_process(self._told("inspect"), _blobs(data)) as talk:
+            began = time.monotonic()
+            try:
+                async with asyncio.timeout(self._seconds):
+                    last = await _last(talk, checks)
+            except TimeoutError:
+                return Inspected(checks=tuple(checks), problem=self._too_long())
+        report = last.get("report")
+        if not isinstance(report, dict):
+            return Inspected(checks=tuple(checks), problem=self._refusal(last))
+        made = {"held": last.get("held"), "seconds": round(time.monotonic() - began, 1)}
+        return Inspected(checks=tuple(checks), report={**report, "sandbox": made})
+
+    async def score(
+        self, bundle: bytes, files: CaseFiles, listen: Callable[[int], Awaitable[None]]
+    ) -> list[Mapping[str, float]]:
+        """Dice per structure, case by case.
+
+        Raises:
+            WeightsMissing: the bundle is an ONNX file only.
+            InspectionFailed, InspectionTooLong, InspectionTooLarge: the process ended, or one case took too long.
+        """
+        found: list[Mapping[str, float]] = []
+        async with self._turn, sandbox_process(self._told("score"), _blobs(bundle, files)) as talk:
+            while True:
+                try:
+                    async with asyncio.timeout(self._seconds):
+                        line = await talk.line()
+                except TimeoutError:
+                    raise self._too_long() from None
+                if "done" in line:
+                    return found
+                if "dice" not in line:
+                    raise self._refusal(line)
+                found.append(_dice(line["dice"]))
+                await listen(len(found))
+
+    def _told(self, work: str) -> tuple[str, ...]:
+        seconds = max(1, round(self._seconds)) if work == "inspect" else DAY_S
+        return (*self._command, work, str(self._memory_bytes), str(seconds), str(self._threads))
+
+    def _too_long(self) -> IrpError:
+        return InspectionTooLong(f"it took longer than {self._seconds:g} s", limit_s=self._seconds)
+
+    def _refusal(self, last: Mapping[str, Any]) -> IrpError:
+        reason = str(last.get("refused", ""))
+        if reason in REFUSALS:
+            return REFUSALS[reason](str(last.get("message", ""))[:TEXT])
+        if reason == "memory":
+            return InspectionTooLarge(f"there are {self._memory_bytes >> 20} MiB", limit_bytes=self._memory_bytes)
+        return InspectionFailed()
+
+
+async def _blobs(bundle: bytes, files: CaseFiles | None = None) -> Blobs:
+    yield bundle
+    if files is not None:
+        async for _, _, *pair in files():
+            for file in pair:
+                yield file if isinstance(file, bytes) else await asyncio.to_thread(file.read_bytes)
+
+
+async def _last(talk: Talk, checks: list[Check]) -> dict[str, Any]:
+    """Collect the checks; the line after them."""
+    for _ in range(CHECKS):
+        line = await talk.line()
+        if "check" not in line:
+            return line
+        checks.append(_check(line["check"]))
+    return {}
+
+
+def _check(said: Any) -> Check:
+    words = said if isinstance(said, dict) else {}
+    state = words.get("state")
+    return Check(
+        name=str(words.get("name", ""))[:TEXT],
+        state=state if state in {"passed", "noted"} else "failed",
+        says=str(words.get("says", ""))[:TEXT],
+    )
+
+
+def _dice(said: Any) -> dict[str, float]:
+    known = set(CANONICAL.values())
+    if not isinstance(said, dict) or not set(said) <= known:
+        raise InspectionFailed
+    values = {name: float(value) for name, value in said.items() if isinstance(value, (int, float))}
+    if not all(isnan(value) or 0 <= value <= 1 for value in values.values()):
+        raise InspectionFailed
+    return values

@@ -1,0 +1,82 @@
+"""The sandbox: a bundle on standard input, what was found of it as JSON lines on standard output. It has nothing else.
+
+Run: `python -I -m irp_training.adapters.sandbox_child inspect|score MEMORY_BYTES SECONDS THREADS`. It confines itself
+before it reads a byte of the bundle, and before it imports anything that begins threads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any, BinaryIO, TextIO
+
+from irp_kernel.confinement import Bounds, Confinement, confine
+from irp_kernel.errors import IrpError
+from irp_kernel.lifeline import end_with_parent
+
+# Parts of MONAI's that nobody needs here: they want to write files, and take a second to import.
+NOT_NEEDED = ("matplotlib", "sklearn", "skimage", "nibabel", "tensorboard", "ignite")
+
+
+def main() -> None:
+    """Work on one bundle."""
+    end_with_parent()
+    work, memory_bytes, seconds, threads = sys.argv[1], *map(int, sys.argv[2:5])
+    held = confine(Bounds(memory_bytes=memory_bytes, seconds=seconds))
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print is no answer
+    sys.modules.update(dict.fromkeys(NOT_NEEDED))  # type: ignore[arg-type]  # None: importing it fails
+    try:
+        last = _work(work, blobs(sys.stdin.buffer), answers, held, threads)
+    except IrpError as error:
+        last = {"refused": error.reason, "message": error.message}
+    except Exception as error:
+        # The type only: a text may quote what was in the bundle.
+        last = {"refused": "memory" if _is_memory(error) else "failed", "message": type(error).__name__}
+    _tell(answers, last)
+
+
+def blobs(stream: BinaryIO) -> Iterator[bytes]:
+    """What comes in: eight bytes of length, then as many bytes."""
+    while head := stream.read(8):
+        yield stream.read(int.from_bytes(head, "big"))
+
+
+def _work(work: str, given: Iterator[bytes], answers: TextIO, held: Confinement, threads: int) -> dict[str, Any]:
+    if work == "score":
+        return _score(given, answers, threads)
+    from irp_training.domain.inspection import inspect
+
+    report = inspect(next(given), lambda check: _tell(answers, {"check": asdict(check)}))
+    return {"report": report, "held": asdict(held)}
+
+
+def _score(given: Iterator[bytes], answers: TextIO, threads: int) -> dict[str, Any]:
+    import torch
+    from irp_bundle import Pipeline, TorchEngine, read_bundle
+    from irp_bundle.scripts import runnable
+    from irp_kernel import decode_mask, decode_volume
+
+    from irp_training.domain.scores import score_case
+
+    torch.set_num_threads(threads)
+    bundle = read_bundle(next(given))
+    pipeline = Pipeline(bundle, TorchEngine(bundle, build=runnable))
+    for volume, mask in zip(given, given, strict=True):
+        _tell(answers, {"dice": score_case(pipeline, decode_volume(volume), decode_mask(mask))})
+    return {"done": True}
+
+
+def _is_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or "allocate" in str(error)
+
+
+def _tell(answers: TextIO, line: dict[str, Any]) -> None:
+    print(json.dumps(line), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""A queued appraisal -> a report. Killed at any point, it is done again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from irp_kernel.errors import IrpError
+
+from irp_training.app.case_files import case_files
+from irp_training.app.ports import Clock, Objects, Sandbox, Store
+from irp_training.app.train_run import TRANSIENT
+from irp_training.domain.appraisal import UNMEASURED, Appraisal, benchmark
+from irp_training.domain.dataset import Snapshot
+from irp_training.domain.gate import Scores
+from irp_training.domain.registry import Model, champion
+from irp_training.domain.run import Progress
+
+
+class AppraiseModel:
+    """Works on one appraisal until it has ended."""
+
+    def __init__(self, store: Store, objects: Objects, sandbox: Sandbox, now: Clock) -> None:
+        self._store, self._objects, self._sandbox, self._now = store, objects, sandbox, now
+
+    async def __call__(self, name: str, version: int, *, last: bool = False) -> None:
+        """Look through the bundle if nobody has, judge it; `last`: a part that is down ends it as failed, too."""
+        asked = await self._store.appraisal(name, version)
+        if asked.ended:
+            return
+        found = asked
+        try:
+            found = await self._inspected(found)
+            found = await self._measured(found)
+        except IrpError as error:
+            if error.code in TRANSIENT and not last:
+                raise
+            found = replace(found, state="failed", reason=error.reason, message=error.message)
+        await self._end(found)
+
+    async def _inspected(self, asked: Appraisal) -> Appraisal:
+        if asked.inspection:
+            return asked
+        await self._note(asked, Progress(fraction=0.0, step="looking through the bundle"))
+        model = await self._store.model(asked.model.name, asked.model.version)
+        found = await self._sandbox(await self._objects.get(model.bundle))
+        return replace(asked, inspection=json.dumps(found.document(), sort_keys=True))
+
+    async def _measured(self, asked: Appraisal) -> Appraisal:
+        if asked.dataset is None:
+            return replace(asked, state="ended", message=UNMEASURED)
+        model = await self._store.model(asked.model.name, asked.model.version)
+        best = champion(await self._store.history(model.ref.name))
+        rival = await self._store.model(model.ref.name, best) if best not in {None, model.ref.version} else None
+        snapshot = Snapshot.from_manifest(await self._objects.get(asked.dataset.manifest))
+        judged = [one for one in (model, rival) if one is not None]
+        scores = [await self._scored(asked, one, snapshot, n / len(judged)) for n, one in enumerate(judged)]
+        measured = benchmark(
+            model, rival, asked.dataset, snapshot.of("validation"), scores[0], scores[1] if rival else {}
+        )
+        return replace(asked, state="ended", benchmark=measured)
+
+    async def _scored(self, asked: Appraisal, model: Model, snapshot: Snapshot, share: float) -> Scores:
+        count = max(1, snapshot.count("validation"))
+        cases = [case.series for case in snapshot.of("validation")]
+
+        async def listen(done: int) -> None:
+            fraction = min(1.0, share + (1 - share) * done / count)
+            await self._note(asked, Progress(fraction=fraction, step=f"judging {model.ref}: {done} of {count} cases"))
+
+        await listen(0)
+        bundle = await self._objects.get(model.bundle)
+        dice = await self._sandbox.score(bundle, case_files(self._objects, snapshot, ("validation",)), listen)
+        return dict(zip(cases, dice, strict=True))
+
+    async def _note(self, asked: Appraisal, progress: Progress) -> None:
+        async with self._store.change() as change:
+            current = await change.lock_appraisal(asked)
+            if _is_under_way(current, asked):
+                await change.save_appraisal(replace(current, state="running", progress=progress))
+
+    async def _end(self, found: Appraisal) -> None:
+        async with self._store.change() as change:
+            current = await change.lock_appraisal(found)
+            if _is_under_way(current, found):
+                progress = Progress(fraction=1.0, eta_s=0.0, step=found.state)
+                done = replace(found, version=current.version, progress=progress, finished_at=self._now())
+                await change.save_appraisal(done)
+
+
+def _is_under_way(current: Appraisal, worked_on: Appraisal) -> bool:
+    """False if somebody else has ended it, or begun it anew."""
+    return current.attempt == worked_on.attempt and not current.ended

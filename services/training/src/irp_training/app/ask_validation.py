@@ -1,0 +1,69 @@
+"""A validation is asked for -> a queued job, once per version, dataset and split."""
+
+from __future__ import annotations
+
+from irp_training.app.create_dataset import CreateDataset
+from irp_training.app.learnt_from import LearntFrom
+from irp_training.app.ports import Clock, Objects, Project, Store
+from irp_training.domain.certificate import Validation, split_of, validation_id
+from irp_training.domain.dataset import Snapshot
+from irp_training.domain.errors import ModelSawPatients, NoFrozenSet
+from irp_training.domain.registry import Model
+from irp_training.domain.run import DatasetRow
+
+
+class AskValidation:
+    """Queues a validation, if the model has not learnt from the patients that shall judge it."""
+
+    def __init__(self, store: Store, objects: Objects, create_dataset: CreateDataset, now: Clock) -> None:
+        self._store, self._objects, self._create_dataset, self._now = store, objects, create_dataset, now
+        self._learnt_from = LearntFrom(store, objects)
+
+    async def __call__(
+        self, name: str, version: int, actor: str, project: Project | None, split: str = ""
+    ) -> Validation:
+        """The validation; one that is under way or has succeeded is answered as it is.
+
+        Args:
+            name: of the model.
+            version: of the model.
+            actor: who asks.
+            project: its accepted masks judge; None = the dataset of the version's run, or else the newest of any run
+                for this model.
+            split: see `certificate.split_of`.
+
+        Raises:
+            ModelUnknown: no such version.
+            NoFrozenSet: there is nobody to judge it on.
+            ModelSawPatients: it learnt from some of them.
+            DatasetEmpty, PatientLeak: of the project.
+        """
+        model = await self._store.model(name, version)
+        dataset = await self._create_dataset(project) if project else await self._frozen(model)
+        if dataset is None:
+            raise NoFrozenSet
+        judging, snapshot = split_of(dataset, split), await self._snapshot(dataset)
+        learnt = await self._learnt_from(model)
+        seen = {case.patient for case in snapshot.of(judging) if (snapshot.project, case.patient) in learnt.patients}
+        if seen:
+            raise ModelSawPatients(patients=len(seen))
+        validation = Validation(
+            id=validation_id(model.ref, dataset, judging),
+            model=model.ref,
+            project=snapshot.project,
+            dataset=dataset,
+            split=judging,
+            known=learnt.whole,
+            actor=actor,
+            created_at=self._now(),
+        )
+        async with self._store.change() as change:
+            return await change.add_validation(validation)
+
+    async def _frozen(self, model: Model) -> DatasetRow | None:
+        if model.run is not None:
+            return (await self._store.run(*model.run)).dataset
+        return await self._store.newest_dataset(model.ref.name)
+
+    async def _snapshot(self, dataset: DatasetRow) -> Snapshot:
+        return Snapshot.from_manifest(await self._objects.get(dataset.manifest))

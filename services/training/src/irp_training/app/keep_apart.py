@@ -1,0 +1,45 @@
+"""Nobody who is held out is learnt from: neither by a run, nor by what its base has learnt from before."""
+
+from __future__ import annotations
+
+import asyncio
+
+from irp_training.app.learnt_from import LearntFrom
+from irp_training.app.ports import Objects, Store
+from irp_training.domain.dataset import Snapshot
+from irp_training.domain.errors import FrozenPatient, PatientLeak
+from irp_training.domain.placing import HELD_OUT
+from irp_training.domain.run import DatasetRow, ModelRef
+
+
+class KeepApart:
+    """Fails a run before it begins."""
+
+    def __init__(self, store: Store, objects: Objects) -> None:
+        self._store, self._objects = store, objects
+        self._learnt_from = LearntFrom(store, objects)
+
+    async def __call__(self, project: str, dataset: DatasetRow, base: ModelRef | None) -> None:
+        """Check a run's dataset, and every dataset that its base comes of.
+
+        Raises:
+            FrozenPatient: the dataset teaches somebody whom a frozen dataset of the project holds out.
+            PatientLeak: the base, or one of its ancestors, has learnt from somebody who is held out, or from an
+                image that is: in another project the same patient has another pseudonym, but the same image has the
+                same hash.
+        """
+        data = await self._objects.get(dataset.manifest)
+        snapshot = await asyncio.to_thread(Snapshot.from_manifest, data)
+        places = await self._store.placements(project)
+        held = {patient for patient, one in places.items() if one.part in HELD_OUT}
+        if held & snapshot.patients("training"):
+            raise FrozenPatient("the dataset teaches a patient of the frozen validation or test set")
+        if base is not None:
+            await self._require_unseen(base, project, held, snapshot)
+
+    async def _require_unseen(self, base: ModelRef, project: str, held: set[str], snapshot: Snapshot) -> None:
+        learnt = await self._learnt_from(await self._store.model(base.name, base.version))
+        images = {case.volume.sha256 for part in HELD_OUT for case in snapshot.of(part)}
+        people = {(project, patient) for patient in held | snapshot.patients(*HELD_OUT)}
+        if images & learnt.volumes or people & learnt.patients:
+            raise PatientLeak(f"{base}, or a model that it came from, has learnt from a patient who is held out now")

@@ -1,0 +1,72 @@
+"""Charts: how they look, and how they become files whose bytes depend on their content only."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import matplotlib as mpl
+from cycler import cycler
+
+mpl.use("Agg")
+from matplotlib.figure import Figure
+
+from irp_training.domain.curves import ENDS
+from irp_training.domain.run import Metric
+
+Form = Literal["png", "svg"]
+DPI = 110
+INK, SOFT = "#22282e", "#7b8794"
+LINES = ("#0f766e", "#c2410c", "#6d28d9", "#a16207", "#b91c1c", "#1d4ed8")
+STYLE: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "svg.hashsalt": "irp",
+    "text.color": INK,
+    "axes.edgecolor": SOFT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": cycler(color=LINES),
+}
+DICE = "val_dice_"
+
+
+def to_bytes(figure: Figure, form: Form) -> bytes:
+    """PNG or SVG without a date."""
+    out = io.BytesIO()
+    with mpl.rc_context(STYLE):
+        metadata = {"Date": None} if form == "svg" else {"Software": None}
+        figure.savefig(out, format=form, dpi=DPI, facecolor="white", metadata=metadata)
+    return out.getvalue()
+
+
+def draw_curves(metrics: Sequence[Metric], form: Form) -> bytes:
+    """A run's curves: losses at the left, Dice on validation slices with 95 % bands over patients at the right."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9.0, 3.4), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        names = list(dict.fromkeys(metric.name for metric in metrics))
+        for name in (one for one in names if one.endswith("_loss")):
+            left.plot(*_line(metrics, name), label=name.removesuffix("_loss"), linewidth=1.4)
+        for name in (one for one in names if one.startswith(DICE) and not is_end(one)):
+            (line,) = right.plot(*_line(metrics, name), label=name.removeprefix(DICE).replace("_", " "), linewidth=1.4)
+            epochs, low = _line(metrics, f"{name}_low")
+            _, high = _line(metrics, f"{name}_high")
+            right.fill_between(epochs, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
+        for axes, title in ((left, "loss"), (right, "Dice on validation slices, 95 % over patients")):
+            axes.set_title(title, loc="left", fontsize=9)
+            axes.set_xlabel("epoch")
+            if axes.get_legend_handles_labels()[0]:
+                axes.legend(frameon=False, fontsize=7)
+    return to_bytes(figure, form)
+
+
+def is_end(name: str) -> bool:
+    """True for the curve of an interval's end, which belongs to another curve."""
+    return name.endswith(tuple(f"_{end}" for end in ENDS))
+
+
+def _line(metrics: Iterable[Metric], name: str) -> tuple[list[int], list[float]]:
+    points = sorted((metric.epoch, metric.value) for metric in metrics if metric.name == name)
+    return [epoch for epoch, _ in points], [value for _, value in points]

@@ -1,0 +1,109 @@
+"""Are a version's proposals corrected more than before? A test per block of patients, with a known rate of alarms.
+
+The first REFERENCE patients of a version are what one expects of it. Each further block of BLOCK patients is compared
+with them: one-sided Mann-Whitney U test of the Dice between proposal and accepted mask. An alarm is p < ALPHA, divided
+by the number of groups (all, each site, each scanner) that are watched. Blocks do not overlap, so a false alarm of any
+group is as rare as ALPHA says: about once in 1 / ALPHA blocks, that is in 2,000 patients.
+Source: Mann and Whitney 1947; Bonferroni.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Literal
+
+from scipy import stats
+
+from irp_training.domain.correction import Correction
+from irp_training.domain.run import ModelRef
+
+REFERENCE = 30  # patients
+BLOCK = 10  # patients
+ALPHA = 0.005
+
+By = Literal["all", "site", "scanner"]
+Group = tuple[By, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """What is known of one group.
+
+    Attributes:
+        cases: patients so far.
+        reference: mean Dice of the first patients.
+        reference_cases: how many these are: fewer than REFERENCE = not tested yet.
+        recent: mean Dice of the newest complete block, or of what there is beyond the reference; 0 if nothing is.
+        recent_cases: how many these are.
+        p_value: of the newest complete block; 1 = not tested yet.
+        drifted: the newest complete block was an alarm.
+        alarmed_at: when the last alarm was raised; empty = never.
+        tested_cases: patients when the newest block was complete.
+    """
+
+    model: ModelRef
+    by: By
+    value: str
+    cases: int
+    reference: float = 0.0
+    reference_cases: int = 0
+    recent: float = 0.0
+    recent_cases: int = 0
+    p_value: float = 1.0
+    drifted: bool = False
+    alarmed_at: str = ""
+    tested_cases: int = 0
+
+
+def groups(corrections: Sequence[Correction]) -> list[Group]:
+    """All, then every site and scanner that has one; those without a name are only in all."""
+    found: list[Group] = [("all", "")]
+    found += [("site", site) for site in dict.fromkeys(one.site for one in corrections) if site]
+    found += [("scanner", scanner) for scanner in dict.fromkeys(one.scanner for one in corrections) if scanner]
+    return found
+
+
+def look(model: ModelRef, group: Group, corrections: Sequence[Correction], watched: int) -> Drift:
+    """What the corrections say of a group.
+
+    Args:
+        model: whose proposals they are of.
+        group: which of them.
+        corrections: all of the model's, in the order in which they were accepted.
+        watched: number of groups: each is allowed its part of the false alarms.
+    """
+    by, value = group
+    dice = per_patient([one for one in corrections if by == "all" or getattr(one, by) == value])
+    reference, later = dice[:REFERENCE], dice[REFERENCE:]
+    blocks = len(later) // BLOCK
+    newest = later[(blocks - 1) * BLOCK : blocks * BLOCK] if blocks else later
+    p_value = worse(newest, reference) if blocks else 1.0
+    return Drift(
+        model=model,
+        by=by,
+        value=value,
+        cases=len(dice),
+        reference=fmean(reference) if reference else 0.0,
+        reference_cases=len(reference),
+        recent=fmean(newest) if newest else 0.0,
+        recent_cases=len(newest),
+        p_value=p_value,
+        drifted=bool(blocks) and p_value < ALPHA / watched,
+        tested_cases=REFERENCE + blocks * BLOCK if blocks else 0,
+    )
+
+
+def per_patient(corrections: Sequence[Correction]) -> list[float]:
+    """Mean agreement by patient, in the order in which patients came: series of one patient are not independent."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for one in corrections:
+        if one.agreement is not None:
+            found.setdefault((one.project, one.patient), []).append(one.agreement)
+    return [fmean(values) for values in found.values()]
+
+
+def worse(recent: Sequence[float], reference: Sequence[float]) -> float:
+    """Probability of a block as low as this one if nothing had changed."""
+    return float(stats.mannwhitneyu(recent, reference, alternative="less").pvalue)

@@ -1,0 +1,91 @@
+"""Dice of one net on the validation slices, in its own window: the curve that people watch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from irp_training.domain.ahead import made_ahead
+from irp_training.domain.augment import NONE
+from irp_training.domain.batches import collate
+from irp_training.domain.examples import Example
+from irp_training.domain.ranks import Ranks, share
+from irp_training.domain.stages import Sample, Stage
+
+Counted = dict[str, dict[str, tuple[float, float]]]
+"""Structure -> patient -> (twice the pixels in common, all pixels): parts of Dice; who judged nothing is left out."""
+
+
+class Validation:
+    """Judges a net; ranks look at their share each and add up what they counted.
+
+    Args:
+        stage: whose windows the net sees.
+        device: where it is.
+        ranks: who shares the slices.
+        threads_ahead: that draw the next slices meanwhile.
+    """
+
+    def __init__(self, stage: Stage, device: torch.device, ranks: Ranks, threads_ahead: int) -> None:
+        self._stage, self._device, self._ranks, self._threads_ahead = stage, device, ranks, threads_ahead
+
+    def __call__(self, net: nn.Module, examples: Sequence[Example], size: int) -> Counted:
+        """Pixels of all judged slices.
+
+        Args:
+            net: in any mode; it is judged as in inference, in float32.
+            examples: of the validation split.
+            size: slices per pass.
+        """
+        usable = self._stage.usable(examples)
+        mine = usable[share(self._ranks, len(usable))]
+        patients = sorted({example.patient for example in usable})
+        # (patient, structure, 2): twice the overlap, both sizes
+        counted = torch.zeros((len(patients), len(self._stage.structures), 2), dtype=torch.float64)
+        net.eval()
+
+        def as_inference_sees(start: int) -> list[Sample]:
+            return [self._stage.sample(example, None, NONE) for example in mine[start : start + size]]
+
+        starts = range(0, len(mine), size)
+        for start, samples in zip(starts, made_ahead(as_inference_sees, starts, self._threads_ahead), strict=True):
+            whose = [patients.index(example.patient) for example in mine[start : start + size]]
+            counted.index_add_(0, torch.tensor(whose), self._count(net, samples))
+        sums = self._ranks.sum(counted.to(self._device)).cpu()
+        return {
+            name: {
+                patient: (float(sums[row, place, 0]), float(sums[row, place, 1]))
+                for row, patient in enumerate(patients)
+                if sums[row, place, 1] > 0
+            }
+            for place, name in enumerate(self._stage.structures)
+            if sums[:, place, 1].sum() > 0
+        }
+
+    def _count(self, net: nn.Module, samples: Sequence[Sample]) -> torch.Tensor:
+        """(sample, structure, 2): twice the overlap, both sizes."""
+        image, labels, judged = collate(samples, self._device)
+        found = labels_of(net, image)
+        counted = torch.zeros((len(samples), len(self._stage.structures), 2), dtype=torch.float64)
+        for place in range(len(self._stage.structures)):
+            seen = judged[:, place, None, None]
+            a, b = (found == place + 1) & seen, (labels == place + 1) & seen
+            counted[:, place, 0] = 2.0 * (a & b).sum(dim=(1, 2)).cpu()
+            counted[:, place, 1] = (a.sum(dim=(1, 2)) + b.sum(dim=(1, 2))).double().cpu()
+        return counted
+
+
+def labels_of(net: nn.Module, image: torch.Tensor) -> torch.Tensor:
+    """The strongest channel per pixel, (N, size, size); the net is left as it is in inference."""
+    net.eval()
+    with torch.no_grad():
+        found: torch.Tensor = net(image).argmax(dim=1)
+    return found
+
+
+def dice_of(counted: Counted) -> dict[str, float]:
+    """Dice per structure over all patients together."""
+    sums = {name: tuple(map(sum, zip(*parts.values(), strict=True))) for name, parts in counted.items()}
+    return {name: both / either for name, (both, either) in sums.items()}

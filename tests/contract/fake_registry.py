@@ -1,0 +1,79 @@
+"""Canned answers about what the registry remembers and signs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from irp.common.v1 import types_pb2
+from irp.training.v1 import training_service_pb2 as pb
+from irp_chassis.auth import caller
+from irp_kernel import sha256_of
+from irp_kernel.errors import PermissionDenied
+from irp_kernel.model_statement import KIND, model_statement
+from irp_kernel.signed import public_jwk, sign
+
+SEED, BUNDLE = bytes(32), b"a bundle"
+GATE = {
+    "passed": True,
+    "reason": "not worse on any structure",
+    "margin": 0.01,
+    "comparisons": [
+        {"structure": "lv_myocardium", "cases": 8, "patients": 8, "candidate": 0.88, "champion": 0.87, "worst": -0.01,
+         "difference": 0.01, "lower": 0.004, "rule": "bootstrap", "passed": True}
+    ],
+    "subgroups": [
+        {"attribute": "site", "value": "site-1", "structure": "lv_myocardium", "patients": 4, "candidate": 0.88,
+         "champion": 0.87, "difference": 0.01, "bound": None, "passed": True}
+    ],
+    "checks": [
+        {"name": "latency", "candidate": 0.02, "champion": 0.015, "change": 1.33, "bound": 2.0, "passed": True,
+         "warning": "1.33 times"}
+    ],
+    "warnings": ["latency: 1.33 times the champion's seconds per slice"],
+}  # fmt: skip
+
+
+class SecondPersonNeeded(PermissionDenied):
+    """A second person has to agree to this promotion.
+
+    Whoever asked for it cannot approve it.
+    """
+
+
+class Registry:
+    """Part of the training room."""
+
+    waits = False
+    said: str = ""
+
+    def promoted(self, model: pb.Model) -> pb.PromoteResponse:
+        gate = json.dumps(GATE)
+        return pb.PromoteResponse(model=model, gate=gate, state="pending" if self.waits else "promoted")
+
+    async def DecidePromotion(self, request: pb.DecidePromotionRequest, context: Any) -> pb.DecidePromotionResponse:
+        caller().require_role("admin")
+        if request.approve and caller().subject == "bootstrap-admin" and request.reason == "":
+            raise SecondPersonNeeded
+        self.said = request.reason
+        model = pb.Model(ref=types_pb2.ModelRef(name=request.name, version=request.version), champion=request.approve)
+        return pb.DecidePromotionResponse(model=model)
+
+    async def GetHistory(self, request: pb.GetHistoryRequest, context: Any) -> pb.GetHistoryResponse:
+        entries = [
+            pb.HistoryEntry(at="2026-01-01T00:00:00+00:00", kind="registered", version=1, actor="openirp"),
+            pb.HistoryEntry(
+                at="2026-01-02T00:00:00+00:00", kind="judged", version=2, actor="ada", gate=json.dumps(GATE)
+            ),
+            pb.HistoryEntry(at="2026-01-02T00:00:01+00:00", kind="promoted", version=2, before=1, actor="ada"),
+        ]
+        return pb.GetHistoryResponse(entries=entries[:1] if request.at else entries, served=0 if request.at else 2)
+
+    async def GetModelKeys(self, request: pb.GetModelKeysRequest, context: Any) -> pb.GetModelKeysResponse:
+        return pb.GetModelKeysResponse(jwks=[json.dumps(public_jwk(SEED))])
+
+
+def a_signature() -> str:
+    """Of cine@2, whose bundle is BUNDLE."""
+    origin = {"actor": "ada", "run": None, "dataset": {"sha256": "e" * 64}, "created_at": "2026"}
+    return sign(model_statement(name="cine", version=2, sha256=sha256_of(BUNDLE), origin=origin), SEED, KIND)

@@ -1,0 +1,98 @@
+"""What you learn here: a batch that does not fit is looked at in parts, with the weights of whole batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+import torch
+from irp_bundle import SegmentSpec
+from irp_training.domain.batch_size import largest_that_fits, one_step
+from irp_training.domain.errors import OutOfMemory
+from irp_training.domain.examples import Example, examples_of
+from irp_training.domain.networks import definitions, fresh
+from irp_training.domain.recipe import Recipe
+from irp_training.domain.stages import Segment
+from irp_training.domain.trainer import Trainer
+from torch import nn
+from training_builders import HEART, TINY, a_heart, only
+
+STAGE = Segment(HEART, SegmentSpec(size=64), 2.4)
+RECIPE = replace(TINY, batch=6, min_steps=3, augment=0.0)
+
+
+class Cramped(nn.Module):
+    """A net on a device that holds so many slices: more raise what PyTorch raises."""
+
+    def __init__(self, net: nn.Module, holds: int) -> None:
+        super().__init__()
+        self.net, self.holds, self.seen = net, holds, list[int]()
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self.seen.append(len(image))
+            if len(image) > self.holds:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+        found: torch.Tensor = self.net(image)
+        return found
+
+
+def a_net(holds: int) -> Cramped:
+    return Cramped(fresh(definitions(TINY, HEART, None)["network_def"], 1), holds)
+
+
+def some_examples() -> Sequence[Example]:
+    """In some only the cavity was drawn: the loss is no mean over slices, and the base is asked."""
+    (volume, mask), (other, half) = a_heart(1), a_heart(2)
+    return [*examples_of(volume, mask, HEART), *examples_of(other, only(half, "lv_blood_pool"), HEART)]
+
+
+def learnt(holds: int, recipe: Recipe = RECIPE) -> tuple[Trainer, list[float], Cramped]:
+    net = a_net(holds)
+    trainer = Trainer(net, STAGE, some_examples(), recipe, torch.device("cpu"), base=a_net(99).net)
+    return trainer, list(trainer.epoch()), net
+
+
+def test_parts_of_a_batch_give_the_weights_and_losses_of_the_whole() -> None:
+    (whole, losses, _), (parts, losses_of_parts, net) = learnt(99), learnt(2)
+    assert (parts.slices_at_once, parts.short_of_memory, whole.short_of_memory) == (2, True, False)
+    assert net.seen[:2] == [6, 3]  # tried, and not fitting
+    assert losses == pytest.approx(losses_of_parts, rel=1e-5)
+    # A bias before a normalisation has no effect: its gradient is rounding, which Adam makes as large as any other.
+    theirs = whole.weights()
+    for name, tensor in parts.weights().items():
+        assert name.endswith("bias") or torch.allclose(tensor, theirs[name], rtol=1e-4, atol=1e-5), name
+
+
+def test_a_run_that_goes_on_knows_how_little_fits() -> None:
+    trainer, _, _ = learnt(1)
+    net = a_net(1)
+    again = Trainer(net, STAGE, some_examples(), RECIPE, torch.device("cpu"))
+    again.load(trainer.state())
+    list(again.epoch())
+    assert set(net.seen) == {1}
+
+
+def test_a_device_that_does_not_hold_one_slice_says_what_to_do() -> None:
+    with pytest.raises(OutOfMemory) as told:
+        learnt(0)
+    assert told.value.reason == "OUT_OF_MEMORY"
+    assert "segment_size" in told.value.advice()
+
+
+@pytest.mark.parametrize(("holds", "batch"), [(99, 64), (40, 32), (5, 4), (1, 1)])
+def test_an_open_batch_is_the_largest_power_of_two_that_fits(holds: int, batch: int) -> None:
+    net = a_net(holds).train()
+    sample = STAGE.sample(some_examples()[0], None, RECIPE.augmentation)
+    small = (sample[0][:, :16, :16], sample[1][:16, :16], sample[2])
+    assert largest_that_fits(one_step(net, small, "off", torch.device("cpu"))) == batch
+    assert all(parameter.grad is None for parameter in net.parameters())
+
+
+def test_where_nothing_fits_there_is_no_batch() -> None:
+    def never(_size: int) -> None:
+        raise torch.OutOfMemoryError
+
+    with pytest.raises(OutOfMemory):
+        largest_that_fits(never)

@@ -1,0 +1,99 @@
+"""What you learn here: a run that was cut off counts on from its time and at its price, and says what it has cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from irp_chassis.db import Database
+from irp_chassis.testing.twins import InMemoryObjects
+from irp_kernel.errors import Unavailable
+from irp_training.adapters.db import METADATA
+from irp_training.adapters.store import SqlStore
+from irp_training.adapters.wire import run_to_proto
+from irp_training.app.approvals import Approvals
+from irp_training.app.configuration import Configurations
+from irp_training.app.create_dataset import CreateDataset
+from irp_training.app.finish_run import FinishRun
+from irp_training.app.judge_candidate import JudgeCandidate
+from irp_training.app.keep_apart import KeepApart
+from irp_training.app.ports import CaseFiles, Listener, Project
+from irp_training.app.start_run import StartRun, Wish
+from irp_training.app.train_run import Terms, TrainRun
+from irp_training.domain.errors import BadRecipe
+from irp_training.domain.plan import Outcome, Plan, Said
+from irp_training.domain.price import Price
+from irp_training.domain.run import Progress
+from sqlalchemy import MetaData
+from training_builders import a_case
+
+EURO = Price(per_hour=7.2, currency="EUR")
+OUTCOME = Outcome(
+    bundle=b"zip", structures=("lv_blood_pool",), licence="CC0-1.0", figures={}, cases=[],
+    remarks=("segment ended after pass 3 of 48: `max_cost` (1 EUR) was reached",),
+)  # fmt: skip
+
+
+@pytest.fixture
+def metadata() -> MetaData:
+    return METADATA
+
+
+class CutOff:
+    """A worker that dies after a report, and comes to an end the second time."""
+
+    def __init__(self) -> None:
+        self.plans: list[Plan] = []
+
+    async def train(self, plan: Plan, files: CaseFiles, checkpoint: bytes | None, listen: Listener) -> Outcome | None:
+        self.plans.append(plan)
+        await listen(Said(progress=Progress(fraction=0.5), spent_s=plan.spent_s + 250.0))
+        if len(self.plans) == 1:
+            raise Unavailable("the training process ended before its result")
+        return OUTCOME
+
+
+async def a_room(database: Database, worker: Any, price: Price) -> tuple[SqlStore, StartRun, TrainRun, Project]:
+    store, objects = SqlStore(database), InMemoryObjects()
+
+    def now() -> str:
+        return "2026-01-01T00:00:00Z"
+
+    configuration = await objects.put(
+        b'{"name": "demo"}', project="demo", entity="c", id="1", kind="k", media_type="a/b", extension="json"
+    )
+    project = Project(id="demo", revision=1, configuration=configuration)
+    async with store.change() as change:
+        await change.remember_project(project)
+        for number in range(1, 9):
+            await change.remember_case("demo", replace(a_case(number), judged={"lv_blood_pool": 1}))
+    configurations = Configurations(objects)
+    judge = JudgeCandidate(store, objects, worker)
+    finish = FinishRun(store, objects, judge, Approvals(store, configurations, 0), now)
+    train = TrainRun(store, objects, worker, finish, Terms(threads=1, price=price), objects)
+    create = CreateDataset(store, objects, configurations)
+    return store, StartRun(store, create, KeepApart(store, objects), now, price), train, project
+
+
+async def test_time_and_price_survive_a_restart_and_the_end_is_told(database: Database) -> None:
+    worker = CutOff()
+    store, start, train, project = await a_room(database, worker, EURO)
+    run = await start(project, Wish(model="cine", recipe='{"max_cost": 1}'))
+    with pytest.raises(Unavailable):
+        await train("demo", run.id)
+    dearer = Terms(threads=1, price=Price(per_hour=99.0, currency="USD"))
+    again = TrainRun(store, train._objects, worker, train._finish, dearer, train._files)
+    await again("demo", run.id)
+    assert [plan.spent_s for plan in worker.plans] == [0.0, 250.0]
+    assert {plan.price for plan in worker.plans} == {EURO}
+    ended = await store.run("demo", run.id)
+    assert (ended.state, ended.message.split("; ")[-1]) == ("succeeded", OUTCOME.remarks[0])
+    told = run_to_proto(ended, [])
+    assert (told.spent_s, told.cost, told.currency) == (500.0, 1.0, "EUR")
+
+
+async def test_a_limit_of_cost_needs_a_price(database: Database) -> None:
+    _, start, _, project = await a_room(database, CutOff(), Price())
+    with pytest.raises(BadRecipe, match="price"):
+        await start(project, Wish(model="cine", recipe='{"max_cost": 1}'))
