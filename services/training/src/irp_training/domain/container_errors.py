@@ -170,7 +170,7 @@ class TooManyEntries(FailedPrecondition):
 
 
 class EntrySawTestSet(FailedPrecondition):
-    """The model has learnt from, or was chosen on, a patient of the challenge's test set.
+    """The model, or one that it came from, has learnt from a patient of the challenge's test set.
 
     Such a result says nothing. Enter a model whose dataset does not hold these patients.
     """
