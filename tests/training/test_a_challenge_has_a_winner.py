@@ -343,6 +343,8 @@ def test_equal_entries_share_a_place_and_rounding_places_nobody() -> None:
 def test_a_distance_is_better_when_it_is_smaller() -> None:
     rows = rank({"far": cases([9.0], "hd95"), "near": cases([2.0], "hd95")}, ("hd95",), ("scar",))
     assert [row.entry for row in rows] == ["near", "far"]
+    assert {(row.position_low, row.position_high) for row in rows} == {(1, 2)}  # one patient tells nothing
+    assert np.isnan(rows[0].figures[0].low)
 
 
 def test_the_interval_of_a_place_says_whether_the_patients_agree() -> None:

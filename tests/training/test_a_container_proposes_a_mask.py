@@ -126,13 +126,15 @@ def checks(container: Container) -> dict[str, bool]:
 async def test_a_container_that_keeps_its_contract_is_accepted_and_its_report_says_why(world: World) -> None:
     container = await world.tried()
     assert (container.state, container.version, container.finished_at) == ("accepted", 1, world.now())
-    assert checks(container) == dict.fromkeys(("image", "runs", "outputs", "offline", "time", "deterministic"), True)
+    assert checks(container) == dict.fromkeys(
+        ("image", "runs", "outputs", "offline", "time", "deterministic", "numbers"), True
+    )
     report = json.loads(container.report)
-    assert (report["runtime"], report["said"], len(report["runs"])) == ("none 1.0", "done", 2)
+    assert (report["runtime"], report["said"], len(report["runs"])) == ("none 1.0", "done", 3)
     assert container.archive in await world.rows.references()
     assert container_to_proto(container).report == container.report
     await world.conform("pool", 1)  # the job comes twice: nothing is left to do
-    assert len(world.runtime.ran) == 2
+    assert len(world.runtime.ran) == 3
     assert {work.limits.memory_mb for work in world.runtime.ran} == {64}
 
 
@@ -290,20 +292,20 @@ async def test_a_real_container_runs_where_a_runtime_is_and_says_what_is_missing
         assert (container.state, container.reason) == ("failed", "RUNTIME_MISSING")
         assert "podman" in RuntimeMissing.advice()
         return
-    container = await world.tried(archive=an_archive(program=threshold_binary()))
+    needy = an_archive(program=threshold_binary(), how="weights")
+    container = await world.tried(archive=needy)
     if not runs_anything(command, world.folder / "archive.tar", container.image):
         assert (container.state, container.reason) in {("failed", "RUNTIME_MISSING"), ("failed", "RUNTIME_REFUSED")}
         return
+    assert (container.state, container.message) == ("refused", "the container ended with exit code 3")
+    container = await world.tried(archive=needy, model=some_weights())
     assert container.state == "accepted", container
-    done = await world.worked(await world.ask())
+    done = await world.worked(await world.ask(frames=1))
     assert (done.state, json.loads(done.ended_with)["exit_code"]) == ("succeeded", 0)
-    assert {one["interfaces"] for one in json.loads(done.values)} == {1}  # the loopback and no other
+    assert json.loads(done.values) == [{"interfaces": 1, "score": None}]  # the loopback and no other
     assert done.mask is not None
     mask = decode_mask(await world.objects.get(done.mask))
-    assert np.array_equal(mask.labels == 1, phantom(2).array > 200)
-    needy = an_archive(program=threshold_binary(), how="weights")
-    assert (await world.tried(archive=needy)).message == "the container ended with exit code 3"
-    assert (await world.tried(archive=needy, model=some_weights())).state == "accepted"
+    assert np.array_equal(mask.labels == 1, phantom().array > 200)
     expected = {
         "crash": "container_failed",
         "greedy": "container_out_of_memory",

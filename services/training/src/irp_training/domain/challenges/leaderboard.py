@@ -72,7 +72,8 @@ def rank(scored: Mapping[str, Sequence[CaseScore]], metrics: Sequence[Metric], s
     moved = np.stack([_places(_ranks(_means(table[:, pick]), columns)) for pick in picks])
     rows = []
     for number, (entry, cases) in enumerate(scored.items()):
-        low, high = np.percentile(moved[:, number], INTERVAL, method="nearest")
+        sampled = moved[:, number] if len(patients) > 1 else (1, len(scored))  # one patient tells nothing
+        low, high = np.percentile(sampled, INTERVAL, method="nearest")
         rows.append(
             Row(
                 entry=entry,
