@@ -161,6 +161,7 @@ def test_every_template_that_the_command_offers_is_valid(template: str) -> None:
         ({"automation": {"train": {"after_masks": 5, "recipe": {"margin": {}}}}}, "automation.train.recipe.margin"),
         ({"splits": {"training": ["p"], "test": ["p"]}}, "a patient stands in one split only"),
         ({"series_quiet_s": -1}, "series_quiet_s"),
+        ({"approvals": 2}, "approvals"),
     ],
 )
 def test_a_wrong_document_says_where_and_what(change: dict[str, Any], says: str) -> None:
