@@ -314,6 +314,7 @@ async def test_a_real_container_runs_where_a_runtime_is_and_says_what_is_missing
     }
     brief = sockets(limits={"time_s": 1, "memory_mb": 64, "cpus": 1, "processes": 16})
     for how, failed in expected.items():
-        tried = await world.tried(brief, an_archive(program=threshold_binary(), how=how))
+        declared = brief if how == "slow" else sockets()
+        tried = await world.tried(declared, an_archive(program=threshold_binary(), how=how))
         assert (tried.state, checks(tried).get(failed)) == ("refused", False), (how, tried.report)
     assert list(world.folder.glob("irp-container-*")) == []
