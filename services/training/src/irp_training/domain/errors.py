@@ -9,6 +9,8 @@ class PatientLeak(FailedPrecondition):
     """A patient is in more than one split of the dataset.
 
     Nothing was learnt. Name each pseudonym once under `splits` of the project's configuration, and start a new run.
+    Where the detail says that the same image is taught and held out, one person was sent under two pseudonyms (by two
+    sites, for example): name both in the same split, or withdraw one of the series.
     Where the detail says that the base model, or one that it was made from, has learnt from a patient who is held out
     now, choose another base: what that one knows can no longer be judged on this patient.
     """
@@ -98,10 +100,10 @@ class PipelineNotLearnt(InvalidArgument):
 
 
 class CandidateWorse(FailedPrecondition):
-    """The candidate is worse than the champion on the frozen validation set.
+    """The candidate did not pass the gate beside the champion.
 
-    The champion stays. The detail names the structure and the mean paired difference of Dice; train longer, add
-    masks, or look at the cases of the run.
+    The champion stays. The detail says on what it failed, with the structure that lost most and its mean difference of
+    Dice; `irp models history NAME --gate VERSION` shows the whole verdict. Train longer, add masks or patients.
     """
 
 
