@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from openirp.client import Irp
-from openirp.command.console import flowing, say, show_run, table
+from openirp.command.console import before_it, flowing, say, show_run, table
 from openirp.command.images import InProject
 from openirp.command.verdict import show_verdict
 from openirp.project import Project
@@ -31,7 +31,7 @@ def start(
     one = Irp.from_environment().project(project)
     learnt = json.loads(recipe)
     run = one.start_run(model, base=base, recipe=learnt, promote=promote, dataset=dataset, priority=priority)
-    say(f"Run {run['id']} is {run['state']}.{_place(run)}")
+    say(f"Run {run['id']} is {run['state']}.{before_it(run)}")
     if watching:
         _conclude(follow(one, run["id"]))
 
@@ -40,13 +40,6 @@ def start(
 def watch(project: InProject, run: str) -> None:
     """Follow a run until it ends; exit code 1 if it did not succeed."""
     _conclude(follow(Irp.from_environment().project(project), run))
-
-
-@app.command(epilog="Example:  irp train priority -p study-a run-0123456789abcdef 10")
-def priority(project: InProject, run: str, number: Annotated[int, typer.Argument(min=-100, max=100)]) -> None:
-    """Move a waiting run in the queue; a run that works is never interrupted for it."""
-    moved = Irp.from_environment().project(project).prioritise_run(run, number)
-    say(f"Run {moved['id']} has priority {moved['priority']}.{_place(moved)}")
 
 
 @app.command("list")
@@ -59,10 +52,6 @@ def _row(run: dict[str, Any]) -> tuple[Any, ...]:
     cost = f"{run['cost']:.2f} {run['currency']}".strip() if run.get("cost") else None
     since, minutes = str(run["created_at"])[:16], f"{run.get('spent_s', 0.0) / 60:.1f}"
     return run["id"], run["state"], run.get("model"), since, run.get("priority", 0), minutes, cost
-
-
-def _place(run: dict[str, Any]) -> str:
-    return f" {run['ahead']} before it." if run.get("ahead") else ""
 
 
 @app.command(epilog="Example:  irp train policy -p study-a")
@@ -81,6 +70,20 @@ def policy(project: InProject) -> None:
     if said["refusal"]:
         say(f"The latest run that was to begin by itself could not: {said['refusal']}.")
     say(f"{words}{said['model']} learns from {said['base'] or 'scratch'}{'; paused' if said['paused'] else ''}.")
+
+
+@app.command(epilog="Examples:  irp train pause -p study-a  ·  irp train pause -p study-a --off")
+def pause(project: InProject, off: Annotated[bool, typer.Option("--off", help="End the pause.")] = False) -> None:
+    """Let nothing begin by itself; what is accepted is counted on. A new revision of the project's configuration."""
+    one = Irp.from_environment().project(project)
+    document = one.configuration()
+    train = document["automation"]["train"]
+    if not train:
+        say("Nothing begins by itself: `automation.train` of the project's configuration declares it.")
+        raise typer.Exit(1)
+    automation = {**document["automation"], "train": {**train, "paused": not off}}
+    revision = one.configure({**document, "automation": automation})["revision"]
+    say(f"Revision {revision}: {'runs may begin by themselves again' if off else 'paused'}.")
 
 
 def _runs(project: str) -> list[dict[str, Any]]:

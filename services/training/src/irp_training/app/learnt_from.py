@@ -63,10 +63,9 @@ class LearntFrom:
             snapshot = await asyncio.to_thread(Snapshot.from_manifest, data)
             while len(self._kept) >= KEPT:
                 self._kept.pop(next(iter(self._kept)))
-            cases = snapshot.of("training")
             self._kept[dataset.digest] = Learnt(
-                patients=frozenset((snapshot.project, case.patient) for case in cases),
-                volumes=frozenset(case.volume.sha256 for case in cases),
+                patients=frozenset((snapshot.project, patient) for patient in snapshot.patients("training")),
+                volumes=snapshot.images("training"),
                 whole=True,
             )
         return self._kept[dataset.digest]
