@@ -59,7 +59,7 @@ def corrections(dice: list[float], site: str = "S1", first: int = 0) -> list[Cor
 
 
 def test_where_nothing_changed_an_alarm_is_as_rare_as_it_says() -> None:
-    random, rounds = np.random.default_rng(11), 800
+    random, rounds = np.random.default_rng(11), 400
     alarms = sum(worse(*np.split(random.beta(40, 4, REFERENCE + BLOCK), [BLOCK])) < ALPHA for _ in range(rounds))
     assert alarms / rounds <= 2 * ALPHA
 

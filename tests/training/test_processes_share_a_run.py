@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -53,9 +54,12 @@ async def test_a_run_shared_by_two_processes_learns_what_one_learns_also_when_on
         for name, tensor in weights.items():
             # A bias before a normalisation has no effect, and its gradient is rounding.
             assert name.endswith("bias") or torch.allclose(mine.weights[role][name], tensor, atol=2e-3), name
-    assert two.cases == [
-        {**case, "after": pytest.approx(case["after"], abs=0.02)} for case in one.cases
-    ]  # the same patients, nearly the same masks
+    assert two.cases == [_nearly(case) for case in one.cases]  # the same patients, nearly the same masks
+
+
+def _nearly(case: dict[str, Any]) -> dict[str, Any]:
+    distances = {name: pytest.approx(found, rel=0.1, abs=2.0) for name, found in case["distances"].items()}
+    return {**case, "after": pytest.approx(case["after"], abs=0.02), "distances": distances}
 
 
 class _Of:

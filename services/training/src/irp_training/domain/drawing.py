@@ -11,6 +11,7 @@ from cycler import cycler
 
 mpl.use("Agg")
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from irp_training.domain.curves import ENDS
 from irp_training.domain.run import Metric
@@ -57,6 +58,7 @@ def draw_curves(metrics: Sequence[Metric], form: Form) -> bytes:
         for axes, title in ((left, "loss"), (right, "Dice on validation slices, 95 % over patients")):
             axes.set_title(title, loc="left", fontsize=9)
             axes.set_xlabel("epoch")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             if axes.get_legend_handles_labels()[0]:
                 axes.legend(frameon=False, fontsize=7)
     return to_bytes(figure, form)
