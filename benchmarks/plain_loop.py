@@ -21,13 +21,13 @@ from irp_training.domain.recipe import Recipe
 from irp_training.domain.trainer import CLIP_NORM, one_cycle
 
 
-def beside(files: Sequence[CaseFile], recipe: Recipe) -> tuple[float, list[float]]:
-    """The plain loop in a process of its own."""
+def beside(files: Sequence[CaseFile], recipe: Recipe) -> tuple[float, float, list[float]]:
+    """The plain loop in a process of its own: seconds and processor seconds of its passes but the first, and losses."""
     context = multiprocessing.get_context("spawn")
     mine, theirs = context.Pipe()
     process = context.Process(target=plain, args=(files, recipe, theirs))
     process.start()
-    found: tuple[float, list[float]] = mine.recv()
+    found: tuple[float, float, list[float]] = mine.recv()
     process.join()
     return found
 
@@ -45,19 +45,12 @@ def plain(files: Sequence[CaseFile], recipe: Recipe, pipe: Any) -> None:
     average = copy.deepcopy(net)
     optimizer = torch.optim.AdamW(net.parameters(), lr=recipe.segment_rate, weight_decay=recipe.weight_decay)
     steps = max(recipe.min_steps, len(examples) // recipe.batch)
-    ends, losses = list[float](), list[float]()
+    ends, spent, losses = list[float](), list[float](), list[float]()
     for epoch in range(recipe.segment_epochs):
         net.train()
         total = 0.0
         for step in range(epoch * steps, (epoch + 1) * steps):
-            samples = []
-            for place in range(step * recipe.batch, (step + 1) * recipe.batch):
-                round_, at = divmod(place, len(examples))
-                seed = (recipe.seed, 1, round_)
-                chosen = int(np.random.default_rng(seed).permutation(len(examples))[at])
-                random = np.random.default_rng((*seed, at))
-                samples.append(stage.sample(examples[chosen], random, recipe.augmentation))
-            image, labels, judged = (torch.stack(parts) for parts in zip(*samples, strict=True))
+            image, labels, judged = _batch(step, stage, examples, recipe)
             rate = recipe.segment_rate * one_cycle(step, steps * recipe.segment_epochs)
             optimizer.param_groups[0]["lr"] = rate
             optimizer.zero_grad()
@@ -73,7 +66,18 @@ def plain(files: Sequence[CaseFile], recipe: Recipe, pipe: Any) -> None:
         _dice(average, stage, validation, recipe.batch)
         losses.append(total / steps)
         ends.append(time.perf_counter())
-    pipe.send((ends[-1] - ends[0], losses))
+        spent.append(time.process_time())
+    pipe.send((ends[-1] - ends[0], spent[-1] - spent[0], losses))
+
+
+def _batch(step: int, stage: Any, examples: Sequence[Any], recipe: Recipe) -> list[torch.Tensor]:
+    samples = []
+    for place in range(step * recipe.batch, (step + 1) * recipe.batch):
+        round_, at = divmod(place, len(examples))
+        seed = (recipe.seed, 1, round_)
+        chosen = int(np.random.default_rng(seed).permutation(len(examples))[at])
+        samples.append(stage.sample(examples[chosen], np.random.default_rng((*seed, at)), recipe.augmentation))
+    return [torch.stack(parts) for parts in zip(*samples, strict=True)]
 
 
 def _dice(net: torch.nn.Module, stage: Any, examples: Sequence[Any], size: int) -> float:

@@ -43,6 +43,7 @@ def test_the_whole_story_by_sdk(house: House) -> None:
     run = project.start_run("cine", base="cine@1", key="once")
     assert [r["state"] for r in project.watch_run(run["id"])] == ["running", "succeeded"]
     assert project.prioritise_run(run["id"], -3)["priority"] == -3
+    assert project.cancel_run(run["id"])["state"] == "cancelled"
     assert project.push_clinical(b"id,lvef\n", "text/csv")["patients"] == 1
     assert irp.push_model(b"zip", "cine")["version"] == 2
     assert irp.models("cine")[0]["champion"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from irp_training.domain.ahead import made_ahead
 from irp_training.domain.examples import examples_of
 from irp_training.domain.networks import definitions, fresh
 from irp_training.domain.stages import Segment
+from irp_training.domain.tempo import Tempo
 from irp_training.domain.trainer import Trainer
 from training_builders import HEART, TINY, a_heart
 
@@ -41,6 +43,23 @@ def test_an_error_comes_to_whoever_asks_for_the_result() -> None:
 def test_it_is_other_threads_that_work_ahead() -> None:
     names = set(made_ahead(lambda _: threading.current_thread().name, range(4), 2))
     assert threading.current_thread().name not in names
+
+
+def test_a_pass_says_how_many_slices_it_learnt_from_and_how_long_it_waited_for_them() -> None:
+    now = [0.0]
+
+    def slow_batches() -> Iterator[int]:
+        for number in range(4):
+            now[0] += 1.5  # seconds until a batch is there
+            yield number
+
+    tempo = Tempo(torch.device("cpu"), lambda: now[0])
+    tempo.begin()
+    for _ in tempo.waiting_for(slow_batches(), 6):
+        now[0] += 0.5  # seconds of learning from it
+    figures = tempo.figures()
+    assert (figures["samples_per_s"], figures["waiting_share"]) == (3.0, 0.75)
+    assert "gpu_memory_mib" not in figures
 
 
 def test_weights_and_scores_do_not_depend_on_the_threads_that_work_ahead() -> None:

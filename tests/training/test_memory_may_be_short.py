@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 import torch
-from irp_bundle import SegmentSpec
-from irp_training.domain.batch_size import largest_that_fits, one_step
+from irp_bundle import SegmentSpec, read_bundle
+from irp_training.domain.batch_size import largest_that_fits, memory_told, one_step
 from irp_training.domain.errors import OutOfMemory
 from irp_training.domain.examples import Example, examples_of
+from irp_training.domain.lesson import Lesson
 from irp_training.domain.networks import definitions, fresh
+from irp_training.domain.plan import Said
 from irp_training.domain.recipe import Recipe
 from irp_training.domain.stages import Segment
 from irp_training.domain.trainer import Trainer
 from torch import nn
-from training_builders import HEART, TINY, a_heart, only
+from training_builders import HEART, TINY, a_heart, a_plan, only, some_files
 
 STAGE = Segment(HEART, SegmentSpec(size=64), 2.4)
 RECIPE = replace(TINY, batch=6, min_steps=3, augment=0.0)
@@ -88,6 +91,21 @@ def test_an_open_batch_is_the_largest_power_of_two_that_fits(holds: int, batch: 
     small = (sample[0][:, :16, :16], sample[1][:16, :16], sample[2])
     assert largest_that_fits(one_step(net, small, "off", torch.device("cpu"))) == batch
     assert all(parameter.grad is None for parameter in net.parameters())
+
+
+def test_a_run_with_an_open_batch_says_what_it_took_also_when_it_goes_on() -> None:
+    said: list[Said] = []
+    plan = a_plan(replace(TINY, batch=0, locate_epochs=1, segment_epochs=1, checkpoint_epochs=1))
+    whole = Lesson(plan, said.append)(iter(some_files()), None)
+    assert whole.remarks == ("a step had 12 slices",)
+    assert json.loads(read_bundle(whole.bundle).metadata["recipe"])["batch"] == 12
+    resumed = Lesson(plan, said.append)(iter(some_files()), said[0].checkpoint)
+    assert (resumed.bundle, resumed.remarks) == (whole.bundle, whole.remarks)
+
+
+def test_memory_that_ends_elsewhere_is_told_in_the_same_words() -> None:
+    with pytest.raises(OutOfMemory), memory_told():
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
 
 
 def test_where_nothing_fits_there_is_no_batch() -> None:

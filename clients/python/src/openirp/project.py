@@ -292,6 +292,10 @@ class Project(Admission):
         """Move a waiting run in the queue: -100 to 100, the highest begins first."""
         return dict(self.http.json("PUT", f"{self.path}/training/runs/{run_id}/priority", {"priority": priority}))
 
+    def cancel_run(self, run_id: str) -> dict[str, Any]:
+        """Stop a run: at once if it waits, after its next pass if it learns. What it learnt is discarded."""
+        return dict(self.http.json("POST", f"{self.path}/training/runs/{run_id}/cancel"))
+
     def watch_run(self, run_id: str) -> Iterator[dict[str, Any]]:
         """The run, each time it changes, until it ends."""
         path = f"{self.path}/training/runs/{run_id}/events"

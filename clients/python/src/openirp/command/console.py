@@ -68,6 +68,11 @@ def number(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def before_it(run: dict[str, Any]) -> str:
+    """How many runs a waiting run must wait for, as a sentence; empty if for none."""
+    return f" {run['ahead']} before it." if run.get("ahead") else ""
+
+
 def show_run(bar: Progress, task: TaskID, run: dict[str, Any]) -> None:
     """Draw a training run: its step, the newest point of each curve in few words, and how far it is."""
     latest = {metric["name"]: metric["value"] for metric in run.get("metrics", [])}

@@ -1,4 +1,4 @@
-"""`irp runs`: look into a run: its cases, its pictures, and files for other programs' viewers."""
+"""`irp runs`: move or stop a run, and look into it: its cases, its pictures, and files for other programs' viewers."""
 
 from __future__ import annotations
 
@@ -8,13 +8,27 @@ from typing import Annotated, Any
 import typer
 
 from openirp.client import Irp
-from openirp.command.console import print_json, say, table
+from openirp.command.console import before_it, print_json, say, table
 from openirp.command.images import AsJson, InProject
 from openirp.mlflow import Mlflow
 from openirp.project import Project
 
-app = typer.Typer(no_args_is_help=True, help="Look into training runs: cases, pictures, TensorBoard, MLflow.")
+app = typer.Typer(no_args_is_help=True, help="Training runs: priority, cases, pictures, TensorBoard, MLflow.")
 Run = Annotated[str, typer.Argument(help="Id of a run: `irp train list` shows them.")]
+
+
+@app.command(epilog="Example:  irp runs priority run-0123456789abcdef 10 -p study-a")
+def priority(run: Run, number: Annotated[int, typer.Argument(min=-100, max=100)], project: InProject) -> None:
+    """Move a waiting run in the queue: the highest begins first. A run that works is never interrupted for it."""
+    moved = _project(project).prioritise_run(run, number)
+    say(f"Run {moved['id']} has priority {moved['priority']}.{before_it(moved)}")
+
+
+@app.command(epilog="Example:  irp runs cancel run-0123456789abcdef -p study-a")
+def cancel(run: Run, project: InProject) -> None:
+    """Stop a run; what it learnt is discarded."""
+    stopped = _project(project).cancel_run(run)
+    say(f"Run {stopped['id']} is {stopped['state']}; one that learns ends after its present pass.")
 
 
 @app.command(epilog="Example:  irp runs cases run-0123456789abcdef -p study-a")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from openirp.client import Irp
-from openirp.command.console import flowing, say, show_run, table
+from openirp.command.console import before_it, flowing, say, show_run, table
 from openirp.command.images import InProject
 from openirp.command.verdict import show_verdict
 from openirp.project import Project
@@ -31,7 +31,7 @@ def start(
     one = Irp.from_environment().project(project)
     learnt = json.loads(recipe)
     run = one.start_run(model, base=base, recipe=learnt, promote=promote, dataset=dataset, priority=priority)
-    say(f"Run {run['id']} is {run['state']}.{_place(run)}")
+    say(f"Run {run['id']} is {run['state']}.{before_it(run)}")
     if watching:
         _conclude(follow(one, run["id"]))
 
@@ -40,13 +40,6 @@ def start(
 def watch(project: InProject, run: str) -> None:
     """Follow a run until it ends; exit code 1 if it did not succeed."""
     _conclude(follow(Irp.from_environment().project(project), run))
-
-
-@app.command(epilog="Example:  irp train priority -p study-a run-0123456789abcdef 10")
-def priority(project: InProject, run: str, number: Annotated[int, typer.Argument(min=-100, max=100)]) -> None:
-    """Move a waiting run in the queue; a run that works is never interrupted for it."""
-    moved = Irp.from_environment().project(project).prioritise_run(run, number)
-    say(f"Run {moved['id']} has priority {moved['priority']}.{_place(moved)}")
 
 
 @app.command("list")
@@ -59,10 +52,6 @@ def _row(run: dict[str, Any]) -> tuple[Any, ...]:
     cost = f"{run['cost']:.2f} {run['currency']}".strip() if run.get("cost") else None
     since, minutes = str(run["created_at"])[:16], f"{run.get('spent_s', 0.0) / 60:.1f}"
     return run["id"], run["state"], run.get("model"), since, run.get("priority", 0), minutes, cost
-
-
-def _place(run: dict[str, Any]) -> str:
-    return f" {run['ahead']} before it." if run.get("ahead") else ""
 
 
 @app.command(epilog="Example:  irp train policy -p study-a")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import torch
 from irp_kernel.errors import Unavailable
@@ -32,13 +36,24 @@ class Seat:
         rank: from 0.
         size: number of processes.
         device: "cpu", "cuda:0"...
-        meeting: path of a file in a folder that only they can open, by which they find one another.
+        meeting: path of a file, in a folder that only they can open, by which they find one another; empty for one.
     """
 
     rank: int
     size: int
     device: str
     meeting: str
+
+
+@contextlib.contextmanager
+def seated(devices: Sequence[str]) -> Iterator[list[Seat]]:
+    """A seat at each device, while the run lasts."""
+    if len(devices) == 1:
+        yield [Seat(0, 1, devices[0], "")]
+        return
+    with tempfile.TemporaryDirectory(prefix="irp-ranks-") as folder:
+        meeting = str(Path(folder) / "meeting")
+        yield [Seat(rank, len(devices), device, meeting) for rank, device in enumerate(devices)]
 
 
 class Group:

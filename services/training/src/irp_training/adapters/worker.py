@@ -12,9 +12,8 @@ import contextlib
 import mmap
 import multiprocessing
 import os
-import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -23,7 +22,7 @@ from typing import Any
 
 from irp_kernel.errors import IrpError, Unavailable
 
-from irp_training.adapters.ranks import Group, Seat, devices_of
+from irp_training.adapters.ranks import Group, Seat, devices_of, seated
 from irp_training.app.ports import CaseFiles, Listener
 from irp_training.domain.challenges.challenge import CaseScore, Metric
 from irp_training.domain.challenges.scoring import score_bundle_entry
@@ -62,9 +61,7 @@ class ProcessWorker:
         """Run a plan; None if the listener said that it is cancelled."""
         # A rank without a share of the batch would have nothing to learn from.
         devices = self._devices[: plan.recipe.batch or len(self._devices)]
-        with tempfile.TemporaryDirectory(prefix="irp-ranks-") as folder:
-            meeting = str(Path(folder) / "meeting")
-            seats = [Seat(rank, len(devices), device, meeting) for rank, device in enumerate(devices)]
+        with seated(devices) as seats:
             each = [(plan, seat, checkpoint) for seat in seats]
             outcome: Outcome | None = await self._outcome(_train, each, files, listen)
         return outcome
@@ -100,8 +97,8 @@ class ProcessWorker:
 
     async def _outcome(self, work: Any, each: Sequence[tuple[Any, ...]], files: CaseFiles, listen: Listener) -> Any:
         """What the work ends with, in one process for each set of arguments; None if the listener wants no more."""
-        with contextlib.ExitStack() as stack:
-            pipes = [stack.enter_context(self._process(work, arguments)) for arguments in each]
+        async with contextlib.AsyncExitStack() as stack:
+            pipes = [await stack.enter_async_context(self._process(work, arguments)) for arguments in each]
             await self._hand_over(pipes, files)
             while True:
                 kind, content = await _receive(pipes)
@@ -110,12 +107,12 @@ class ProcessWorker:
                 if kind == "outcome":
                     return content
 
-    @contextlib.contextmanager
-    def _process(self, work: Any, arguments: tuple[Any, ...]) -> Iterator[Connection]:
+    @contextlib.asynccontextmanager
+    async def _process(self, work: Any, arguments: tuple[Any, ...]) -> AsyncIterator[Connection]:
         context = _fresh_processes()
         mine, theirs = context.Pipe()
         process = context.Process(target=_child, args=(work, theirs, arguments), daemon=True)
-        process.start()
+        await asyncio.to_thread(process.start)  # the first waits for what forks it to have imported
         theirs.close()
         self._processes.add(process)
         try:
@@ -140,7 +137,7 @@ class ProcessWorker:
 def _fresh_processes() -> multiprocessing.context.ForkServerContext:
     """Forks of a process that has done nothing but import this module: as clean as new ones, and there at once."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload([__name__, "monai.networks.nets"])
     return context
 
 

@@ -1,8 +1,9 @@
-"""How many slices a step may have: found by trying, where the recipe leaves it open."""
+"""What a device's memory holds: how many slices a step may have, found by trying, and what is said if it holds none."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import nn
@@ -14,6 +15,15 @@ from irp_training.domain.stages import Sample
 
 MOST = 64  # slices; beyond, a run has fewer steps than it needs, however large the memory
 ON_A_CPU = 12  # slices; memory is no measure there
+
+
+@contextlib.contextmanager
+def memory_told() -> Iterator[None]:
+    """Around what may need more memory than there is: PyTorch's own words stay in the process."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise OutOfMemory from None
 
 
 def largest_that_fits(attempt: Callable[[int], object], most: int = MOST) -> int:

@@ -94,7 +94,8 @@ class PipelineNotLearnt(InvalidArgument):
     """Training cannot go on from this bundle: it would teach its networks something else than they will see.
 
     Bases have one network per stage, see slices one by one as they are stored (`dimension` 2d, no `orientation`, no
-    `spacing`), take no marks, and scale intensities by percentiles. Push such a bundle, or train from scratch.
+    `spacing`), take no marks, and scale intensities by percentiles. Push such a bundle, let the recipe say
+    `"pipeline": "own"`, which takes the weights of its net 2 into this platform's pipeline, or train from scratch.
     """
 
 
@@ -229,4 +230,12 @@ class OutOfMemory(FailedPrecondition):
 
     Nothing was registered. Choose narrower networks or smaller windows in the recipe (`segment_channels`,
     `segment_size`), or a device with more memory (`IRP_TRAINING_DEVICE`), and start a new run.
+    """
+
+
+class NothingToReplay(FailedPrecondition):
+    """What the base learnt from is not known here, so that nothing of it can be replayed.
+
+    Only versions that were trained in this installation name their dataset. Leave `replay` out; `remember` keeps what
+    the base says of structures that an expert did not judge.
     """

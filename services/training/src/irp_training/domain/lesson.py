@@ -10,12 +10,11 @@ import torch
 from irp_bundle import Bundle, read_bundle
 from torch import Tensor
 
-from irp_training.domain.batch_size import ON_A_CPU, largest_that_fits, one_step
+from irp_training.domain.batch_size import MOST, ON_A_CPU, largest_that_fits, memory_told, one_step
 from irp_training.domain.checkpoint import Saved, pack, unpack
 from irp_training.domain.curriculum import Curriculum
 from irp_training.domain.curves import dice_figures
 from irp_training.domain.ending import Ending
-from irp_training.domain.errors import OutOfMemory
 from irp_training.domain.examination import Examination
 from irp_training.domain.examples import Example
 from irp_training.domain.limits import Meter
@@ -63,35 +62,37 @@ class Lesson:
         examine = Examination(
             replace(self._plan, recipe=self._recipe), self._base, self._taught.structures, self._taught.config
         )
-        return replace(examine(pupils, saved.done), remarks=saved.remarks)
+        with memory_told():
+            return replace(examine(pupils, saved.done), remarks=saved.remarks)
 
     def learn(self, files: Iterable[CaseFile], checkpoint: bytes | None) -> tuple[Pupils, Saved]:
         """What every rank does: the weights of all stages, and whom to examine them on."""
         torch.use_deterministic_algorithms(True, warn_only=self._device.type != "cpu")
         torch.set_num_threads(max(1, self._recipe.threads // self._ranks.size))
         pupils = read_pupils(files, self._taught.structures)
-        try:
+        with memory_told():
             saved = self._settled(pupils, unpack(checkpoint) if checkpoint else Saved())
             return pupils, self._train(pupils, saved)
-        except torch.OutOfMemoryError:
-            raise OutOfMemory from None
 
     def _settled(self, pupils: Pupils, saved: Saved) -> Saved:
         """Chooses the batch where the recipe leaves it open; for all attempts of the run."""
         if self._recipe.batch:
             return saved
-        batch = saved.batch or agreed(self._ranks, self._largest_batch(pupils.training))
-        self._recipe = replace(self._recipe, batch=batch)
-        return replace(saved, batch=batch)
+        if not saved.batch:
+            batch = agreed(self._ranks, self._largest_batch(pupils.training))
+            saved = replace(saved, batch=batch, remarks=(f"a step had {batch} slices",))
+        self._recipe = replace(self._recipe, batch=saved.batch)
+        return saved
 
     def _largest_batch(self, examples: list[Example]) -> int:
         if self._device.type == "cpu":
             return ON_A_CPU
-        fits = []
+        fits = [MOST]
         for stage in self._taught.stages:
-            sample = stage.sample(examples[0], None, self._recipe.augmentation)
-            net = self._taught.net(stage).to(self._device)
-            fits.append(largest_that_fits(one_step(net, sample, self._recipe.amp, self._device)))
+            for example in stage.usable(examples)[:1]:
+                sample = stage.sample(example, None, self._recipe.augmentation)
+                net = self._taught.net(stage).to(self._device)
+                fits.append(largest_that_fits(one_step(net, sample, self._recipe.amp, self._device)))
         return max(min(fits), self._ranks.size)
 
     def _train(self, pupils: Pupils, saved: Saved) -> Saved:
@@ -99,7 +100,7 @@ class Lesson:
         for stage in self._taught.stages:
             if stage.name in saved.done:
                 continue
-            trainer = self._trainer(stage, pupils.training)
+            trainer = self._trainer(stage, pupils)
             if saved.state is not None:
                 trainer.load(saved.state)
             remarks = self._run_stage(trainer, stage, pupils.validation, saved)
@@ -111,11 +112,13 @@ class Lesson:
         limited = trainer.epochs_done < trainer.epochs  # ended by a limit, or by patience
         return trainer.weights(best=limited or self._recipe.patience > 0)
 
-    def _trainer(self, stage: Stage, examples: list[Example]) -> Trainer:
+    def _trainer(self, stage: Stage, pupils: Pupils) -> Trainer:
         # On a CPU learning takes every thread already; beside a GPU the processor would idle.
         ahead = 0 if self._device.type == "cpu" else max(1, self._recipe.threads)
         net, base = self._taught.net(stage), self._taught.remembered(stage)
-        return Trainer(net, stage, examples, self._recipe, self._device, base, ahead, self._ranks)
+        return Trainer(
+            net, stage, pupils.training, self._recipe, self._device, base, ahead, self._ranks, old=pupils.replay
+        )
 
     def _run_stage(self, trainer: Trainer, stage: Stage, validation: list[Example], saved: Saved) -> list[str]:
         """All passes of a stage; what is to be told of how it ended."""
