@@ -147,7 +147,11 @@ async def test_a_model_that_needs_marks_proposes_nothing() -> None:
     assert bundle.spec.prompts
     loaded = SimpleNamespace(interactive=InteractiveSteps(bundle, bundle.spec.prompts))
     nothing: Any = None
-    shelf: Any = SimpleNamespace(status=lambda key: SimpleNamespace(loaded=loaded))
+
+    async def number(name: str, version: int) -> int:
+        return version
+
+    shelf: Any = SimpleNamespace(status=lambda key: SimpleNamespace(loaded=loaded), number=number)
     door = InferenceServicer(nothing, nothing, shelf, nothing, nothing)
     act_as(Caller(subject="reader", project="demo", roles=frozenset({"annotator"})))
     with pytest.raises(PromptsNeeded):

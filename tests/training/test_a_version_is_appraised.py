@@ -25,7 +25,7 @@ from irp_training.app.ports import CaseFiles, Project
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.try_bundle import TryBundle
 from irp_training.domain.appraisal import UNMEASURED, Appraisal
-from irp_training.domain.errors import InspectionTooLong, NetworkMisbehaves, NoFrozenSet, ReportUnknown
+from irp_training.domain.errors import InspectionTooLong, ModelReportUnknown, NetworkMisbehaves, NoFrozenSet
 from irp_training.domain.inspected import Inspected
 from irp_training.domain.inspection import Check
 from precision_builders import a_threshold, held_out
@@ -186,5 +186,5 @@ async def test_what_is_refused_leaves_nothing_behind(world: World) -> None:
     ]
     with pytest.raises(NoFrozenSet):
         await world.push(await world.a_project("training"))
-    with pytest.raises(ReportUnknown):
+    with pytest.raises(ModelReportUnknown):
         await world.store.appraisal("pool", 1)

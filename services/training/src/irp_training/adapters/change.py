@@ -27,7 +27,7 @@ from irp_training.app.ports import Project
 from irp_training.domain.appraisal import Appraisal
 from irp_training.domain.candidacy import Candidacy
 from irp_training.domain.dataset import Case
-from irp_training.domain.errors import ReportUnknown, RunUnknown, TrialUnknown
+from irp_training.domain.errors import ModelReportUnknown, RunUnknown, TrialUnknown
 from irp_training.domain.placing import Placement
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
@@ -256,7 +256,7 @@ class SqlChange(WatchedRows):
         """Read an appraisal for changing it."""
         document = await self._one(_report_query(appraisal.model).with_for_update())
         if document is None:
-            raise ReportUnknown
+            raise ModelReportUnknown
         return appraisal_from_document(document)
 
     async def save_appraisal(self, appraisal: Appraisal) -> None:

@@ -34,7 +34,7 @@ from irp_training.domain.certificate import Validation
 from irp_training.domain.correction import Correction
 from irp_training.domain.dataset import Case
 from irp_training.domain.drift import Drift
-from irp_training.domain.errors import ReportUnknown, RunUnknown, TrialUnknown, ValidationUnknown
+from irp_training.domain.errors import ModelReportUnknown, RunUnknown, TrialUnknown, ValidationUnknown
 from irp_training.domain.placing import Placement
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
@@ -211,13 +211,13 @@ class SqlStore:
             return [trial_from_document(row) for row in (await connection.execute(query)).scalars()]
 
     async def appraisal(self, name: str, version: int) -> Appraisal:
-        """The report on one version, or ReportUnknown."""
+        """The report on one version, or ModelReportUnknown."""
         table = db.MODEL_REPORT
         query = select(table.c.document).where(table.c.name == name, table.c.model_version == version)
         async with self._database.read() as connection:
             document = (await connection.execute(query)).scalar()
         if document is None:
-            raise ReportUnknown(name=name, version=version)
+            raise ModelReportUnknown(name=name, version=version)
         return appraisal_from_document(document)
 
     async def correction(self, project: str, series: str, name: str, version: int) -> Correction | None:

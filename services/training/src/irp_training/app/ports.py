@@ -248,7 +248,7 @@ class Store(Protocol):
     async def trials(self, name: str = "") -> list[Trial]: ...
 
     async def appraisal(self, name: str, version: int) -> Appraisal:
-        """Raises ReportUnknown."""
+        """Raises ModelReportUnknown."""
 
     async def correction(self, project: str, series: str, name: str, version: int) -> Correction | None: ...
 

@@ -203,7 +203,7 @@ class InspectionTooLarge(InvalidArgument):
     """
 
 
-class ReportUnknown(NotFound):
+class ModelReportUnknown(NotFound):
     """There is no report on this version.
 
     Versions that were pushed have one; `POST /api/v1/models/{name}/versions/{version}/report` begins one for any other.
