@@ -26,8 +26,7 @@ import numpy as np
 from bench_house import KEPT
 from irp_bundle import Pipeline, TorchEngine, read_bundle
 from irp_training.domain.gate import judge
-from irp_training.domain.lesson import score_bundle
-from irp_training.domain.scores import as_model_sees
+from irp_training.domain.scores import as_model_sees, score_case
 from learners import COLLECTIONS, Diary, Heart, hearts, interval, learn, note, to_correct
 
 SEEDS = (1, 2, 3)
@@ -60,6 +59,7 @@ class Loop:
         }
         accepted = order[: known + self._asked.per_round]
         candidate, result["gate"] = self._learn(champion, accepted, seed)
+        result["promoted"] = candidate != champion
         (self._folder / f"{seed}-{number + 1}.zip").write_bytes(candidate)
         return result
 
@@ -74,8 +74,7 @@ class Loop:
         for heart in hearts:
             truth = as_model_sees(heart.mask, tuple(STRUCTURES[self._asked.collection]))
             if champion:
-                bundle = read_bundle(champion)
-                found, _ = Pipeline(bundle, TorchEngine(bundle, self._asked.device)).run(heart.volume)
+                found, _ = self._pipeline(champion).run(heart.volume)
                 voxels, slices, drawn = to_correct(found, truth)
             else:
                 voxels = drawn = int((truth.labels > 0).sum())
@@ -85,14 +84,23 @@ class Loop:
 
     def _learn(self, champion: bytes, accepted: list[Heart], seed: int) -> tuple[bytes, str]:
         """The next champion, and what the gate said."""
-        held = [heart.file() for heart in self._of["validation"]]
+        judges = self._of["validation"]
         recipe = self._recipe(bool(champion)) | {"seed": seed}
-        files = [heart.file() for heart in accepted] + held
+        files = [heart.file() for heart in accepted + judges]
         outcome = learn(files, recipe, device=self._asked.device, base=champion)
-        before = score_bundle(champion, held, self._asked.device) if champion else None
+        before = self._scores(champion, judges) if champion else None
         names = tuple(STRUCTURES[self._asked.collection])
-        said = judge(outcome.validation_scores(), before, margin=MARGIN, dataset="", structures=names)
+        after = self._scores(outcome.bundle, judges)
+        said = judge(after, before, margin=MARGIN, dataset="", structures=names, way="auto")
         return (outcome.bundle if said.passed else champion), said.reason
+
+    def _scores(self, model: bytes, judges: list[Heart]) -> dict[str, dict[str, float]]:
+        pipeline = self._pipeline(model)
+        return {heart.name: score_case(pipeline, heart.volume, heart.mask) for heart in judges}
+
+    def _pipeline(self, model: bytes) -> Pipeline:
+        bundle = read_bundle(model)
+        return Pipeline(bundle, TorchEngine(bundle, self._asked.device))
 
     def _recipe(self, fine_tuning: bool) -> dict[str, Any]:
         recipe: dict[str, Any] = {
@@ -116,7 +124,7 @@ def summary(runs: dict[str, dict[str, Any]], rounds: int) -> list[dict[str, Any]
         if not mine:
             continue
         row: dict[str, Any] = {"round": number, "accepted": mine[0]["accepted"], "seeds": len(mine)}
-        row["promoted"] = sum("worse on" not in one["gate"] for one in mine)
+        row["promoted"] = sum(one["promoted"] for one in mine)
         for who in ("panel", "new"):
             cases = [list(one[who].values()) for one in mine]
             short = min(len(one) for one in cases)  # who came last may be fewer

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from bench_house import KEPT
-from irp_training.domain.lesson import CaseFile
+from irp_training.domain.plan import CaseFile
 from learners import COLLECTIONS, Diary, Heart, hearts, interval, judged_only, learn, note
 from numpy.typing import NDArray
 

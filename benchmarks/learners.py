@@ -19,7 +19,8 @@ from bench_house import KEPT
 from irp_kernel import Geometry, Mask, ObjectRef, Volume, encode_mask, encode_volume
 from irp_kernel.mask import VALUE_OF
 from irp_training.domain.dataset import Case
-from irp_training.domain.lesson import CaseFile, Lesson, Outcome, Plan
+from irp_training.domain.lesson import Lesson
+from irp_training.domain.plan import CaseFile, Outcome, Plan
 from irp_training.domain.recipe import read_recipe
 from numpy.typing import NDArray
 
@@ -28,6 +29,7 @@ sys.path.append(str(ROOT / "scripts"))
 import cohorts  # noqa: E402
 
 COLLECTIONS = {"cine": (cohorts.acdc, "acdc_cine"), "lge": (cohorts.emidec, "emidec_lge")}
+PIXEL_MM = {"cine": cohorts.CINE_MM, "lge": cohorts.LGE_MM}
 NOWHERE = ObjectRef(bucket="b", key="k", sha256="0" * 64, size=1, media_type="application/x-nrrd")
 ROUNDS = 2000  # resamples of an interval
 TOLERATED, LEAST_AREA = 0.05, 100  # of a slice's drawn voxels (at least so many) may be wrong before an expert redraws
@@ -57,7 +59,8 @@ def hearts(collection: str, data: Path) -> Iterator[Heart]:
         frames, slices = one.labels.shape[:2]
         pictures = np.stack([pydicom.dcmread(io.BytesIO(file)).pixel_array for file in one.files])
         array = pictures.reshape(slices, frames, *pictures.shape[1:]).swapaxes(0, 1).astype(np.float32)
-        affine = tuple(map(tuple, np.diag([cohorts.PITCH_MM, cohorts.CINE_MM, cohorts.CINE_MM, 1.0]).tolist()))
+        sides_mm = [cohorts.PITCH_MM, PIXEL_MM[collection], PIXEL_MM[collection]]
+        affine = tuple(map(tuple, np.diag([*sides_mm, 1.0]).tolist()))
         geometry = Geometry(shape=array.shape[1:], affine=affine, frames=frames)
         mask = Mask.fully_annotated(geometry, one.labels, one.table)
         yield Heart(one.name, one.part, Volume(geometry=geometry, array=array), mask)

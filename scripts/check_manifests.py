@@ -102,6 +102,7 @@ def combination(names: tuple[str, ...]) -> Document:
     """A kustomization of the base and some components."""
     generated = [{"name": n, "envs": [f"secrets/{f}"]} for n, f in (entry.split("=") for entry in SECRETS)]
     generated += [{"name": f"irp-{kind}-key", "files": [f"secrets/{kind}.pem"]} for kind in ("private", "public")]
+    generated.append({"name": "irp-model-key", "files": ["secrets/model-key.pem"]})
     generated.append({"name": "irp-installation-key", "files": ["secrets/installation.key"]})
     return {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",

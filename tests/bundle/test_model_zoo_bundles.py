@@ -19,6 +19,7 @@ from irp_bundle import (
     read_bundle,
     read_spec,
 )
+from irp_bundle.documents import read_yaml
 from irp_bundle.references import resolved
 from irp_bundle.unread import unread_keys
 from irp_kernel import Volume
@@ -31,7 +32,7 @@ from .zoo_bundles import ARGMAX, PUBLISHED, SCALE, SLICES, SMALL, a_zoo_bundle, 
 LABELS = np.array([0, 1, 2, 3], np.uint8)  # lv_pool, myocardium, rv_pool: canonical values in the order of the channels
 
 
-def a_chest(rows: int, columns: int, slices: int = 3) -> Volume:
+def a_chest(rows: int, columns: int, slices: int = 2) -> Volume:
     """Discs of different brightness, noise, each slice another."""
     random = np.random.default_rng(1)
     down, across = np.mgrid[:rows, :columns]
@@ -156,8 +157,6 @@ def test_references_are_followed_and_never_without_end() -> None:
 
 @pytest.mark.parametrize("text", ["a: &x 1\nb: *x", "a: !!python/object/apply:os.system ['true']", "[1", "- 1"])
 def test_yaml_holds_plain_values_only(text: str) -> None:
-    from irp_bundle.yaml_file import read_yaml
-
     with pytest.raises(BundleBroken):
         read_yaml(text.encode())
 

@@ -21,15 +21,17 @@ class Containers(container_service_pb2_grpc.ContainerServiceServicer):
     state, run_state = "accepted", "succeeded"
     header: pb.PushContainerHeader | None = None
     pushed: bytes = b""
+    model: bytes = b""
     asked: pb.RunContainerRequest | None = None
 
     async def PushContainer(self, requests: Any, context: Any) -> pb.PushContainerResponse:
         caller().require_role("admin")
-        self.header, self.pushed = None, b""
+        self.header, self.pushed, self.model = None, b"", b""
         async for request in requests:
             if request.HasField("header"):
                 self.header = request.header
             self.pushed += request.data
+            self.model += request.model
         return pb.PushContainerResponse(container=self._container("queued"))
 
     async def ListContainers(self, request: Any, context: Any) -> pb.ListContainersResponse:

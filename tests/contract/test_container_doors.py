@@ -37,7 +37,11 @@ def test_a_container_is_pushed_watched_and_asked_for_a_mask(house: House, irp: I
     assert header is not None
     assert (header.name, header.sockets, header.licence) == ("heart", '{"frames": "each"}', "MIT")
     assert header.actor == "bootstrap-admin"
-    assert house.containers.pushed == archive.read_bytes()
+    assert (house.containers.pushed, house.containers.model) == (archive.read_bytes(), b"")
+    weights = archive.with_name("weights.tar")
+    weights.write_bytes(b"w" * 200_000)
+    irp.containers.push(archive, "heart", {"frames": "each"}, model=weights)
+    assert (house.containers.pushed, house.containers.model) == (archive.read_bytes(), weights.read_bytes())
     assert [said["state"] for said in irp.containers.watch("heart", 1)] == ["accepted"]
     assert irp.containers.versions("heart")[0]["report"]["checks"][0]["name"] == "runs"
     run = irp.containers.run("shared", "heart@1", "1.2.3")
@@ -54,6 +58,8 @@ def test_a_form_that_is_not_whole_is_refused(house: House) -> None:
     is_problem(admin.post(PATH, content=b"x"), 415)
     is_problem(admin.post(PATH, files={"sockets": (None, "{}")}), 400)
     is_problem(admin.post(PATH, files={"archive": ("a", b"x"), "sockets": (None, "{}")}), 400)
+    is_problem(admin.post(PATH, files={"sockets": (None, "{}"), "model": ("a", b"x")}), 400)
+    is_problem(admin.post(PATH, files={"archive": ("a", b"x"), "model": ("a", b"x")}), 400)
     is_problem(admin.post(PATH, files={"other": (None, "{}"), "archive": ("a", b"x")}), 400)
     is_problem(admin.post(PATH, files={"sockets": (None, "x" * (2 << 20)), "archive": ("a", b"x")}), 413)
 

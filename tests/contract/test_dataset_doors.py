@@ -97,3 +97,16 @@ def test_the_commands_list_freeze_show_and_write_the_sheet(house: House, project
     policy = run("train", "policy")
     assert "02:30" in policy
     assert "cine" in policy
+
+
+def test_a_pause_is_a_new_revision_and_so_is_its_end(project: Project) -> None:
+    def pause(*words: str) -> int:
+        return CliRunner().invoke(app, ["train", "pause", "-p", NAME, *words]).exit_code
+
+    assert pause() == 1  # nothing is declared yet
+    train = {"model": "cine", "daily_at": "02:30"}
+    project.configure(PROJECT | {"name": NAME, "automation": {"train": train}})
+    for words, paused in (((), True), (("--off",), False)):
+        assert pause(*words) == 0
+        said = project.configuration()["automation"]["train"]
+        assert (said["paused"], said["daily_at"], said["after_masks"]) == (paused, "02:30", None)

@@ -93,6 +93,7 @@ def test_a_validation_is_queued_watched_saved_and_checked_offline(irp: Irp, hous
     asked = house.training.validated
     assert asked is not None
     assert (asked.project.id, asked.split, asked.actor) == ("shared", "test", "bootstrap-admin")
+    assert house.person().post(f"{MODEL}/validate", json={"dataset": "e" * 64}).status_code == 422
     folder, key = tmp_path / "report", tmp_path / "key.json"
     assert run_command("models", "validate", "cine@2", "--out", str(folder)).exit_code == 0
     key.write_text(json.dumps(irp.model_keys()))

@@ -20,5 +20,8 @@ def test_every_key_stands_in_the_table_with_its_default() -> None:
         flat |= {f"{stage}.{key}": value for key, value in spec[stage].items()}
     for stage in ("locate", "segment"):
         flat[f"{stage}.size"], flat[f"{stage}.normalise"] = flat[f"{stage}.size"][0], flat[f"{stage}.normalise"]["kind"]
+    flat |= {
+        f"segment.{key}": getattr(PipelineSpec().segment, key) for key in ("slide", "blend")
+    }  # left out if as here
     flat |= {f"prompts.{key}": value for key, value in PromptsSpec().to_json().items()}
     assert told == flat

@@ -93,7 +93,9 @@ def nothing_is_doubled(told: story.Story) -> None:
     for case in told.cases:
         accepted = [one for one in told.project.segmentations(case.series_uid) if one["state"] == "accepted"]
         assert len(accepted) == 1 + (case.label in told.figures["radiomics"]["wall_from_model"])
-    assert sum(run["state"] == "succeeded" for run in told.project.runs()) == 1
+    (run,) = [run["id"] for run in told.project.runs() if run["state"] == "succeeded"]
+    assert told.project.run_curve(run).startswith(b"\x89PNG")
+    assert {overlay["which"] for overlay in told.project.run_overlays(run)} == {"best", "median", "worst"}
 
 
 def test_the_story_survives_kills_before_and_within_each_step(house: House, armed: Path, tmp_path: Path) -> None:

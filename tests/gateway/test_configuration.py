@@ -149,6 +149,10 @@ def test_every_template_that_the_command_offers_is_valid(template: str) -> None:
         ({"deidentification": {"positive_list": {"name": "a", "version": 1, "attributes": [524384]}}}, "attributes.0"),
         ({"automation": {"segment": {"cine-sax": "cine"}}}, "no sequence gives: cine-sax"),
         ({"automation": {"train": {"after_masks": 0}}}, "automation.train.after_masks"),
+        (
+            {"automation": {"train": {"after_masks": 5, "include": {"sequence_classes": ["lge"]}}}},
+            "automation.train.include names classes that no sequence gives: lge",
+        ),
         ({"automation": {"train": {"model": "cine"}}}, "after_masks, every_hours or daily_at"),
         ({"automation": {"train": {"every_hours": 6, "daily_at": "02:30"}}}, "not both"),
         ({"automation": {"train": {"every_hours": 0.1}}}, "every_hours is 0.25 or more"),
@@ -157,6 +161,7 @@ def test_every_template_that_the_command_offers_is_valid(template: str) -> None:
         ({"automation": {"train": {"after_masks": 5, "recipe": {"margin": {}}}}}, "automation.train.recipe.margin"),
         ({"splits": {"training": ["p"], "test": ["p"]}}, "a patient stands in one split only"),
         ({"series_quiet_s": -1}, "series_quiet_s"),
+        ({"approvals": 2}, "approvals"),
     ],
 )
 def test_a_wrong_document_says_where_and_what(change: dict[str, Any], says: str) -> None:

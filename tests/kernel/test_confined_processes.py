@@ -11,7 +11,7 @@ from pathlib import Path
 
 # Tries everything that it must not, and says for each whether it could.
 PROBE = """
-import json, os, socket, subprocess, sys, threading
+import ctypes, json, os, resource, socket, subprocess, sys, threading
 from irp_kernel.confinement import Bounds, confine
 held = confine(Bounds(memory_bytes=1 << 30, seconds=30))
 secret, parent, port = sys.argv[1], os.getppid(), int(sys.argv[2])
@@ -27,6 +27,11 @@ attempt("local socket", lambda: socket.socket(socket.AF_UNIX))
 attempt("run", lambda: subprocess.run(["/bin/true"]))
 attempt("fork", os.fork)
 attempt("kill", lambda: os.kill(parent, 0))
+def checked(answer):
+    if answer:
+        raise PermissionError
+attempt("signal a thread", lambda: checked(ctypes.CDLL(None).tgkill(parent, parent, 0)))
+attempt("limit another", lambda: resource.prlimit(parent, resource.RLIMIT_NOFILE))
 attempt("write", lambda: open(secret, "w"))
 attempt("read", lambda: open(secret).read())
 attempt("remove", lambda: os.unlink(secret))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import io
 import json
 import subprocess
@@ -63,6 +64,20 @@ def an_archive(
     }
     content = json.dumps(document).encode()
     return _oci(content, layer) if oci else _docker(content, layer)
+
+
+def some_weights(**more: str) -> bytes:
+    """What a container finds in /opt/ml/model; `more`: links, by name."""
+    archive = _tar({"net/weights.bin": b"weights"})
+    if more:
+        data = io.BytesIO()
+        with tarfile.open(fileobj=data, mode="w") as tar:
+            for name, target in more.items():
+                info = tarfile.TarInfo(name)
+                info.type, info.linkname = tarfile.SYMTYPE, target
+                tar.addfile(info)
+        archive = data.getvalue()
+    return gzip.compress(archive)
 
 
 def manifest_digest(archive: bytes) -> str:

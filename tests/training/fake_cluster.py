@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import kubernetes_validate
 from container_builders import threshold
-from irp_training.adapters.carrier import FOLDER, NOT_SAFE, bring_back, fetch
+from irp_training.adapters.carrier import FOLDER, NOT_SAFE, bring_back, fetch, fetch_weights
 from irp_training.adapters.container_files import INPUT, OUTPUT, collect
 from irp_training.adapters.kubernetes_manifests import PART
 from irp_training.domain.container_errors import OutputNotSafe
@@ -78,6 +78,8 @@ class Cluster:
         match document["metadata"]["labels"][f"{PART}/role"]:
             case "fetch":
                 fetch(told["IRP_PARCEL_ADDRESS"], self.volume, told["IRP_PARCEL_DIRECTORY"])
+                if "IRP_PARCEL_MODEL" in told:
+                    fetch_weights(told["IRP_PARCEL_MODEL"], self.volume, int(told["IRP_PARCEL_MODEL_LIMIT"]))
             case "algorithm":
                 code = int(self.ends.get("exitCode", 0))
                 self._segment()

@@ -21,6 +21,7 @@ from irp_training.adapters.challenge_rpc import ChallengeServicer, ChallengeVerb
 from irp_training.adapters.container_rows import ContainerRows
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.store import SqlStore
+from irp_training.app.approvals import Approvals
 from irp_training.app.configuration import Configurations
 from irp_training.app.conform_container import ConformContainer
 from irp_training.app.create_challenge import ChallengeWish, CreateChallenge
@@ -31,7 +32,7 @@ from irp_training.app.ports import CaseFiles, Project
 from irp_training.app.promote_model import PromoteModel
 from irp_training.app.promote_winner import PromoteWinner
 from irp_training.app.read_leaderboard import ReadLeaderboard
-from irp_training.app.register_container import RegisterContainer
+from irp_training.app.register_container import Pushed, RegisterContainer
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.score_entry import ScoreEntry
 from irp_training.domain.challenges.challenge import CaseScore, Challenge, Entry, Metric
@@ -48,6 +49,7 @@ from irp_training.domain.container_errors import (
     TooManyEntries,
     WinnerNotPromotable,
 )
+from irp_training.domain.dataset import Snapshot
 from irp_training.domain.registry import Model
 from irp_training.domain.run import DatasetRow, ModelRef, Run
 from precision_builders import a_pool, a_threshold, held_out
@@ -97,7 +99,9 @@ class World:
         )
         self.leaderboard = ReadLeaderboard(self.rows, self.now)
         judge = JudgeCandidate(self.store, self.objects, self.examiner)  # type: ignore[arg-type]
-        self.promote = PromoteWinner(self.leaderboard, PromoteModel(self.store, judge))
+        self.approvals = Approvals(self.store, Configurations(self.objects), 0)
+        promote = PromoteModel(self.store, judge, self.approvals, self.now)
+        self.promote = PromoteWinner(self.leaderboard, promote)
 
     def now(self) -> str:
         return self.time
@@ -126,13 +130,13 @@ class World:
         return await self.create(self.project, ChallengeWish(**{**told, **more, **changes}))
 
     async def a_model(self, name: str = "net") -> Model:
-        return await RegisterModel(self.store, self.objects, self.now)(name, a_threshold(), "somebody")
+        return await RegisterModel(self.store, self.objects, self.approvals, self.now)(name, a_threshold(), "somebody")
 
     async def a_container(self, how: str = "") -> str:
         path = self.folder / "archive.tar"
         path.write_bytes(an_archive(how=how))
         register = RegisterContainer(self.containers, self.objects, self.now, 1 << 30)
-        container = await register("box", path, sockets(), "an admin")
+        container = await register(Pushed(name="box", archive=path, sockets=sockets(), actor="an admin"))
         await ConformContainer(self.containers, self.runtime, self.now)("box", container.version)
         return str(container)
 
@@ -182,8 +186,8 @@ async def test_models_and_containers_are_ranked_together_and_the_best_model_is_p
         await world.promote("pools", "an admin")
     world.time = "2026-03-01T11:00:01+00:00"
     assert (await world.leaderboard("pools")).final
-    ref, verdict = await world.promote("pools", "an admin")
-    assert (str(ref), verdict.passed) == ("net@1", True)
+    ref, verdict, state = await world.promote("pools", "an admin")
+    assert (str(ref), verdict.passed, state) == ("net@1", True, "promoted")
     assert [promotion.version for promotion in await world.store.history("net")] == [1]
     with pytest.raises(ChallengeClosed):
         await world.enter(team="too late")
@@ -243,8 +247,10 @@ async def test_a_part_that_is_down_is_waited_for_and_a_failure_can_be_entered_ag
 async def test_who_learnt_from_the_test_set_is_not_let_in_nor_are_its_children(world: World) -> None:
     """The leak is found through the dataset of a model's run, and of the run of what it was fine-tuned from."""
     await world.a_challenge()
-    other = replace(world.project, configuration=await world.put(b'{"splits": {"training": ["patient-0"]}}'))
-    dirty, clean = await world.create_dataset(other), await world.create_dataset(world.project)
+    clean = await world.create_dataset(world.project)
+    snapshot = Snapshot.from_manifest(await world.objects.get(clean.manifest))
+    taught = replace(snapshot, entries=tuple(replace(entry, part="training") for entry in snapshot.entries))
+    dirty = replace(clean, digest=taught.digest, manifest=await world.put(taught.manifest()))
     parent = await a_trained(world, "parent", dirty)
     with pytest.raises(EntrySawTestSet):
         await world.enter(name="parent")
@@ -304,7 +310,7 @@ async def test_only_what_is_registered_and_accepted_is_let_in(world: World) -> N
         {"metrics": ("accuracy",)},
         {"structures": ()},
         {"structures": ("brain",)},
-        {"structures": ("scar",)},  # nobody judged it
+        {"structures": ("lv_blood_pool", "scar")},  # nobody judged the latter
         {"entries_per_team": 1000},
         {"title": "x" * 1000},
     ],
@@ -337,6 +343,8 @@ def test_equal_entries_share_a_place_and_rounding_places_nobody() -> None:
 def test_a_distance_is_better_when_it_is_smaller() -> None:
     rows = rank({"far": cases([9.0], "hd95"), "near": cases([2.0], "hd95")}, ("hd95",), ("scar",))
     assert [row.entry for row in rows] == ["near", "far"]
+    assert {(row.position_low, row.position_high) for row in rows} == {(1, 2)}  # one patient tells nothing
+    assert np.isnan(rows[0].figures[0].low)
 
 
 def test_the_interval_of_a_place_says_whether_the_patients_agree() -> None:

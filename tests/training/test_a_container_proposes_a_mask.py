@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from container_builders import ThresholdRuntime, an_archive, manifest_digest, sockets, threshold, threshold_binary
+from container_builders import (
+    ThresholdRuntime,
+    an_archive,
+    manifest_digest,
+    sockets,
+    some_weights,
+    threshold,
+    threshold_binary,
+)
 from irp.ingest.v1.events_pb2 import SeriesDeleted
 from irp.training.v1.events_pb2 import ContainerMaskProposed
 from irp_chassis.db import Database
@@ -24,7 +33,7 @@ from irp_training.adapters.deleted_series import DeletedSeries
 from irp_training.app.ask_container import AskContainer
 from irp_training.app.conform_container import ConformContainer
 from irp_training.app.ports import Project
-from irp_training.app.register_container import RegisterContainer
+from irp_training.app.register_container import Pushed, RegisterContainer
 from irp_training.app.run_container import RunContainer
 from irp_training.domain.container_errors import (
     ContainerNotAccepted,
@@ -67,15 +76,19 @@ class World:
     def now() -> str:
         return "2026-01-01T00:00:00+00:00"
 
-    async def push(self, declaration: str = sockets(), archive: bytes = b"", **more: str) -> Container:
-        path = self.folder / "archive.tar"
+    async def push(
+        self, declaration: str = sockets(), archive: bytes = b"", model: bytes = b"", **more: str
+    ) -> Container:
+        path, weights = self.folder / "archive.tar", self.folder / "model.tar"
         path.write_bytes(archive or an_archive())
+        weights.write_bytes(model)
         register = RegisterContainer(self.rows, self.objects, self.now, 1 << 30)
-        return await register("pool", path, declaration, "an admin", **more)
+        pushed = Pushed(name="pool", archive=path, sockets=declaration, actor="an admin", **more)
+        return await register(replace(pushed, model=weights) if model else pushed)
 
-    async def tried(self, declaration: str = sockets(), archive: bytes = b"", **how: Any) -> Container:
-        container = await self.push(declaration, archive)
-        await self.conform(container.name, container.version, **how)
+    async def tried(self, declaration: str = sockets(), archive: bytes = b"", model: bytes = b"") -> Container:
+        container = await self.push(declaration, archive, model)
+        await self.conform(container.name, container.version)
         return await self.rows.container(container.name, container.version)
 
     async def ask(self, version: int | None = None, frames: int = 2) -> ContainerRun:
@@ -113,13 +126,15 @@ def checks(container: Container) -> dict[str, bool]:
 async def test_a_container_that_keeps_its_contract_is_accepted_and_its_report_says_why(world: World) -> None:
     container = await world.tried()
     assert (container.state, container.version, container.finished_at) == ("accepted", 1, world.now())
-    assert checks(container) == dict.fromkeys(("image", "runs", "outputs", "offline", "time", "deterministic"), True)
+    assert checks(container) == dict.fromkeys(
+        ("image", "runs", "outputs", "offline", "time", "deterministic", "numbers"), True
+    )
     report = json.loads(container.report)
-    assert (report["runtime"], report["said"], len(report["runs"])) == ("none 1.0", "done", 2)
+    assert (report["runtime"], report["said"], len(report["runs"])) == ("none 1.0", "done", 3)
     assert container.archive in await world.rows.references()
     assert container_to_proto(container).report == container.report
     await world.conform("pool", 1)  # the job comes twice: nothing is left to do
-    assert len(world.runtime.ran) == 2
+    assert len(world.runtime.ran) == 3
     assert {work.limits.memory_mb for work in world.runtime.ran} == {64}
 
 
@@ -127,8 +142,12 @@ async def test_the_same_again_is_the_same_version_and_another_declaration_is_ano
     assert [(await world.push()).version for _ in range(2)] == [1, 1]
     assert (await world.push(archive=an_archive(oci=False))).version == 1  # another form, the same image
     assert (await world.push(sockets(frames="together"))).version == 2
-    assert await world.jobs(CONFORMANCE_JOB) == ["pool@1/1", "pool@2/1"]
-    assert [str(container) for container in await world.rows.containers()] == ["pool@1", "pool@2"]
+    weighted = await world.push(model=some_weights())
+    assert (weighted.version, weighted.model_bytes) == (3, len(b"weights"))
+    assert weighted.model in await world.rows.references()
+    assert container_to_proto(weighted).HasField("model")
+    assert await world.jobs(CONFORMANCE_JOB) == ["pool@1/1", "pool@2/1", "pool@3/1"]
+    assert [str(container) for container in await world.rows.containers()] == ["pool@1", "pool@2", "pool@3"]
 
 
 async def test_a_cluster_must_pull_the_very_image_that_was_pushed(world: World) -> None:
@@ -273,17 +292,20 @@ async def test_a_real_container_runs_where_a_runtime_is_and_says_what_is_missing
         assert (container.state, container.reason) == ("failed", "RUNTIME_MISSING")
         assert "podman" in RuntimeMissing.advice()
         return
-    container = await world.tried(archive=an_archive(program=threshold_binary()))
+    needy = an_archive(program=threshold_binary(), how="weights")
+    container = await world.tried(archive=needy)
     if not runs_anything(command, world.folder / "archive.tar", container.image):
         assert (container.state, container.reason) in {("failed", "RUNTIME_MISSING"), ("failed", "RUNTIME_REFUSED")}
         return
+    assert (container.state, container.message) == ("refused", "the container ended with exit code 3")
+    container = await world.tried(archive=needy, model=some_weights())
     assert container.state == "accepted", container
-    done = await world.worked(await world.ask())
+    done = await world.worked(await world.ask(frames=1))
     assert (done.state, json.loads(done.ended_with)["exit_code"]) == ("succeeded", 0)
-    assert {one["interfaces"] for one in json.loads(done.values)} == {1}  # the loopback and no other
+    assert json.loads(done.values) == [{"interfaces": 1, "score": None}]  # the loopback and no other
     assert done.mask is not None
     mask = decode_mask(await world.objects.get(done.mask))
-    assert np.array_equal(mask.labels == 1, phantom(2).array > 200)
+    assert np.array_equal(mask.labels == 1, phantom().array > 200)
     expected = {
         "crash": "container_failed",
         "greedy": "container_out_of_memory",

@@ -27,7 +27,7 @@ from irp_training.app.validate_model import ValidateModel
 from irp_training.domain.agreement import agreement
 from irp_training.domain.certificate import split_of
 from irp_training.domain.disturb import KINDS, STRENGTHS, disturb
-from irp_training.domain.errors import ModelSawPatients, NoFrozenSet, ValidationUnknown
+from irp_training.domain.errors import DatasetUnknown, ModelSawPatients, NoFrozenSet, ValidationUnknown
 from irp_training.domain.recipe import Recipe
 from irp_training.domain.run import DatasetRow, ModelRef, Run
 from irp_training.domain.validation_plan import ValidationOutcome, ValidationPlan
@@ -238,6 +238,8 @@ async def test_a_model_is_not_judged_on_patients_that_it_or_its_base_learnt_from
 async def test_what_cannot_be_judged_is_refused_at_the_door(world: World) -> None:
     with pytest.raises(NoFrozenSet):
         await world.ask("pool", 1, "somebody", None)
+    with pytest.raises(DatasetUnknown):
+        await world.ask("pool", 1, "somebody", world.project, digest="0" * 64)
     with pytest.raises(ValidationUnknown):
         await world.store.validation("pool", 1, "0" * 16)
     row = DatasetRow(digest="d", manifest=a_ref(), training=1, validation=2, test=0)

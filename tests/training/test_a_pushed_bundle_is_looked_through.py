@@ -26,7 +26,7 @@ from precision_builders import a_threshold, held_out
 from torch import Tensor, nn
 from training_builders import as_stream
 
-from tests.bundle.exported import a_convolution
+from tests.bundle.exported import a_convolution, exported_bundle, script_of
 
 GIB = 1 << 30
 
@@ -147,15 +147,19 @@ async def test_a_hostile_bundle_is_refused_with_its_reason_and_the_checks_before
     ]
 
 
-async def test_a_bundle_is_judged_on_images_where_it_can_reach_nothing() -> None:
-    done: list[int] = []
+async def test_a_bundle_of_code_is_judged_on_images_where_it_can_reach_nothing() -> None:
+    done, bright = list[int](), nn.Conv2d(1, 3, 1)  # two standard deviations and more are blood pool
+    bright.load_state_dict(
+        {"weight": torch.tensor([-1.0, 1.0, 0.0]).view(3, 1, 1, 1), "bias": torch.tensor([2.0, -2.0, -9.0])}
+    )
 
     async def listen(count: int) -> None:
         done.append(count)
 
-    found = await Sandbox(4 * GIB, 120).score(a_threshold(), as_stream(held_out()), listen)
+    data = exported_bundle({"models/model.ts": script_of(bright.eval())})
+    found = await Sandbox(4 * GIB, 120).score(data, as_stream(held_out()), listen)
     assert done == [1, 2]
-    assert all(case["lv_blood_pool"] > 0.9 for case in found)
+    assert all(case["lv_blood_pool"] > 0.8 for case in found)
 
 
 async def test_a_sandbox_that_hangs_is_killed_and_one_that_ends_or_lies_is_not_believed() -> None:
@@ -165,6 +169,9 @@ async def test_a_sandbox_that_hangs_is_killed_and_one_that_ends_or_lies_is_not_b
     assert isinstance(await refused(*saying(then="print('x' * (2 << 20))")), InspectionFailed)
     assert isinstance(await refused(*saying('{"refused": "memory"}')), InspectionTooLarge)
     assert isinstance(await refused(*saying('{"refused": "UNAVAILABLE"}')), InspectionFailed)
+    told = '{"report": {}, "held": {"files": true, "system_calls": false}}'
+    bars = (await Sandbox(GIB, 30, command=saying(told))(b"")).checks[-1]
+    assert (bars.state, bars.says) == ("noted", "held by files; not there: namespace, system_calls")
     with pytest.raises(InspectionFailed):
         lie = saying('{"dice": {"lv_blood_pool": 7}}', then=endless)
         await Sandbox(GIB, 30, command=lie).score(b"", as_stream([]), nobody_hears)

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK
-from container_builders import SOCKETS, an_archive, manifest_digest, sockets
+from container_builders import SOCKETS, an_archive, manifest_digest, sockets, some_weights
 from irp_kernel import Volume
-from irp_training.adapters.container_files import collect, lay_out, make_loadable
+from irp_training.adapters.container_files import collect, lay_out, make_loadable, unpack_weights
 from irp_training.adapters.container_runtime import find_runtime, run_words
 from irp_training.domain.container_errors import (
     ImageNotAllowed,
@@ -27,6 +27,7 @@ from irp_training.domain.container_errors import (
     OutputNotReadable,
     OutputNotSafe,
     SocketsNotValid,
+    WeightsNotReadable,
 )
 from irp_training.domain.containers.archive import read_image
 from irp_training.domain.containers.inputs import input_files, pieces
@@ -35,6 +36,7 @@ from irp_training.domain.containers.metaimage import read_mha, write_mha
 from irp_training.domain.containers.outputs import read_outputs
 from irp_training.domain.containers.phantom import phantom
 from irp_training.domain.containers.sockets import canonical, read_sockets
+from irp_training.domain.containers.weights import weights_size
 
 SMALL = 1 << 22  # bytes
 
@@ -232,12 +234,45 @@ def test_an_oci_archive_is_made_loadable_by_older_dockers_too(tmp_path: Path) ->
     assert path.read_bytes() == packed
 
 
+def test_weights_are_unpacked_as_a_whole_and_stay_inside(tmp_path: Path) -> None:
+    archive, folder = tmp_path / "model.tar", tmp_path / "model"
+    archive.write_bytes(some_weights())
+    unpack_weights(archive, folder, limit=7)
+    assert (folder / "net/weights.bin").read_bytes() == b"weights"
+    assert weights_size(io.BytesIO(some_weights()), 7) == 7
+    for broken in (
+        b"no archive",
+        some_weights()[:40],
+        some_weights(link="/etc/passwd"),
+        an_archive_named("../outside"),
+        an_archive_named("/outside"),
+        an_archive_named("deep/" * 20 + "x"),
+    ):
+        with pytest.raises(WeightsNotReadable):
+            weights_size(io.BytesIO(broken), 100)
+    with pytest.raises(WeightsNotReadable):
+        weights_size(io.BytesIO(some_weights()), 6)
+    archive.write_bytes(an_archive_named("../outside"))
+    with pytest.raises(WeightsNotReadable):
+        unpack_weights(archive, folder, limit=7)
+    assert not (tmp_path / "outside").exists()
+    assert (folder / "net/weights.bin").exists()
+
+
+def an_archive_named(name: str) -> bytes:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo(name))
+    return data.getvalue()
+
+
 def test_every_limit_stands_in_the_command() -> None:
     words = run_words("irp-x", Path("/scratch"), "image", Limits(time_s=5, memory_mb=64, processes=16, cpus=1))
     for word in ("--network=none", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--pull=never",
                  "--memory=64m", "--memory-swap=64m", "--pids-limit=16", "--cpus=1", "--log-driver=none",
                  "--volume=/scratch/input:/input:ro,Z", "--volume=/scratch/output:/output:rw,Z"):  # fmt: skip
         assert word in words
+    assert "--volume=/w:/opt/ml/model:ro,z" in run_words("x", Path("/s"), "image", Limits(), Path("/w"))
     assert not any("docker.sock" in word or "--privileged" in word for word in words)
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from container_builders import sockets
+from container_builders import sockets, some_weights
 from fake_cluster import Cluster as FakeCluster
 from irp_chassis.objects import PARCELS, S3Objects
 from irp_chassis.settings import ServiceSettings
+from irp_kernel import ObjectRef
 from irp_kernel.errors import Unavailable
 from irp_training.adapters.kubernetes_runtime import Cluster, KubernetesRuntime
 from irp_training.app.answer_with_container import AnswerWithContainer, ContainerAnswer
@@ -46,7 +47,9 @@ class World:
         self.runtime = KubernetesRuntime(self.objects, at, look_s=0.0)
         self.ends: list[Ended] = []
 
-    async def answer(self, reference: str = REFERENCE, frames: int = 1) -> ContainerAnswer:
+    async def answer(
+        self, reference: str = REFERENCE, frames: int = 1, model: ObjectRef | None = None
+    ) -> ContainerAnswer:
         container = Container(
             name="heart",
             version=1,
@@ -57,6 +60,8 @@ class World:
             actor="",
             created_at="",
             reference=reference,
+            model=model,
+            model_bytes=7 if model else 0,
         )
 
         async def tell(done: int, of: int, ended: Ended) -> None:
@@ -89,6 +94,16 @@ async def test_files_go_there_and_come_back_and_nothing_is_left(world: World) ->
     assert kinds == ["PersistentVolumeClaim", "Job", "Job", "Job"] * 2
     assert world.cluster.there == {}
     assert await world.left() == []
+
+
+async def test_weights_come_by_an_address_of_their_own_and_lie_where_the_contract_says(world: World) -> None:
+    where = {"project": "registry", "entity": "container", "id": "heart", "kind": "model"}
+    model = await world.objects.put(some_weights(), **where, media_type="application/x-tar", extension="tar")
+    await world.answer(model=model)
+    assert (world.cluster.volume / "run/model/net/weights.bin").read_bytes() == b"weights"
+    algorithm = next(d for d in world.cluster.created if d["metadata"]["name"].endswith("-algorithm"))
+    mounts = algorithm["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
+    assert {"name": "work", "mountPath": "/opt/ml/model", "subPath": "run/model", "readOnly": True} in mounts
 
 
 async def test_the_container_s_pod_has_no_rights_and_no_address(world: World) -> None:

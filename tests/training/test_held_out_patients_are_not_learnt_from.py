@@ -24,22 +24,28 @@ from irp_training.adapters.wire import project_to_proto
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.describe_dataset import DescribeDataset
+from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.keep_apart import KeepApart
 from irp_training.app.learnt_from import LearntFrom
-from irp_training.app.ports import Project
+from irp_training.app.ports import CaseFiles, Project
+from irp_training.app.promote_model import crown
 from irp_training.app.remember_clinical import RememberClinical, hash_of
 from irp_training.app.start_run import StartRun, Wish
 from irp_training.app.train_run import Terms, TrainRun
 from irp_training.domain.dataset import Case, Entry, Snapshot
 from irp_training.domain.errors import DatasetUnknown, FrozenPatient, PatientLeak
+from irp_training.domain.examined import Examined
 from irp_training.domain.inclusion import Rules
+from irp_training.domain.recipe import Recipe
 from irp_training.domain.registry import Model
 from irp_training.domain.run import DatasetRow, ModelRef, Run
 from irp_training.domain.split import Part
 from sqlalchemy import MetaData, select
-from training_builders import a_case, a_heart, a_ref, only
+from training_builders import a_case, a_heart, only
 
 LISTS = {"training": ["patient-1", "patient-4"], "validation": ["patient-2"], "test": ["patient-3"]}
+
+EVERYBODY = [f"patient-{number}" for number in (1, 2, 3, 4)]
 
 
 @pytest.fixture
@@ -77,8 +83,10 @@ class World:
         document = json.dumps({"name": name, "splits": lists or {}, "revision": revision}).encode()
         async with self.store.change() as change:
             for number in (1, 2, 3, 4):
-                found = replace(a_case(number, patient=case.get(f"p{number}", "")), judged={"lv_blood_pool": 1})
-                await change.remember_case(name, found)
+                files = {kind: await self.put(f"{kind} {number}".encode()) for kind in ("volume", "mask")}
+                found = a_case(number, patient=case.get(f"p{number}", ""))
+                judged = {"lv_blood_pool": 1}
+                await change.remember_case(name, replace(found, judged=judged, **files))  # type: ignore[arg-type]
         return Project(id=name, revision=revision, configuration=await self.put(document, "json"))
 
     async def put(self, data: bytes, kind: str = "manifest") -> object:
@@ -99,21 +107,22 @@ class World:
             await tx.execute(DATASET.insert().values(project="demo", digest=row.digest, document=document))
         return row
 
-    async def a_model(self, name: str, dataset: DatasetRow, base: ModelRef | None = None) -> str:
-        """Registered as the result of a run on this dataset; `name@1`."""
-        ref = ModelRef(name=name, version=1, digest="d" * 64)
+    async def a_model(
+        self, name: str, dataset: DatasetRow, base: ModelRef | None = None, digest: str = "d" * 64
+    ) -> Model:
+        """Registered as the result of a run on this dataset."""
         run = Run(
-            project="demo", id=f"run-{name}", model=name, recipe="{}", dataset=dataset, actor="a", created_at=now(),
-            base=base,
+            project="demo", id=f"run-{name}-{digest[:4]}", model=name, recipe=Recipe().to_json(), dataset=dataset,
+            actor="a", created_at=now(), base=base,
         )  # fmt: skip
         model = Model(
-            ref=ref, bundle=a_ref(name.encode()), created_at=now(), actor="a", licence="CC0-1.0", figures="{}",
-            structures=("lv_blood_pool",), run=("demo", run.id), dataset_digest=dataset.digest,
+            ref=ModelRef(name=name, version=0, digest=digest), bundle=await self.put(digest.encode()),
+            created_at=now(), actor="a", licence="CC0-1.0", figures="{}", structures=("lv_blood_pool",),
+            run=("demo", run.id), dataset_digest=dataset.digest,
         )  # fmt: skip
         async with self.store.change() as change:
             await change.add_run(run)
-            await change.add_model(model)
-        return f"{name}@1"
+            return await change.add_model(model)
 
 
 @pytest.fixture
@@ -165,29 +174,77 @@ async def test_a_run_on_an_older_dataset_fails_once_its_pupil_is_held_out(world:
 
 async def test_a_base_whose_ancestor_learnt_from_somebody_who_is_held_out_now_is_refused(world: World) -> None:
     first = await world.create(await world.project(1, LISTS))
-    grandmother = await world.a_model("old", first)
+    grandmother = (await world.a_model("old", first)).ref
     later = await world.project(2, {**LISTS, "training": ["patient-1"], "test": ["patient-3", "patient-4"]})
     second = await world.create(later)
-    base = await world.a_model("tuned", second, base=ModelRef(name="old", version=1, digest="d" * 64))
-    for name in (grandmother, base):
+    base = await world.a_model("tuned", second, base=grandmother)
+    for name in (str(grandmother), str(base.ref)):
         with pytest.raises(PatientLeak) as leak:
             await world.start(later, Wish(model="cine", base=name))
         assert name in leak.value.message
-    learnt = await LearntFrom(world.store, world.objects)(await world.store.model("tuned", 1))
+    learnt = await LearntFrom(world.store, world.objects)(base)
     assert learnt.patients == {("demo", "patient-1"), ("demo", "patient-4")}
     assert (learnt.whole, len(learnt.volumes)) == (True, 2)
-    fresh = await world.a_model("fresh", second)
+    fresh = str((await world.a_model("fresh", second)).ref)
     assert (await world.start(later, Wish(model="cine", base=fresh))).state == "queued"
 
 
 async def test_the_same_image_in_another_project_gives_the_patient_away(world: World) -> None:
     elsewhere = await world.create(await world.project(1, LISTS))
-    base = await world.a_model("theirs", elsewhere)
+    base = str((await world.a_model("theirs", elsewhere)).ref)
     names = {f"p{n}": f"another-{n}" for n in (1, 2, 3, 4)}
     lists = {"training": ["another-2", "another-3", "another-4"], "validation": ["another-1"]}
     project = await world.project(1, lists, "second", **names)
     with pytest.raises(PatientLeak):
         await world.start(project, Wish(model="cine", base=base))
+
+
+class Examiner:
+    """Finds the candidate as good as told, on every case that it is shown."""
+
+    def __init__(self) -> None:
+        self.shown: list[str] = []
+
+    async def examine(self, bundles: list[bytes], files: CaseFiles) -> tuple[Examined, ...]:
+        self.shown = [case.patient async for case, *_ in files()]
+        return tuple(Examined(scores={series: {"lv_blood_pool": 0.9} for series in self.shown}) for _ in bundles)
+
+
+async def test_the_gate_compares_on_nobody_whom_one_of_the_two_has_learnt_from(world: World) -> None:
+    examiner = Examiner()
+    judge = JudgeCandidate(world.store, world.objects, examiner)  # type: ignore[arg-type]
+    champion = await world.a_model("cine", await world.create(await world.project(1, LISTS)))
+    async with world.store.change() as change:
+        await crown(change, champion, "owner", now(), "")
+    held_out = {"training": ["patient-1"], "validation": ["patient-2", "patient-4"], "test": ["patient-3"]}
+    dataset = await world.create(await world.project(2, held_out))
+    verdict, rival = await judge(await world.a_model("cine", dataset, digest="e" * 64))
+    assert rival == champion
+    assert examiner.shown == ["patient-2"]  # the champion has learnt from patient-4
+    assert verdict.passed
+    assert any("1 validation cases are left out" in warning for warning in verdict.warnings)
+
+
+async def test_a_candidate_that_can_be_compared_on_nobody_does_not_pass(world: World) -> None:
+    judge = JudgeCandidate(world.store, world.objects, Examiner())  # type: ignore[arg-type]
+    champion = await world.a_model("cine", await world.create(await world.project(1, {"training": EVERYBODY})))
+    async with world.store.change() as change:
+        await crown(change, champion, "owner", now(), "")
+    dataset = await world.create(await world.project(2, {"validation": EVERYBODY}))
+    verdict, _ = await judge(await world.a_model("cine", dataset, digest="e" * 64))
+    assert not verdict.passed
+    assert "every patient of the validation set" in verdict.reason
+
+
+async def test_one_person_whom_two_sites_sent_is_not_taught_and_held_out(world: World) -> None:
+    project = await world.project(1, LISTS)
+    cases = {case.series: case for case in await world.store.cases("demo")}
+    twin = replace(cases["1.2.3"], volume=cases["1.2.1"].volume, site="another", version=2)
+    async with world.store.change() as change:
+        await change.remember_case("demo", twin)
+    with pytest.raises(PatientLeak) as leak:
+        await world.start(project, Wish(model="cine"))
+    assert "two pseudonyms" in leak.value.message
 
 
 async def test_datasets_of_before_places_were_kept_hold_out_too(world: World) -> None:
@@ -197,6 +254,7 @@ async def test_datasets_of_before_places_were_kept_hold_out_too(world: World) ->
     with pytest.raises(FrozenPatient):
         await world.create(await world.project(1, {"training": ["patient-3"]}))
     assert await world.store.older_datasets("demo") == []
+    assert (await world.store.dataset_of("demo", old.digest)).patients == {"training": 1, "validation": 1, "test": 1}
     places = await world.store.placements("demo")
     assert {patient: one.part for patient, one in places.items()} == {
         "patient-1": "training", "patient-2": "validation", "patient-3": "test",
@@ -234,7 +292,7 @@ async def test_a_mask_whose_acceptance_did_not_say_what_it_judges_is_read_once(w
 
 
 async def test_the_hash_of_clinical_values_is_in_the_manifest_and_the_newest_counts(world: World) -> None:
-    events = Events(None, None, None, RememberClinical(world.store))  # type: ignore[arg-type]
+    events = Events(None, None, None, RememberClinical(world.store), None)  # type: ignore[arg-type]
     project, digests = await world.project(1), []
     for version, lvef in ((0, 0.0), (2, 55.0), (1, 61.0), (3, 48.0)):
         fact = ClinicalRecorded(patient="patient-1", values={"lvef": lvef}, categories={"group": "b"})

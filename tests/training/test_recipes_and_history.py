@@ -60,12 +60,13 @@ def test_a_wrong_recipe_is_refused(text: str) -> None:
         read(text)
 
 
-def a_base(spec: PipelineSpec, *, members: int = 1) -> Bundle:
+def a_base(spec: PipelineSpec, *, members: int = 1, locate: bool = True) -> Bundle:
+    roles = ["model", *(["locate"] if locate else []), *(f"model.{number}" for number in range(2, members + 1))]
     return Bundle(
         digest="",
         metadata={},
         config={"network_def": {"out_channels": 4}, "irp_pipeline": spec.to_json()},
-        weights={"model": {}, **{f"model.{number}": {} for number in range(2, members + 1)}},
+        weights={role: {} for role in roles},
         card="",
         licence="",
         spec=spec,
@@ -94,6 +95,7 @@ def test_a_run_keeps_the_window_of_its_base_unless_the_recipe_names_another() ->
         a_base(PipelineSpec(locate=LocateSpec(normalise=Normalise(kind="none")))),
         a_base(PipelineSpec(), members=2),
         a_base(PipelineSpec(prompts=PromptsSpec())),
+        a_base(PipelineSpec(), locate=False),
     ],
 )
 def test_a_base_whose_inputs_the_lessons_do_not_make_is_refused(base: Bundle) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +16,16 @@ from irp_chassis.testing.twins import InMemoryObjects
 from irp_kernel.errors import InvalidArgument, ModelUnknown
 from irp_kernel.model_statement import read_statement
 from irp_kernel.signed import SignatureNotValid
+from irp_training.adapters import migrations
 from irp_training.adapters.db import METADATA
+from irp_training.adapters.documents import candidacy_from_document
 from irp_training.adapters.model_keys import ModelKeys, key_in
 from irp_training.adapters.store import SqlStore
 from irp_training.app.approvals import Approvals
 from irp_training.app.configuration import Configurations
 from irp_training.app.decide_promotion import DecidePromotion
 from irp_training.app.find_version import find_version
+from irp_training.app.finish_run import FinishRun
 from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.ports import CaseFiles, Project
 from irp_training.app.promote_model import PromoteModel, put_forward
@@ -38,10 +42,11 @@ from irp_training.domain.errors import (
 )
 from irp_training.domain.examined import Examined
 from irp_training.domain.gate import Verdict
+from irp_training.domain.plan import Outcome
 from irp_training.domain.recipe import Recipe
 from irp_training.domain.registry import Model, aliases
 from irp_training.domain.run import DatasetRow, ModelRef, Run
-from sqlalchemy import MetaData, select
+from sqlalchemy import MetaData, create_engine, select, text
 from training_builders import a_case
 
 POOL = "lv_blood_pool"
@@ -219,6 +224,17 @@ async def test_a_refused_candidate_and_a_run_that_asked_for_nothing_are_remember
     assert (judged.kind, judged.run) == ("judged", "run-0.5")
 
 
+async def test_who_was_learnt_from_does_not_judge(world: World) -> None:
+    learnt = Snapshot("demo", (Entry("training", a_case(0)), Entry("training", a_case(2))))
+    async with world.store.change() as change:
+        run = (await world.store.runs("demo"))[0]
+        row = replace(run.dataset, digest=learnt.digest, manifest=await world.put(learnt.manifest()))
+        await change.save_run(replace(run, dataset=row))  # the champion was taught by the one who shall judge
+    await world.add(0.99)
+    with pytest.raises(CandidateWorse, match="learnt from every patient"):
+        await world.promote("net", 2, "ada")
+
+
 async def test_the_history_says_what_served_at_any_time(world: World) -> None:
     before = world.now()
     await world.add(0.95)
@@ -286,7 +302,8 @@ async def test_versions_from_before_the_key_are_signed_when_there_is_one(world: 
     await SignKnown(world.store)()
     signed = await world.store.model("net", old.ref.version)
     keys = [json.loads(jwk) for jwk in world.keys.jwks]
-    assert read_statement(signed.signature, keys, sha256=old.ref.digest)["version"] == old.ref.version
+    said = read_statement(signed.signature, keys, sha256=old.ref.digest)
+    assert (said["version"], said["code"]) == (old.ref.version, None)  # nobody wrote down what made it
     assert (await world.facts(ModelRegistered))[-1].signature == signed.signature
 
 
@@ -298,3 +315,43 @@ def test_the_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(path.parent.iterdir()) == [path]
     assert Ed25519PrivateKey.from_private_bytes(seed or b"")
+
+
+async def test_a_run_that_promotes_by_itself_waits_too_and_says_so(world: World) -> None:
+    await world.a_project(approvals=1)
+    (run,) = await world.store.runs("demo")
+    finish = FinishRun(world.store, world.objects, world.judge, world.approvals, world.now)
+    project = await world.store.project("demo")
+    assert project is not None
+    asked = replace(run, id="run-by-itself", actor="training", promote=True)
+    async with world.store.change() as change:
+        await change.add_run(asked)
+    outcome = Outcome(bundle=b"0.95", structures=(POOL,), licence="CC0-1.0", figures={}, cases=[])
+    done = await finish.succeeded(asked, project, outcome)
+    assert (done.state, done.promoted) == ("succeeded", False)
+    assert "waits for a second person's approval" in done.message
+    assert await finish.succeeded(asked, project, outcome) == await world.store.run("demo", "run-by-itself")
+    await world.decide("net", 2, approve=True, actor="ada")
+    assert await world.champion() == 2
+    assert ("waits", 2, "training") in await world.kinds()
+
+
+def test_verdicts_from_before_there_was_a_history_are_taken_along() -> None:
+    (file,) = (Path(migrations.__file__).parent / "versions").glob("*_candidacy.py")
+    module = importlib.import_module(f"{migrations.__name__}.versions.{file.stem}")
+    ref = {"name": "net", "version": 1, "digest": "a" * 64}
+    about = {"ref": ref, "actor": "ada", "created_at": "2026-01-01T00:00:00+00:00"}
+    verdict = {"passed": True, "reason": "fine", "margin": 0.01, "dataset": "d", "comparisons": []}
+    with create_engine("sqlite://").connect() as connection:
+        connection.execute(text("CREATE TABLE model_version (name, version, digest, document)"))
+        connection.execute(text("CREATE TABLE gate_verdict (candidate, champion, document)"))
+        models = [(1, "a" * 64, about), (2, "b" * 64, about | {"ref": ref | {"version": 2, "digest": "b" * 64}})]
+        for version, digest, document in models:
+            row = {"v": version, "d": digest, "doc": json.dumps(document)}
+            connection.execute(text("INSERT INTO model_version VALUES ('net', :v, :d, :doc)"), row)
+        row = {"c": "b" * 64, "r": "a" * 64, "doc": json.dumps(verdict)}
+        connection.execute(text("INSERT INTO gate_verdict VALUES (:c, :r, :doc)"), row)
+        (found,) = module._known(connection)
+    stood = candidacy_from_document(found["document"])
+    assert (stood.model.version, stood.champion, stood.state) == (2, ModelRef(**ref), "judged")
+    assert json.loads(stood.gate)["reason"] == "fine"

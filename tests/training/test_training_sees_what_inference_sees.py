@@ -93,7 +93,8 @@ def test_half_a_ventricle_does_not_teach_where_the_ventricle_is() -> None:
 def test_a_net_with_fewer_channels_keeps_what_it_knows() -> None:
     old = {"w": torch.arange(4.0 * 2).reshape(4, 2), "square": torch.arange(16.0).reshape(4, 4), "body": torch.ones(3)}
     new = {"w": torch.zeros(3, 2), "square": torch.zeros(3, 3), "body": torch.zeros(3)}
-    kept = rechannel(old, new, [0, 3, None])
+    wider = {"w": torch.zeros(4, 2), "square": torch.zeros(4, 4), "body": torch.zeros(3)}
+    kept = rechannel(old, new, wider, [0, 3, None])
     assert torch.equal(kept["w"], torch.stack([old["w"][0], old["w"][3], torch.zeros(2)]))
     assert torch.equal(kept["square"][:2, :2], old["square"][[0, 3]][:, [0, 3]])
     assert torch.equal(kept["body"], old["body"])

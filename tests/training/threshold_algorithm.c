@@ -32,6 +32,7 @@ int main(int count, char **words) {
   if (!at || sscanf(at + 9, "%255[^\"]", name) != 1) return fail("no image in inputs.json");
   if (!strcmp(how, "crash")) return fail("the sky is \x1b[31mfalling");
   if (!strcmp(how, "slow")) pause();
+  if (!strcmp(how, "weights") && !fopen("/opt/ml/model/net/weights.bin", "r")) return fail("no weights");
   if (!strcmp(how, "greedy"))
     for (;;) memset(malloc(1 << 20), 1, 1 << 20);
   if (fopen("/escaped", "w") || !geteuid()) return fail("the root is not read-only, or I am root");
@@ -41,6 +42,7 @@ int main(int count, char **words) {
   FILE *image = fopen(path, "rb");
   if (!image) return fail("no image");
   long size[4] = {1, 1, 1, 1}, voxels = 0;
+  int whole = 0;  // numbers of 16 bits, as scanners give them, or floating point
   mkdir("/output/images", 0755);
   mkdir(OUTPUT, 0755);
   snprintf(path, sizeof path, "%soutput.mha", OUTPUT);
@@ -50,12 +52,17 @@ int main(int count, char **words) {
   while (fgets(header, sizeof header, image)) {
     if (sscanf(header, "DimSize = %ld %ld %ld %ld", size, size + 1, size + 2, size + 3) > 0)
       voxels = size[0] * size[1] * size[2] * size[3];
+    if (!strcmp(header, "ElementType = MET_SHORT\n")) whole = 1;
     if (!strncmp(header, "ElementType", 11)) fputs("ElementType = MET_UCHAR\n", mask);
     else if (!strncmp(header, "Offset", 6) && !strcmp(how, "elsewhere")) fputs("Offset = 1 2 3\n", mask);
     else fputs(header, mask);
     if (!strncmp(header, "ElementDataFile", 15)) break;
   }
-  for (float value; voxels > 0 && fread(&value, 4, 1, image) == 1; voxels--) fputc(value > 200, mask);
+  float value = 0;
+  for (short number; voxels > 0; voxels--) {
+    if (whole ? fread(&number, 2, 1, image) != 1 : fread(&value, 4, 1, image) != 1) break;
+    fputc((whole ? number : value) > 200, mask);
+  }
   fclose(mask);
   file = fopen("/output/interfaces.json", "w");
   fprintf(file, "%d", interfaces());

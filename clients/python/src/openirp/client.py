@@ -194,16 +194,19 @@ class Irp:
                 return
             time.sleep(LOOK_S)
 
-    def validate_model(self, name: str, version: int, *, project: str = "", split: str = "") -> dict[str, Any]:
+    def validate_model(
+        self, name: str, version: int, *, project: str = "", dataset: str = "", split: str = ""
+    ) -> dict[str, Any]:
         """Validate a version; the same question again is answered as it is.
 
         Args:
             name: of the model.
             version: of the model.
             project: its accepted masks judge; empty = the frozen dataset of the version's run.
+            dataset: that the project froze before, by its digest; empty = its masks are frozen now.
             split: "test" or "validation"; empty = "test" where there is somebody in it.
         """
-        body = {"project": project, "split": split}
+        body = {"project": project, "dataset": dataset, "split": split}
         return dict(self.http.json("POST", f"/api/v1/models/{name}/versions/{version}/validate", body, repeat=True))
 
     def validation(self, name: str, version: int, id: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -26,7 +27,14 @@ class Containers:
         self.http = http
 
     def push(
-        self, archive: Path, name: str, sockets: dict[str, Any], *, reference: str = "", licence: str = ""
+        self,
+        archive: Path,
+        name: str,
+        sockets: dict[str, Any],
+        *,
+        model: Path | None = None,
+        reference: str = "",
+        licence: str = "",
     ) -> dict[str, Any]:
         """Push an archive of one image; its conformance test follows (`watch`). The same again is the same version.
 
@@ -34,13 +42,18 @@ class Containers:
             archive: what `docker save` or `podman save --format oci-archive` wrote.
             name: that the version belongs to.
             sockets: inputs, outputs, labels, frames, limits.
+            model: weights as a tar archive, which it finds in /opt/ml/model; None = it brings its own.
             reference: where a cluster pulls the same image from: `registry/name@sha256:...`.
             licence: of the algorithm.
         """
         fields = {"sockets": json.dumps(sockets), "reference": reference, "licence": licence}
-        with archive.open("rb") as file:
-            # The archive's own name may say too much.
-            files = {"archive": ("archive.tar", file, "application/x-tar")}
+        with contextlib.ExitStack() as opened:
+            # The files' own names may say too much; and the archive comes last.
+            parts = [("model", model)] if model else []
+            files = {
+                field: (f"{field}.tar", opened.enter_context(file.open("rb")), "application/x-tar")
+                for field, file in [*parts, ("archive", archive)]
+            }
             path = f"/api/v1/containers/{name}/versions"
             return dict(self.http.send("POST", path, data=fields, files=files, timeout=PUSH).json())
 

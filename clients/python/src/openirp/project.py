@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
+from openirp.admission import Admission
 from openirp.datasets import Datasets
 from openirp.live import Live
 from openirp.problem import Problem
@@ -24,25 +23,7 @@ PROPOSAL_ENDED = frozenset({"done", "failed"})
 RUN_ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeidentificationKey:
-    """What the gateway hands out to an uploader.
-
-    Attributes:
-        key: K_site, 32 bytes; secret.
-        project, revision, configuration: which rules these are (SHA-256 of the document).
-        deidentification, sequences: sections of the configuration.
-    """
-
-    key: bytes = field(repr=False)
-    project: str
-    revision: int
-    configuration: str
-    deidentification: dict[str, Any]
-    sequences: list[dict[str, Any]]
-
-
-class Project:
+class Project(Admission):
     """A project; methods raise `Problem` on any refusal."""
 
     def __init__(self, http: Transport, name: str) -> None:
@@ -112,38 +93,6 @@ class Project:
         path = f"{self.path}/series"
         return dict(self.http.send("POST", path, data=fields, files=files, timeout=STOW_S, repeat=True).json())
 
-    # De-identification on this side, and reports
-
-    def deidentification_key(self) -> DeidentificationKey:
-        """What one needs to de-identify for this project before sending; the key is secret. Audited."""
-        said = self.http.json("POST", f"{self.path}/deidentification/key", repeat=True)
-        return DeidentificationKey(
-            key=base64.b64decode(said["key"]),
-            project=said["project"],
-            revision=said["revision"],
-            configuration=said["configuration"],
-            deidentification=said["deidentification"],
-            sequences=said["sequences"],
-        )
-
-    def put_report(self, jws: str) -> str:
-        """Send an uploader's signed report; its id goes with the files that it lists."""
-        path, headers = f"{self.path}/deidentification/reports", {"Content-Type": "application/jose"}
-        answer = self.http.send("POST", path, content=jws, headers=headers, repeat=True)
-        return str(answer.json()["id"])
-
-    def reports(self) -> Iterator[dict[str, Any]]:
-        """Reports of uploads, oldest first, without single instances."""
-        return self.http.items(f"{self.path}/deidentification/reports")
-
-    def report(self, id: str) -> dict[str, Any]:
-        """One report: `report` to be read, `jws` to be verified."""
-        return dict(self.http.json("GET", f"{self.path}/deidentification/reports/{id}"))
-
-    def report_key(self) -> dict[str, str]:
-        """The public key (JWK) that checks reports made by this installation."""
-        return dict(self.http.json("GET", f"{self.path}/deidentification/public-key"))
-
     def series(self) -> list[dict[str, Any]]:
         """Every series with its state."""
         return list(self.http.items(f"{self.path}/series"))
@@ -192,30 +141,6 @@ class Project:
         """Rate a series with 1 to 5 stars and the project's form."""
         body = {"stars": stars, "form": form or {}}
         return dict(self.http.json("POST", f"{self.path}/series/{uid}/ratings", body))
-
-    # Quarantine
-
-    def quarantine(self, state: str = "waiting") -> list[dict[str, Any]]:
-        """Instances that may name somebody, oldest first; of one state, or "all"."""
-        return list(self.http.items(f"{self.path}/quarantine", state=state))
-
-    def quarantined(self, id: str) -> dict[str, Any]:
-        """One of them."""
-        return dict(self.http.json("GET", f"{self.path}/quarantine/{id}"))
-
-    def look(self, id: str, frame: int = 0) -> tuple[bytes, str]:
-        """What the person who decides has to look at, and its media type; it may show who the patient is.
-
-        A frame (0 = the middle one) as PNG, the lines of a report, or a document as it is.
-        """
-        answer = self.http.get(f"{self.path}/quarantine/{id}/preview", accept="*/*", frame=frame)
-        return answer.content, answer.headers.get("content-type", "").partition(";")[0]
-
-    def decide(self, id: str, action: str, regions: list[tuple[int, int, int, int]] | None = None) -> dict[str, Any]:
-        """Decide about one: "release", "mask" (with regions: x, y, width, height) or "discard". Final."""
-        names = ("x", "y", "width", "height")
-        body = {"action": action, "regions": [dict(zip(names, region, strict=True)) for region in regions or []]}
-        return dict(self.http.json("POST", f"{self.path}/quarantine/{id}/decision", body, repeat=True))
 
     # Masks
 

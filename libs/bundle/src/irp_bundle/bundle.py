@@ -13,6 +13,7 @@ from irp_kernel import CANONICAL, LabelTable, sha256_of
 from torch import Tensor
 
 from irp_bundle.archive import DEFAULT_LIMITS, Limits, pack, unpack
+from irp_bundle.documents import CONFIG, configuration_of, json_of, text_of
 from irp_bundle.errors import (
     BundleBroken,
     BundleTooLarge,
@@ -28,11 +29,9 @@ from irp_bundle.prompts import MAPS
 from irp_bundle.spec import PipelineSpec
 from irp_bundle.spec_reading import read_spec
 from irp_bundle.weights import StateDict, load_weights, save_weights
-from irp_bundle.yaml_file import read_yaml
 from irp_bundle.zoo import derive, is_foreign, network_definition
 
-METADATA, CONFIG = "configs/metadata.json", "configs/inference.json"
-YAML_CONFIG = "configs/inference.yaml"
+METADATA = "configs/metadata.json"
 CARD, LICENCE, ROOT_LICENCE = "docs/README.md", "docs/license.txt", "LICENSE"
 WEIGHTS = {role: f"models/{role}.pt" for role in ROLES.values()}
 MEMBER = re.compile(r"models/model\.\d+\.(pt|ts|onnx)")
@@ -164,7 +163,7 @@ def read_bundle(data: bytes, limits: Limits = DEFAULT_LIMITS, *, build: bool = T
         ChannelsNotKnown.
     """
     files = unpack(data, limits)
-    metadata, config = _json(files, METADATA, limits), _configuration(files, limits)
+    metadata, config = json_of(files, METADATA, limits), configuration_of(files, limits)
     derived = derive(config) if is_foreign(config) else None
     if derived is not None:
         config = {**config, "network_def": network_definition(config), "irp_pipeline": derived.pipeline()}
@@ -178,8 +177,8 @@ def read_bundle(data: bytes, limits: Limits = DEFAULT_LIMITS, *, build: bool = T
         metadata=metadata,
         config=config,
         weights=weights,
-        card=_text(files, CARD, limits),
-        licence=_text(files, LICENCE if LICENCE in files else ROOT_LICENCE, limits),
+        card=text_of(files, CARD, limits),
+        licence=text_of(files, LICENCE if LICENCE in files else ROOT_LICENCE, limits),
         spec=read_spec(config.get("irp_pipeline", {})),
         channels=_channels(metadata, config),
         exports=read_exports(files, limits),
@@ -245,29 +244,6 @@ def write_bundle(
 
 def _dump(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, indent=2, sort_keys=True, allow_nan=False).encode() + b"\n"
-
-
-def _text(files: Mapping[str, bytes], path: str, limits: Limits) -> str:
-    data = files.get(path, b"")
-    if len(data) > limits.text_bytes:
-        raise BundleTooLarge(limit_bytes=limits.text_bytes)
-    return data.decode("utf-8", errors="replace")
-
-
-def _json(files: Mapping[str, bytes], path: str, limits: Limits) -> dict[str, Any]:
-    try:
-        document = json.loads(_text(files, path, limits))
-    except (ValueError, RecursionError) as cause:
-        raise BundleBroken(f"{path} is missing or not JSON") from cause
-    if not isinstance(document, dict):
-        raise BundleBroken(f"{path} is not an object")
-    return document
-
-
-def _configuration(files: Mapping[str, bytes], limits: Limits) -> dict[str, Any]:
-    if CONFIG in files or YAML_CONFIG not in files:
-        return _json(files, CONFIG, limits)
-    return read_yaml(files[YAML_CONFIG])
 
 
 def _channels(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from monai.data.utils import compute_importance_map, dense_patch_slices
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
@@ -41,6 +40,8 @@ def scaled(array: NDArray[np.generic], how: Normalise) -> Tensor:
 
 def tile(images: Tensor, spec: SegmentSpec, members: Sequence[Stage], augment: Sequence[str]) -> Steps[Tensor]:
     """Scores of slices (N, 1, row, column) on their own grid -> (N, channels, row, column)."""
+    from monai.data.utils import compute_importance_map, dense_patch_slices  # seconds, for those that slide alone
+
     rows, columns = images.shape[2:]
     before, padded = _padded(images, spec.size)
     plane = tuple(padded.shape[2:])

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from irp_bundle.bundle import CARD, CONFIG, KNOWN, LICENCE, METADATA, ROOT_LICENCE, YAML_CONFIG
+from irp_bundle.bundle import CARD, KNOWN, LICENCE, METADATA, ROOT_LICENCE
+from irp_bundle.documents import CONFIG, YAML_CONFIG
 
 READ_KEYS = frozenset({"network_def", "locate_def", "encode_def", "irp_pipeline"})
-DERIVED_KEYS = frozenset({"network_def", "preprocessing", "inferer", "postprocessing"})
+DERIVED_KEYS = frozenset({"irp_pipeline", "network_def", "preprocessing", "inferer", "postprocessing"})
 
 
 def unread_files(files: Iterable[str]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+import sys
 from collections.abc import Iterable
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same numbers on every architecture
@@ -26,6 +27,8 @@ def read_only(folders: Iterable[str]) -> int:
     Returns:
         the ABI that the kernel holds us to; 0 = it has no Landlock, and nothing was changed.
     """
+    if sys.platform != "linux":
+        return 0
     libc = ctypes.CDLL(None, use_errno=True)
     abi = libc.syscall(CREATE_RULESET, None, 0, VERSION_FLAG)
     if abi < 1:

@@ -7,8 +7,10 @@ linux/filter.h, and the kernel's system call tables.
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import struct
+import sys
 
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, MODE_FILTER = 38, 22, 2
 LOAD, JUMP_EQUAL, JUMP_ANY_BIT, JUMP_AT_LEAST, RETURN = 0x20, 0x15, 0x45, 0x35, 0x06
@@ -21,22 +23,24 @@ OPEN_FOR_WRITING = 0o1 | 0o2 | 0o100 | 0o1000  # O_WRONLY, O_RDWR, O_CREAT, O_TR
 REFUSED = {
     "x86_64": (
         *(41, 42, 43, 44, 46, 49, 50, 53, 288, 307),  # socket connect accept sendto sendmsg bind listen socketpair ...
-        *(57, 58, 59, 322, 62, 101, 310, 311, 424, 434, 438),  # fork vfork execve(at) kill ptrace process_vm pidfd
+        *(57, 58, 59, 322, 62, 200, 129, 297, 141, 101, 310, 311, 424, 434, 438),  # fork execve kill ptrace pidfd ...
         *(85, 82, 83, 84, 86, 87, 88, 76, 77, 90, 91, 92, 93, 94, 133),  # creat rename mkdir link unlink chmod chown
-        *(257 + 1, 259, 260, 263, 264, 265, 266, 268, 316, 188, 189, 190, 132, 235, 261, 280),  # the same, by folder
+        *(258, 259, 260, 263, 264, 265, 266, 268, 316, 188, 189, 190, 132, 235, 261, 280, 452),  # the same, by folder
         *(155, 161, 165, 166, 272, 308, 175, 313, 246, 320, 169),  # pivot_root chroot mount unshare setns modules kexec
         *(248, 249, 250, 298, 321, 323, 425, 426, 427, 29, 68, 64),  # keys perf bpf userfaultfd io_uring shm msg sem
     ),
     "aarch64": (
         *(198, 199, 200, 201, 202, 203, 206, 211, 242, 269),
-        *(221, 281, 129, 117, 270, 271, 424, 434, 438),
-        *(33, 34, 35, 36, 37, 38, 45, 46, 52, 53, 54, 55, 276, 5, 6, 7, 88),
+        *(221, 281, 129, 130, 138, 240, 140, 117, 270, 271, 424, 434, 438),
+        *(33, 34, 35, 36, 37, 38, 45, 46, 52, 53, 54, 55, 276, 5, 6, 7, 88, 452),
         *(41, 51, 40, 39, 97, 268, 105, 273, 104, 294, 142),
         *(217, 218, 219, 241, 280, 282, 425, 426, 427, 194, 186, 190),
     ),
 }
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 OPENS = {"x86_64": ((2, 1), (257, 2)), "aarch64": ((56, 2),)}  # number, place of the flags among the arguments
+# tgkill, prlimit64: whose they may be, namely its own process's. A process aborts by a signal to itself.
+OWN_ONLY = {"x86_64": (234, 302), "aarch64": (131, 261)}
 OPENAT2, CLONE3 = 437, 435  # their flags lie where a filter cannot look; callers fall back to openat and clone
 CLONE = {"x86_64": 56, "aarch64": 220}
 OTHER_NUMBERS = {"x86_64": 0x40000000}  # the x32 ABI
@@ -45,7 +49,7 @@ OTHER_NUMBERS = {"x86_64": 0x40000000}  # the x32 ABI
 def refuse_system_calls() -> bool:
     """Refuse them from now on, to this thread and those it begins. Cannot be undone; False = nothing was changed."""
     machine = platform.machine()
-    if machine not in REFUSED:
+    if sys.platform != "linux" or machine not in REFUSED:
         return False
     code = b"".join(_program(machine))
     buffer = ctypes.create_string_buffer(code, len(code))
@@ -68,6 +72,9 @@ def _program(machine: str) -> list[bytes]:
     for number, place in OPENS[machine]:
         steps += [_step(JUMP_EQUAL, 0, 4, number), _load(ARGUMENTS + 8 * place)]
         steps += [_step(JUMP_ANY_BIT, 0, 1, OPEN_FOR_WRITING), say_no, _answer(ALLOW)]
+    for number, whose in zip(OWN_ONLY[machine], (os.getpid(), 0), strict=True):
+        steps += [_step(JUMP_EQUAL, 0, 4, number), _load(ARGUMENTS)]
+        steps += [_step(JUMP_EQUAL, 1, 0, whose), say_no, _answer(ALLOW)]
     steps += [_step(JUMP_EQUAL, 0, 3, CLONE[machine]), _load(ARGUMENTS), _step(JUMP_ANY_BIT, 1, 0, CLONE_THREAD)]
     return [*steps, say_no, _answer(ALLOW)]
 

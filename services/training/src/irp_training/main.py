@@ -20,7 +20,7 @@ from irp_chassis.room import Room, run_room
 from irp_chassis.workers import in_worker
 
 from irp_training.adapters.case_cache import CaseCache
-from irp_training.adapters.change import APPRAISAL_JOB, AUTOMATIC_JOB, PRECISION_JOB, RUN_JOB, VALIDATION_JOB
+from irp_training.adapters.change import APPRAISAL_JOB, AUTOMATIC_JOB, PRECISION_JOB, RUN_JOB
 from irp_training.adapters.container_runtime import OciRuntime, find_runtime
 from irp_training.adapters.containers import Neighbours, hang_challenges, hang_containers
 from irp_training.adapters.db import METADATA
@@ -33,7 +33,7 @@ from irp_training.adapters.room_metrics import RoomMetrics
 from irp_training.adapters.rpc import TrainingServicer, Verbs
 from irp_training.adapters.sandbox import Sandbox
 from irp_training.adapters.store import SqlStore
-from irp_training.adapters.watched import CORRECTION_JOB
+from irp_training.adapters.watched import CORRECTION_JOB, VALIDATION_JOB
 from irp_training.adapters.worker import ProcessWorker
 from irp_training.app.appraise_model import AppraiseModel
 from irp_training.app.approvals import Approvals

@@ -22,7 +22,7 @@ class Settings(ServiceSettings):
     """PEM of the Ed25519 key that signs versions; made there if there is none. Empty = versions are not signed."""
     code_commit: str = ""
     """Commit of the code that runs, for what is signed; empty = not known."""
-    sandbox_memory_bytes: int = 4 << 30
+    sandbox_memory_bytes: int = 2 << 30
     """Memory of the process in which a pushed bundle is looked through and tried out."""
     sandbox_seconds: float = 120.0
     """Seconds that looking through a pushed bundle may take, and judging it on one case; then the process is killed."""

@@ -83,13 +83,19 @@ def leaderboard(challenge: str, as_json: Annotated[bool, typer.Option("--json")]
             f"{place['entry']['name']}@{place['entry']['version']}",
             place["entry"]["team"],
             f"{place['mean_rank']:.2f}",
-            *(f"{f['mean']:.3f} ({f['interval'][0]:.3f} to {f['interval'][1]:.3f})" for f in place["figures"]),
+            *(_figure(figure) for figure in place["figures"]),
         )
         for place in places
     ]
     table(board["challenge"]["title"], ("place", "95 %", "entry", "team", "mean rank", *figures), rows)
     others = ", ".join(f"{e['name']}@{e['version']} ({e['state']})" for e in board["unranked"])
     say(" ".join(filter(None, ("Final." if board["final"] else "Not final.", others and f"Not ranked: {others}."))))
+
+
+def _figure(figure: dict[str, Any]) -> str:
+    """`0.900 (0.850 to 0.930)`."""
+    interval = figure["interval"]
+    return f"{figure['mean']:.3f}" + (f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else "")
 
 
 @app.command()

@@ -30,6 +30,10 @@ def push(
     archive: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Archive of one image.")],
     sockets: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="JSON: inputs, outputs, labels, limits.")],
     name: Annotated[str | None, typer.Option(help="Name [default: the file's name].", show_default=False)] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Weights as tar, for /opt/ml/model.", show_default=False),
+    ] = None,
     reference: Annotated[str, typer.Option(help="Where a cluster pulls the same image from, by digest.")] = "",
     licence: Annotated[str, typer.Option(help="Of the algorithm.")] = "",
     wait: Waiting = False,
@@ -37,7 +41,7 @@ def push(
     """Push a container; it is tried on a phantom before it is accepted. Exit code 1 if it is not."""
     declared = _declared(sockets)
     irp = Irp.from_environment().containers
-    said = irp.push(archive, name or archive.stem, declared, reference=reference, licence=licence)
+    said = irp.push(archive, name or archive.stem, declared, model=model, reference=reference, licence=licence)
     if wait:
         said = drawn(irp.watch(said["name"], said["version"]))
     _conclude(said)

@@ -72,6 +72,20 @@ def policy(project: InProject) -> None:
     say(f"{words}{said['model']} learns from {said['base'] or 'scratch'}{'; paused' if said['paused'] else ''}.")
 
 
+@app.command(epilog="Examples:  irp train pause -p study-a  ·  irp train pause -p study-a --off")
+def pause(project: InProject, off: Annotated[bool, typer.Option("--off", help="End the pause.")] = False) -> None:
+    """Let nothing begin by itself; what is accepted is counted on. A new revision of the project's configuration."""
+    one = Irp.from_environment().project(project)
+    document = one.configuration()
+    train = document["automation"]["train"]
+    if not train:
+        say("Nothing begins by itself: `automation.train` of the project's configuration declares it.")
+        raise typer.Exit(1)
+    automation = {**document["automation"], "train": {**train, "paused": not off}}
+    revision = one.configure({**document, "automation": automation})["revision"]
+    say(f"Revision {revision}: {'runs may begin by themselves again' if off else 'paused'}.")
+
+
 def _runs(project: str) -> list[dict[str, Any]]:
     return Irp.from_environment().project(project).runs()
 

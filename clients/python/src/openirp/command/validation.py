@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
 def validate(
     model: Annotated[str, typer.Argument(metavar="NAME@VERSION")],
     project: Annotated[str, typer.Option(help="Its accepted masks judge [default: the version's frozen set].")] = "",
+    dataset: Annotated[str, typer.Option(help="One that the project froze before, by its digest.")] = "",
     split: Annotated[str, typer.Option(help="test or validation [default: test where there is somebody in it].")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Stay until the report is there.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for the report; implies --wait.")] = None,
@@ -43,7 +44,7 @@ def validate(
     """Validate a version on patients that it has never seen: a report with intervals, robustness, and a signature."""
     name, version = version_of(model)
     irp = Irp.from_environment()
-    said = irp.validate_model(name, version, project=project, split=split)
+    said = irp.validate_model(name, version, project=project, dataset=dataset, split=split)
     if wait or out:
         said = _watched(irp, said)
     _show(said)

@@ -26,7 +26,10 @@ class PushContainerRequest(_message.Message):
 
     HEADER_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
     data: _builtins.bytes
+    model: _builtins.bytes
+    """Of the weights' archive, where the container has one beside it."""
     @_builtins.property
     def header(self) -> Global___PushContainerHeader: ...
     def __init__(
@@ -34,12 +37,13 @@ class PushContainerRequest(_message.Message):
         *,
         header: Global___PushContainerHeader | None = ...,
         data: _builtins.bytes = ...,
+        model: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "header", b"header", "piece", b"piece"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "header", b"header", "model", b"model", "piece", b"piece"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "header", b"header", "piece", b"piece"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "header", b"header", "model", b"model", "piece", b"piece"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_piece: _TypeAlias = _typing.Literal["header", "data"]  # noqa: Y015
+    _WhichOneofReturnType_piece: _TypeAlias = _typing.Literal["header", "data", "model"]  # noqa: Y015
     _WhichOneofArgType_piece: _TypeAlias = _typing.Literal["piece", b"piece"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_piece) -> _WhichOneofReturnType_piece | None: ...
 
@@ -118,6 +122,7 @@ class Container(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     FINISHED_AT_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
     image: _builtins.str
     """SHA-256 of the image's configuration."""
     sockets: _builtins.str
@@ -141,6 +146,10 @@ class Container(_message.Message):
     def archive(self) -> _types_pb2.ObjectRef: ...
     @_builtins.property
     def progress(self) -> _types_pb2.Progress: ...
+    @_builtins.property
+    def model(self) -> _types_pb2.ObjectRef:
+        """Weights (tar.gz), which it finds in /opt/ml/model; absent: it brings its own."""
+
     def __init__(
         self,
         *,
@@ -158,10 +167,11 @@ class Container(_message.Message):
         actor: _builtins.str = ...,
         created_at: _builtins.str = ...,
         finished_at: _builtins.str = ...,
+        model: _types_pb2.ObjectRef | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["archive", b"archive", "progress", b"progress", "ref", b"ref"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["archive", b"archive", "model", b"model", "progress", b"progress", "ref", b"ref"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "archive", b"archive", "created_at", b"created_at", "finished_at", b"finished_at", "image", b"image", "licence", b"licence", "message", b"message", "progress", b"progress", "reason", b"reason", "ref", b"ref", "reference", b"reference", "report", b"report", "sockets", b"sockets", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "archive", b"archive", "created_at", b"created_at", "finished_at", b"finished_at", "image", b"image", "licence", b"licence", "message", b"message", "model", b"model", "progress", b"progress", "reason", b"reason", "ref", b"ref", "reference", b"reference", "report", b"report", "sockets", b"sockets", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1600,11 +1600,14 @@ class ValidateModelRequest(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     PROJECT_FIELD_NUMBER: _builtins.int
     SPLIT_FIELD_NUMBER: _builtins.int
+    DATASET_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.int
     actor: _builtins.str
     split: _builtins.str
     """"test" or "validation"; empty = test where there is somebody in it."""
+    dataset: _builtins.str
+    """A frozen dataset of the project, by its digest or at least 8 digits that begin no other; empty = frozen now."""
     @_builtins.property
     def project(self) -> _types_pb2.ProjectRef:
         """Validate on this project's accepted masks."""
@@ -1617,10 +1620,11 @@ class ValidateModelRequest(_message.Message):
         actor: _builtins.str = ...,
         project: _types_pb2.ProjectRef | None = ...,
         split: _builtins.str = ...,
+        dataset: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "name", b"name", "project", b"project", "split", b"split", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "dataset", b"dataset", "name", b"name", "project", b"project", "split", b"split", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -31,7 +32,7 @@ class ChallengeBody(BaseModel):
     title: str = Field("", max_length=200)
     project: str = Field(max_length=48, description="whose split `test` is the test set; you must own it")
     structures: list[str] = Field(min_length=1, max_length=16, examples=[["lv_blood_pool", "lv_myocardium"]])
-    metrics: list[Literal["dice", "hd95"]] = Field([], description="empty = all; hd95 in mm, in the plane")
+    metrics: list[Literal["dice", "hd95"]] = Field([], description="empty = all; hd95 in mm")
     deadline: AwareDatetime = Field(description="nothing is entered from then on")
     entries_per_team: int = Field(0, ge=0, le=100, description="0 = five")
     sequence_classes: list[str] = Field([], max_length=32, examples=[["cine-sax"]], description="empty = all")
@@ -90,7 +91,7 @@ class FigureAnswer(BaseModel):
     metric: str
     structure: str
     mean: float = Field(description="over patients")
-    interval: tuple[float, float] = Field(description="95 %, over resampled patients")
+    interval: tuple[float, float] | None = Field(description="95 %, over resampled patients; null below two patients")
     rank: float = Field(description="1 = best; equal means share the mean of their ranks")
     missing: int = Field(description="cases without an answer; they count as the worst")
 
@@ -253,7 +254,7 @@ def _place(row: pb.LeaderboardRow) -> PlaceAnswer:
                 metric=figure.metric,
                 structure=figure.structure,
                 mean=figure.mean,
-                interval=(figure.low, figure.high),
+                interval=(figure.low, figure.high) if math.isfinite(figure.low) else None,
                 rank=figure.rank,
                 missing=figure.missing,
             )

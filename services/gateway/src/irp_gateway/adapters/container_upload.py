@@ -1,4 +1,4 @@
-"""A container's form, read as it comes: small fields first, then the archive, which never lies in memory as a whole."""
+"""A container's form, read as it comes: small fields first, then archives, which never lie in memory as a whole."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from irp_gateway.adapters.bodies import MAX_FIELD_BYTES, bounded
 from irp_gateway.domain.errors import BodyNotReadable
 from irp_gateway.domain.multipart import Event, PartBegins, PartData, Splitter, boundary_of, parameters_of
 
-ARCHIVE, FIELDS = "archive", ("sockets", "reference", "licence")
+ARCHIVE, MODEL, FIELDS = "archive", "model", ("sockets", "reference", "licence")
+ORDER = f"fields are {', '.join(FIELDS)}, then {MODEL} if there are weights, then {ARCHIVE}"
 
 
 async def pieces_of(request: Request, name: str, actor: str, limit: int) -> AsyncIterator[pb.PushContainerRequest]:
@@ -38,44 +39,45 @@ async def pieces_of(request: Request, name: str, actor: str, limit: int) -> Asyn
             if (piece := form.take(event)) is not None:
                 yield piece
     splitter.finish()
-    if not form.began:
-        raise BodyNotReadable(f"the form has no field `{ARCHIVE}`")
+    if form.field != ARCHIVE:
+        raise BodyNotReadable(ORDER)
 
 
 class _Form:
-    """What came so far: the small fields, and whether the archive has begun."""
+    """What came so far: the small fields, and which field is coming."""
 
     def __init__(self, name: str, actor: str) -> None:
         self._name, self._actor = name, actor
-        self._fields, self._field = dict[str, bytes](), ""
-        self.began = False
+        self._fields = dict[str, bytes]()
+        self.field = ""
 
     def take(self, event: Event) -> pb.PushContainerRequest | None:
         """What one event of the body says to the training room, if anything."""
         match event:
             case PartBegins(headers):
                 return self._begin(parameters_of(headers.get("content-disposition", "")).get("name", ""))
-            case PartData(data) if self.began:
+            case PartData(data) if self.field == ARCHIVE:
                 return pb.PushContainerRequest(data=data)
+            case PartData(data) if self.field == MODEL:
+                return pb.PushContainerRequest(model=data)
             case PartData(data):
                 self._add(data)
         return None
 
     def _begin(self, field: str) -> pb.PushContainerRequest | None:
-        if self.began:
-            raise BodyNotReadable(f"the field `{ARCHIVE}` must be the last one")
-        self._field, self.began = field, field == ARCHIVE
-        if self.began:
-            return pb.PushContainerRequest(header=_header(self._name, self._actor, self._fields))
-        if field not in FIELDS:
-            raise BodyNotReadable(f"fields are {', '.join(FIELDS)} and {ARCHIVE}")
-        return None
+        before, self.field = self.field, field
+        allowed = {ARCHIVE: (), MODEL: (ARCHIVE,)}.get(before, (*FIELDS, MODEL, ARCHIVE))
+        if field not in allowed:
+            raise BodyNotReadable(ORDER)
+        if field in FIELDS or before == MODEL:
+            return None
+        return pb.PushContainerRequest(header=_header(self._name, self._actor, self._fields))
 
     def _add(self, data: bytes) -> None:
-        so_far = self._fields.get(self._field, b"") + data
+        so_far = self._fields.get(self.field, b"") + data
         if len(so_far) > MAX_FIELD_BYTES:
             raise TooLarge(f"the field has at most {MAX_FIELD_BYTES} bytes", limit_bytes=MAX_FIELD_BYTES)
-        self._fields[self._field] = so_far
+        self._fields[self.field] = so_far
 
 
 def _header(name: str, actor: str, fields: dict[str, bytes]) -> pb.PushContainerHeader:

@@ -35,6 +35,11 @@ FORM: dict[str, Any] = {
             "empty = it runs on one machine only",
         },
         "licence": {"type": "string"},
+        "model": {
+            "type": "string",
+            "format": "binary",
+            "description": "weights as a tar archive, which it finds in /opt/ml/model; absent = it brings its own",
+        },
         "archive": {
             "type": "string",
             "format": "binary",
@@ -53,6 +58,7 @@ class ContainerAnswer(BaseModel):
     digest: str = Field(description="SHA-256 over the image and its declaration")
     image: str = Field(description="SHA-256 of the image's configuration: the runtime's image id")
     archive_bytes: int
+    model_bytes: int = Field(description="of the archive of its weights; 0 = it brings its own")
     sockets: dict[str, Any] = Field(description="the declaration: inputs, outputs, labels, frames, limits")
     reference: str = Field(description="where a cluster pulls it from; empty = one machine only")
     licence: str
@@ -167,6 +173,7 @@ def container_answer(container: pb.Container) -> ContainerAnswer:
         digest=container.ref.digest,
         image=container.image,
         archive_bytes=container.archive.size,
+        model_bytes=container.model.size,
         sockets=read_json(container.sockets),
         reference=container.reference,
         licence=container.licence,

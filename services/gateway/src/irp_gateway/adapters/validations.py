@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Request, Response
 from irp.training.v1 import training_service_pb2 as pb
 from irp_chassis.wire import object_ref_from_proto
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from irp_gateway.adapters.answers import Progress, progress_of, read_json
 from irp_gateway.adapters.desk import Desk, DeskHere
@@ -50,9 +50,21 @@ class ValidateBody(BaseModel):
         description="its accepted masks judge; empty = the frozen dataset of the version's run, or else the newest of "
         "the model",
     )
+    dataset: str = Field(
+        "",
+        pattern=r"^([0-9a-f]{8,64})?$",
+        description="a dataset that the project froze before, by its digest or at least 8 digits of it; empty = the "
+        "project's masks are frozen now",
+    )
     split: Literal["", "test", "validation"] = Field(
         "", description="which of its patients; empty = `test` where there is somebody in it"
     )
+
+    @model_validator(mode="after")
+    def _of_a_project(self) -> ValidateBody:
+        if self.dataset and not self.project:
+            raise ValueError("say the project of the dataset")
+        return self
 
 
 class ReportFile(BaseModel):
@@ -98,7 +110,9 @@ async def validate(
     response: Response,
 ) -> ValidationAnswer:
     """A job; the same question again is answered as it is. Refused on patients that the model has learnt from."""
-    asked = pb.ValidateModelRequest(name=name, version=version, actor=admin.subject, split=body.split)
+    asked = pb.ValidateModelRequest(
+        name=name, version=version, actor=admin.subject, split=body.split, dataset=body.dataset
+    )
     if found := await judging(admin, body.project, desk):
         asked.project.CopyFrom(found)
     answer = await desk.rooms["training"].ask("ValidateModel", asked, timeout_s=FREEZING_TIMEOUT_S)

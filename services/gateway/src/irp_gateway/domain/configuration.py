@@ -235,9 +235,15 @@ class Configuration(_Strict):
 
     @model_validator(mode="after")
     def _automation_fits(self) -> Configuration:
-        unknown = set(self.automation.segment) - {s.class_ for s in self.sequences} - {"other"}
-        if unknown:
-            raise ValueError(f"automation.segment names classes that no sequence gives: {', '.join(sorted(unknown))}")
+        train = self.automation.train
+        for where, named in (
+            ("segment", set(self.automation.segment)),
+            ("train.include", set(train.include.sequence_classes) if train else set()),
+        ):
+            unknown = named - {s.class_ for s in self.sequences} - {"other"}
+            if unknown:
+                said = ", ".join(sorted(unknown))
+                raise ValueError(f"automation.{where} names classes that no sequence gives: {said}")
         return self
 
     def canonical_json(self) -> bytes:

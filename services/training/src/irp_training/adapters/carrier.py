@@ -7,12 +7,13 @@ address that is good for a while, and no credentials.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
 import urllib3
 
-from irp_training.adapters.container_files import OUTPUT, collect, lay_out, packed, unpacked
+from irp_training.adapters.container_files import MODEL, OUTPUT, collect, lay_out, packed, unpack_weights, unpacked
 from irp_training.domain.container_errors import OutputNotSafe
 
 FOLDER = "run"  # below the volume's root, which belongs to the cluster
@@ -26,6 +27,17 @@ def fetch(address: str, volume: Path, directory: str) -> None:
     answer = urllib3.request("GET", address, timeout=TIMEOUT, retries=3)
     _require_well(answer)
     lay_out(volume / FOLDER, unpacked(answer.data, INPUT_LIMIT), (directory,))
+
+
+def fetch_weights(address: str, volume: Path, limit: int) -> None:
+    """Unpack the weights beside the input; packed they are a file on the volume, for they may not fit into memory."""
+    packed_file = volume / f"{MODEL}.tar"
+    with urllib3.request("GET", address, timeout=TIMEOUT, retries=3, preload_content=False) as answer:
+        _require_well(answer)
+        with packed_file.open("wb") as file:
+            shutil.copyfileobj(answer, file)
+    unpack_weights(packed_file, volume / FOLDER / MODEL, limit)
+    packed_file.unlink()
 
 
 def bring_back(address: str, volume: Path, limit: int) -> None:
@@ -44,6 +56,8 @@ def main(words: list[str]) -> int:
     address, volume = os.environ["IRP_PARCEL_ADDRESS"], Path(os.environ["IRP_PARCEL_VOLUME"])
     if words == ["fetch"]:
         fetch(address, volume, os.environ["IRP_PARCEL_DIRECTORY"])
+        if model := os.environ.get("IRP_PARCEL_MODEL"):
+            fetch_weights(model, volume, int(os.environ["IRP_PARCEL_MODEL_LIMIT"]))
         return 0
     try:
         bring_back(address, volume, int(os.environ["IRP_PARCEL_LIMIT"]))

@@ -19,7 +19,6 @@ from irp_training.adapters.documents import (
     run_from_document,
     to_document,
     trial_from_document,
-    validation_from_document,
 )
 from irp_training.adapters.registry_rows import Sign, unsigned
 from irp_training.adapters.watched import WatchedRows
@@ -27,16 +26,15 @@ from irp_training.adapters.wire import model_ref_to_proto, project_to_proto
 from irp_training.app.ports import Project
 from irp_training.domain.appraisal import Appraisal
 from irp_training.domain.candidacy import Candidacy
-from irp_training.domain.certificate import Validation
 from irp_training.domain.dataset import Case
-from irp_training.domain.errors import ReportUnknown, RunUnknown, TrialUnknown, ValidationUnknown
+from irp_training.domain.errors import ReportUnknown, RunUnknown, TrialUnknown
 from irp_training.domain.placing import Placement
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
-from irp_training.domain.run import DatasetRow, KeptOverlay, Metric, ModelRef, Run
+from irp_training.domain.run import DatasetRow, Metric, ModelRef, Run
 
 RUN_JOB, AUTOMATIC_JOB, PRECISION_JOB = "training-run", "automatic-run", "precision-trial"
-APPRAISAL_JOB, VALIDATION_JOB = "model-appraisal", "model-validation"
+APPRAISAL_JOB = "model-appraisal"
 JUDGED_ENGINE = "openvino"  # what trials compute with
 
 
@@ -156,13 +154,6 @@ class SqlChange(WatchedRows):
             keys = tuple(row)
             await self._tx.upsert(db.METRIC, {**row, "value": metric.value}, keys=keys)
 
-    async def add_overlays(self, run: Run, overlays: Sequence[KeptOverlay]) -> None:
-        """Add pictures; a repeated epoch overwrites its own."""
-        for overlay in overlays:
-            row = {"project": run.project, "run": run.id, "epoch": overlay.epoch, "which": overlay.which}
-            keys = tuple(row)
-            await self._tx.upsert(db.OVERLAY, {**row, "document": to_document(overlay)}, keys=keys)
-
     async def announce_end(self, run: Run, project: Project) -> None:
         """RunFinished."""
         fact = events_pb2.RunFinished(
@@ -232,33 +223,6 @@ class SqlChange(WatchedRows):
         keys = tuple(row)
         await self._tx.upsert(db.PRECISION_TRIAL, {**row, "document": to_document(grown)}, keys=keys)
 
-    async def add_validation(self, validation: Validation) -> Validation:
-        """Add and queue a validation, or answer the one that is under way or has succeeded."""
-        known = await self._one(_validation_query(validation).with_for_update())
-        if known is not None:
-            before = validation_from_document(known)
-            if before.state != "failed":
-                return before
-            validation = replace(validation, attempt=before.attempt + 1, version=before.version)
-        await self.save_validation(validation)
-        ref = validation.model
-        payload = {"name": ref.name, "version": ref.version, "id": validation.id}
-        await self._tx.enqueue(VALIDATION_JOB, key=f"{ref}/{validation.id}/{validation.attempt}", payload=payload)
-        return validation
-
-    async def lock_validation(self, validation: Validation) -> Validation:
-        """Read a validation for changing it."""
-        document = await self._one(_validation_query(validation).with_for_update())
-        if document is None:
-            raise ValidationUnknown
-        return validation_from_document(document)
-
-    async def save_validation(self, validation: Validation) -> None:
-        """Write a changed validation; its version grows."""
-        grown = replace(validation, version=validation.version + 1)
-        row = {"name": grown.model.name, "model_version": grown.model.version, "id": grown.id}
-        await self._tx.upsert(db.VALIDATION, {**row, "document": to_document(grown)}, keys=tuple(row))
-
     async def announce_trial(self, trial: Trial) -> None:
         """PrecisionGuarded."""
         fact = events_pb2.PrecisionGuarded(
@@ -319,9 +283,3 @@ def _trial_query(trial: Trial) -> Any:
 def _report_query(ref: ModelRef) -> Any:
     table = db.MODEL_REPORT
     return select(table.c.document).where(table.c.name == ref.name, table.c.model_version == ref.version)
-
-
-def _validation_query(validation: Validation) -> Any:
-    table, ref = db.VALIDATION, validation.model
-    here = (table.c.name == ref.name, table.c.model_version == ref.version, table.c.id == validation.id)
-    return select(table.c.document).where(*here)

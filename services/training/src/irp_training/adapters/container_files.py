@@ -13,8 +13,9 @@ from pathlib import Path
 from irp_training.domain.container_errors import OutputNotSafe
 from irp_training.domain.containers.archive import docker_manifest
 from irp_training.domain.containers.limits import OUTPUT_DEPTH, OUTPUT_FILES
+from irp_training.domain.containers.weights import weights
 
-INPUT, OUTPUT = "input", "output"
+INPUT, OUTPUT, MODEL = "input", "output", "model"
 GZIP = b"\x1f\x8b"  # how such a file begins
 
 
@@ -32,6 +33,29 @@ def lay_out(folder: Path, files: Mapping[str, bytes], directories: Iterator[str]
         place = folder / OUTPUT / path
         place.mkdir(parents=True, exist_ok=True)
         place.chmod(0o777)
+
+
+def unpack_weights(archive: Path, folder: Path, limit: int) -> None:
+    """Unpack weights into a folder, which is there as a whole or not at all; everybody may read them.
+
+    Raises:
+        WeightsNotReadable: not such an archive.
+    """
+    half = folder.with_name(f"{folder.name}.half")
+    shutil.rmtree(half, ignore_errors=True)
+    half.mkdir(parents=True)
+    with archive.open("rb") as file:
+        for member, content in weights(file, limit):
+            place = half / member.name
+            if content is None:
+                place.mkdir(parents=True, exist_ok=True)
+                continue
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with place.open("wb") as written:
+                shutil.copyfileobj(content, written)
+            place.chmod(0o444)
+    shutil.rmtree(folder, ignore_errors=True)
+    half.rename(folder)
 
 
 def packed(files: Mapping[str, bytes]) -> bytes:

@@ -141,7 +141,8 @@ class ContainerRows:
         async with self._database.read() as connection:
             rows = (await connection.execute(select(_runs.c.document))).scalars()
             masks = [run.mask for run in map(run_from_document, rows) if run.mask]
-        return [container.archive for container in await self.containers()] + masks
+        pushed = [(container.archive, container.model) for container in await self.containers()]
+        return [ref for refs in pushed for ref in refs if ref] + masks
 
 
 def mask_proposed(
@@ -169,7 +170,12 @@ def mask_proposed(
 
 def container_from_document(document: Mapping[str, Any]) -> Container:
     """Document -> Container."""
-    nested = {"archive": ObjectRef(**document["archive"]), "progress": Progress(**document["progress"])}
+    model = document["model"]
+    nested = {
+        "archive": ObjectRef(**document["archive"]),
+        "model": ObjectRef(**model) if model else None,
+        "progress": Progress(**document["progress"]),
+    }
     return Container(**{**document, **nested})
 
 

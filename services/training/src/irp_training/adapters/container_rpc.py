@@ -18,7 +18,7 @@ from irp_training.adapters.container_wire import container_to_proto, run_to_prot
 from irp_training.adapters.rpc import admit
 from irp_training.app.ask_container import AskContainer
 from irp_training.app.container_ports import Containers
-from irp_training.app.register_container import RegisterContainer
+from irp_training.app.register_container import Pushed, RegisterContainer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +42,22 @@ class ContainerServicer(pb_grpc.ContainerServiceServicer):
     ) -> pb.PushContainerResponse:
         """Take an archive in pieces; the header comes first. It rests in a file, for it may be larger than memory."""
         caller().require_role("admin")
-        with tempfile.NamedTemporaryFile(dir=self._receiving.scratch, prefix="irp-container-") as file:
-            header = await _receive(request_iterator, file, self._receiving.limit)
-            container = await self._register(
-                header.name,
-                Path(file.name),
-                header.sockets,
-                header.actor or caller().subject,
+        scratch, prefix = self._receiving.scratch, "irp-container-"
+        with (
+            tempfile.NamedTemporaryFile(dir=scratch, prefix=prefix) as archive,
+            tempfile.NamedTemporaryFile(dir=scratch, prefix=prefix) as model,
+        ):
+            header = await _receive(request_iterator, archive, model, self._receiving.limit)
+            pushed = Pushed(
+                name=header.name,
+                archive=Path(archive.name),
+                model=Path(model.name) if model.tell() else None,
+                sockets=header.sockets,
+                actor=header.actor or caller().subject,
                 reference=header.reference,
                 licence=header.licence,
             )
+            container = await self._register(pushed)
         return pb.PushContainerResponse(container=container_to_proto(container))
 
     async def ListContainers(self, request: pb.ListContainersRequest, context: Any) -> pb.ListContainersResponse:  # noqa: N802
@@ -90,7 +96,7 @@ class ContainerServicer(pb_grpc.ContainerServiceServicer):
 
 
 async def _receive(
-    pieces: AsyncIterator[pb.PushContainerRequest], file: IO[bytes], limit: int
+    pieces: AsyncIterator[pb.PushContainerRequest], archive: IO[bytes], model: IO[bytes], limit: int
 ) -> pb.PushContainerHeader:
     header: pb.PushContainerHeader | None = None
     size = 0
@@ -98,11 +104,15 @@ async def _receive(
         if piece.HasField("header"):
             header = piece.header
             continue
-        size += len(piece.data)
+        size += len(piece.data) + len(piece.model)
         if size > limit:
             raise TooLarge(limit=limit)
-        await asyncio.to_thread(file.write, piece.data)
+        if piece.model:
+            await asyncio.to_thread(model.write, piece.model)
+        else:
+            await asyncio.to_thread(archive.write, piece.data)
     if header is None:
         raise InvalidArgument("the first piece of a container must be its header")
-    await asyncio.to_thread(file.flush)
+    await asyncio.to_thread(archive.flush)
+    await asyncio.to_thread(model.flush)
     return header

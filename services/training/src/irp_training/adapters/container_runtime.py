@@ -14,13 +14,22 @@ import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import structlog
 from irp_chassis.objects import Objects
+from irp_kernel import ObjectRef
 
-from irp_training.adapters.container_files import INPUT, OUTPUT, collect, lay_out, make_loadable, measure
+from irp_training.adapters.container_files import (
+    INPUT,
+    OUTPUT,
+    collect,
+    lay_out,
+    make_loadable,
+    measure,
+    unpack_weights,
+)
 from irp_training.app.container_ports import Work
 from irp_training.domain.container_errors import OutputNotSafe, RuntimeMissing, RuntimeRefused
 from irp_training.domain.containers.container import Container, Ended
@@ -31,11 +40,13 @@ PURE_CGROUPS = Path("/sys/fs/cgroup/cgroup.controllers")  # cgroup v2 and nothin
 COMMAND_TIMEOUT_S = 600.0  # of anything but a run: loading 10 GB takes minutes
 LOOK_S = 0.5  # between two looks at what a run has written
 LEAVE_S = 10.0  # for a container that is told to end
+WEIGHTS_KEPT = 4  # unpacked
 IMAGES_KEPT = 8  # in the runtime's own store; older ones are removed from it, and loaded again when needed
 OPEN_FILES, MOST_PROCESSES = 1024, 4096
 TAIL = 4096  # bytes of standard error that are looked at
 KILLED = 137
 REFUSED = (125, 126, 127)  # the runtime's own exit codes
+ITS_OWN_WORDS = ("Error", "docker:", "time=", "See ")  # how its last line begins then
 
 _log = structlog.get_logger()
 
@@ -84,12 +95,14 @@ class OciRuntime:
         """Run to the end; whatever is left of an earlier try of the same key is removed first."""
         runtime = await self.describe()
         await self._load(work.container)
+        weights = await self._weights(work.container)
         name, folder = f"irp-{work.key}", self._scratch / f"irp-container-{work.key}"
         outputs = read_sockets(work.container.sockets)
         await self._call("rm", "--force", name)
         try:
             await asyncio.to_thread(lay_out, folder, work.inputs, (outputs.segmentation.relative_path,))
-            ended = await self._watched(name, folder, work)
+            words = run_words(name, folder, work.container.image, work.limits, weights)
+            ended = await self._watched(words, folder, work)
             files = await asyncio.to_thread(collect, folder / OUTPUT, work.limits.output_mb << 20)
         finally:
             await asyncio.shield(self._clean(folder))
@@ -105,10 +118,9 @@ class OciRuntime:
             timed_out=timed_out,
         )
 
-    async def _watched(self, name: str, folder: Path, work: Work) -> tuple[int, float, str, bool]:
+    async def _watched(self, words: list[str], folder: Path, work: Work) -> tuple[int, float, str, bool]:
         """Exit code, seconds, last words, and whether time was up."""
         began = time.monotonic()
-        words = run_words(name, folder, work.container.image, work.limits)
         process = await asyncio.create_subprocess_exec(
             *self._command,
             *words,
@@ -129,11 +141,13 @@ class OciRuntime:
                 await self._require_bounded(folder, work.limits)
         finally:
             if process.returncode is None:
-                await asyncio.shield(self._end(name, process))
+                await asyncio.shield(self._end(f"irp-{work.key}", process))
         said = await tail
         code = process.returncode if process.returncode is not None else KILLED
-        if code in REFUSED and not timed_out and b"rror" in said:
-            _log.error("container_not_started", container=str(work.container), said=_last(said))
+        if code in REFUSED and not timed_out and _last(said).startswith(ITS_OWN_WORDS):
+            # A container can say the same: its words are only logged where it has seen nobody.
+            told = "" if work.sees_patients else _last(said)
+            _log.error("container_not_started", container=str(work.container), code=code, said=told)
             raise RuntimeRefused
         return code, time.monotonic() - began, _last(said), timed_out
 
@@ -146,12 +160,9 @@ class OciRuntime:
         """Bring the image into the runtime's store, by the hash of its configuration."""
         image = container.image
         if (await self._call("image", "inspect", image))[0] != 0:
-            with tempfile.NamedTemporaryFile(dir=self._scratch, prefix="irp-container-") as file:
-                async for piece in self._objects.stream(container.archive):
-                    await asyncio.to_thread(file.write, piece)
-                await asyncio.to_thread(file.flush)
-                await asyncio.to_thread(make_loadable, Path(file.name), container.archive.size)
-                await self._call("load", "--input", file.name)
+            async with self._downloaded(container.archive) as path:
+                await asyncio.to_thread(make_loadable, path, container.archive.size)
+                await self._call("load", "--input", str(path))
             if (await self._call("image", "inspect", image))[0] != 0:
                 _log.error("container_not_loaded", container=str(container))
                 raise RuntimeRefused
@@ -161,6 +172,26 @@ class OciRuntime:
             oldest = next(iter(self._loaded))
             self._loaded.pop(oldest)
             await self._call("rmi", oldest)
+
+    async def _weights(self, container: Container) -> Path | None:
+        """The unpacked weights; the latest few stay unpacked."""
+        if container.model is None:
+            return None
+        folder = self._scratch / f"irp-weights-{container.model.sha256[:32]}"
+        if not await asyncio.to_thread(folder.is_dir):
+            async with self._downloaded(container.model) as path:
+                await asyncio.to_thread(unpack_weights, path, folder, container.model_bytes)
+            await asyncio.to_thread(_keep_newest, self._scratch, WEIGHTS_KEPT)
+        return folder
+
+    @contextlib.asynccontextmanager
+    async def _downloaded(self, ref: ObjectRef) -> AsyncIterator[Path]:
+        """An object as a file, for a while."""
+        with tempfile.NamedTemporaryFile(dir=self._scratch, prefix="irp-container-") as file:
+            async for piece in self._objects.stream(ref):
+                await asyncio.to_thread(file.write, piece)
+            await asyncio.to_thread(file.flush)
+            yield Path(file.name)
 
     async def _end(self, name: str, process: asyncio.subprocess.Process) -> None:
         await self._call("kill", name)
@@ -192,7 +223,7 @@ class OciRuntime:
         return process.returncode or 0, said[:TAIL].decode(errors="replace")
 
 
-def run_words(name: str, folder: Path, image: str, limits: Limits) -> list[str]:
+def run_words(name: str, folder: Path, image: str, limits: Limits, weights: Path | None = None) -> list[str]:
     """The words of `run`: the contract's mounts and variables, and every limit."""
     files = max(limits.output_mb, limits.scratch_mb) << 20
     flags = {
@@ -229,8 +260,16 @@ def run_words(name: str, folder: Path, image: str, limits: Limits) -> list[str]:
         *(f"--env={variable}={value}" for variable, value in environment.items()),
         f"--volume={folder / INPUT}:/input:ro,Z",
         f"--volume={folder / OUTPUT}:/output:rw,Z",
+        *([f"--volume={weights}:/opt/ml/model:ro,z"] if weights else []),
         image,
     ]
+
+
+def _keep_newest(scratch: Path, most: int) -> None:
+    """Remove unpacked weights but for the newest ones; they are unpacked again when needed."""
+    folders = sorted(scratch.glob("irp-weights-*"), key=lambda folder: folder.stat().st_mtime)
+    for folder in folders[:-most]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _removed(folder: Path) -> bool:

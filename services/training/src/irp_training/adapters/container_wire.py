@@ -28,6 +28,7 @@ def container_to_proto(container: Container) -> pb.Container:
         actor=container.actor,
         created_at=container.created_at,
         finished_at=container.finished_at,
+        model=object_ref_to_proto(container.model) if container.model else None,
     )
 
 

@@ -43,15 +43,17 @@ class DeletedSeries:
         return found
 
     async def forget(self, fact: SeriesDeleted) -> None:
-        """Quality's verdict and proposals up to this version; an accepted mask would have held the series."""
+        """Verdict, proposals and corrections up to this version; an accepted mask would have held the series."""
         table = db.VERDICT
         here = (table.c.project == fact.project.id) & (table.c.series == fact.series_uid)
         async with self._database.transaction() as tx:
             await leave(tx, fact.project.id, fact.series_uid, fact.aggregate.version)
             await tx.execute(table.delete().where(here, table.c.version <= fact.aggregate.version))
-            proposed = (db.PROPOSAL.c.project == fact.project.id) & (db.PROPOSAL.c.series == fact.series_uid)
-            older = db.PROPOSAL.c.version <= fact.aggregate.version
-            await tx.execute(db.PROPOSAL.delete().where(proposed, older))
+            proposed, corrected = db.PROPOSAL.c, db.CORRECTION.c
+            mine = (proposed.project == fact.project.id) & (proposed.series == fact.series_uid)
+            await tx.execute(db.PROPOSAL.delete().where(mine, proposed.version <= fact.aggregate.version))
+            theirs = (corrected.project == fact.project.id) & (corrected.series == fact.series_uid)
+            await tx.execute(db.CORRECTION.delete().where(theirs))
             runs = ContainerRows(self._database)
             await runs.forget(tx, fact.project.id, fact.series_uid, fact.aggregate.version)
 

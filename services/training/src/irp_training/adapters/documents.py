@@ -52,6 +52,7 @@ def run_from_document(document: Mapping[str, Any]) -> Run:
         "result": _model_ref(document["result"]),
         "progress": Progress(**document["progress"]),
         "checkpoint": ObjectRef(**checkpoint) if checkpoint else None,
+        "replay": tuple(dataset_from_document(row) for row in document.get("replay", [])),
     }
     return Run(**{**document, **nested})
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from irp_training.adapters.carrier import FOLDER
-from irp_training.adapters.container_files import INPUT, OUTPUT
+from irp_training.adapters.container_files import INPUT, MODEL, OUTPUT
 from irp_training.domain.containers.limits import Limits
 
 Document = dict[str, Any]
@@ -38,6 +38,8 @@ class Parcel:
         send_to: address for the output.
         directory: below /output, where the mask goes.
         input_bytes: of the input.
+        model_from: address of the weights; empty = there are none.
+        model_bytes: that they unpack to.
         storage_class: of the volume; empty = the cluster's own.
     """
 
@@ -50,12 +52,15 @@ class Parcel:
     directory: str
     input_bytes: int
     limits: Limits
+    model_from: str = ""
+    model_bytes: int = 0
     storage_class: str = ""
 
 
 def claim(parcel: Parcel) -> Document:
     """The volume: as large as input and output together may be."""
-    size_mb = (parcel.input_bytes >> 20) + 1 + parcel.limits.output_mb + RESERVE_MB
+    # Input and weights lie there packed only while they are unpacked.
+    size_mb = (2 * (parcel.input_bytes + parcel.model_bytes) >> 20) + parcel.limits.output_mb + RESERVE_MB
     spec: Document = {
         "accessModes": ["ReadWriteOnce"],
         "resources": {"requests": {"storage": f"{size_mb}Mi"}},
@@ -119,6 +124,9 @@ def _algorithm(parcel: Parcel) -> Document:
         {"name": VOLUME, "mountPath": "/output", "subPath": f"{FOLDER}/{OUTPUT}"},
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the container's own
     ]
+    if parcel.model_from:
+        model = {"name": VOLUME, "mountPath": "/opt/ml/model", "subPath": f"{FOLDER}/{MODEL}", "readOnly": True}
+        mounts.append(model)
     return _container("algorithm", parcel.image, environment, mounts, resources)
 
 
@@ -129,6 +137,8 @@ def _carrier(parcel: Parcel, role: Role) -> Document:
         "IRP_PARCEL_DIRECTORY": parcel.directory,
         "IRP_PARCEL_LIMIT": str(parcel.limits.output_mb << 20),
     }
+    if role == "fetch" and parcel.model_from:
+        environment |= {"IRP_PARCEL_MODEL": parcel.model_from, "IRP_PARCEL_MODEL_LIMIT": str(parcel.model_bytes)}
     mounts = [{"name": VOLUME, "mountPath": MOUNT}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - its own
     # It packs in memory: twice what it carries, and the interpreter.
     memory_mb = 512 + 2 * max(parcel.input_bytes >> 20, parcel.limits.output_mb)

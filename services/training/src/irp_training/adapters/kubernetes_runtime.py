@@ -135,6 +135,7 @@ class KubernetesRuntime:
             media_type="application/x-tar",
             extension="tar",
         )
+        model = work.container.model
         return Parcel(
             name=name,
             key=work.key,
@@ -145,6 +146,8 @@ class KubernetesRuntime:
             directory=read_sockets(work.container.sockets).segmentation.relative_path,
             input_bytes=len(body),
             limits=work.limits,
+            model_from=await self._objects.presign(model, ADDRESS_S) if model else "",
+            model_bytes=work.container.model_bytes,
             storage_class=self._cluster.storage_class,
         )
 

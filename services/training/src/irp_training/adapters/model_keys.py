@@ -35,19 +35,27 @@ class ModelKeys:
         """Public keys, as JSON."""
         return [json.dumps(public_jwk(self._seed), sort_keys=True)] if self._seed else []
 
-    def sign(self, model: Model) -> str:
-        """Compact JWS of the statement about a version; empty without a key."""
+    def sign(self, model: Model, fresh: bool) -> str:
+        """Compact JWS of the statement about a version; empty without a key.
+
+        Args:
+            model: the version.
+            fresh: it is registered just now, by the code that runs; else nobody knows by which.
+        """
         if self._seed is None:
             return ""
         ref = model.ref
-        statement = model_statement(name=ref.name, version=ref.version, sha256=ref.digest, origin=self._origin(model))
+        code = {"name": SOFTWARE, "version": version(SOFTWARE), "commit": self._commit} if fresh else None
+        origin = self._origin(model) | {"code": code}
+        statement = model_statement(name=ref.name, version=ref.version, sha256=ref.digest, origin=origin)
         return sign(statement, self._seed, KIND)
 
     def sign_report(self, document: dict[str, Any]) -> str:
         """Compact JWS of a validation report's manifest; empty without a key."""
         return sign(document, self._seed, REPORT_KIND) if self._seed else ""
 
-    def _origin(self, model: Model) -> dict[str, Any]:
+    @staticmethod
+    def _origin(model: Model) -> dict[str, Any]:
         return {
             "actor": model.actor,
             "created_at": model.created_at,
@@ -55,7 +63,6 @@ class ModelKeys:
             "run": {"project": model.run[0], "id": model.run[1]} if model.run else None,
             "recipe": {"sha256": model.recipe_sha256},
             "base": model.base,
-            "code": {"name": SOFTWARE, "version": version(SOFTWARE), "commit": self._commit},
         }
 
 

@@ -19,10 +19,10 @@ from irp_training.domain.candidacy import Candidacy
 from irp_training.domain.registry import Model, Promotion, previous
 from irp_training.domain.run import ModelRef
 
-Sign = Callable[[Model], str]  # compact JWS of what the registry says of a version
+Sign = Callable[[Model, bool], str]  # version, registered just now -> compact JWS of what the registry says of it
 
 
-def unsigned(model: Model) -> str:
+def unsigned(model: Model, fresh: bool) -> str:
     """Where the registry has no key."""
     return ""
 
@@ -35,7 +35,7 @@ async def add_model(tx: Transaction, model: Model, sign: Sign) -> Model:
         return model_from_document(known)
     highest = await _one(tx, select(func.max(table.c.version)).where(table.c.name == name))
     numbered = replace(model, ref=replace(model.ref, version=int(highest or 0) + 1))
-    signed = replace(numbered, signature=sign(numbered))
+    signed = replace(numbered, signature=sign(numbered, True))
     await tx.execute(table.insert().values(**_model_row(signed)))
     await _announce(tx, signed)
     return signed
@@ -43,7 +43,7 @@ async def add_model(tx: Transaction, model: Model, sign: Sign) -> Model:
 
 async def sign_model(tx: Transaction, model: Model, sign: Sign) -> None:
     """Sign a version that is there, and announce it once more."""
-    signed = replace(model, signature=sign(model))
+    signed = replace(model, signature=sign(model, False))
     await tx.upsert(db.MODEL, _model_row(signed), keys=("name", "version"))
     await _announce(tx, signed)
 

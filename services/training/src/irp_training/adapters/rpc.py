@@ -252,7 +252,9 @@ class TrainingServicer(pb_grpc.TrainingServiceServicer):
         caller().require_role("owner")
         project = admit(request.project) if request.HasField("project") else None
         actor = request.actor or caller().subject
-        found = await self._do.ask_validation(request.name, request.version, actor, project, request.split)
+        found = await self._do.ask_validation(
+            request.name, request.version, actor, project, request.split, request.dataset
+        )
         return pb.ValidateModelResponse(validation=validation_to_proto(found))
 
     async def GetValidation(self, request: pb.GetValidationRequest, context: Any) -> pb.GetValidationResponse:  # noqa: N802

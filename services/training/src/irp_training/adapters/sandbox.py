@@ -29,10 +29,11 @@ from irp_training.domain.inspected import Inspected
 from irp_training.domain.inspection import Check
 
 CHILD = (sys.executable, "-I", "-m", "irp_training.adapters.sandbox_child")
-AT_ONCE = 1  # bundles; others wait
+AT_ONCE = 1  # inspections, and benchmarks: whoever pushes does not wait until another version is judged
 CHECKS = 64  # lines of one inspection
 TEXT = 400  # characters of a sentence that the sandbox says
 DAY_S = 86_400  # processor's seconds of a whole benchmark; each case is bounded by the clock
+BARS = ("namespace", "system_calls", "files")  # see irp_kernel.confinement; a namespace is not to be had in a container
 REFUSALS: Mapping[str, type[IrpError]] = {
     error.reason: error
     for error in (
@@ -62,12 +63,12 @@ class Sandbox:
     def __init__(self, memory_bytes: int, seconds: float, threads: int = 1, command: Sequence[str] = CHILD) -> None:
         self._memory_bytes, self._seconds, self._threads = memory_bytes, seconds, threads
         self._command = command
-        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._inspecting, self._judging = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
 
     async def __call__(self, data: bytes) -> Inspected:
         """Look through one bundle; what is wrong with it is in the answer."""
         checks: list[Check] = []
-        async with self._turn, sandbox_process(self._told("inspect"), _blobs(data)) as talk:
+        async with self._inspecting, sandbox_process(self._told("inspect"), _blobs(data)) as talk:
             began = time.monotonic()
             try:
                 async with asyncio.timeout(self._seconds):
@@ -77,8 +78,9 @@ class Sandbox:
         report = last.get("report")
         if not isinstance(report, dict):
             return Inspected(checks=tuple(checks), problem=self._refusal(last))
-        made = {"held": last.get("held"), "seconds": round(time.monotonic() - began, 1)}
-        return Inspected(checks=tuple(checks), report={**report, "sandbox": made})
+        held = last.get("held")
+        made = {"held": held, "peak_bytes": last.get("peak_bytes"), "seconds": round(time.monotonic() - began, 1)}
+        return Inspected(checks=(*checks, _bars(held)), report={**report, "sandbox": made})
 
     async def score(
         self, bundle: bytes, files: CaseFiles, listen: Callable[[int], Awaitable[None]]
@@ -90,7 +92,7 @@ class Sandbox:
             InspectionFailed, InspectionTooLong, InspectionTooLarge: the process ended, or one case took too long.
         """
         found: list[Mapping[str, float]] = []
-        async with self._turn, sandbox_process(self._told("score"), _blobs(bundle, files)) as talk:
+        async with self._judging, sandbox_process(self._told("score"), _blobs(bundle, files)) as talk:
             while True:
                 try:
                     async with asyncio.timeout(self._seconds):
@@ -146,6 +148,15 @@ def _check(said: Any) -> Check:
         state=state if state in {"passed", "noted"} else "failed",
         says=str(words.get("says", ""))[:TEXT],
     )
+
+
+def _bars(held: Any) -> Check:
+    """Which of the sandbox's own bars held: somebody should know where one did not."""
+    bars = held if isinstance(held, dict) else {}
+    up = [name for name in BARS if bars.get(name) is True]
+    missing = [name for name in BARS if name not in up]
+    says = f"held by {', '.join(up) or 'bounds only'}" + (f"; not there: {', '.join(missing)}" if missing else "")
+    return Check(name="sandbox", state="passed" if {"system_calls", "files"} <= set(up) else "noted", says=says)
 
 
 def _dice(said: Any) -> dict[str, float]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -23,9 +24,9 @@ NOT_NEEDED = ("matplotlib", "sklearn", "skimage", "nibabel", "tensorboard", "ign
 
 def main() -> None:
     """Work on one bundle."""
-    end_with_parent()
     work, memory_bytes, seconds, threads = sys.argv[1], *map(int, sys.argv[2:5])
     held = confine(Bounds(memory_bytes=memory_bytes, seconds=seconds))
+    end_with_parent()  # after it: another identity may make the kernel forget
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
     sys.modules.update(dict.fromkeys(NOT_NEEDED))  # type: ignore[arg-type]  # None: importing it fails
@@ -51,7 +52,8 @@ def _work(work: str, given: Iterator[bytes], answers: TextIO, held: Confinement,
     from irp_training.domain.inspection import inspect
 
     report = inspect(next(given), lambda check: _tell(answers, {"check": asdict(check)}))
-    return {"report": report, "held": asdict(held)}
+    peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10  # with torch itself
+    return {"report": report, "held": asdict(held), "peak_bytes": peak_bytes}
 
 
 def _score(given: Iterator[bytes], answers: TextIO, threads: int) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Rows and facts about what became of proposals, within one transaction: part of `SqlChange`."""
+"""Rows and facts about what is watched - runs, versions, proposals - within one transaction: part of `SqlChange`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,18 +18,56 @@ from irp_training.adapters.documents import (
     drift_from_document,
     proposal_from_document,
     to_document,
+    validation_from_document,
 )
 from irp_training.adapters.wire import model_ref_to_proto
+from irp_training.domain.certificate import Validation
 from irp_training.domain.correction import Correction, Proposal
 from irp_training.domain.drift import Drift, Group
+from irp_training.domain.errors import ValidationUnknown
+from irp_training.domain.run import KeptOverlay, Run
 
-CORRECTION_JOB = "correction"
+CORRECTION_JOB, VALIDATION_JOB = "correction", "model-validation"
 
 
 class WatchedRows:
     """See app.ports.Change."""
 
     _tx: Transaction
+
+    async def add_overlays(self, run: Run, overlays: Sequence[KeptOverlay]) -> None:
+        """Add pictures; a repeated epoch overwrites its own."""
+        for overlay in overlays:
+            row = {"project": run.project, "run": run.id, "epoch": overlay.epoch, "which": overlay.which}
+            keys = tuple(row)
+            await self._tx.upsert(db.OVERLAY, {**row, "document": to_document(overlay)}, keys=keys)
+
+    async def add_validation(self, validation: Validation) -> Validation:
+        """Add and queue a validation, or answer the one that is under way or has succeeded."""
+        known = (await self._tx.execute(_validation_query(validation).with_for_update())).scalar()
+        if known is not None:
+            before = validation_from_document(known)
+            if before.state != "failed":
+                return before
+            validation = replace(validation, attempt=before.attempt + 1, version=before.version)
+        await self.save_validation(validation)
+        ref = validation.model
+        payload = {"name": ref.name, "version": ref.version, "id": validation.id}
+        await self._tx.enqueue(VALIDATION_JOB, key=f"{ref}/{validation.id}/{validation.attempt}", payload=payload)
+        return validation
+
+    async def lock_validation(self, validation: Validation) -> Validation:
+        """Read a validation for changing it."""
+        document = (await self._tx.execute(_validation_query(validation).with_for_update())).scalar()
+        if document is None:
+            raise ValidationUnknown
+        return validation_from_document(document)
+
+    async def save_validation(self, validation: Validation) -> None:
+        """Write a changed validation; its version grows."""
+        grown = replace(validation, version=validation.version + 1)
+        row = {"name": grown.model.name, "model_version": grown.model.version, "id": grown.id}
+        await self._tx.upsert(db.VALIDATION, {**row, "document": to_document(grown)}, keys=tuple(row))
 
     async def remember_proposal(self, proposal: Proposal) -> None:
         """Keep the newest of a model for a series, unless the series has left."""
@@ -111,3 +150,9 @@ def _correction_keys(correction: Correction) -> dict[str, Any]:
         "name": correction.model.name,
         "model_version": correction.model.version,
     }
+
+
+def _validation_query(validation: Validation) -> Any:
+    table, ref = db.VALIDATION, validation.model
+    here = (table.c.name == ref.name, table.c.model_version == ref.version, table.c.id == validation.id)
+    return select(table.c.document).where(*here)

@@ -28,10 +28,10 @@ class ContainerAnswer:
 
 
 class AnswerWithContainer:
-    """Runs a container over a volume."""
+    """Runs a container over a volume; `phantoms`: it is not a patient's, and what the container says may be logged."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, runtime: Runtime, *, phantoms: bool = False) -> None:
+        self._runtime, self._phantoms = runtime, phantoms
 
     async def __call__(self, container: Container, volume: Volume, key: str, tell: Tell) -> ContainerAnswer:
         """Segment the whole volume.
@@ -51,7 +51,13 @@ class AnswerWithContainer:
         found, ends = list[Found](), list[Ended]()
         for place, part in enumerate(parts):
             inputs = await asyncio.to_thread(input_files, part, sockets)
-            work = Work(key=f"{key}-{place}", container=container, limits=sockets.limits, inputs=inputs)
+            work = Work(
+                key=f"{key}-{place}",
+                sees_patients=not self._phantoms,
+                container=container,
+                limits=sockets.limits,
+                inputs=inputs,
+            )
             ended = await self._runtime.run(work)
             await tell(place + 1, len(parts), ended)
             require_good_end(ended)

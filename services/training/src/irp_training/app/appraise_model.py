@@ -8,6 +8,7 @@ from dataclasses import replace
 from irp_kernel.errors import IrpError
 
 from irp_training.app.case_files import case_files
+from irp_training.app.learnt_from import LearntFrom
 from irp_training.app.ports import Clock, Objects, Sandbox, Store
 from irp_training.app.train_run import TRANSIENT
 from irp_training.domain.appraisal import UNMEASURED, Appraisal, benchmark
@@ -22,6 +23,7 @@ class AppraiseModel:
 
     def __init__(self, store: Store, objects: Objects, sandbox: Sandbox, now: Clock) -> None:
         self._store, self._objects, self._sandbox, self._now = store, objects, sandbox, now
+        self._learnt_from = LearntFrom(store, objects)
 
     async def __call__(self, name: str, version: int, *, last: bool = False) -> None:
         """Look through the bundle if nobody has, judge it; `last`: a part that is down ends it as failed, too."""
@@ -55,9 +57,15 @@ class AppraiseModel:
         snapshot = Snapshot.from_manifest(await self._objects.get(asked.dataset.manifest))
         judged = [one for one in (model, rival) if one is not None]
         scores = [await self._scored(asked, one, snapshot, n / len(judged)) for n, one in enumerate(judged)]
-        measured = benchmark(
-            model, rival, asked.dataset, snapshot.of("validation"), scores[0], scores[1] if rival else {}
-        )
+        cases, known = snapshot.of("validation"), await self._learnt_from(model)
+        taught = [
+            case
+            for case in cases
+            if (snapshot.project, case.patient) in known.patients or case.volume.sha256 in known.volumes
+        ]
+        theirs = scores[1] if rival else {}
+        seen = len(taught)
+        measured = benchmark(model, rival, asked.dataset, cases, scores[0], theirs, seen=seen, whole=known.whole)
         return replace(asked, state="ended", benchmark=measured)
 
     async def _scored(self, asked: Appraisal, model: Model, snapshot: Snapshot, share: float) -> Scores:

@@ -20,7 +20,7 @@ class AskValidation:
         self._learnt_from = LearntFrom(store, objects)
 
     async def __call__(
-        self, name: str, version: int, actor: str, project: Project | None, split: str = ""
+        self, name: str, version: int, actor: str, project: Project | None, split: str = "", digest: str = ""
     ) -> Validation:
         """The validation; one that is under way or has succeeded is answered as it is.
 
@@ -31,20 +31,21 @@ class AskValidation:
             project: its accepted masks judge; None = the dataset of the version's run, or else the newest of any run
                 for this model.
             split: see `certificate.split_of`.
+            digest: of a dataset that the project froze before; empty = it is frozen now.
 
         Raises:
             ModelUnknown: no such version.
             NoFrozenSet: there is nobody to judge it on.
             ModelSawPatients: it learnt from some of them.
-            DatasetEmpty, PatientLeak: of the project.
+            DatasetEmpty, DatasetUnknown, PatientLeak: of the project.
         """
         model = await self._store.model(name, version)
-        dataset = await self._create_dataset(project) if project else await self._frozen(model)
+        dataset = await self._dataset(model, project, digest)
         if dataset is None:
             raise NoFrozenSet
         judging, snapshot = split_of(dataset, split), await self._snapshot(dataset)
         learnt = await self._learnt_from(model)
-        seen = {case.patient for case in snapshot.of(judging) if (snapshot.project, case.patient) in learnt.patients}
+        seen = {case.patient for case in snapshot.of(judging) if learnt.knows(snapshot.project, case)}
         if seen:
             raise ModelSawPatients(patients=len(seen))
         validation = Validation(
@@ -60,7 +61,9 @@ class AskValidation:
         async with self._store.change() as change:
             return await change.add_validation(validation)
 
-    async def _frozen(self, model: Model) -> DatasetRow | None:
+    async def _dataset(self, model: Model, project: Project | None, digest: str) -> DatasetRow | None:
+        if project is not None:
+            return await (self._store.dataset_of(project.id, digest) if digest else self._create_dataset(project))
         if model.run is not None:
             return (await self._store.run(*model.run)).dataset
         return await self._store.newest_dataset(model.ref.name)

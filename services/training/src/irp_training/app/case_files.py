@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from irp_training.app.ports import CaseFiles, Files, StoredFile
-from irp_training.domain.dataset import Snapshot
+from irp_training.domain.dataset import Case, Snapshot
+from irp_training.domain.pupils import REPLAYED
 from irp_training.domain.split import PARTS, Part
 
 
-def case_files(files: Files, snapshot: Snapshot, parts: tuple[Part, ...] = PARTS) -> CaseFiles:
-    """A way to read (case, split, volume file, mask file) for the splits asked for."""
+def case_files(
+    files: Files, snapshot: Snapshot, parts: tuple[Part, ...] = PARTS, replay: Sequence[Case] = ()
+) -> CaseFiles:
+    """A way to read (case, split, volume file, mask file) for the splits asked for, then for what is replayed."""
 
     async def read() -> AsyncIterator[StoredFile]:
         for entry in snapshot.entries:
             if entry.part in parts:
                 volume, mask = await files.get(entry.case.volume), await files.get(entry.case.mask)
                 yield entry.case, entry.part, volume, mask
+        for case in replay:
+            yield case, REPLAYED, await files.get(case.volume), await files.get(case.mask)
 
     return read

@@ -1,10 +1,11 @@
-"""A queued container -> accepted or refused, after it has segmented a phantom twice. Killed, it is tried again."""
+"""A queued container -> accepted or refused, after it has segmented a phantom. Killed, it is tried again."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
+from irp_kernel import Volume
 from irp_kernel.errors import IrpError
 
 from irp_training.app.answer_with_container import AnswerWithContainer, ContainerAnswer
@@ -13,9 +14,11 @@ from irp_training.app.ports import Clock
 from irp_training.app.train_run import TRANSIENT
 from irp_training.domain.container_errors import ITS_FAULT
 from irp_training.domain.containers.container import Check, Container, Ended, report_of
-from irp_training.domain.containers.phantom import FRAMES, phantom
+from irp_training.domain.containers.phantom import FRAMES, Kind, phantom
 from irp_training.domain.containers.sockets import Sockets, read_sockets
 from irp_training.domain.run import Progress
+
+KINDS: tuple[Kind, ...] = (np.int16, np.int16, np.float32)  # of the phantom's numbers, run after run
 
 
 class ConformContainer:
@@ -23,7 +26,7 @@ class ConformContainer:
 
     def __init__(self, containers: Containers, runtime: Runtime, now: Clock) -> None:
         self._containers, self._runtime, self._now = containers, runtime, now
-        self._answer = AnswerWithContainer(runtime)
+        self._answer = AnswerWithContainer(runtime, phantoms=True)
 
     async def __call__(self, name: str, version: int, *, last: bool = False) -> None:
         """Try it and keep the report; `last`: a part that is down ends it as failed, too."""
@@ -40,15 +43,18 @@ class ConformContainer:
         await self._containers.save(replace(tested, progress=progress, finished_at=self._now()))
 
     async def _tested(self, container: Container) -> Container:
-        """Two runs on the phantom; what is the container's own fault is a check that failed, all else is raised."""
+        """Two runs on a phantom, and one on its floating twin.
+
+        What is the container's own fault is a check that failed; all else is raised.
+        """
         runtime = await self._runtime.describe()
         sockets = read_sockets(container.sockets)
         checks = [Check(name="image", passed=True, detail="linux/amd64, USER is not root, has an ENTRYPOINT")]
         answers, ends = list[ContainerAnswer](), list[Ended]()
-        for turn in (1, 2):
+        for turn, kind in enumerate(KINDS):
             await self._note(container, turn)
             try:
-                answers.append(await self._once(container, sockets, turn, ends))
+                answers.append(await self._once(container, phantom(_frames(sockets), kind), turn, ends))
             except ITS_FAULT as error:
                 checks.append(Check(name=error.reason.lower(), passed=False, detail=error.message))
                 break
@@ -61,15 +67,14 @@ class ConformContainer:
             message="" if passed else next(check.detail for check in checks if not check.passed),
         )
 
-    async def _once(self, container: Container, sockets: Sockets, turn: int, ends: list[Ended]) -> ContainerAnswer:
+    async def _once(self, container: Container, volume: Volume, turn: int, ends: list[Ended]) -> ContainerAnswer:
         async def tell(done: int, of: int, ended: Ended) -> None:
             ends.append(ended)
 
-        volume = phantom(FRAMES if sockets.frames == "together" else 1)
         return await self._answer(container, volume, f"try-{container.digest[:16]}-{turn}", tell)
 
     async def _note(self, container: Container, turn: int) -> None:
-        progress = Progress(fraction=(turn - 1) / 2, step=f"on a phantom: run {turn} of 2")
+        progress = Progress(fraction=turn / len(KINDS), step=f"on a phantom: run {turn + 1} of {len(KINDS)}")
         await self._containers.save(replace(container, state="running", progress=progress))
 
 
@@ -83,11 +88,17 @@ def _judged(answers: list[ContainerAnswer], ends: list[Ended], sockets: Sockets)
         slowest = max(end.seconds for end in ends)
         detail = f"{slowest:.1f} s of at most {sockets.limits.time_s} s"
         checks.append(Check(name="time", passed=slowest <= sockets.limits.time_s, detail=detail))
-    if len(answers) == 2:
-        same = _same(*answers)
+    if len(answers) > 1:
+        same = _same(answers[0], answers[1])
         detail = "the same answer twice" if same else "two runs on the same image gave different answers"
         checks.append(Check(name="deterministic", passed=same, detail=detail))
+    if len(answers) == len(KINDS):
+        checks.append(Check(name="numbers", passed=True, detail="takes whole and floating numbers"))
     return checks
+
+
+def _frames(sockets: Sockets) -> int:
+    return FRAMES if sockets.frames == "together" else 1
 
 
 def _same(one: ContainerAnswer, two: ContainerAnswer) -> bool:

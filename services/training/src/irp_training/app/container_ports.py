@@ -18,9 +18,15 @@ from irp_training.domain.containers.limits import Limits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """One run of a container; `key` names it while it runs, and whatever it leaves behind."""
+    """One run of a container.
+
+    Attributes:
+        key: names it while it runs, and whatever it leaves behind.
+        sees_patients: nothing that it says may stand in a log.
+    """
 
     key: str
+    sees_patients: bool
     container: Container
     limits: Limits
     inputs: Files

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
-from irp_kernel import decode_mask
 from irp_kernel.ids import Slug
 
 from irp_training.app.challenge_ports import Challenges
@@ -23,7 +21,6 @@ from irp_training.domain.challenges.challenge import (
 from irp_training.domain.container_errors import ChallengeNotValid
 from irp_training.domain.dataset import Case, Snapshot
 from irp_training.domain.inclusion import Rules
-from irp_training.domain.scores import as_model_sees
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +58,9 @@ class CreateChallenge:
         most = wish.entries_per_team or ENTRIES_PER_TEAM
         if not 1 <= most <= ENTRIES_LIMIT or len(wish.title) > TITLE_LIMIT:
             raise ChallengeNotValid(f"entries_per_team: 1 to {ENTRIES_LIMIT}; title: at most {TITLE_LIMIT} characters")
-        dataset = await self._create(project, Rules(sequence_classes=tuple(wish.sequence_classes)))
+        dataset = await self._create(project, Rules(sequence_classes=wish.sequence_classes, structures=structures))
         cases = Snapshot.from_manifest(await self._objects.get(dataset.manifest)).of("test")
-        await self._require_judged(cases, structures)
+        _require_judged(cases, structures)
         return await self._challenges.add(
             Challenge(
                 name=name,
@@ -81,16 +78,9 @@ class CreateChallenge:
             )
         )
 
-    async def _require_judged(self, cases: tuple[Case, ...], structures: tuple[str, ...]) -> None:
-        """Each structure must be judged somewhere, or its column would be empty."""
-        left = set(structures)
-        for case in cases:
-            left -= await asyncio.to_thread(_judged, await self._objects.get(case.mask), structures)
-            if not left:
-                return
-        raise ChallengeNotValid(f"no case of the test set judges {', '.join(sorted(left))}")
 
-
-def _judged(mask: bytes, structures: tuple[str, ...]) -> set[str]:
-    known = as_model_sees(decode_mask(mask), structures)
-    return {name for place, name in enumerate(structures) if known.annotated[:, :, place].any()}
+def _require_judged(cases: tuple[Case, ...], structures: tuple[str, ...]) -> None:
+    """Each structure must be judged somewhere in the test set, or its column would be empty."""
+    judged = {name for case in cases for name, pairs in (case.judged or {}).items() if pairs}
+    if missing := [name for name in structures if name not in judged]:
+        raise ChallengeNotValid(f"no case of the test set judges {', '.join(missing)}")

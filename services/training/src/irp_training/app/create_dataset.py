@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 from irp_kernel import sha256_of
 from irp_kernel.errors import Aborted
@@ -78,12 +79,13 @@ class CreateDataset:
         )
 
     async def _settle_older(self, project: Project) -> None:
-        """Datasets that were frozen before places were kept hold patients out, too."""
+        """Datasets that were frozen before places were kept hold patients out, too; and their patients are counted."""
         for dataset in await self._store.older_datasets(project.id):
             data = await self._objects.get(dataset.manifest)
             snapshot = await asyncio.to_thread(Snapshot.from_manifest, data)
+            counted = replace(dataset, patients=patients_of(snapshot))
             async with self._store.change() as change:
-                await change.settle_older(project.id, dataset, snapshot.placements())
+                await change.settle_older(project.id, counted, snapshot.placements())
 
 
 def _frozen(project: str, cases: list[Case], splits: Splits, rules: Rules) -> tuple[Snapshot, bytes]:

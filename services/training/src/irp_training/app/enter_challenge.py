@@ -7,15 +7,14 @@ from irp_kernel import sha256_of
 from irp_training.app.ask_container import accepted
 from irp_training.app.challenge_ports import Challenges
 from irp_training.app.container_ports import Containers
+from irp_training.app.learnt_from import LearntFrom
 from irp_training.app.ports import Clock, Objects, Store
 from irp_training.domain.challenges.challenge import KINDS, Challenge, Entry, Kind
 from irp_training.domain.container_errors import ChallengeClosed, ChallengeNotValid, EntrySawTestSet
-from irp_training.domain.dataset import Case, Snapshot
-from irp_training.domain.registry import Model
+from irp_training.domain.dataset import Snapshot
 from irp_training.domain.run import ModelRef
-from irp_training.domain.split import Part
 
-ANCESTORS = 32  # bases of bases that are looked at
+UNKNOWN = "what it learnt from is not known here"
 
 
 class EnterChallenge:
@@ -25,7 +24,7 @@ class EnterChallenge:
         self, challenges: Challenges, store: Store, containers: Containers, objects: Objects, now: Clock
     ) -> None:
         self._challenges, self._store, self._containers = challenges, store, containers
-        self._objects, self._now = objects, now
+        self._objects, self._now, self._learnt_from = objects, now, LearntFrom(store, objects)
 
     async def __call__(self, name: str, kind: str, algorithm: str, version: int, team: str) -> Entry:
         """Enter; the same again by the same team is the same entry.
@@ -62,35 +61,16 @@ class EnterChallenge:
         if kind == "container":
             container = await accepted(self._containers, name, version)
             ref = ModelRef(name=container.name, version=container.version, digest=container.digest)
-            return ref, "what it learnt from is not known here"
+            return ref, UNKNOWN
         model = await self._store.model(name, version)
-        known = await self._require_unseen(challenge, model)
-        return model.ref, "" if known else "what it learnt from is not known here"
-
-    async def _require_unseen(self, challenge: Challenge, model: Model) -> bool:
-        """True if the origin of the model, and of what it was fine-tuned from, is known and clean."""
-        test = {case.patient for case in await self._cases(challenge.dataset.digest, "test")}
-        known, ancestor = True, model
-        for _ in range(ANCESTORS):
-            dataset = ancestor.dataset_digest
-            if dataset and await self._store.dataset(dataset) is not None:
-                seen = [*await self._cases(dataset, "training"), *await self._cases(dataset, "validation")]
-                if number := len({case.patient for case in seen} & test):
-                    raise EntrySawTestSet(patients=number)
-            else:
-                known = False
-            base = (await self._store.run(*ancestor.run)).base if ancestor.run else None
-            if base is None:
-                return known and ancestor.run is not None
-            ancestor = await self._store.model(base.name, base.version)
-        return False
-
-    async def _cases(self, digest: str, part: Part) -> tuple[Case, ...]:
-        dataset = await self._store.dataset(digest)
-        if dataset is None:
-            return ()
-        snapshot = Snapshot.from_manifest(await self._objects.get(dataset.manifest))
-        return tuple(entry.case for entry in snapshot.entries if entry.part == part)
+        learnt = await self._learnt_from(model)
+        snapshot = Snapshot.from_manifest(await self._objects.get(challenge.dataset.manifest))
+        test = snapshot.of("test")
+        images = {case.volume.sha256 for case in test}
+        people = {(snapshot.project, case.patient) for case in test}
+        if images & learnt.volumes or people & learnt.patients:
+            raise EntrySawTestSet
+        return model.ref, "" if learnt.whole else UNKNOWN
 
 
 def _kind(text: str) -> Kind:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from irp_training.app.case_files import case_files
 from irp_training.app.ports import Objects, Store, Worker
+from irp_training.app.unseen import Unseen
 from irp_training.domain.bounds import Bounds
 from irp_training.domain.checks import examine_candidate
-from irp_training.domain.dataset import Snapshot
 from irp_training.domain.gate import Verdict
 from irp_training.domain.recipe import Recipe, read_frozen
 from irp_training.domain.registry import Model, champion
 from irp_training.domain.run import DatasetRow
 
 DEFAULTS = Recipe().bounds
+ALL_SEEN = "one of the two models has learnt from every patient of the validation set, so nothing can be compared"
 
 
 class JudgeCandidate:
@@ -20,6 +23,7 @@ class JudgeCandidate:
 
     def __init__(self, store: Store, objects: Objects, worker: Worker) -> None:
         self._store, self._objects, self._worker = store, objects, worker
+        self._unseen = Unseen(store, objects)
 
     async def __call__(self, candidate: Model) -> tuple[Verdict, Model | None]:
         """The verdict on a version, and the champion it was compared with."""
@@ -36,10 +40,12 @@ class JudgeCandidate:
         return await self._compared(candidate, rival, dataset, bounds), rival
 
     async def _compared(self, candidate: Model, rival: Model, dataset: DatasetRow, bounds: Bounds) -> Verdict:
-        snapshot = Snapshot.from_manifest(await self._objects.get(dataset.manifest))
+        snapshot, seen = await self._unseen(dataset, candidate, rival)
+        if seen and not snapshot.count("validation"):
+            return Verdict(passed=False, reason=ALL_SEEN, margin=bounds.margin, dataset=dataset.digest)
         bundles = [await self._objects.get(model.bundle) for model in (candidate, rival)]
         mine, theirs = await self._worker.examine(bundles, case_files(self._objects, snapshot, ("validation",)))
-        return examine_candidate(
+        verdict = examine_candidate(
             mine,
             theirs,
             bounds=bounds,
@@ -47,6 +53,10 @@ class JudgeCandidate:
             structures=rival.structures,
             cases={case.series: case for case in snapshot.of("validation")},
         )
+        left_out = (
+            (f"{seen} validation cases are left out: one of the two models has learnt from them",) if seen else ()
+        )
+        return replace(verdict, warnings=(*verdict.warnings, *left_out))
 
     async def _dataset(self, candidate: Model, rival: Model | None) -> tuple[DatasetRow | None, Bounds]:
         """That of the candidate's run; else that of the champion's run; else the newest of any run for this name."""

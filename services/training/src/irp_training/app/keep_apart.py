@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Set
 
 from irp_training.app.learnt_from import LearntFrom
 from irp_training.app.ports import Objects, Store
@@ -24,9 +25,9 @@ class KeepApart:
 
         Raises:
             FrozenPatient: the dataset teaches somebody whom a frozen dataset of the project holds out.
-            PatientLeak: the base, or one of its ancestors, has learnt from somebody who is held out, or from an
-                image that is: in another project the same patient has another pseudonym, but the same image has the
-                same hash.
+            PatientLeak: one image is taught and held out, by two pseudonyms of one person; or the base, or one of its
+                ancestors, has learnt from somebody who is held out, or from an image that is. Of another site, or in
+                another project, the same person has another pseudonym, but the same image has the same hash.
         """
         data = await self._objects.get(dataset.manifest)
         snapshot = await asyncio.to_thread(Snapshot.from_manifest, data)
@@ -34,12 +35,14 @@ class KeepApart:
         held = {patient for patient, one in places.items() if one.part in HELD_OUT}
         if held & snapshot.patients("training"):
             raise FrozenPatient("the dataset teaches a patient of the frozen validation or test set")
-        if base is not None:
-            await self._require_unseen(base, project, held, snapshot)
-
-    async def _require_unseen(self, base: ModelRef, project: str, held: set[str], snapshot: Snapshot) -> None:
-        learnt = await self._learnt_from(await self._store.model(base.name, base.version))
-        images = {case.volume.sha256 for part in HELD_OUT for case in snapshot.of(part)}
+        images = snapshot.images(*HELD_OUT)
+        if images & snapshot.images("training"):
+            raise PatientLeak("the same image is taught and held out, under two pseudonyms")
         people = {(project, patient) for patient in held | snapshot.patients(*HELD_OUT)}
+        if base is not None:
+            await self._require_unseen(base, people, images)
+
+    async def _require_unseen(self, base: ModelRef, people: Set[tuple[str, str]], images: Set[str]) -> None:
+        learnt = await self._learnt_from(await self._store.model(base.name, base.version))
         if images & learnt.volumes or people & learnt.patients:
             raise PatientLeak(f"{base}, or a model that it came from, has learnt from a patient who is held out now")

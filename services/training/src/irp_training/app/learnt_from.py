@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from irp_training.app.ports import Objects, Store
-from irp_training.domain.dataset import Snapshot
+from irp_training.domain.dataset import Case, Snapshot
 from irp_training.domain.registry import Model
 from irp_training.domain.run import DatasetRow
 
@@ -27,6 +27,10 @@ class Learnt:
     patients: frozenset[tuple[str, str]]
     volumes: frozenset[str]
     whole: bool
+
+    def knows(self, project: str, case: Case) -> bool:
+        """The patient was taught, or the image, which is the same in every project."""
+        return (project, case.patient) in self.patients or case.volume.sha256 in self.volumes
 
 
 class LearntFrom:
@@ -59,10 +63,9 @@ class LearntFrom:
             snapshot = await asyncio.to_thread(Snapshot.from_manifest, data)
             while len(self._kept) >= KEPT:
                 self._kept.pop(next(iter(self._kept)))
-            cases = snapshot.of("training")
             self._kept[dataset.digest] = Learnt(
-                patients=frozenset((snapshot.project, case.patient) for case in cases),
-                volumes=frozenset(case.volume.sha256 for case in cases),
+                patients=frozenset((snapshot.project, patient) for patient in snapshot.patients("training")),
+                volumes=snapshot.images("training"),
                 whole=True,
             )
         return self._kept[dataset.digest]

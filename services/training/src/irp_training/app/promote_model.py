@@ -100,4 +100,4 @@ def _worse(verdict: Verdict) -> CandidateWorse:
     details: dict[str, str | float] = (
         {"structure": worst.structure, "difference": round(worst.difference, 4)} if worst else {}
     )
-    return CandidateWorse(f"the candidate is {verdict.reason}", **details)
+    return CandidateWorse(verdict.reason, **details)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 
-from irp_kernel import sha256_of
+from irp_kernel import ObjectRef, sha256_of
 from irp_kernel.ids import Slug
 
 from irp_training.app.container_ports import Archives, Containers
@@ -15,6 +16,30 @@ from irp_training.domain.container_errors import ImageNotAllowed
 from irp_training.domain.containers.archive import Image, read_image
 from irp_training.domain.containers.container import Container
 from irp_training.domain.containers.sockets import canonical, read_sockets
+from irp_training.domain.containers.weights import weights_size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pushed:
+    """What somebody pushes.
+
+    Attributes:
+        name: that the version belongs to.
+        archive: of the image, where it lies for the moment.
+        model: archive of weights, likewise; None = the image brings its own.
+        sockets: the declaration, JSON.
+        actor: who pushes it.
+        reference: where a cluster pulls it from: `registry/name@sha256:...`; empty = one machine only.
+        licence: of the algorithm, in its own words.
+    """
+
+    name: str
+    archive: Path
+    sockets: str
+    actor: str
+    model: Path | None = None
+    reference: str = ""
+    licence: str = ""
 
 
 class RegisterContainer:
@@ -23,49 +48,43 @@ class RegisterContainer:
     def __init__(self, containers: Containers, archives: Archives, now: Clock, limit: int) -> None:
         self._containers, self._archives, self._now, self._limit = containers, archives, now, limit
 
-    async def __call__(
-        self, name: str, archive: Path, sockets: str, actor: str, *, reference: str = "", licence: str = ""
-    ) -> Container:
+    async def __call__(self, pushed: Pushed) -> Container:
         """Register.
 
-        Args:
-            name: that the version belongs to.
-            archive: where it lies for the moment.
-            sockets: the declaration, JSON.
-            actor: who pushes it.
-            reference: where a cluster pulls it from: `registry/name@sha256:...`; empty = one machine only.
-            licence: of the algorithm, in its own words.
-
         Raises:
-            SocketsNotValid, ImageNotReadable, ImageNotAllowed.
+            SocketsNotValid, ImageNotReadable, ImageNotAllowed, WeightsNotReadable.
         """
-        read_sockets(sockets)
-        image = await asyncio.to_thread(self._read, archive)
-        _require_same(reference, image)
-        ref = await self._archives.put_file(
-            archive,
-            project=REGISTRY,
-            entity="container",
-            id=Slug(name),
-            kind="archive",
-            media_type="application/x-tar",
-            extension="tar",
-        )
-        declared = canonical(sockets)
+        read_sockets(pushed.sockets)
+        image = await asyncio.to_thread(self._read, pushed.archive)
+        _require_same(pushed.reference, image)
+        size = await asyncio.to_thread(self._measure, pushed.model) if pushed.model else 0
+        model = await self._kept(pushed.name, pushed.model, "model") if pushed.model else None
+        sockets = canonical(pushed.sockets)
+        identity = "\n".join((image.id, model.sha256 if model else "", pushed.reference, sockets))
         return await self._containers.add(
             Container(
-                name=name,
+                name=pushed.name,
                 version=0,
-                digest=sha256_of(f"{image.id}\n{reference}\n{declared}".encode()),
+                digest=sha256_of(identity.encode()),
                 image=image.id,
-                archive=ref,
-                sockets=declared,
-                actor=actor,
+                archive=await self._kept(pushed.name, pushed.archive, "archive"),
+                sockets=sockets,
+                actor=pushed.actor,
                 created_at=self._now(),
-                reference=reference,
-                licence=licence,
+                reference=pushed.reference,
+                licence=pushed.licence,
+                model=model,
+                model_bytes=size,
             )
         )
+
+    async def _kept(self, name: str, path: Path, kind: str) -> ObjectRef:
+        where = {"project": REGISTRY, "entity": "container", "id": Slug(name), "kind": kind}
+        return await self._archives.put_file(path, **where, media_type="application/x-tar", extension="tar")
+
+    def _measure(self, model: Path) -> int:
+        with model.open("rb") as file:
+            return weights_size(file, self._limit)
 
     def _read(self, archive: Path) -> Image:
         with archive.open("rb") as file:

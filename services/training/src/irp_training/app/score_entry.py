@@ -16,12 +16,13 @@ from irp_training.app.container_ports import Containers, Runtime
 from irp_training.app.ports import Clock, Objects, Store
 from irp_training.app.train_run import TRANSIENT
 from irp_training.domain.challenges.challenge import CaseScore, Challenge, Entry
-from irp_training.domain.challenges.scoring import at_frames, judged_frames, score_answer
+from irp_training.domain.challenges.scoring import at_frames, score_answer
 from irp_training.domain.container_errors import ITS_FAULT
 from irp_training.domain.containers.container import Container, Ended
 from irp_training.domain.containers.sockets import read_sockets
 from irp_training.domain.dataset import Case, Snapshot
 from irp_training.domain.run import Progress
+from irp_training.domain.scores import as_model_sees, judged_frames
 
 
 class ScoreEntry:
@@ -77,7 +78,7 @@ class ScoreEntry:
         volume = await asyncio.to_thread(decode_volume, await self._objects.get(case.volume))
         truth = await asyncio.to_thread(decode_mask, await self._objects.get(case.mask))
         if read_sockets(container.sockets).frames == "each":
-            frames = judged_frames(truth, challenge.structures)
+            frames = judged_frames(as_model_sees(truth, challenge.structures))
             if not frames:
                 return CaseScore(series=case.series, patient=case.patient, values={})
             volume, truth = at_frames(volume, truth, frames)

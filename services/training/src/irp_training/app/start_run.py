@@ -12,11 +12,13 @@ from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.find_version import find_version
 from irp_training.app.keep_apart import KeepApart
 from irp_training.app.ports import Clock, Project, Store
-from irp_training.domain.errors import BadRecipe, DatasetEmpty
+from irp_training.domain.errors import BadRecipe, DatasetEmpty, NothingToReplay
 from irp_training.domain.inclusion import EVERYTHING, Rules
 from irp_training.domain.price import FREE, Price
 from irp_training.domain.recipe import read_recipe
-from irp_training.domain.run import DatasetRow, Run, require_priority
+from irp_training.domain.run import DatasetRow, ModelRef, Run, require_priority
+
+MOST_REPLAYED = 8  # datasets: a chain of continued runs does not grow for ever
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,7 @@ class StartRun:
             DatasetUnknown: there is no dataset of that digest.
             PatientLeak: a patient is in two splits, or the base has learnt from somebody who is held out.
             FrozenPatient: somebody who is held out would be learnt from.
+            NothingToReplay: the recipe replays, and what the base learnt from is not known here.
         """
         require_priority(wish.priority)
         at = self._now()
@@ -70,6 +73,7 @@ class StartRun:
         recipe = read_recipe(wish.recipe, fine_tuning=base is not None, structures=VALUE_OF)
         if recipe.max_cost and not self._price.per_hour:
             raise BadRecipe("`max_cost` needs a price of an hour, which this room does not have")
+        replay = await self._replayed(base) if base and recipe.replay else ()
         dataset = await self._dataset(project, wish)
         if not dataset.training:
             raise DatasetEmpty("no accepted mask is of a patient in the split `training`", cases=0)
@@ -85,9 +89,18 @@ class StartRun:
             created_at=at,
             promote=wish.promote,
             priority=wish.priority,
+            replay=replay,
         )
         async with self._store.change() as change:
             return await change.add_run(run)
+
+    async def _replayed(self, base: ModelRef) -> tuple[DatasetRow, ...]:
+        """What the base learnt from, and what was replayed to it."""
+        model = await self._store.model(base.name, base.version)
+        if model.run is None:
+            raise NothingToReplay(name=base.name, version=base.version)
+        run = await self._store.run(*model.run)
+        return (run.dataset, *run.replay)[:MOST_REPLAYED]
 
     async def _dataset(self, project: Project, wish: Wish) -> DatasetRow:
         if wish.dataset_digest:

@@ -10,13 +10,14 @@ from irp_kernel.errors import Code, IrpError
 from irp_training.app.case_files import case_files
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.keep_apart import KeepApart
-from irp_training.app.ports import Files, Objects, Store, Worker
+from irp_training.app.ports import CaseFiles, Files, Objects, Store, Worker
 from irp_training.domain.dataset import Snapshot
 from irp_training.domain.overlay import Overlay
 from irp_training.domain.plan import Outcome, Plan, Said
 from irp_training.domain.price import FREE, Price
 from irp_training.domain.recipe import read_frozen
-from irp_training.domain.run import KeptOverlay, Progress, Run
+from irp_training.domain.replay import to_replay
+from irp_training.domain.run import DatasetRow, KeptOverlay, Progress, Run
 
 TRANSIENT = frozenset({Code.UNAVAILABLE, Code.ABORTED, Code.DEADLINE_EXCEEDED})
 
@@ -51,8 +52,9 @@ class TrainRun:
             return
         try:
             await self._keep_apart(run.project, run.dataset, run.base)
-            snapshot = Snapshot.from_manifest(await self._objects.get(run.dataset.manifest))
-            outcome = await self._learn(run, snapshot)
+            snapshot = await self._snapshot(run.dataset)
+            replay = to_replay(snapshot, [await self._snapshot(row) for row in run.replay])
+            outcome = await self._learn(run, case_files(self._files, snapshot, replay=replay))
             await self._finish.succeeded(run, project, outcome)
         except Cancelled:
             await self._finish.ended(run, project, "cancelled")
@@ -61,7 +63,10 @@ class TrainRun:
                 raise
             await self._finish.ended(run, project, "failed", reason=error.reason, message=error.message)
 
-    async def _learn(self, run: Run, snapshot: Snapshot) -> Outcome:
+    async def _snapshot(self, row: DatasetRow) -> Snapshot:
+        return Snapshot.from_manifest(await self._objects.get(row.manifest))
+
+    async def _learn(self, run: Run, files: CaseFiles) -> Outcome:
         run = await self._begin(run)
         plan = await self._plan(run)
         checkpoint = await self._objects.get(run.checkpoint) if run.checkpoint else None
@@ -72,7 +77,7 @@ class TrainRun:
             cancelled = not await self._note(run, report)
             return not cancelled
 
-        outcome = await self._worker.train(plan, case_files(self._files, snapshot), checkpoint, listen)
+        outcome = await self._worker.train(plan, files, checkpoint, listen)
         if outcome is None or cancelled:
             raise Cancelled
         return outcome

@@ -60,7 +60,15 @@ class Appraisal:
 
 
 def benchmark(
-    model: Model, champion: Model | None, dataset: DatasetRow, cases: Sequence[Case], scores: Scores, rival: Scores
+    model: Model,
+    champion: Model | None,
+    dataset: DatasetRow,
+    cases: Sequence[Case],
+    scores: Scores,
+    rival: Scores,
+    *,
+    seen: int,
+    whole: bool,
 ) -> str:
     """The benchmark as canonical JSON.
 
@@ -71,22 +79,27 @@ def benchmark(
         cases: that were judged.
         scores: Dice per case and structure.
         rival: the champion's.
+        seen: cases among these that it is known to have learnt from, itself or what it came from.
+        whole: everything that it learnt from is known.
     """
     document = {
         "dataset": dataset.digest,
         "cases": len(cases),
         "patients": len({case.patient for case in cases}),
         "champion": str(champion.ref) if champion else "",
-        "learnt_from_them": _learnt(model, dataset),
+        "learnt_from_them": _learnt(model, dataset, seen, whole),
         "structures": [_row(name, scores, rival) for name in model.structures],
     }
     return json.dumps(document, sort_keys=True)
 
 
-def _learnt(model: Model, dataset: DatasetRow) -> str:
-    if model.dataset_digest == dataset.digest:
-        return "no: they were kept out when it learnt from this dataset" + ("" if model.run else ", its bundle says")
-    return "not known: its bundle does not say that these patients were kept out"
+def _learnt(model: Model, dataset: DatasetRow, seen: int, whole: bool) -> str:
+    if seen:
+        return f"yes: from {seen} of these cases"
+    if not whole:
+        return "not known: it, or what it came from, was not trained here"
+    chosen = model.run is not None and model.dataset_digest == dataset.digest
+    return "no" + ("; its best pass may have been chosen on them" if chosen else "")
 
 
 def _row(name: str, scores: Scores, rival: Scores) -> dict[str, Any]:

@@ -11,7 +11,10 @@ from torch import Tensor
 from irp_training.domain.examples import Example
 from irp_training.domain.ranks import Ranks, share
 from irp_training.domain.recipe import STAGES, Recipe
+from irp_training.domain.replay import replayed
 from irp_training.domain.stages import Sample, Stage
+
+REPLAY = 1  # the row of old examples is another than that of new ones
 
 
 class Batches:
@@ -22,10 +25,13 @@ class Batches:
         examples: that can teach it something.
         recipe: with seed, batch and augmentation.
         ranks: each draws its own share only.
+        old: what is replayed: the last places of each batch, `Recipe.replay` of it, are theirs.
     """
 
-    def __init__(self, stage: Stage, examples: Sequence[Example], recipe: Recipe, ranks: Ranks) -> None:
-        self._stage, self._examples, self._recipe, self._ranks = stage, examples, recipe, ranks
+    def __init__(
+        self, stage: Stage, examples: Sequence[Example], recipe: Recipe, ranks: Ranks, old: Sequence[Example] = ()
+    ) -> None:
+        self._stage, self._examples, self._recipe, self._ranks, self._old = stage, examples, recipe, ranks, old
 
     @property
     def per_epoch(self) -> int:
@@ -34,16 +40,22 @@ class Batches:
 
     def draw(self, step: int) -> list[Sample]:
         """Samples of the rank's share of a step, counted through all passes from 0."""
-        size, count = self._recipe.batch, len(self._examples)
-        places = range(step * size, (step + 1) * size)[share(self._ranks, size)]
-        return [self._draw(*divmod(place, count)) for place in places]
+        size = self._recipe.batch
+        old = replayed(size, self._recipe.replay) if self._old else 0
+        new = size - old
+        return [
+            self._draw(self._examples, step * new + place)
+            if place < new
+            else self._draw(self._old, step * old + place - new, REPLAY)
+            for place in range(size)[share(self._ranks, size)]
+        ]
 
-    def _draw(self, round_: int, place: int) -> Sample:
+    def _draw(self, examples: Sequence[Example], place: int, *salt: int) -> Sample:
+        round_, place = divmod(place, len(examples))
         seed = (self._recipe.seed, STAGES.index(self._stage.name), round_)
-        chosen = np.random.default_rng(seed).permutation(len(self._examples))[place]
-        return self._stage.sample(
-            self._examples[int(chosen)], np.random.default_rng((*seed, place)), self._recipe.augmentation
-        )
+        chosen = np.random.default_rng((*seed, *salt)).permutation(len(examples))[place]
+        generator = np.random.default_rng((*seed, place, *salt))
+        return self._stage.sample(examples[int(chosen)], generator, self._recipe.augmentation)
 
 
 def collate(samples: Sequence[Sample], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:

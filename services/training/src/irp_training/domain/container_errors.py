@@ -35,6 +35,13 @@ class ImageNotAllowed(InvalidArgument):
     """
 
 
+class WeightsNotReadable(InvalidArgument):
+    """The archive of weights cannot be used.
+
+    Send a tar archive, plain or compressed with gzip, of plain files and directories with relative names.
+    """
+
+
 class SocketsNotValid(InvalidArgument):
     """The description of the container's sockets cannot be used.
 
@@ -163,7 +170,7 @@ class TooManyEntries(FailedPrecondition):
 
 
 class EntrySawTestSet(FailedPrecondition):
-    """The model has learnt from, or was chosen on, a patient of the challenge's test set.
+    """The model, or one that it came from, has learnt from a patient of the challenge's test set.
 
     Such a result says nothing. Enter a model whose dataset does not hold these patients.
     """

@@ -37,7 +37,7 @@ class Curriculum:
         """Where a stage starts."""
         seed = self._recipe.seed + STAGES.index(stage.name)
         if stage.name == "locate":
-            if self._base is not None and "locate" in self._base.stages:
+            if self._base is not None and "locate" in self._base.stages and self._recipe.pipeline == "base":
                 return self._base.build("locate")
             return fresh(self.config["locate_def"], seed)
         if self._base is not None:
@@ -46,7 +46,9 @@ class Curriculum:
 
     def remembered(self, stage: Stage) -> nn.Module | None:
         """The base's second net, if it knows every structure that is learnt."""
-        if stage.name != "segment" or self._base is None or not set(self.structures) <= set(self._base.structures):
+        if stage.name != "segment" or self._base is None or self._recipe.pipeline == "own":
+            return None  # what the base says of images in another pipeline's windows is not worth remembering
+        if not set(self.structures) <= set(self._base.structures):
             return None
         return adopt(self._base, self.config["network_def"], self.structures, self._recipe.seed)
 

@@ -69,6 +69,10 @@ class Snapshot:
         """Pseudonyms in some splits."""
         return frozenset(entry.case.patient for entry in self.entries if entry.part in parts)
 
+    def images(self, *parts: Part) -> frozenset[str]:
+        """SHA-256 of the volumes in some splits."""
+        return frozenset(entry.case.volume.sha256 for entry in self.entries if entry.part in parts)
+
     def placements(self) -> dict[str, Placement]:
         """Where each patient stands, in the stratum of the first series by UID."""
         found: dict[str, Placement] = {}

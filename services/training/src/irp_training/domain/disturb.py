@@ -18,7 +18,7 @@ Array = NDArray[np.float32]
 Random = np.random.Generator
 
 STRENGTHS: tuple[Strength, ...] = ("mild", "strong")
-NOISE = {"mild": 0.05, "strong": 0.15}  # standard deviation over the 99th percentile of the image
+NOISE = {"mild": 0.05, "strong": 0.10}  # standard deviation over the 99th percentile of the image
 BIAS = {"mild": 0.3, "strong": 0.7}  # natural logarithm of brightness, from the middle to an end
 MOVED_LINES = {"mild": 0.1, "strong": 0.25}  # share of phase-encoding lines
 MOVED_PX = {"mild": 2.0, "strong": 5.0}

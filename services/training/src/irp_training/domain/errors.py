@@ -9,6 +9,8 @@ class PatientLeak(FailedPrecondition):
     """A patient is in more than one split of the dataset.
 
     Nothing was learnt. Name each pseudonym once under `splits` of the project's configuration, and start a new run.
+    Where the detail says that the same image is taught and held out, one person was sent under two pseudonyms (by two
+    sites, for example): name both in the same split, or withdraw one of the series.
     Where the detail says that the base model, or one that it was made from, has learnt from a patient who is held out
     now, choose another base: what that one knows can no longer be judged on this patient.
     """
@@ -92,15 +94,16 @@ class PipelineNotLearnt(InvalidArgument):
     """Training cannot go on from this bundle: it would teach its networks something else than they will see.
 
     Bases have one network per stage, see slices one by one as they are stored (`dimension` 2d, no `orientation`, no
-    `spacing`), take no marks, and scale intensities by percentiles. Push such a bundle, or train from scratch.
+    `spacing`), take no marks, and scale intensities by percentiles. Push such a bundle, let the recipe say
+    `"pipeline": "own"`, which takes the weights of its net 2 into this platform's pipeline, or train from scratch.
     """
 
 
 class CandidateWorse(FailedPrecondition):
-    """The candidate is worse than the champion on the frozen validation set.
+    """The candidate did not pass the gate beside the champion.
 
-    The champion stays. The detail names the structure and the mean paired difference of Dice; train longer, add
-    masks, or look at the cases of the run.
+    The champion stays. The detail says on what it failed, with the structure that lost most and its mean difference of
+    Dice; `irp models history NAME --gate VERSION` shows the whole verdict. Train longer, add masks or patients.
     """
 
 
@@ -227,4 +230,12 @@ class OutOfMemory(FailedPrecondition):
 
     Nothing was registered. Choose narrower networks or smaller windows in the recipe (`segment_channels`,
     `segment_size`), or a device with more memory (`IRP_TRAINING_DEVICE`), and start a new run.
+    """
+
+
+class NothingToReplay(FailedPrecondition):
+    """What the base learnt from is not known here, so that nothing of it can be replayed.
+
+    Only versions that were trained in this installation name their dataset. Leave `replay` out; `remember` keeps what
+    the base says of structures that an expert did not judge.
     """

@@ -100,7 +100,7 @@ class Lesson:
         for stage in self._taught.stages:
             if stage.name in saved.done:
                 continue
-            trainer = self._trainer(stage, pupils.training)
+            trainer = self._trainer(stage, pupils)
             if saved.state is not None:
                 trainer.load(saved.state)
             remarks = self._run_stage(trainer, stage, pupils.validation, saved)
@@ -112,11 +112,13 @@ class Lesson:
         limited = trainer.epochs_done < trainer.epochs  # ended by a limit, or by patience
         return trainer.weights(best=limited or self._recipe.patience > 0)
 
-    def _trainer(self, stage: Stage, examples: list[Example]) -> Trainer:
+    def _trainer(self, stage: Stage, pupils: Pupils) -> Trainer:
         # On a CPU learning takes every thread already; beside a GPU the processor would idle.
         ahead = 0 if self._device.type == "cpu" else max(1, self._recipe.threads)
         net, base = self._taught.net(stage), self._taught.remembered(stage)
-        return Trainer(net, stage, examples, self._recipe, self._device, base, ahead, self._ranks)
+        return Trainer(
+            net, stage, pupils.training, self._recipe, self._device, base, ahead, self._ranks, old=pupils.replay
+        )
 
     def _run_stage(self, trainer: Trainer, stage: Stage, validation: list[Example], saved: Saved) -> list[str]:
         """All passes of a stage; what is to be told of how it ended."""

@@ -25,7 +25,7 @@ def definitions(recipe: Recipe, structures: Sequence[str], base: Bundle | None) 
         WeightsMissing: the base can be run, and not learnt further.
         PipelineNotLearnt: the lessons would show it other inputs than its pipeline gives.
     """
-    if base is not None:
+    if base is not None and recipe.pipeline == "base":
         _require_learnable(base)
         keys = ("network_def", "locate_def", "irp_pipeline")
         config = {key: base.config[key] for key in keys if key in base.config}
@@ -34,7 +34,7 @@ def definitions(recipe: Recipe, structures: Sequence[str], base: Bundle | None) 
         return config | {"network_def": network, "irp_pipeline": spec.to_json()}
     spec = _windowed(PipelineSpec(), recipe)
     return {
-        "network_def": _unet(recipe.segment_channels, 1 + len(structures)),
+        "network_def": _taken_over(base, structures) if base else _unet(recipe.segment_channels, 1 + len(structures)),
         "locate_def": _unet(recipe.locate_channels, LOCATE_CHANNELS),
         "irp_pipeline": spec.to_json(),
     }
@@ -53,7 +53,8 @@ def adopt(base: Bundle, definition: Definition, structures: Sequence[str], seed:
     old = base.build("segment")
     channels = list(base.channels)
     keep = [0, *(channels.index(name) if name in channels else None for name in structures)]
-    net.load_state_dict(rechannel(old.state_dict(), net.state_dict(), keep))
+    wider = fresh({**definition, "out_channels": len(keep) + 1}, seed)
+    net.load_state_dict(rechannel(old.state_dict(), net.state_dict(), wider.state_dict(), keep))
     return net
 
 
@@ -70,6 +71,15 @@ def _windowed(spec: PipelineSpec, recipe: Recipe) -> PipelineSpec:
 def _looks(recipe: Recipe) -> tuple[str, ...]:
     """Under which mirrors and turns a network that learns so is as good: those that its examples were shown in."""
     return tuple(SYMMETRIES) if recipe.augment > 0 and recipe.upright < 1 else ()
+
+
+def _taken_over(base: Bundle, structures: Sequence[str]) -> Definition:
+    """The base's second net for this platform's own pipeline: any 2D net that sees one slice at a time."""
+    if not base.learns("segment"):
+        raise WeightsMissing
+    if base.spec.segment.dimension != "2d" or base.spec.prompts is not None or len(base.members) > 1:
+        raise PipelineNotLearnt("`pipeline` own takes one net that sees single slices")
+    return {**base.config["network_def"], "out_channels": 1 + len(structures)}
 
 
 def _require_learnable(base: Bundle) -> None:
@@ -89,6 +99,8 @@ def _require_learnable(base: Bundle) -> None:
         or any(stage.spacing for stage in stages)
     ):
         raise PipelineNotLearnt("the base's networks do not see single slices as they are stored")
+    if "locate" not in base.stages:
+        raise PipelineNotLearnt("the base sees whole slices, and lessons show windows around the heart")
     if any(stage.normalise.absolute for stage in stages):
         raise PipelineNotLearnt("the base's networks see the image's own units")
 

@@ -12,6 +12,7 @@ from irp_training.domain.errors import NothingJudged
 from irp_training.domain.examples import Example, examples_of
 from irp_training.domain.plan import CaseFile
 
+REPLAYED = "replay"  # beside the splits: cases of what the base learnt from
 HELD_OUT = ("validation", "test")
 
 
@@ -21,12 +22,14 @@ class Pupils:
 
     Attributes:
         training: slices that are learnt from.
+        replay: slices that the base learnt from, and that are shown again.
         validation: slices that are looked at after each pass.
         held_out: series of the splits that nothing is learnt from: case, split, image, mask.
         counts: patients, series and judged slices per split.
     """
 
     training: list[Example] = field(default_factory=list)
+    replay: list[Example] = field(default_factory=list)
     validation: list[Example] = field(default_factory=list)
     held_out: list[tuple[Case, str, Volume, Mask]] = field(default_factory=list)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -45,6 +48,8 @@ def read_pupils(files: Iterable[CaseFile], structures: Sequence[str]) -> Pupils:
         found = examples_of(volume, mask, structures)
         if part == "training":
             pupils.training += found
+        elif part == REPLAYED:
+            pupils.replay += found
         elif part == "validation":
             pupils.validation += [replace(example, patient=case.patient) for example in found]
         if part in HELD_OUT:

@@ -15,6 +15,7 @@ from irp_training.domain.precision import REDUCED
 
 TEXT_LIMIT = 4000  # characters
 STAGES = ("locate", "segment")
+PIPELINES = ("base", "own")
 AMP = ("off", "bf16", "fp16", "auto")
 SIZES, SIZE_STEP = (64, 512), 16  # pixels; a net of five levels halves its input four times
 NARROWEST = 1.2  # sizes of the left ventricle: below, an imperfect box would cut it off
@@ -58,6 +59,11 @@ class Recipe:
         max_minutes: of learning, over all attempts; then the run ends with its best pass so far. 0 = no limit.
         max_cost: as `max_minutes`, in the currency of the room's price of an hour. 0 = no limit.
         amp: mixed precision: "off", "bf16", "fp16", or "auto": what a GPU has, and off on a CPU.
+        frozen: layers of net 2 that do not learn: names of its modules, or "encoder": all down to its coarsest grid.
+        layer_decay: factor of the learning rate of net 2 from one convolution to the one before it; 1 = all alike.
+        replay: share of each batch that is drawn from what the base learnt from, so that it does not get worse on it.
+        pipeline: "base": go on in the base's own pipeline; "own": take its weights of net 2 into this platform's, with
+            a net 1 built anew: for bases from elsewhere.
         precisions: "int8", "bfloat16", or both: tried on the frozen validation set when the run has ended.
         licence: of the weights; empty = the base's.
         description: of the data, for the model card; no patient data.
@@ -94,6 +100,10 @@ class Recipe:
     max_minutes: float = 0.0
     max_cost: float = 0.0
     amp: str = "off"
+    frozen: tuple[str, ...] = ()
+    layer_decay: float = 1.0
+    replay: float = 0.0
+    pipeline: str = "base"
     precisions: tuple[str, ...] = ()
     licence: str = ""
     description: str = ""
@@ -165,6 +175,8 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "segment_size": (0, SIZES[1]),
     "window": (0.0, 5.0),
     "margin": (0.0, 1.0),
+    "layer_decay": (0.1, 1.0),
+    "replay": (0.0, 0.9),
     "subgroup_margin": (0.0, 1.0),
     "calibration_margin": (0.0, 1.0),
     "latency_ratio": (0.0, 1000.0),
@@ -192,6 +204,9 @@ def read_recipe(text: str, *, fine_tuning: bool, structures: Mapping[str, int]) 
         if key not in known:
             raise BadRecipe(f"keys of a recipe are {', '.join(known)}")
     recipe = replace(base, **{key: _read_value(key, value, known[key]) for key, value in given.items()})
+    if recipe.pipeline == "own" and "stages" not in given:
+        recipe = replace(recipe, stages=STAGES)
+    _require_base(recipe, fine_tuning)
     _require(bool(recipe.stages) and set(recipe.stages) <= set(STAGES), f"`stages` holds some of {', '.join(STAGES)}")
     _require(set(recipe.precisions) <= set(REDUCED), f"`precisions` holds some of {', '.join(REDUCED)}")
     _require(recipe.gate in WAYS, f"`gate` is one of {', '.join(WAYS)}")
@@ -203,6 +218,14 @@ def read_recipe(text: str, *, fine_tuning: bool, structures: Mapping[str, int]) 
     )
     _require(recipe.window == 0 or recipe.window >= NARROWEST, f"`window` is 0, or from {NARROWEST:g} up")
     return recipe
+
+
+def _require_base(recipe: Recipe, fine_tuning: bool) -> None:
+    """What goes with a base only."""
+    _require(recipe.pipeline in PIPELINES, f"`pipeline` is one of {', '.join(PIPELINES)}")
+    own = recipe.pipeline == "own"
+    _require(fine_tuning or not (recipe.frozen or recipe.replay or own), "`frozen`, `replay`, `pipeline` need a base")
+    _require(not own or set(recipe.stages) == set(STAGES), "with `pipeline` own both stages are trained")
 
 
 def read_frozen(text: str) -> Recipe:

@@ -98,6 +98,7 @@ class Run:
         spent_s: seconds of learning, over all attempts.
         price_per_hour: of learning, when it began; 0 = the room has no price.
         currency: of the price.
+        replay: datasets that the base learnt from, newest first; empty = nothing is replayed.
     """
 
     project: str
@@ -126,6 +127,7 @@ class Run:
     spent_s: float = 0.0
     price_per_hour: float = 0.0
     currency: str = ""
+    replay: tuple[DatasetRow, ...] = ()
 
     @property
     def ended(self) -> bool:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from irp_training.domain.ahead import made_ahead
+from irp_training.domain.augment import NONE
 from irp_training.domain.batches import Batches, collate
 from irp_training.domain.best import Best
 from irp_training.domain.errors import NothingJudged, RunDiverged
@@ -26,6 +27,7 @@ from irp_training.domain.gradients import Gradients
 from irp_training.domain.loss import partial_loss, remembering_loss
 from irp_training.domain.mixed import Mixed
 from irp_training.domain.ranks import Alone, Ranks
+from irp_training.domain.rates import Rates
 from irp_training.domain.recipe import Recipe
 from irp_training.domain.stages import Sample, Stage
 from irp_training.domain.tempo import Tempo
@@ -55,6 +57,7 @@ class Trainer:
         base: nn.Module | None = None,
         threads_ahead: int = 0,
         ranks: Ranks | None = None,
+        old: Sequence[Example] = (),
     ) -> None:
         self._stage, self._recipe, self._device = stage, recipe, device
         usable = stage.usable(examples)
@@ -65,14 +68,15 @@ class Trainer:
         pairs = list(zip(self._average.state_dict().values(), self._net.state_dict().values(), strict=True))
         self._averaged = [pair for pair in pairs if pair[0].dtype.is_floating_point]
         self._counted = [pair for pair in pairs if not pair[0].dtype.is_floating_point]
+        self._rates = self._rates_of(usable[0])
         self._optimizer = torch.optim.AdamW(
-            self._net.parameters(), lr=recipe.rate_of(stage.name), weight_decay=recipe.weight_decay
+            self._rates.groups, lr=recipe.rate_of(stage.name), weight_decay=recipe.weight_decay
         )
         together = ranks or Alone()
         remembered = base.to(device).eval() if base is not None and recipe.remember > 0 else None
         self._mixed = Mixed(recipe.amp, device)
         self._gradients = Gradients(self._net, remembered, self._loss, self._mixed, together)
-        self._batches = Batches(stage, usable, recipe, together)
+        self._batches = Batches(stage, usable, recipe, together, stage.usable(old))
         self._validation = Validation(stage, device, together, threads_ahead)
         self._threads_ahead = threads_ahead
         self.epochs_done, self.best, self.tempo = 0, Best(), Tempo(device)
@@ -106,6 +110,7 @@ class Trainer:
             OutOfMemory: the device cannot learn from one slice at a time.
         """
         self._net.train()
+        self._rates.keep_still()
         self.tempo.begin()
         first = self.epochs_done * self._batches.per_epoch
         steps = range(first, first + self._batches.per_epoch)
@@ -157,10 +162,17 @@ class Trainer:
         if "best" in state:
             self.best.load(state["best"])
 
+    def _rates_of(self, example: Example) -> Rates:
+        image = self._stage.sample(example, None, NONE)[0][None].to(self._device)
+        if self._stage.name != "segment":
+            return Rates(self._net, image)
+        return Rates(self._net, image, self._recipe.frozen, self._recipe.layer_decay)
+
     def _step(self, step: int, samples: list[Sample]) -> float:
         steps = self.epochs * self._batches.per_epoch
         for group in self._optimizer.param_groups:
-            group["lr"] = self._recipe.rate_of(self._stage.name) * one_cycle(step, steps)
+            rate = self._recipe.rate_of(self._stage.name) * one_cycle(step, steps)
+            group["lr"] = group.get("share", 1.0) * rate  # checkpoints of earlier releases have no shares
         loss = self._gradients(*collate(samples, self._device), count=self._recipe.batch)
         if not math.isfinite(loss):
             raise RunDiverged(step=step)

@@ -22,7 +22,7 @@ CSS = (
     "text-align:left}h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}code{font-size:.85em}"
     "img{max-width:100%}figure{display:inline-block;margin:.4rem;width:17rem}small,.soft{color:#5b6672}"
 )
-LINES_PER_PAGE = 46
+LINES_PER_PAGE = 60
 Row = Sequence[str]
 Table = tuple[str, Row, Sequence[Row]]
 

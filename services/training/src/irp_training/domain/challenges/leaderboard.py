@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from irp_bundle import interval_over_patients
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from irp_training.domain.challenges.challenge import HIGHER_IS_BETTER, CaseScore, Metric
 
@@ -27,7 +27,7 @@ Column = tuple[Metric, str]  # metric, structure
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One metric of one structure: mean over patients with its 95 % interval, and the rank."""
+    """One metric of one structure: mean over patients with its 95 % interval (NaN below two patients), and the rank."""
 
     metric: Metric
     structure: str
@@ -69,11 +69,11 @@ def rank(scored: Mapping[str, Sequence[CaseScore]], metrics: Sequence[Metric], s
     ranks = _ranks(means, columns)
     places = _places(ranks)
     picks = np.random.default_rng(SEED).integers(0, len(patients), (SAMPLES, len(patients)))
-    sampled = np.stack([_means(table[:, pick]) for pick in picks])
-    moved = np.stack([_places(_ranks(one, columns)) for one in sampled])
+    moved = np.stack([_places(_ranks(_means(table[:, pick]), columns)) for pick in picks])
     rows = []
     for number, (entry, cases) in enumerate(scored.items()):
-        low, high = np.percentile(moved[:, number], INTERVAL, method="nearest")
+        sampled = moved[:, number] if len(patients) > 1 else (1, len(scored))  # one patient tells nothing
+        low, high = np.percentile(sampled, INTERVAL, method="nearest")
         rows.append(
             Row(
                 entry=entry,
@@ -81,7 +81,7 @@ def rank(scored: Mapping[str, Sequence[CaseScore]], metrics: Sequence[Metric], s
                 mean_rank=float(ranks[number].mean()),
                 position_low=int(low),
                 position_high=int(high),
-                figures=_figures(columns, means[number], sampled[:, number], ranks[number], cases),
+                figures=_figures(columns, table[number], ranks[number], sum(case.missing for case in cases)),
             )
         )
     return sorted(rows, key=lambda row: row.position)
@@ -113,33 +113,40 @@ def _ranks(means: NDArray[np.float64], columns: Sequence[Column]) -> NDArray[np.
     for place, (metric, _) in enumerate(columns):
         values = np.round(means[:, place], DIGITS)
         keyed = np.nan_to_num(-values if HIGHER_IS_BETTER[metric] else values, nan=0.0)
-        ranks[:, place] = rankdata(keyed)
+        better, equal = _compared(keyed)
+        ranks[:, place] = better + (equal + 1) / 2
     return ranks
 
 
 def _places(ranks: NDArray[np.float64]) -> NDArray[np.int64]:
     """(entry,): 1 = least mean rank; equal ones share the best of their places."""
-    return np.asarray(rankdata(np.round(ranks.mean(axis=1), DIGITS), method="min"), dtype=np.int64)
+    better, _ = _compared(np.round(ranks.mean(axis=1), DIGITS))
+    return better + 1
+
+
+def _compared(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For each value how many are less, and how many are equal (itself is)."""
+    less, equal = values[:, None] > values[None, :], values[:, None] == values[None, :]
+    return less.sum(axis=1), equal.sum(axis=1)
 
 
 def _figures(
-    columns: Sequence[Column],
-    means: NDArray[np.float64],
-    sampled: NDArray[np.float64],
-    ranks: NDArray[np.float64],
-    cases: Sequence[CaseScore],
+    columns: Sequence[Column], table: NDArray[np.float64], ranks: NDArray[np.float64], missing: int
 ) -> tuple[Figure, ...]:
-    low, high = np.nanpercentile(sampled, INTERVAL, axis=0)
-    missing = sum(case.missing for case in cases)
-    return tuple(
-        Figure(
-            metric=metric,
-            structure=structure,
-            mean=float(means[place]),
-            low=float(low[place]),
-            high=float(high[place]),
-            rank=float(ranks[place]),
-            missing=missing,
+    """Of one entry: `table` is (patient, column)."""
+    found = []
+    for place, (metric, structure) in enumerate(columns):
+        values = {str(row): [float(value)] for row, value in enumerate(table[:, place])}
+        told = interval_over_patients(values, seed=SEED)
+        found.append(
+            Figure(
+                metric=metric,
+                structure=structure,
+                mean=told.mean,
+                low=told.low,
+                high=told.high,
+                rank=float(ranks[place]),
+                missing=missing,
+            )
         )
-        for place, (metric, structure) in enumerate(columns)
-    )
+    return tuple(found)

@@ -1,8 +1,7 @@
 """One answer against what an expert drew, on what the expert judged.
 
-Distances are taken in the plane, slice by slice, for cardiac slices lie 8 mm apart; those of all judged slices are
-pooled before the percentile. Where only one of both regions is empty, each border pixel of the other is as far away as
-the image is wide: nothing is gained by leaving a slice out.
+Dice and distances are those of every other figure of the platform (irp_bundle). What is not found at all has the worst
+values: a Dice of 0, and a distance as long as the image's diagonal.
 """
 
 from __future__ import annotations
@@ -10,24 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from irp_bundle import Pipeline, TorchEngine, dice, read_bundle
-from irp_bundle.metrics import surface_distances
+from irp_bundle import Pipeline, TorchEngine, dice_per_structure, distances_per_structure, read_bundle
 from irp_kernel import Geometry, Mask, Volume, decode_mask, decode_volume
-from numpy.typing import NDArray
-from scipy import ndimage
 
 from irp_training.domain.challenges.challenge import CaseScore, Metric
 from irp_training.domain.container_errors import EntryNeedsMarks
 from irp_training.domain.plan import CaseFile
-from irp_training.domain.scores import as_model_sees
+from irp_training.domain.scores import as_model_sees, judged_frames
 
 Values = dict[str, dict[str, float]]  # metric -> structure -> value
-
-
-def judged_frames(truth: Mask, structures: tuple[str, ...]) -> list[int]:
-    """Frames of which an expert judged one of the structures."""
-    known = as_model_sees(truth, structures)
-    return [int(frame) for frame in np.flatnonzero(known.annotated.any(axis=(1, 2)))]
 
 
 def at_frames(volume: Volume, truth: Mask, frames: list[int]) -> tuple[Volume, Mask]:
@@ -50,42 +40,31 @@ def score_answer(found: Mask | None, truth: Mask, structures: tuple[str, ...], m
     """
     known = as_model_sees(truth, structures)
     answer = as_model_sees(found, structures) if found is not None else None
-    values: Values = {metric: {} for metric in metrics}
-    for name in structures:
-        where = known.judged(name)
-        if not where.any():
-            continue
-        true = known.of(name)[where]
-        said = answer.of(name)[where] if answer else np.zeros_like(true)
-        if not true.any() and not said.any():
-            continue
-        for metric in metrics:
-            plane = truth.geometry.spacing_mm[1:]
-            values[metric][name] = float(dice(said, true)) if metric == "dice" else pooled_hd95(said, true, plane)
-    return {metric: row for metric, row in values.items() if row}
+    drawn = [name for name in structures if _matters(name, known, answer)]
+    columns = {metric: _worst(metric, known, drawn) for metric in metrics}
+    if answer is not None:
+        for metric, column in columns.items():
+            column.update(_measured(metric, answer, known, drawn))
+    return {metric: column for metric, column in columns.items() if column}
 
 
-def pooled_hd95(said: NDArray[np.bool_], true: NDArray[np.bool_], spacing_mm: tuple[float, ...]) -> float:
-    """95th percentile of the in-plane border distances of all slices, mm.
-
-    Args:
-        said: (slice, row, column).
-        true: the same.
-        spacing_mm: (row, column).
-    """
-    diagonal = float(np.hypot(*(np.asarray(true.shape[1:]) * np.asarray(spacing_mm))))
-    pooled = [_slice_distances(one, two, spacing_mm, diagonal) for one, two in zip(said, true, strict=True)]
-    distances = np.concatenate(pooled)
-    return float(np.percentile(distances, 95)) if distances.size else 0.0
+def _matters(name: str, known: Mask, answer: Mask | None) -> bool:
+    """True where somebody judged it, and one of both sees it there."""
+    where = known.judged(name)
+    return bool(known.of(name)[where].any() or (answer is not None and answer.of(name)[where].any()))
 
 
-def _slice_distances(
-    one: NDArray[np.bool_], two: NDArray[np.bool_], spacing_mm: tuple[float, ...], diagonal: float
-) -> NDArray[np.float64]:
-    if one.any() and two.any():
-        return np.concatenate(surface_distances(one, two, spacing_mm))
-    alone = one | two
-    return np.full(int((alone & ~ndimage.binary_erosion(alone)).sum()), diagonal)
+def _worst(metric: Metric, known: Mask, names: list[str]) -> dict[str, float]:
+    _, rows, columns = known.geometry.shape
+    _, row_mm, column_mm = known.geometry.spacing_mm
+    value = 0.0 if metric == "dice" else float(np.hypot(rows * row_mm, columns * column_mm))
+    return dict.fromkeys(names, value)
+
+
+def _measured(metric: Metric, answer: Mask, known: Mask, names: list[str]) -> dict[str, float]:
+    if metric == "dice":
+        return dice_per_structure(answer, known, names)
+    return {name: found.hd95_mm for name, found in distances_per_structure(answer, known, names).items()}
 
 
 def score_bundle_entry(
@@ -107,7 +86,7 @@ def score_bundle_entry(
     rows = []
     for case, _, volume_file, mask_file in files:
         volume, truth = decode_volume(volume_file), decode_mask(mask_file)
-        frames = judged_frames(truth, structures)
+        frames = judged_frames(as_model_sees(truth, structures))
         found = pipeline.run(volume, frames=frames)[0] if frames else None
         values = score_answer(found, truth, structures, metrics)
         rows.append(CaseScore(series=case.series, patient=case.patient, values=values))

@@ -25,6 +25,8 @@ class Container:
         reference: where a cluster's nodes pull it from, by digest; empty = only one machine can run it.
         archive: as it was pushed.
         sockets: canonical JSON of the declaration.
+        model: archive of its weights, which it finds in /opt/ml/model; None = it brings its own.
+        model_bytes: that the weights unpack to.
         attempt: counts conformance tests from 1.
         report: of the conformance test, as JSON; empty while there is none.
         reason: why the test could not be done, from the error tree.
@@ -40,6 +42,8 @@ class Container:
     created_at: str
     reference: str = ""
     licence: str = ""
+    model: ObjectRef | None = None
+    model_bytes: int = 0
     state: State = "queued"
     progress: Progress = field(default_factory=Progress)
     attempt: int = 1

@@ -6,11 +6,15 @@ import numpy as np
 from irp_kernel import Geometry, Volume
 
 SHAPE = (3, 64, 72)  # (slice, row, column), three different numbers: a container that swaps axes is found out
+Kind = type[np.int16] | type[np.float32]
 FRAMES = 2  # where the container wants its frames together
 
 
-def phantom(frames: int = 1) -> Volume:
-    """A bright pool in a dark ring, moving a little from frame to frame; the same at every call."""
+def phantom(frames: int = 1, kind: Kind = np.int16) -> Volume:
+    """A bright pool in a dark ring, moving a little from frame to frame; the same numbers at every call.
+
+    Whole numbers of 16 bits are what scanners give, floating ones what rescaling makes of them.
+    """
     tilt = np.deg2rad(30.0)
     geometry = Geometry.from_dicom(
         position_mm=(-40.0, 25.0, 10.0),
@@ -28,4 +32,4 @@ def phantom(frames: int = 1) -> Volume:
         distance = np.hypot(rows - 32, columns - 36)
         inner = 9.0 - 1.5 * frame
         image[frame] += np.where(distance < inner, 400.0, np.where(distance < 14.0, 120.0, 60.0))
-    return Volume(geometry=geometry, array=image.astype(np.float32))
+    return Volume(geometry=geometry, array=np.round(image).astype(kind))

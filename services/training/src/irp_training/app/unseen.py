@@ -1,0 +1,36 @@
+"""A frozen dataset without those from whom a model has learnt: what it knows of them is no figure."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from irp_training.app.learnt_from import LearntFrom
+from irp_training.app.ports import Objects, Store
+from irp_training.domain.dataset import Snapshot
+from irp_training.domain.registry import Model
+from irp_training.domain.run import DatasetRow
+
+
+class Unseen:
+    """Reads a dataset as some models may be judged on it."""
+
+    def __init__(self, store: Store, objects: Objects) -> None:
+        self._objects, self._learnt_from = objects, LearntFrom(store, objects)
+
+    async def __call__(self, dataset: DatasetRow, *models: Model) -> tuple[Snapshot, int]:
+        """What none of the models, nor one that it came from, was taught; and how many validation cases one was.
+
+        A patient may have been taught before he was held out, or in another project, where the image gives him away.
+        """
+        snapshot = await asyncio.to_thread(Snapshot.from_manifest, await self._objects.get(dataset.manifest))
+        learnt = [await self._learnt_from(model) for model in models]
+        people = frozenset[tuple[str, str]]().union(*(one.patients for one in learnt))
+        images = frozenset[str]().union(*(one.volumes for one in learnt))
+        kept = tuple(
+            entry
+            for entry in snapshot.entries
+            if (snapshot.project, entry.case.patient) not in people and entry.case.volume.sha256 not in images
+        )
+        unseen = replace(snapshot, entries=kept)
+        return unseen, snapshot.count("validation") - unseen.count("validation")
