@@ -32,7 +32,7 @@ from irp_training.domain.plan import CaseFile, FileBytes, Outcome, Plan, Said
 from irp_training.domain.trial import PrecisionTrial, TrialOutcome, TrialPlan
 from irp_training.domain.validation_plan import ValidationOutcome, ValidationPlan
 
-# Seconds for every child, unless what it is forked from has them: building nets, and PyTorch's deterministic algorithms.
+# Seconds for every child, unless what it is forked from has them: nets, and deterministic algorithms.
 SLOW_IMPORTS = ("monai.networks.nets", "torch._inductor")
 NICENESS = 5  # training gives way to whoever answers people
 
