@@ -278,8 +278,11 @@ async def measured(options: argparse.Namespace) -> dict[str, Any]:
         project = await hearts.begin()
         await served(hearts, project, a_recipe(options), Timed())  # imports, once
         found["overhead"] = await pairs_of(hearts, project, options)
-        found["kept"] = await keeping(hearts, project, options)
+        if not options.overhead:
+            found["kept"] = await keeping(hearts, project, options)
         await hearts.database.close()
+    if options.overhead:
+        return found | {"load_after": os.getloadavg()}
     with tempfile.TemporaryDirectory() as name:
         found["reading"] = await reading(Path(name), options)
     return found | {"load_after": os.getloadavg()}
@@ -290,6 +293,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=8, help="of stage 2")
+    parser.add_argument("--overhead", action="store_true", help="only server and plain loop in turns")
     parser.add_argument("--large", action="store_true", help="the nets of the default recipe")
     found = asyncio.run(measured(parser.parse_args()))
     keep("training", found)

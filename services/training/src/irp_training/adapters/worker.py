@@ -32,6 +32,8 @@ from irp_training.domain.plan import CaseFile, FileBytes, Outcome, Plan, Said
 from irp_training.domain.trial import PrecisionTrial, TrialOutcome, TrialPlan
 from irp_training.domain.validation_plan import ValidationOutcome, ValidationPlan
 
+# Seconds for every child, unless what it is forked from has them: nets, and deterministic algorithms.
+SLOW_IMPORTS = ("monai.networks.nets", "torch._inductor")
 NICENESS = 5  # training gives way to whoever answers people
 
 
@@ -137,7 +139,7 @@ class ProcessWorker:
 def _fresh_processes() -> multiprocessing.context.ForkServerContext:
     """Forks of a process that has done nothing but import this module: as clean as new ones, and there at once."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "monai.networks.nets"])
+    context.set_forkserver_preload([__name__, *SLOW_IMPORTS])
     return context
 
 
