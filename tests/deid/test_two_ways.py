@@ -94,6 +94,16 @@ def test_files_of_many_makers_come_out_alike() -> None:
     assert kinds["odd"] < kinds["same"]
 
 
+@pytest.mark.parametrize("tag", [0x00010000, 0x00010012, 0x00031101, 0x00070010])
+def test_groups_that_no_dataset_may_have_come_out_alike(tag: int) -> None:
+    # PS3.5 section 7.8.1: groups 0001, 0003, 0005 and 0007 are no private groups; found by turning a bit.
+    element = tag.to_bytes(4, "little")[2:] + tag.to_bytes(4, "little")[:2] + b"LO\x04\x00Anna"
+    data = written(an_instance())
+    begin = data.index(b"\x08\x00\x16\x00UI")  # the first element of the dataset
+    for profile in PROFILES:
+        assert agree(data[:begin] + element + data[begin:], profile) == "same"
+
+
 def test_synthetic_patients_come_out_alike() -> None:
     root = Path(__file__).parents[2]
     folder = Path(os.environ.get("IRP_SHARED_DATA", root.parent / "shared" / "data")) / "dicom_deid" / "dicognito"

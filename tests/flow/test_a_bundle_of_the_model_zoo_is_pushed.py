@@ -24,4 +24,4 @@ def test_a_bundle_is_looked_through_registered_and_reported_on(house: House) -> 
     assert checks["network model"] == checks["sandbox"] == "passed"
     with pytest.raises(Problem) as refused:
         irp.report("cine", 1)
-    assert refused.value.reason == "REPORT_UNKNOWN"
+    assert refused.value.reason == "MODEL_REPORT_UNKNOWN"

@@ -32,6 +32,7 @@ from irp_deid.values import (
 
 PATIENT_ID, CODE_VALUE = 0x00100020, 0x00080100
 FIRST_DATA_GROUP = 0x0008
+NO_ATTRIBUTE = "group length, or no attribute of a dataset"
 UNNAMED = "not in Table E.1-1"
 CREATOR = "private creator, written anew for what stays"
 NOT_CHOSEN = "private, option 113111 was not chosen"
@@ -86,7 +87,7 @@ class Judge:
         """
         tag = int(element.tag)
         if tag & 0xFFFF == 0 or tag >> 16 < FIRST_DATA_GROUP:
-            return Verdict("removed", "group length, or no attribute of a dataset")
+            return Verdict("removed", NO_ATTRIBUTE)
         if tag >> 16 & 1:
             return self._private(element, siblings)
         if tag == PATIENT_ID:

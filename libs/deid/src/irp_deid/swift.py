@@ -17,7 +17,7 @@ from irp_deid.desk import Desk, Fate, desk_of
 from irp_deid.encode import encode, encode_sequence
 from irp_deid.graphics import OVERLAY_TYPE, OVERLAYS, REGION
 from irp_deid.identity import patient_of
-from irp_deid.judge import CREATOR, NOT_CHOSEN, NOT_SAFE
+from irp_deid.judge import CREATOR, FIRST_DATA_GROUP, NO_ATTRIBUTE, NOT_CHOSEN, NOT_SAFE
 from irp_deid.keys import SiteKey
 from irp_deid.plans import Plan, Plans, plans_of
 from irp_deid.profile import Profile
@@ -163,8 +163,8 @@ class _Walk:
     def _private(self, token: Token, tokens: list[Token], kept: dict[int, Piece], path: str) -> None:
         """A kept private element needs its creator, a name from our own list."""
         tag = token.tag
-        if tag & 0xFFFF == 0:
-            self.tally.count("removed", path, "group length, or no attribute of a dataset")
+        if tag & 0xFFFF == 0 or tag >> 16 < FIRST_DATA_GROUP:
+            self.tally.count("removed", path, NO_ATTRIBUTE)
         elif 0x10 <= tag & 0xFFFF <= 0xFF:
             self.tally.count("removed", path, CREATOR)
         elif not self.keeps_private:
