@@ -47,9 +47,10 @@ from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.keep_apart import KeepApart
-from irp_training.app.ports import CaseFiles, Listener, Project
+from irp_training.app.ports import Project
 from irp_training.app.start_run import StartRun, Wish
 from irp_training.app.train_run import Terms, TrainRun
+from irp_training.app.work_ports import CaseFiles, Listener
 from irp_training.domain.case import Case
 from irp_training.domain.dataset import Snapshot
 from irp_training.domain.plan import Outcome, Plan, Said

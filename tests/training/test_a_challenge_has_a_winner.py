@@ -28,13 +28,14 @@ from irp_training.app.create_challenge import ChallengeWish, CreateChallenge
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.enter_challenge import EnterChallenge
 from irp_training.app.judge_candidate import JudgeCandidate
-from irp_training.app.ports import CaseFiles, Project
+from irp_training.app.ports import Project
 from irp_training.app.promote_model import PromoteModel
 from irp_training.app.promote_winner import PromoteWinner
 from irp_training.app.read_leaderboard import ReadLeaderboard
 from irp_training.app.register_container import Pushed, RegisterContainer
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.score_entry import ScoreEntry
+from irp_training.app.work_ports import CaseFiles
 from irp_training.domain.challenges.challenge import CaseScore, Challenge, Entry, Metric
 from irp_training.domain.challenges.leaderboard import rank
 from irp_training.domain.challenges.scoring import score_answer, score_bundle_entry

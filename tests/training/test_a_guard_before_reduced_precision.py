@@ -23,8 +23,9 @@ from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.guard_precision import GuardPrecision
 from irp_training.app.judge_candidate import JudgeCandidate
-from irp_training.app.ports import CaseFiles, Listener, Project
+from irp_training.app.ports import Project
 from irp_training.app.register_model import RegisterModel
+from irp_training.app.work_ports import CaseFiles, Listener
 from irp_training.domain.dataset import Entry, Snapshot
 from irp_training.domain.errors import NoFrozenSet, NotQuantisable, PrecisionUnknown, TrialUnknown
 from irp_training.domain.plan import Outcome, Said

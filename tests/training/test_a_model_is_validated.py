@@ -21,9 +21,10 @@ from irp_training.app.approvals import Approvals
 from irp_training.app.ask_validation import AskValidation
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
-from irp_training.app.ports import CaseFiles, Listener, Project
+from irp_training.app.ports import Project
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.validate_model import ValidateModel
+from irp_training.app.work_ports import CaseFiles, Listener
 from irp_training.domain.agreement import agreement
 from irp_training.domain.certificate import split_of
 from irp_training.domain.disturb import KINDS, STRENGTHS, disturb

@@ -21,9 +21,10 @@ from irp_training.app.ask_report import AskReport
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.frozen_set import FrozenSet
-from irp_training.app.ports import CaseFiles, Project
+from irp_training.app.ports import Project
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.try_bundle import TryBundle
+from irp_training.app.work_ports import CaseFiles
 from irp_training.domain.appraisal import UNMEASURED, Appraisal
 from irp_training.domain.errors import InspectionTooLong, ModelReportUnknown, NetworkMisbehaves, NoFrozenSet
 from irp_training.domain.inspected import Inspected

@@ -27,11 +27,12 @@ from irp_training.app.describe_dataset import DescribeDataset
 from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.keep_apart import KeepApart
 from irp_training.app.learnt_from import LearntFrom
-from irp_training.app.ports import CaseFiles, Project
+from irp_training.app.ports import Project
 from irp_training.app.promote_model import crown
 from irp_training.app.remember_clinical import RememberClinical, hash_of
 from irp_training.app.start_run import StartRun, Wish
 from irp_training.app.train_run import Terms, TrainRun
+from irp_training.app.work_ports import CaseFiles
 from irp_training.domain.dataset import Case, Entry, Snapshot
 from irp_training.domain.errors import DatasetUnknown, FrozenPatient, PatientLeak
 from irp_training.domain.examined import Examined

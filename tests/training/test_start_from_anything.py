@@ -19,10 +19,11 @@ from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.keep_apart import KeepApart
-from irp_training.app.ports import CaseFiles, Listener, Project
+from irp_training.app.ports import Project
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.start_run import StartRun, Wish
 from irp_training.app.train_run import Terms, TrainRun
+from irp_training.app.work_ports import CaseFiles, Listener
 from irp_training.domain.batches import Batches
 from irp_training.domain.curriculum import Curriculum
 from irp_training.domain.dataset import Entry, Snapshot

@@ -27,11 +27,12 @@ from irp_training.app.decide_promotion import DecidePromotion
 from irp_training.app.find_version import find_version
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.judge_candidate import JudgeCandidate
-from irp_training.app.ports import CaseFiles, Project
+from irp_training.app.ports import Project
 from irp_training.app.promote_model import PromoteModel, put_forward
 from irp_training.app.rollback_model import RollbackModel
 from irp_training.app.sign_known import SignKnown
 from irp_training.app.tell_history import TellHistory
+from irp_training.app.work_ports import CaseFiles
 from irp_training.domain.dataset import Entry, Snapshot
 from irp_training.domain.errors import (
     CandidateWorse,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,24 +16,24 @@ from irp.ingest.v1.events_pb2 import ClinicalRecorded, SeriesDeleted
 from irp.quality.v1.events_pb2 import QualityRated, SeriesAssessed
 from irp.training.v1 import training_service_pb2, training_service_pb2_grpc
 from irp_chassis.jobs import Job
+from irp_chassis.objects import Objects
 from irp_chassis.room import Room, run_room
 from irp_chassis.workers import in_worker
 
 from irp_training.adapters.case_cache import CaseCache
-from irp_training.adapters.change import APPRAISAL_JOB, AUTOMATIC_JOB, PRECISION_JOB, RUN_JOB
-from irp_training.adapters.container_runtime import OciRuntime, find_runtime
 from irp_training.adapters.containers import Neighbours, hang_challenges, hang_containers
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.deleted_series import DeletedSeries
+from irp_training.adapters.desk import Verbs
 from irp_training.adapters.events import Events
-from irp_training.adapters.kubernetes_runtime import Cluster, KubernetesRuntime
+from irp_training.adapters.jobs import judge_versions, learn, look_at_the_clock
 from irp_training.adapters.model_keys import ModelKeys, key_in
-from irp_training.adapters.queue import run_order
 from irp_training.adapters.room_metrics import RoomMetrics
-from irp_training.adapters.rpc import TrainingServicer, Verbs
+from irp_training.adapters.rpc import TrainingServicer
+from irp_training.adapters.runtimes import runtime_of
 from irp_training.adapters.sandbox import Sandbox
 from irp_training.adapters.store import SqlStore
-from irp_training.adapters.watched import CORRECTION_JOB, VALIDATION_JOB
+from irp_training.adapters.watched import CORRECTION_JOB
 from irp_training.adapters.worker import ProcessWorker
 from irp_training.app.appraise_model import AppraiseModel
 from irp_training.app.approvals import Approvals
@@ -42,7 +42,6 @@ from irp_training.app.ask_report import AskReport
 from irp_training.app.ask_validation import AskValidation
 from irp_training.app.cancel_run import CancelRun
 from irp_training.app.configuration import Configurations
-from irp_training.app.container_ports import Runtime
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.decide_promotion import DecidePromotion
 from irp_training.app.describe_dataset import DescribeDataset
@@ -76,76 +75,109 @@ from irp_training.app.watch_run import WatchRun
 from irp_training.domain.price import Price
 from irp_training.settings import Settings
 
-CLOCK_LOOK_S = 20.0  # seconds between two looks at schedules
-CLUSTER_API = "https://kubernetes.default.svc"
-CLUSTER_FILES = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # a projected volume of the Deployment
-TRIAL_ATTEMPTS = 5  # then a trial, an appraisal or a validation whose process always dies has failed
-
 
 def now() -> str:
     """RFC 3339 UTC."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the verbs share."""
+
+    keys: ModelKeys
+    store: SqlStore
+    objects: Objects
+    configurations: Configurations
+    worker: ProcessWorker
+    sandbox: Sandbox
+    judge: JudgeCandidate
+    approvals: Approvals
+    create_dataset: CreateDataset
+    frozen_set: FrozenSet
+    price: Price
+
+
 async def compose(room: Room[Settings]) -> None:
     """Hang the room's doors on its parts."""
-    keys = ModelKeys(await asyncio.to_thread(key_in, room.settings.model_key_file), room.settings.code_commit)
-    store, objects = SqlStore(room.database, keys.sign), room.objects
-    configurations = Configurations(objects)
-    device = room.settings.training_device or ("cuda" if torch.cuda.is_available() else "cpu")
-    worker = ProcessWorker(device, room.settings.training_processes)
-    judge = JudgeCandidate(store, objects, worker)
-    approvals = Approvals(store, configurations, room.settings.training_approvals)
-    create_dataset = CreateDataset(store, objects, configurations)
-    sandbox, frozen_set = _sandbox(room.settings), FrozenSet(store, create_dataset)
-    price = Price(per_hour=room.settings.training_price_per_hour, currency=room.settings.training_currency)
-    verbs = Verbs(
+    parts = _parts(room, await asyncio.to_thread(key_in, room.settings.model_key_file))
+    verbs = _verbs(parts)
+    _read_facts(room, parts)
+    _work(room, parts, verbs)
+    _hang_containers(room, parts, verbs)
+    room.spawn(RoomMetrics(room.database).run)
+    room.on_stop(parts.worker.stop)
+    deleted = DeletedSeries(room.database, room.objects)
+    room.on(SeriesDeleted, deleted.forget)
+    room.refers_to_series(deleted.references)
+    room.refers_to(parts.store.references)
+    room.serve(
+        training_service_pb2_grpc.add_TrainingServiceServicer_to_server,
+        TrainingServicer(parts.store, verbs, parts.keys.jwks),
+        file=training_service_pb2.DESCRIPTOR,
+    )
+    if parts.keys.jwks:
+        await SignKnown(parts.store)()
+    shipped = await asyncio.to_thread(_shipped, room.settings.shipped_models_dir)
+    await RegisterShipped(RegisterModel(parts.store, parts.objects, parts.approvals, now))(shipped)
+
+
+def _parts(room: Room[Settings], key: bytes | None) -> Parts:
+    told, keys = room.settings, ModelKeys(key, room.settings.code_commit)
+    store, configurations = SqlStore(room.database, keys.sign), Configurations(room.objects)
+    device = told.training_device or ("cuda" if torch.cuda.is_available() else "cpu")
+    worker = ProcessWorker(device, told.training_processes)
+    create_dataset = CreateDataset(store, room.objects, configurations)
+    return Parts(
+        keys=keys,
+        store=store,
+        objects=room.objects,
+        configurations=configurations,
+        worker=worker,
+        sandbox=Sandbox(told.sandbox_memory_bytes, told.sandbox_seconds, told.training_threads),
+        judge=JudgeCandidate(store, room.objects, worker),
+        approvals=Approvals(store, configurations, told.training_approvals),
         create_dataset=create_dataset,
-        describe_dataset=DescribeDataset(store, objects, configurations),
-        tell_policy=TellPolicy(store, configurations, time.time),
-        start_run=StartRun(store, create_dataset, KeepApart(store, objects), now, price),
+        frozen_set=FrozenSet(store, create_dataset),
+        price=Price(per_hour=told.training_price_per_hour, currency=told.training_currency),
+    )
+
+
+def _verbs(parts: Parts) -> Verbs:
+    store, objects, create_dataset = parts.store, parts.objects, parts.create_dataset
+    return Verbs(
+        create_dataset=create_dataset,
+        describe_dataset=DescribeDataset(store, objects, parts.configurations),
+        tell_policy=TellPolicy(store, parts.configurations, time.time),
+        start_run=StartRun(store, create_dataset, KeepApart(store, objects), now, parts.price),
         cancel_run=CancelRun(store, now),
         prioritise_run=PrioritiseRun(store),
         watch_run=WatchRun(store),
-        register=RegisterModel(store, objects, approvals, now, sandbox, frozen_set),
-        promote=PromoteModel(store, judge, approvals, now),
+        register=RegisterModel(store, objects, parts.approvals, now, parts.sandbox, parts.frozen_set),
+        promote=PromoteModel(store, parts.judge, parts.approvals, now),
         rollback=RollbackModel(store, now),
         decide=DecidePromotion(store, now),
         history=TellHistory(store, now),
         ask_precision=AskPrecision(store, create_dataset, now),
-        ask_report=AskReport(store, frozen_set, now),
-        try_bundle=TryBundle(sandbox),
+        ask_report=AskReport(store, parts.frozen_set, now),
+        try_bundle=TryBundle(parts.sandbox),
         export_run=ExportRun(store, objects, in_worker),
         ask_validation=AskValidation(store, objects, create_dataset, now),
     )
-    terms = Terms(threads=room.settings.training_threads, price=price)
-    finish = FinishRun(store, objects, judge, approvals, now)
-    train = TrainRun(store, objects, worker, finish, terms, _files(room))
-    begin = StartAutomaticRun(store, configurations, verbs.start_run)
-    notice = NoticeCorrection(store, objects, in_worker, now)
-    _read_facts(room, store, configurations, notice)
-    _work(room, train, begin)
-    _validate(room, ValidateModel(store, objects, worker, keys.sign_report, now))
-    _guard(room, GuardPrecision(store, objects, worker, now, room.settings.training_threads))
-    _appraise(room, AppraiseModel(store, objects, sandbox, now))
-    room.spawn(RoomMetrics(room.database).run)
-    _hang_containers(room, store, worker, verbs)
-    room.on_stop(worker.stop)
-    _look_at_the_clock(room, KeepSchedule(store, configurations, time.time))
-    deleted = DeletedSeries(room.database, room.objects)
-    room.on(SeriesDeleted, deleted.forget)
-    room.refers_to_series(deleted.references)
-    room.refers_to(store.references)
-    room.serve(
-        training_service_pb2_grpc.add_TrainingServiceServicer_to_server,
-        TrainingServicer(store, verbs, keys.jwks),
-        file=training_service_pb2.DESCRIPTOR,
+
+
+def _work(room: Room[Settings], parts: Parts, verbs: Verbs) -> None:
+    store, objects, threads = parts.store, parts.objects, room.settings.training_threads
+    finish = FinishRun(store, objects, parts.judge, parts.approvals, now)
+    train = TrainRun(store, objects, parts.worker, finish, Terms(threads=threads, price=parts.price), _files(room))
+    learn(room, train, StartAutomaticRun(store, parts.configurations, verbs.start_run))
+    judge_versions(
+        room,
+        GuardPrecision(store, objects, parts.worker, now, threads),
+        AppraiseModel(store, objects, parts.sandbox, now),
+        ValidateModel(store, objects, parts.worker, parts.keys.sign_report, now),
     )
-    if keys.jwks:
-        await SignKnown(store)()
-    await RegisterShipped(RegisterModel(store, objects, approvals, now))(
-        await asyncio.to_thread(_shipped, room.settings.shipped_models_dir)
-    )
+    look_at_the_clock(room, KeepSchedule(store, parts.configurations, time.time))
 
 
 def _files(room: Room[Settings]) -> Files:
@@ -153,14 +185,14 @@ def _files(room: Room[Settings]) -> Files:
     return CaseCache(room.objects, folder, limit_bytes) if folder else room.objects
 
 
-def _read_facts(
-    room: Room[Settings], store: SqlStore, configurations: Configurations, notice: NoticeCorrection
-) -> None:
+def _read_facts(room: Room[Settings], parts: Parts) -> None:
+    store, notice = parts.store, NoticeCorrection(parts.store, parts.objects, in_worker, now)
+
     async def on_correction(job: Job) -> None:
         await notice.compare(**job.payload)
 
     events = Events(
-        RememberMask(store, configurations),
+        RememberMask(store, parts.configurations),
         RememberVerdict(store),
         RememberProject(store),
         RememberClinical(store),
@@ -175,87 +207,21 @@ def _read_facts(
     room.on(ClinicalRecorded, events.on_clinical_recorded)
 
 
-def _work(room: Room[Settings], train: TrainRun, begin: StartAutomaticRun) -> None:
-    async def on_run(job: Job) -> None:
-        await train(job.payload["project"], job.payload["run"])
-
-    async def on_automatic(job: Job) -> None:
-        await begin(job.payload["project"], job.payload["key"])
-
-    room.job(RUN_JOB, on_run, first=run_order())
-    room.job(AUTOMATIC_JOB, on_automatic)
-
-
-def _look_at_the_clock(room: Room[Settings], keep_schedule: KeepSchedule) -> None:
-    async def look(stopping: asyncio.Event) -> None:
-        while not stopping.is_set():
-            try:
-                await keep_schedule()
-            except Exception as error:  # a part that is down for a moment: the next look makes up for this one
-                room.log.error("schedule_not_kept", exc_info=error)
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(stopping.wait(), CLOCK_LOOK_S)
-
-    room.spawn(look)
-
-
-def _guard(room: Room[Settings], guard: GuardPrecision) -> None:
-    async def on_trial(job: Job) -> None:
-        last = job.attempt >= TRIAL_ATTEMPTS
-        await guard(job.payload["name"], job.payload["version"], job.payload["precision"], last=last)
-
-    room.job(PRECISION_JOB, on_trial)
-
-
-def _appraise(room: Room[Settings], appraise: AppraiseModel) -> None:
-    async def on_appraisal(job: Job) -> None:
-        await appraise(job.payload["name"], job.payload["version"], last=job.attempt >= TRIAL_ATTEMPTS)
-
-    room.job(APPRAISAL_JOB, on_appraisal)
-
-
-def _sandbox(settings: Settings) -> Sandbox:
-    return Sandbox(settings.sandbox_memory_bytes, settings.sandbox_seconds, settings.training_threads)
-
-
-def _validate(room: Room[Settings], validate: ValidateModel) -> None:
-    async def on_validation(job: Job) -> None:
-        last = job.attempt >= TRIAL_ATTEMPTS
-        await validate(job.payload["name"], job.payload["version"], job.payload["id"], last=last)
-
-    room.job(VALIDATION_JOB, on_validation)
-
-
-def _hang_containers(room: Room[Settings], store: SqlStore, worker: ProcessWorker, verbs: Verbs) -> None:
+def _hang_containers(room: Room[Settings], parts: Parts, verbs: Verbs) -> None:
     told = room.settings
     beside = Neighbours(
-        store=store,
-        examiner=worker,
+        store=parts.store,
+        examiner=parts.worker,
         create_dataset=verbs.create_dataset,
         promote=verbs.promote,
         now=now,
-        runtime=_runtime(room),
+        runtime=runtime_of(room),
         scratch=told.container_scratch_dir,
         archive_bytes=told.container_archive_bytes,
         concurrency=told.container_concurrency,
     )
     hang_containers(room, beside)
     hang_challenges(room, beside)
-
-
-def _runtime(room: Room[Settings]) -> Runtime:
-    told = room.settings
-    if not told.container_namespace:
-        return OciRuntime(room.objects, find_runtime(told.container_runtime), told.container_scratch_dir)
-    cluster = Cluster(
-        address=CLUSTER_API,
-        token=CLUSTER_FILES / "token",
-        authority=CLUSTER_FILES / "ca.crt",
-        namespace=told.container_namespace,
-        carrier=told.container_carrier_image,
-        storage_class=told.container_storage_class,
-    )
-    return KubernetesRuntime(room.objects, cluster)
 
 
 def _shipped(folder: Path | None) -> dict[str, bytes]:

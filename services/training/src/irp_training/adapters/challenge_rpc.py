@@ -9,7 +9,7 @@ from irp.training.v1 import challenge_service_pb2 as pb
 from irp.training.v1 import challenge_service_pb2_grpc as pb_grpc
 from irp_chassis.rpc import caller
 
-from irp_training.adapters.rpc import admit
+from irp_training.adapters.desk import admit
 from irp_training.adapters.wire import model_ref_to_proto, progress_to_proto
 from irp_training.app.challenge_ports import Challenges
 from irp_training.app.create_challenge import ChallengeWish, CreateChallenge

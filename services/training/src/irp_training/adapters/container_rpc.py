@@ -15,7 +15,7 @@ from irp_chassis.rpc import caller
 from irp_kernel.errors import InvalidArgument, TooLarge
 
 from irp_training.adapters.container_wire import container_to_proto, run_to_proto, target_from_proto
-from irp_training.adapters.rpc import admit
+from irp_training.adapters.desk import admit
 from irp_training.app.ask_container import AskContainer
 from irp_training.app.container_ports import Containers
 from irp_training.app.register_container import Pushed, RegisterContainer

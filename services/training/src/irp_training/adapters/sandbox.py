@@ -23,7 +23,7 @@ from irp_kernel import CANONICAL
 from irp_kernel.errors import IrpError
 
 from irp_training.adapters.sandbox_process import Blobs, Talk, sandbox_process
-from irp_training.app.ports import CaseFiles
+from irp_training.app.work_ports import CaseFiles
 from irp_training.domain.errors import InspectionFailed, InspectionTooLarge, InspectionTooLong, NetworkMisbehaves
 from irp_training.domain.inspected import Inspected
 from irp_training.domain.inspection import Check

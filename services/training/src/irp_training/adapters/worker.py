@@ -23,7 +23,7 @@ from typing import Any
 from irp_kernel.errors import IrpError, Unavailable
 
 from irp_training.adapters.ranks import Group, Seat, devices_of, seated
-from irp_training.app.ports import CaseFiles, Listener
+from irp_training.app.work_ports import CaseFiles, Listener
 from irp_training.domain.challenges.challenge import CaseScore, Metric
 from irp_training.domain.challenges.scoring import score_bundle_entry
 from irp_training.domain.examined import Examined, examine

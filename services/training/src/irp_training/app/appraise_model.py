@@ -9,8 +9,9 @@ from irp_kernel.errors import IrpError
 
 from irp_training.app.case_files import case_files
 from irp_training.app.learnt_from import LearntFrom
-from irp_training.app.ports import Clock, Objects, Sandbox, Store
+from irp_training.app.ports import Clock, Objects, Store
 from irp_training.app.train_run import TRANSIENT
+from irp_training.app.work_ports import Sandbox
 from irp_training.domain.appraisal import UNMEASURED, Appraisal, benchmark
 from irp_training.domain.dataset import Snapshot
 from irp_training.domain.gate import Scores

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from irp_training.app.ports import CaseFiles, Files, StoredFile
+from irp_training.app.ports import Files
+from irp_training.app.work_ports import CaseFiles, StoredFile
 from irp_training.domain.dataset import Case, Snapshot
 from irp_training.domain.pupils import REPLAYED
 from irp_training.domain.split import PARTS, Part

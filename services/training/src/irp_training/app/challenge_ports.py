@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from irp_training.app.ports import CaseFiles
+from irp_training.app.work_ports import CaseFiles
 from irp_training.domain.challenges.challenge import CaseScore, Challenge, Entry, Metric
 
 

@@ -8,7 +8,8 @@ from typing import Literal
 
 from irp_kernel.errors import InvalidArgument
 
-from irp_training.app.ports import Compute, Objects, Store
+from irp_training.app.ports import Objects, Store
+from irp_training.app.work_ports import Compute
 from irp_training.domain.event_file import event_file
 from irp_training.domain.run import Metric
 

@@ -9,9 +9,10 @@ from irp_kernel.errors import IrpError
 from irp_kernel.ids import Slug
 
 from irp_training.app.case_files import case_files
-from irp_training.app.ports import Clock, Objects, Store, Worker
+from irp_training.app.ports import Clock, Objects, Store
 from irp_training.app.register_model import REGISTRY
 from irp_training.app.train_run import TRANSIENT
+from irp_training.app.work_ports import Worker
 from irp_training.domain.dataset import Snapshot
 from irp_training.domain.plan import Said
 from irp_training.domain.precision import Reduced, Trial

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from irp_training.app.case_files import case_files
-from irp_training.app.ports import Objects, Store, Worker
+from irp_training.app.ports import Objects, Store
 from irp_training.app.unseen import Unseen
+from irp_training.app.work_ports import Worker
 from irp_training.domain.bounds import Bounds
 from irp_training.domain.checks import examine_candidate
 from irp_training.domain.gate import Verdict

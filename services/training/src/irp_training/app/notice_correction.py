@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from irp_training.app.learnt_from import LearntFrom
-from irp_training.app.ports import Change, Clock, Compute, Objects, Store
+from irp_training.app.ports import Change, Clock, Objects, Store
+from irp_training.app.work_ports import Compute
 from irp_training.domain.case import NOT_SAID
 from irp_training.domain.correction import Correction, Proposal, compare
 from irp_training.domain.dataset import Case

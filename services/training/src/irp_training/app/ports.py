@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +18,10 @@ from irp_training.domain.certificate import Validation
 from irp_training.domain.correction import Correction, Proposal
 from irp_training.domain.dataset import Case
 from irp_training.domain.drift import Drift, Group
-from irp_training.domain.examined import Examined
-from irp_training.domain.inspected import Inspected
 from irp_training.domain.placing import Placement
-from irp_training.domain.plan import Outcome, Plan, Said
 from irp_training.domain.precision import Trial
 from irp_training.domain.registry import Model, Promotion
 from irp_training.domain.run import DatasetRow, KeptOverlay, Metric, ModelRef, Run
-from irp_training.domain.trial import TrialOutcome, TrialPlan
-from irp_training.domain.validation_plan import ValidationOutcome, ValidationPlan
 
 T = TypeVar("T")
 
@@ -257,48 +252,6 @@ class Store(Protocol):
     async def validation(self, name: str, version: int, id: str) -> Validation:
         """Raises ValidationUnknown."""
         ...
-
-
-Listener = Callable[[Said], Awaitable[bool]]  # False: end now, the run was cancelled
-StoredFile = tuple[Case, str, bytes | Path, bytes | Path]  # case, split, volume file, mask file: or where they lie
-CaseFiles = Callable[[], AsyncIterator[StoredFile]]
-
-
-class Worker(Protocol):
-    """Where the heavy work happens: a process of its own."""
-
-    async def train(self, plan: Plan, files: CaseFiles, checkpoint: bytes | None, listen: Listener) -> Outcome | None:
-        """None if the listener ended it."""
-        ...
-
-    async def examine(self, bundles: Sequence[bytes], files: CaseFiles) -> tuple[Examined, ...]:
-        """Each bundle on the same files."""
-        ...
-
-    async def guard(self, plan: TrialPlan, files: CaseFiles, listen: Listener) -> TrialOutcome: ...
-
-    async def validate(self, plan: ValidationPlan, files: CaseFiles, listen: Listener) -> ValidationOutcome: ...
-
-
-Inspect = Callable[[bytes], Awaitable[Inspected]]  # what is wrong with a bundle is in the answer
-
-
-class Sandbox(Protocol):
-    """Where bundles from outside are opened and run: a process that can do nothing else."""
-
-    async def __call__(self, data: bytes) -> Inspected: ...
-
-    async def score(
-        self, bundle: bytes, files: CaseFiles, listen: Callable[[int], Awaitable[None]]
-    ) -> list[Mapping[str, float]]:
-        """Dice per structure, case by case in their order; the listener hears how many are done."""
-        ...
-
-
-class Compute(Protocol):
-    """Runs heavy work away from the event loop."""
-
-    def __call__(self, work: Callable[..., T], *arguments: object) -> Awaitable[T]: ...
 
 
 Signer = Callable[[dict[str, Any]], str]  # document -> compact JWS; empty = there is no key

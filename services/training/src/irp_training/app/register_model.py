@@ -10,8 +10,9 @@ from irp_kernel.ids import Slug
 
 from irp_training.app.approvals import Approvals
 from irp_training.app.frozen_set import FrozenSet
-from irp_training.app.ports import Change, Clock, Inspect, Objects, Project, Store
+from irp_training.app.ports import Change, Clock, Objects, Project, Store
 from irp_training.app.promote_model import put_forward
+from irp_training.app.work_ports import Inspect
 from irp_training.domain.appraisal import Appraisal
 from irp_training.domain.gate import Verdict
 from irp_training.domain.pushed import About, about_from_report, describe

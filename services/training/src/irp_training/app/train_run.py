@@ -10,7 +10,8 @@ from irp_kernel.errors import Code, IrpError
 from irp_training.app.case_files import case_files
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.keep_apart import KeepApart
-from irp_training.app.ports import CaseFiles, Files, Objects, Store, Worker
+from irp_training.app.ports import Files, Objects, Store
+from irp_training.app.work_ports import CaseFiles, Worker
 from irp_training.domain.dataset import Snapshot
 from irp_training.domain.overlay import Overlay
 from irp_training.domain.plan import Outcome, Plan, Said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from irp_training.app.ports import Inspect
+from irp_training.app.work_ports import Inspect
 
 
 class TryBundle:

@@ -9,8 +9,9 @@ from irp_kernel import ObjectRef
 from irp_kernel.errors import IrpError
 
 from irp_training.app.case_files import case_files
-from irp_training.app.ports import Clock, Objects, Signer, Store, Worker
+from irp_training.app.ports import Clock, Objects, Signer, Store
 from irp_training.app.train_run import TRANSIENT
+from irp_training.app.work_ports import Worker
 from irp_training.domain.certificate import MEDIA_TYPES, Validation
 from irp_training.domain.dataset import Snapshot
 from irp_training.domain.plan import Said

@@ -1,0 +1,113 @@
+"""Doors to the registry: messages in, verbs called, messages out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from irp.training.v1 import training_service_pb2 as pb
+from irp_chassis.rpc import caller
+from irp_kernel.errors import InvalidArgument, TooLarge
+from irp_kernel.ids import Alias
+
+from irp_training.adapters.desk import Desk, admit
+from irp_training.adapters.wire import happened_to_proto, model_to_proto, report_to_proto
+from irp_training.domain.registry import Model, aliases
+
+BUNDLE_LIMIT = 256 << 20  # bytes of a pushed archive
+
+
+class RegistryDoors(Desk):
+    """Versions: pushed, promoted, decided on, rolled back, remembered."""
+
+    async def RegisterModel(  # noqa: N802
+        self, request_iterator: AsyncIterator[pb.RegisterModelRequest], context: Any
+    ) -> pb.RegisterModelResponse:
+        """Take a bundle in pieces; the header comes first."""
+        caller().require_role("owner")
+        header, data = await _receive(request_iterator)
+        if header.dry_run:
+            return pb.RegisterModelResponse(
+                report=pb.ModelReport(state="ended", inspection=await self._do.try_bundle(data))
+            )
+        project = admit(header.project) if header.HasField("project") else None
+        actor = header.actor or caller().subject
+        first = header.promote_if_first
+        model = await self._do.register(header.name, data, actor, promote_if_first=first, project=project)
+        report = report_to_proto(await self._store.appraisal(model.ref.name, model.ref.version))
+        return pb.RegisterModelResponse(model=await self._model(model), report=report)
+
+    async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:  # noqa: N802
+        """Every version, with the champions marked."""
+        caller()
+        models, candidacies = await self._store.models(request.name), await self._store.candidacies(request.name)
+        trials = await self._store.trials(request.name)
+        waiting = {latest.model for latest in {c.model: c for c in candidacies}.values() if latest.state == "pending"}
+        names = {name: await self._aliases(name) for name in {m.ref.name for m in models}}
+        return pb.ListModelsResponse(
+            models=[
+                model_to_proto(
+                    m,
+                    [alias for alias, version in names[m.ref.name].items() if version == m.ref.version],
+                    [trial for trial in trials if trial.model == m.ref],
+                    pending=m.ref in waiting,
+                )
+                for m in models
+            ]
+        )
+
+    async def Promote(self, request: pb.PromoteRequest, context: Any) -> pb.PromoteResponse:  # noqa: N802
+        """Make a version the champion if the gate allows."""
+        caller().require_role("owner")
+        verdict, state = await self._do.promote(request.name, request.version, request.actor or caller().subject)
+        model = await self._store.model(request.name, request.version)
+        return pb.PromoteResponse(model=await self._model(model), gate=verdict.to_json(), state=state)
+
+    async def Rollback(self, request: pb.RollbackRequest, context: Any) -> pb.RollbackResponse:  # noqa: N802
+        """Make the champion before the champion again."""
+        caller().require_role("owner")
+        model = await self._do.rollback(request.name, request.actor or caller().subject, request.reason)
+        return pb.RollbackResponse(model=await self._model(model))
+
+    async def DecidePromotion(self, request: pb.DecidePromotionRequest, context: Any) -> pb.DecidePromotionResponse:  # noqa: N802
+        """The second person is whoever the token names: nobody decides on another's behalf."""
+        caller().require_role("owner")
+        model = await self._do.decide(
+            request.name, request.version, approve=request.approve, actor=caller().subject, comment=request.reason
+        )
+        return pb.DecidePromotionResponse(model=await self._model(model))
+
+    async def GetHistory(self, request: pb.GetHistoryRequest, context: Any) -> pb.GetHistoryResponse:  # noqa: N802
+        """Everything that happened to a model."""
+        caller()
+        happened, served = await self._do.history(request.name, request.at)
+        return pb.GetHistoryResponse(entries=[happened_to_proto(one) for one in happened], served=served or 0)
+
+    async def GetModelKeys(self, request: pb.GetModelKeysRequest, context: Any) -> pb.GetModelKeysResponse:  # noqa: N802
+        """What checks signatures."""
+        caller()
+        return pb.GetModelKeysResponse(jwks=self._jwks)
+
+    async def _model(self, model: Model) -> pb.Model:
+        names = await self._aliases(model.ref.name)
+        stood = [c for c in await self._store.candidacies(model.ref.name) if c.model == model.ref]
+        mine = [alias for alias, version in names.items() if version == model.ref.version]
+        return model_to_proto(model, mine, pending=bool(stood) and stood[-1].state == "pending")
+
+    async def _aliases(self, name: str) -> dict[Alias, int]:
+        versions = [model.ref.version for model in await self._store.models(name)]
+        return aliases(versions, await self._store.history(name))
+
+
+async def _receive(pieces: AsyncIterator[pb.RegisterModelRequest]) -> tuple[pb.RegisterModelHeader, bytes]:
+    header: pb.RegisterModelHeader | None = None
+    data = bytearray()
+    async for piece in pieces:
+        if piece.HasField("header"):
+            header = piece.header
+        data += piece.data
+        if len(data) > BUNDLE_LIMIT:
+            raise TooLarge(limit=BUNDLE_LIMIT)
+    if header is None:
+        raise InvalidArgument("the first piece of a model must be its header")
+    return header, bytes(data)
