@@ -33,9 +33,10 @@ from typing import Any
 import numpy as np
 import openvino as ov
 from bench_house import keep
-from bench_precision import COLLECTIONS, judged, patient
+from bench_precision import judged
 from irp_bundle import read_bundle
 from irp_inference.adapters.export import export_bundle
+from learners import COLLECTIONS, hearts
 from peers.clients import first_answer, measured
 from peers.intervals import Spread, spread
 from peers.networks import CHOICES, bundle_of
@@ -129,8 +130,7 @@ def _options() -> argparse.Namespace:
 
 def guarded(data: bytes, network: str, folder: Path) -> bytes:
     """The int8 networks that the guard accepts, judged on the collection's validation patients."""
-    patients, name = COLLECTIONS[network]
-    held = [patient(one) for one in patients(folder / name) if one.part == "validation"]
+    held = [(one.name, one.volume, one.mask) for one in hearts(network, folder) if one.part == "validation"]
     said, artefact = judged(data, "int8", held)
     if artefact is None:
         raise SystemExit(f"the guard refuses int8: {said['message']}")

@@ -76,7 +76,8 @@ def before_it(run: dict[str, Any]) -> str:
 def show_run(bar: Progress, task: TaskID, run: dict[str, Any]) -> None:
     """Draw a training run: its step, the newest point of each curve in few words, and how far it is."""
     latest = {metric["name"]: metric["value"] for metric in run.get("metrics", [])}
-    watched = {name: value for name, value in latest.items() if name.endswith("_loss") or "_dice_lv_" in name}
+    said = {name: value for name, value in latest.items() if not name.endswith(("_low", "_high"))}  # ends of bands
+    watched = {name: value for name, value in said.items() if name.endswith("_loss") or "_dice_lv_" in name}
     short = {name.removeprefix("val_dice_lv_").removeprefix("segment_"): value for name, value in watched.items()}
     shown = [f"{name.replace('_', ' ')} {value:.3f}" for name, value in sorted(short.items())]
     progress = run.get("progress") or {}
