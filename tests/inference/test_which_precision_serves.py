@@ -172,6 +172,19 @@ async def test_what_is_broken_foreign_or_computes_something_else_is_left_for_flo
     assert "DATA_LOSS" in (await house.open()).precision_note
 
 
+async def test_an_engine_may_answer_in_any_of_the_ways_that_were_judged(
+    house: House, networks: tuple[bytes, OpenVinoEngine]
+) -> None:
+    whole = read_reduced(networks[0], sha256_of(a_bundle()))
+    inputs, logits = whole.probe["segment"]
+    for number, (ways, served) in enumerate([((1, 0), "int8"), ((0, 1), "int8"), ((1, 2), "float32")]):
+        stacked = np.stack([logits + way for way in ways])
+        await house.say(
+            write_reduced(dataclasses.replace(whole, probe={"segment": (inputs, stacked)})), version=number + 1
+        )
+        assert (await house.open()).precision == served
+
+
 async def test_facts_that_come_twice_or_late_change_nothing(
     house: House, networks: tuple[bytes, OpenVinoEngine]
 ) -> None:

@@ -42,6 +42,8 @@ def test_int8_that_loses_nothing_is_accepted_and_its_networks_come_with_a_probe(
     digest = sha256_of(a_threshold())
     networks = read_reduced(outcome.artefact, digest)
     assert set(networks.graphs) == set(networks.probe) == {"segment"}
+    inputs, answers = networks.probe["segment"]
+    assert answers.shape[:2] == (2, len(inputs)), "as several are asked together, and as one is alone"
     assert b'"i8"' in networks.graphs["segment"][0]
     with pytest.raises(InvalidArgument):
         read_reduced(outcome.artefact, "f" * 64)

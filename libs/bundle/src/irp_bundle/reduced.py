@@ -36,7 +36,8 @@ class Reduced:
     Attributes:
         bundle: SHA-256 of the bundle that they come from.
         graphs: per stage the two files of an OpenVINO graph, xml and weights; stages left out stay as they are.
-        probe: per stage inputs (N, C, *size) and the logits that they gave.
+        probe: per stage inputs (N, C, *size) and the logits that they gave, (ways, N, channels, *size) where they were
+            asked in several ways: processors may compute one input alone by another way than several together.
         about: how they were made, in words and numbers.
     """
 
@@ -54,8 +55,9 @@ def probe_inputs(size: tuple[int, ...]) -> Array:
 def write_reduced(reduced: Reduced) -> bytes:
     """To ZIP bytes."""
     arrays = io.BytesIO()
-    named = {f"{stage}.inputs": inputs for stage, (inputs, _) in reduced.probe.items()}
-    named |= {f"{stage}.logits": logits for stage, (_, logits) in reduced.probe.items()}
+    named: dict[str, NDArray[np.generic]] = {f"{stage}.inputs": inputs for stage, (inputs, _) in reduced.probe.items()}
+    # In half precision, which is far finer than any tolerance: what was asked in several ways is large.
+    named |= {f"{stage}.logits": logits.astype(np.float16) for stage, (_, logits) in reduced.probe.items()}
     np.savez(arrays, allow_pickle=False, **named)
     files = {ABOUT: json.dumps({"bundle": reduced.bundle, "about": dict(reduced.about)}, sort_keys=True).encode()}
     for stage, (graph, weights) in reduced.graphs.items():

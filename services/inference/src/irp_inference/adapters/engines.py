@@ -31,7 +31,7 @@ from irp_inference.adapters.hosts import EngineHost
 from irp_inference.adapters.reduced_files import lay_out_reduced
 from irp_inference.adapters.torch_networks import CudaOptions
 from irp_inference.domain.crashes import Crashes
-from irp_inference.domain.difference import difference
+from irp_inference.domain.difference import nearest
 from irp_inference.domain.errors import EngineDisagrees, ModelCrashed, ModelParked
 
 # Largest difference of logits over their largest magnitude: from torch's, or for networks that the guard has accepted,
@@ -250,7 +250,7 @@ async def _require_agreement(
         expected, inputs = probe[f"{stage}.logits"], probe[f"{stage}.inputs"]
         # As many at once as there are processes: each is asked.
         for found in await asyncio.gather(*(nets.forward(stage, inputs) for _ in range(processes))):
-            worst = difference(found, expected)
+            worst = nearest(found, expected)
             if not worst <= tolerance:
                 raise EngineDisagrees(f"stage {stage}: logits differ by {worst:.1e}, allowed are {tolerance:.0e}")
 
