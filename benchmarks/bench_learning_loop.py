@@ -18,7 +18,6 @@ out/bench/learning_loop-COLLECTION.
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from bench_house import KEPT
 from irp_bundle import Pipeline, TorchEngine, read_bundle
 from irp_training.domain.gate import judge
 from irp_training.domain.scores import as_model_sees, score_case
-from learners import COLLECTIONS, Diary, Heart, hearts, interval, learn, note, to_correct
+from learners import Diary, Heart, interval, learn, options, patients_of, to_correct
 
 SEEDS = (1, 2, 3)
 PER_ROUND = 4  # new patients
@@ -171,21 +170,12 @@ def draw(rows: list[dict[str, Any]], file: Path) -> None:
 
 def main() -> None:
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("IRP_DATA", "data")), help="holds the folders")
-    parser.add_argument("--collection", choices=sorted(COLLECTIONS), default="cine")
-    parser.add_argument("--minutes", type=float, default=15.0, help="how long to go on now")
-    parser.add_argument("--base", type=Path, help="bundle to begin with, which has seen none of these patients")
+    parser = options(__doc__)
     parser.add_argument("--per-round", type=int, default=PER_ROUND, help="new patients per round")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--device", default="cpu", help="cpu, cuda")
-    parser.add_argument("--quick", action="store_true", help="tiny networks, few patients, one seed, two rounds")
     asked = parser.parse_args()
-    folder = asked.data / COLLECTIONS[asked.collection][1]
-    if not folder.is_dir():
-        note(f"{folder} is not there: nothing is measured; see models/README.md")
+    everyone = patients_of(asked)
+    if not everyone:
         return
-    everyone = list(hearts(asked.collection, asked.data))
     if asked.quick:
         asked.per_round = 1
         kept = {"training": 2, "validation": 1, "test": 2}

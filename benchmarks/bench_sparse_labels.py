@@ -13,15 +13,13 @@ Hours on two cores; call again to go on. JSON, and a picture, go to out/bench/sp
 
 from __future__ import annotations
 
-import argparse
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from bench_house import KEPT
 from irp_training.domain.plan import CaseFile
-from learners import COLLECTIONS, Diary, Heart, hearts, interval, judged_only, learn, note
+from learners import Diary, Heart, interval, judged_only, learn, options, patients_of
 from numpy.typing import NDArray
 
 SHARES = (1, 2, 5, 10, 25, 100)  # percent of the labelled slices
@@ -138,21 +136,12 @@ def draw(rows: list[dict[str, Any]], file: Path) -> None:
 
 def main() -> None:
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("IRP_DATA", "data")), help="holds the folders")
-    parser.add_argument("--collection", choices=sorted(COLLECTIONS), default="cine")
-    parser.add_argument("--minutes", type=float, default=15.0, help="how long to go on now")
-    parser.add_argument("--base", type=Path, help="bundle to start from, which has seen none of these patients")
+    parser = options(__doc__)
     parser.add_argument("--passes", type=int, default=24, help="of stage 2; stage 1 takes a third")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--device", default="cpu", help="cpu, cuda")
-    parser.add_argument("--quick", action="store_true", help="tiny networks, few patients, one seed")
     asked = parser.parse_args()
-    folder = asked.data / COLLECTIONS[asked.collection][1]
-    if not folder.is_dir():
-        note(f"{folder} is not there: nothing is measured; see models/README.md")
+    everyone = patients_of(asked)
+    if not everyone:
         return
-    everyone = list(hearts(asked.collection, asked.data))
     slices = sum(int(h.mask.annotated.any(axis=2).sum()) for h in everyone if h.part == "training")
     recipe: dict[str, Any] = {
         "stages": ["locate", "segment"],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
+import os
 import platform
 import sys
 import time
@@ -177,3 +179,25 @@ class Diary:
 def note(text: str) -> None:
     """A line of progress."""
     print(text, file=sys.stderr, flush=True)
+
+
+def options(text: str | None) -> argparse.ArgumentParser:
+    """What every benchmark of learning may be told."""
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("IRP_DATA", "data")), help="holds the folders")
+    parser.add_argument("--collection", choices=sorted(COLLECTIONS), default="cine")
+    parser.add_argument("--minutes", type=float, default=15.0, help="how long to go on now")
+    parser.add_argument("--base", type=Path, help="bundle to begin with, which has seen none of these patients")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--device", default="cpu", help="cpu, cuda")
+    parser.add_argument("--quick", action="store_true", help="tiny networks, few patients, one seed, few rounds")
+    return parser
+
+
+def patients_of(asked: argparse.Namespace) -> list[Heart]:
+    """Everyone of the collection; nobody, which is said, where it is not there."""
+    folder = asked.data / COLLECTIONS[asked.collection][1]
+    if folder.is_dir():
+        return list(hearts(asked.collection, asked.data))
+    note(f"{folder} is not there: nothing is measured; see models/README.md")
+    return []

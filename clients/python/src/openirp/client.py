@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ ZIP = "application/zip"
 ENDED = ("ended", "failed")  # states of a report
 JUDGED = ("accepted", "refused", "failed")  # states of a reduced precision
 VALIDATED = ("succeeded", "failed")
-LOOK_S = 1.0
 UPLOAD_S = 300.0  # seconds that pushing a model may take
 
 
@@ -122,12 +120,7 @@ class Irp:
 
     def watch_report(self, name: str, version: int) -> Iterator[dict[str, Any]]:
         """The report, each second, until it has ended."""
-        while True:
-            said = self.report(name, version)
-            yield said
-            if said["state"] in ENDED:
-                return
-            time.sleep(LOOK_S)
+        return self.http.watch(f"/api/v1/models/{name}/versions/{version}/report", ENDED)
 
     def _sent(self, path: str, bundle: bytes) -> dict[str, Any]:
         headers = {"Content-Type": ZIP}
@@ -187,12 +180,7 @@ class Irp:
 
     def watch_precision(self, name: str, version: int, precision: str) -> Iterator[dict[str, Any]]:
         """The same, each second, until it is judged."""
-        while True:
-            said = self.precision(name, version, precision)
-            yield said
-            if said["state"] in JUDGED:
-                return
-            time.sleep(LOOK_S)
+        return self.http.watch(f"/api/v1/models/{name}/versions/{version}/precisions/{precision}", JUDGED)
 
     def validate_model(
         self, name: str, version: int, *, project: str = "", dataset: str = "", split: str = ""
@@ -215,12 +203,7 @@ class Irp:
 
     def watch_validation(self, name: str, version: int, id: str) -> Iterator[dict[str, Any]]:
         """The same, each second, until it has ended."""
-        while True:
-            said = self.validation(name, version, id)
-            yield said
-            if said["state"] in VALIDATED:
-                return
-            time.sleep(LOOK_S)
+        return self.http.watch(f"/api/v1/models/{name}/versions/{version}/validations/{id}", VALIDATED)
 
     def validation_file(self, name: str, version: int, id: str, file: str) -> bytes:
         """One file of a report: "report.json", "report.html", "report.pdf" or "signature.jws"."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import httpx
 
 from openirp.transport import Transport
 
-LOOK_S = 1.0
 PUSH = httpx.Timeout(7200.0, connect=5.0)
 TRIED = ("accepted", "refused", "failed")  # states of a container's conformance test
 RUN_ENDED = ("succeeded", "failed")
@@ -67,7 +65,7 @@ class Containers:
 
     def watch(self, name: str, version: int) -> Iterator[dict[str, Any]]:
         """The same, each second, until it has been tried."""
-        return _watched(f"/api/v1/containers/{name}/versions/{version}", self.http, TRIED)
+        return self.http.watch(f"/api/v1/containers/{name}/versions/{version}", TRIED)
 
     def run(self, project: str, container: str, series: str) -> dict[str, Any]:
         """Let a container ("name" or "name@version") propose a mask of a series; the same again is the same run."""
@@ -80,7 +78,7 @@ class Containers:
 
     def watch_run(self, project: str, run_id: str) -> Iterator[dict[str, Any]]:
         """A run, each second, until it has ended."""
-        return _watched(f"/api/v1/projects/{project}/container-runs/{run_id}", self.http, RUN_ENDED)
+        return self.http.watch(f"/api/v1/projects/{project}/container-runs/{run_id}", RUN_ENDED)
 
 
 class Challenges:
@@ -113,7 +111,7 @@ class Challenges:
 
     def watch(self, challenge: str, entry_id: str) -> Iterator[dict[str, Any]]:
         """An entry, each second, until it is scored or has failed."""
-        return _watched(f"{self.path}/{challenge}/entries/{entry_id}", self.http, ENTRY_ENDED)
+        return self.http.watch(f"{self.path}/{challenge}/entries/{entry_id}", ENTRY_ENDED)
 
     def leaderboard(self, challenge: str) -> dict[str, Any]:
         """Places, best first, with means and 95 % intervals."""
@@ -122,12 +120,3 @@ class Challenges:
     def promote(self, challenge: str) -> dict[str, Any]:
         """Make the winner the champion of its name, if the gate allows."""
         return dict(self.http.json("POST", f"{self.path}/{challenge}/promote"))
-
-
-def _watched(path: str, http: Transport, ended: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    while True:
-        said = dict(http.json("GET", path))
-        yield said
-        if said["state"] in ended:
-            return
-        time.sleep(LOOK_S)

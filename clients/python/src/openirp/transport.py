@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -16,6 +16,7 @@ TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 STRANGER = 6  # repetitions, a quarter of a minute, at an address that never answered: it may be the wrong one
 FRIEND = 16  # repetitions, a minute, at one that did: it restarts, or a room of it loads models
 PAUSE_S, LONGEST_PAUSE_S = 0.5, 4.0  # before the second attempt; doubled each time
+LOOK_S = 1.0  # between two looks at work that goes on
 AGAIN = frozenset({429, 502, 503, 504})
 
 
@@ -90,6 +91,15 @@ class Transport:
             cursor = page.get("next_cursor") or page.get("next") or ""
             if not cursor:
                 return
+
+    def watch(self, path: str, ended: Container[str]) -> Iterator[dict[str, Any]]:
+        """What lies there, each second, until its `state` is one of these."""
+        while True:
+            said = dict(self.json("GET", path))
+            yield said
+            if said["state"] in ended:
+                return
+            time.sleep(LOOK_S)
 
     def events(self, path: str, *, ended: Callable[[dict[str, Any]], bool]) -> Iterator[dict[str, Any]]:
         """Server-sent events as JSON objects until `ended` says so; reconnects when the line breaks or a room restarts.

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from openirp.client import Irp
-from openirp.command.console import print_json, say, table
-from openirp.command.containers import drawn, name_and_version
+from openirp.command.console import drawn, print_json, say, table, version_of
 from openirp.command.images import InProject
 
 app = typer.Typer(no_args_is_help=True, help="Challenges on a project's frozen test set.")
@@ -58,7 +57,7 @@ def enter(
 ) -> None:
     """Enter a registered model or container; nobody who enters sees the labels. Exit code 1 if it failed."""
     irp = Irp.from_environment().challenges
-    said = irp.enter(challenge, kind, *name_and_version(algorithm))
+    said = irp.enter(challenge, kind, *version_of(algorithm))
     if wait:
         said = drawn(irp.watch(challenge, said["id"]))
     words = (f"{algorithm} in {challenge}: {said['state']}", said["message"] or said["reason"])

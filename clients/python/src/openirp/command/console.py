@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import typer
@@ -129,3 +129,21 @@ def flowing() -> Progress:
         TimeElapsedColumn(),
         console=err,
     )
+
+
+def drawn(watched: Iterator[dict[str, Any]]) -> dict[str, Any]:
+    """Draw progress until the end; the last state."""
+    said: dict[str, Any] = {}
+    with flowing() as bar:
+        task = bar.add_task("  waiting", total=1.0)
+        for said in watched:
+            bar.update(task, completed=said["progress"]["fraction"], description=f"  {said['progress']['step']}")
+    return said
+
+
+def version_of(text: str) -> tuple[str, int]:
+    """NAME@VERSION as its parts."""
+    name, _, version = text.partition("@")
+    if not name or not version.isdecimal():
+        raise typer.BadParameter(f"{text!r} is not NAME@VERSION, for example cine@3")
+    return name, int(version)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from openirp.client import Irp
-from openirp.command.console import flowing, print_json, say, table
+from openirp.command.console import drawn, print_json, say, table, version_of
 from openirp.command.images import InProject
 
 app = typer.Typer(no_args_is_help=True, help="Algorithms as containers (Grand Challenge), and what they propose.")
@@ -63,7 +62,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="With the declaration.")] = False,
 ) -> None:
     """The report of a version's conformance test. Exit code 1 if it was not accepted."""
-    name, version = name_and_version(container)
+    name, version = version_of(container)
     said = Irp.from_environment().containers.get(name, version)
     if as_json:
         print_json(said)
@@ -87,24 +86,6 @@ def run(
     say(". ".join(filter(None, [*words, said["said"] and f"It said: {said['said']}"])) + ".")
     if said["state"] == "failed":
         raise typer.Exit(1)
-
-
-def name_and_version(text: str) -> tuple[str, int]:
-    """NAME@VERSION in two."""
-    name, _, version = text.partition("@")
-    if not name or not version.isdecimal():
-        raise typer.BadParameter(f"{text!r} is not NAME@VERSION, for example heart@1")
-    return name, int(version)
-
-
-def drawn(watched: Iterator[dict[str, Any]]) -> dict[str, Any]:
-    """Draw progress until the end; the last state."""
-    said: dict[str, Any] = {}
-    with flowing() as bar:
-        task = bar.add_task("  waiting", total=1.0)
-        for said in watched:
-            bar.update(task, completed=said["progress"]["fraction"], description=f"  {said['progress']['step']}")
-    return said
 
 
 def _declared(path: Path) -> dict[str, Any]:

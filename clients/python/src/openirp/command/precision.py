@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from openirp.client import Irp
-from openirp.command.console import flowing, say, table
+from openirp.command.console import drawn, say, table, version_of
 
 EXAMPLES = """Examples:
 
@@ -34,27 +34,10 @@ def precision(
     irp = Irp.from_environment()
     said = irp.try_precision(name, version, precision, project=project)
     if wait:
-        said = _watched(irp, said)
+        said = drawn(irp.watch_precision(name, version, precision))
     _show(said)
     if said["state"] in {"refused", "failed"}:
         raise typer.Exit(1)
-
-
-def version_of(text: str) -> tuple[str, int]:
-    """NAME@VERSION as its parts."""
-    name, _, version = text.partition("@")
-    if not name or not version.isdecimal():
-        raise typer.BadParameter(f"{text!r} is not NAME@VERSION, for example cine@3")
-    return name, int(version)
-
-
-def _watched(irp: Irp, said: dict[str, Any]) -> dict[str, Any]:
-    with flowing() as bar:
-        task = bar.add_task("  waiting", total=1.0)
-        for now in irp.watch_precision(said["name"], said["version"], said["precision"]):
-            bar.update(task, completed=now["progress"]["fraction"], description=f"  {now['progress']['step']}")
-            said = now
-    return said
 
 
 def _show(said: dict[str, Any]) -> None:

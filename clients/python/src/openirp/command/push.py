@@ -9,8 +9,7 @@ import typer
 from rich.markup import escape
 
 from openirp.client import Irp
-from openirp.command.console import flowing, say, table
-from openirp.command.precision import version_of
+from openirp.command.console import drawn, say, table, version_of
 
 EXAMPLES = """Examples:
 
@@ -65,21 +64,12 @@ def report(
 
 def _show(irp: Irp, said: dict[str, Any], wait: bool) -> None:
     if wait:
-        said = _watched(irp, said)
+        said = drawn(irp.watch_report(said["name"], said["version"]))
     if said["inspection"]:
         _show_checks(said["inspection"])
     _show_benchmark(said)
     if said["state"] == "failed":
         raise typer.Exit(1)
-
-
-def _watched(irp: Irp, said: dict[str, Any]) -> dict[str, Any]:
-    with flowing() as bar:
-        task = bar.add_task("  waiting", total=1.0)
-        for now in irp.watch_report(said["name"], said["version"]):
-            bar.update(task, completed=now["progress"]["fraction"], description=f"  {now['progress']['step']}")
-            said = now
-    return said
 
 
 def _show_checks(inspection: dict[str, Any]) -> None:

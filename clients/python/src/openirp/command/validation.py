@@ -11,9 +11,8 @@ from irp_kernel.signed import SignatureNotValid
 from irp_kernel.validation_report import SIGNATURE, check_report
 
 from openirp.client import Irp
-from openirp.command.console import flowing, print_json, say, table
+from openirp.command.console import drawn, print_json, say, table, version_of
 from openirp.command.images import AsJson
-from openirp.command.precision import version_of
 from openirp.command.registry import keys_of, text_of
 
 MAX_FILE_BYTES = 256 << 20
@@ -46,7 +45,7 @@ def validate(
     irp = Irp.from_environment()
     said = irp.validate_model(name, version, project=project, dataset=dataset, split=split)
     if wait or out:
-        said = _watched(irp, said)
+        said = drawn(irp.watch_validation(said["name"], said["version"], said["id"]))
     _show(said)
     if said["state"] == "failed":
         raise typer.Exit(1)
@@ -108,15 +107,6 @@ def _read(file: Path) -> bytes:
     if file.stat().st_size > MAX_FILE_BYTES:
         raise SignatureNotValid(f"{file.name} is too large")
     return file.read_bytes()
-
-
-def _watched(irp: Irp, said: dict[str, Any]) -> dict[str, Any]:
-    with flowing() as bar:
-        task = bar.add_task("  waiting", total=1.0)
-        for now in irp.watch_validation(said["name"], said["version"], said["id"]):
-            bar.update(task, completed=now["progress"]["fraction"], description=f"  {now['progress']['step']}")
-            said = now
-    return said
 
 
 def _show(said: dict[str, Any]) -> None:

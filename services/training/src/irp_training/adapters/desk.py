@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from irp.common.v1 import types_pb2
 from irp_chassis.rpc import caller
@@ -66,3 +67,8 @@ def admit(message: types_pb2.ProjectRef, *roles: str) -> Project:
     if roles:
         caller().require_role(*roles)
     return project
+
+
+def judging(request: Any) -> Project | None:
+    """The project whose masks shall judge, if a request names one; its caller must be inside it."""
+    return admit(request.project) if request.HasField("project") else None

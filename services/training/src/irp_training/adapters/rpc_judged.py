@@ -7,7 +7,7 @@ from typing import Any
 from irp.training.v1 import training_service_pb2 as pb
 from irp_chassis.rpc import caller
 
-from irp_training.adapters.desk import Desk, admit
+from irp_training.adapters.desk import Desk, judging
 from irp_training.adapters.wire import report_to_proto, trial_to_proto
 from irp_training.adapters.wire_watching import drift_to_proto, validation_to_proto
 
@@ -18,7 +18,7 @@ class JudgedDoors(Desk):
     async def GuardPrecision(self, request: pb.GuardPrecisionRequest, context: Any) -> pb.GuardPrecisionResponse:  # noqa: N802
         """Queue the trial of a reduced precision."""
         caller().require_role("owner")
-        project = admit(request.project) if request.HasField("project") else None
+        project = judging(request)
         actor = request.actor or caller().subject
         trial = await self._do.ask_precision(request.name, request.version, request.precision, actor, project)
         return pb.GuardPrecisionResponse(trial=trial_to_proto(trial))
@@ -32,7 +32,7 @@ class JudgedDoors(Desk):
     async def AskReport(self, request: pb.AskReportRequest, context: Any) -> pb.AskReportResponse:  # noqa: N802
         """Queue the appraisal of a version."""
         caller().require_role("owner")
-        project = admit(request.project) if request.HasField("project") else None
+        project = judging(request)
         actor = request.actor or caller().subject
         report = await self._do.ask_report(request.name, request.version, actor, project)
         return pb.AskReportResponse(report=report_to_proto(report))
@@ -46,7 +46,7 @@ class JudgedDoors(Desk):
     async def ValidateModel(self, request: pb.ValidateModelRequest, context: Any) -> pb.ValidateModelResponse:  # noqa: N802
         """Queue a validation."""
         caller().require_role("owner")
-        project = admit(request.project) if request.HasField("project") else None
+        project = judging(request)
         actor = request.actor or caller().subject
         found = await self._do.ask_validation(
             request.name, request.version, actor, project, request.split, request.dataset

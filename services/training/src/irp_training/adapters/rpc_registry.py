@@ -10,7 +10,7 @@ from irp_chassis.rpc import caller
 from irp_kernel.errors import InvalidArgument, TooLarge
 from irp_kernel.ids import Alias
 
-from irp_training.adapters.desk import Desk, admit
+from irp_training.adapters.desk import Desk, judging
 from irp_training.adapters.wire import happened_to_proto, model_to_proto, report_to_proto
 from irp_training.domain.registry import Model, aliases
 
@@ -30,7 +30,7 @@ class RegistryDoors(Desk):
             return pb.RegisterModelResponse(
                 report=pb.ModelReport(state="ended", inspection=await self._do.try_bundle(data))
             )
-        project = admit(header.project) if header.HasField("project") else None
+        project = judging(header)
         actor = header.actor or caller().subject
         first = header.promote_if_first
         model = await self._do.register(header.name, data, actor, promote_if_first=first, project=project)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from irp_kernel.errors import IrpError
 
+from irp_training.app.attempts import advanced, ended
 from irp_training.app.case_files import case_files
 from irp_training.app.learnt_from import LearntFrom
 from irp_training.app.ports import Clock, Objects, Store
@@ -85,18 +86,11 @@ class AppraiseModel:
     async def _note(self, asked: Appraisal, progress: Progress) -> None:
         async with self._store.change() as change:
             current = await change.lock_appraisal(asked)
-            if _is_under_way(current, asked):
-                await change.save_appraisal(replace(current, state="running", progress=progress))
+            if noted := advanced(current, asked, progress):
+                await change.save_appraisal(noted)
 
     async def _end(self, found: Appraisal) -> None:
         async with self._store.change() as change:
             current = await change.lock_appraisal(found)
-            if _is_under_way(current, found):
-                progress = Progress(fraction=1.0, eta_s=0.0, step=found.state)
-                done = replace(found, version=current.version, progress=progress, finished_at=self._now())
+            if done := ended(current, found, self._now()):
                 await change.save_appraisal(done)
-
-
-def _is_under_way(current: Appraisal, worked_on: Appraisal) -> bool:
-    """False if somebody else has ended it, or begun it anew."""
-    return current.attempt == worked_on.attempt and not current.ended

@@ -8,6 +8,7 @@ from irp_kernel import ObjectRef
 from irp_kernel.errors import IrpError
 from irp_kernel.ids import Slug
 
+from irp_training.app.attempts import advanced, ended
 from irp_training.app.case_files import case_files
 from irp_training.app.ports import Clock, Objects, Store
 from irp_training.app.register_model import REGISTRY
@@ -60,8 +61,8 @@ class GuardPrecision:
     async def _note(self, trial: Trial, progress: Progress) -> None:
         async with self._store.change() as change:
             current = await change.lock_trial(trial)
-            if _is_under_way(current, trial):
-                await change.save_trial(replace(current, state="running", progress=progress))
+            if noted := advanced(current, trial, progress):
+                await change.save_trial(noted)
 
     async def _keep(self, trial: Trial, artefact: bytes) -> ObjectRef:
         return await self._objects.put(
@@ -74,20 +75,12 @@ class GuardPrecision:
             extension="zip",
         )
 
-    async def _end(self, ended: Trial) -> None:
+    async def _end(self, found: Trial) -> None:
         async with self._store.change() as change:
-            current = await change.lock_trial(ended)
-            if not _is_under_way(current, ended):
-                return
-            progress = Progress(fraction=1.0, eta_s=0.0, step=ended.state)
-            done = replace(ended, version=current.version, progress=progress, finished_at=self._now())
-            await change.announce_trial(done)
-            await change.save_trial(done)
-
-
-def _is_under_way(current: Trial, worked_on: Trial) -> bool:
-    """False if somebody else has ended it, or begun it anew."""
-    return current.attempt == worked_on.attempt and not current.ended
+            current = await change.lock_trial(found)
+            if done := ended(current, found, self._now()):
+                await change.announce_trial(done)
+                await change.save_trial(done)
 
 
 def _judged(trial: Trial, outcome: TrialOutcome, artefact: ObjectRef | None) -> Trial:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from irp_kernel import ObjectRef
 from irp_kernel.errors import IrpError
 
+from irp_training.app.attempts import advanced, ended
 from irp_training.app.case_files import case_files
 from irp_training.app.ports import Clock, Objects, Signer, Store
 from irp_training.app.train_run import TRANSIENT
@@ -67,8 +68,8 @@ class ValidateModel:
     async def _note(self, validation: Validation, progress: Progress) -> None:
         async with self._store.change() as change:
             current = await change.lock_validation(validation)
-            if _is_under_way(current, validation):
-                await change.save_validation(replace(current, state="running", progress=progress))
+            if noted := advanced(current, validation, progress):
+                await change.save_validation(noted)
 
     async def _keep(self, validation: Validation, files: Mapping[str, bytes]) -> dict[str, ObjectRef]:
         return {
@@ -84,12 +85,10 @@ class ValidateModel:
             for name, data in files.items()
         }
 
-    async def _end(self, ended: Validation) -> None:
+    async def _end(self, found: Validation) -> None:
         async with self._store.change() as change:
-            current = await change.lock_validation(ended)
-            if _is_under_way(current, ended):
-                progress = Progress(fraction=1.0, eta_s=0.0, step=ended.state)
-                done = replace(ended, version=current.version, progress=progress, finished_at=self._now())
+            current = await change.lock_validation(found)
+            if done := ended(current, found, self._now()):
                 await change.save_validation(done)
 
 
@@ -109,8 +108,3 @@ def manifest(validation: Validation, files: Mapping[str, ObjectRef]) -> dict[str
         "created_at": validation.created_at,
         "files": {name: {"sha256": ref.sha256, "bytes": ref.size} for name, ref in sorted(files.items())},
     }
-
-
-def _is_under_way(current: Validation, worked_on: Validation) -> bool:
-    """False if somebody else has ended it, or begun it anew."""
-    return current.attempt == worked_on.attempt and not current.ended
