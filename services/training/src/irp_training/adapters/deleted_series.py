@@ -14,7 +14,7 @@ from sqlalchemy import select
 from irp_training.adapters import db
 from irp_training.adapters.container_rows import ContainerRows
 from irp_training.adapters.documents import dataset_from_document, model_from_document, run_from_document
-from irp_training.domain.dataset import Snapshot
+from irp_training.app.snapshots import read_snapshot
 from irp_training.domain.registry import Model
 from irp_training.domain.run import Run
 
@@ -36,7 +36,7 @@ class DeletedSeries:
         found: list[SeriesReference] = []
         wanted = set(series_uids)
         for digest, manifest in manifests.items():
-            snapshot = Snapshot.from_manifest(await self._objects.get(manifest))
+            snapshot = await read_snapshot(self._objects, manifest)
             for uid in sorted({entry.case.series for entry in snapshot.entries} & wanted):
                 found.append(SeriesReference(kind="dataset", id=digest, series_uid=uid, state="frozen"))
                 found += _made_of(digest, uid, found_runs, models)

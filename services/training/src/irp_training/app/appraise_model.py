@@ -11,6 +11,7 @@ from irp_training.app.attempts import advanced, ended
 from irp_training.app.case_files import case_files
 from irp_training.app.learnt_from import LearntFrom
 from irp_training.app.ports import Clock, Objects, Store
+from irp_training.app.snapshots import read_snapshot
 from irp_training.app.train_run import TRANSIENT
 from irp_training.app.work_ports import Sandbox
 from irp_training.domain.appraisal import UNMEASURED, Appraisal, benchmark
@@ -56,17 +57,12 @@ class AppraiseModel:
         model = await self._store.model(asked.model.name, asked.model.version)
         best = champion(await self._store.history(model.ref.name))
         rival = await self._store.model(model.ref.name, best) if best not in {None, model.ref.version} else None
-        snapshot = Snapshot.from_manifest(await self._objects.get(asked.dataset.manifest))
+        snapshot = await read_snapshot(self._objects, asked.dataset.manifest)
         judged = [one for one in (model, rival) if one is not None]
         scores = [await self._scored(asked, one, snapshot, n / len(judged)) for n, one in enumerate(judged)]
         cases, known = snapshot.of("validation"), await self._learnt_from(model)
-        taught = [
-            case
-            for case in cases
-            if (snapshot.project, case.patient) in known.patients or case.volume.sha256 in known.volumes
-        ]
         theirs = scores[1] if rival else {}
-        seen = len(taught)
+        seen = sum(known.knows(snapshot.project, case) for case in cases)
         measured = benchmark(model, rival, asked.dataset, cases, scores[0], theirs, seen=seen, whole=known.whole)
         return replace(asked, state="ended", benchmark=measured)
 

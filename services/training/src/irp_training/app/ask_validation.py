@@ -5,6 +5,7 @@ from __future__ import annotations
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.learnt_from import LearntFrom
 from irp_training.app.ports import Clock, Objects, Project, Store
+from irp_training.app.snapshots import read_snapshot
 from irp_training.domain.certificate import Validation, split_of, validation_id
 from irp_training.domain.dataset import Snapshot
 from irp_training.domain.errors import ModelSawPatients, NoFrozenSet
@@ -69,4 +70,4 @@ class AskValidation:
         return await self._store.newest_dataset(model.ref.name)
 
     async def _snapshot(self, dataset: DatasetRow) -> Snapshot:
-        return Snapshot.from_manifest(await self._objects.get(dataset.manifest))
+        return await read_snapshot(self._objects, dataset.manifest)

@@ -9,6 +9,7 @@ from irp_kernel.ids import Slug
 from irp_training.app.challenge_ports import Challenges
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.ports import Clock, Objects, Project
+from irp_training.app.snapshots import read_snapshot
 from irp_training.domain.challenges.challenge import (
     ENTRIES_LIMIT,
     ENTRIES_PER_TEAM,
@@ -19,7 +20,7 @@ from irp_training.domain.challenges.challenge import (
     moment,
 )
 from irp_training.domain.container_errors import ChallengeNotValid
-from irp_training.domain.dataset import Case, Snapshot
+from irp_training.domain.dataset import Case
 from irp_training.domain.inclusion import Rules
 
 
@@ -59,7 +60,7 @@ class CreateChallenge:
         if not 1 <= most <= ENTRIES_LIMIT or len(wish.title) > TITLE_LIMIT:
             raise ChallengeNotValid(f"entries_per_team: 1 to {ENTRIES_LIMIT}; title: at most {TITLE_LIMIT} characters")
         dataset = await self._create(project, Rules(sequence_classes=wish.sequence_classes, structures=structures))
-        cases = Snapshot.from_manifest(await self._objects.get(dataset.manifest)).of("test")
+        cases = (await read_snapshot(self._objects, dataset.manifest)).of("test")
         _require_judged(cases, structures)
         return await self._challenges.add(
             Challenge(

@@ -12,6 +12,7 @@ from irp_kernel.errors import Aborted
 from irp_training.app.configuration import Configurations
 from irp_training.app.count_judged import CountJudged
 from irp_training.app.ports import Objects, Project, Store
+from irp_training.app.snapshots import read_snapshot
 from irp_training.domain.dataset import Case, Snapshot, freeze
 from irp_training.domain.inclusion import EVERYTHING, Rules
 from irp_training.domain.placing import PARTS
@@ -81,8 +82,7 @@ class CreateDataset:
     async def _settle_older(self, project: Project) -> None:
         """Datasets that were frozen before places were kept hold patients out, too; and their patients are counted."""
         for dataset in await self._store.older_datasets(project.id):
-            data = await self._objects.get(dataset.manifest)
-            snapshot = await asyncio.to_thread(Snapshot.from_manifest, data)
+            snapshot = await read_snapshot(self._objects, dataset.manifest)
             counted = replace(dataset, patients=patients_of(snapshot))
             async with self._store.change() as change:
                 await change.settle_older(project.id, counted, snapshot.placements())

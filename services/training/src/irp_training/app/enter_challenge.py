@@ -9,9 +9,9 @@ from irp_training.app.challenge_ports import Challenges
 from irp_training.app.container_ports import Containers
 from irp_training.app.learnt_from import LearntFrom
 from irp_training.app.ports import Clock, Objects, Store
+from irp_training.app.snapshots import read_snapshot
 from irp_training.domain.challenges.challenge import KINDS, Challenge, Entry, Kind
 from irp_training.domain.container_errors import ChallengeClosed, ChallengeNotValid, EntrySawTestSet
-from irp_training.domain.dataset import Snapshot
 from irp_training.domain.run import ModelRef
 
 UNKNOWN = "what it learnt from is not known here"
@@ -64,11 +64,8 @@ class EnterChallenge:
             return ref, UNKNOWN
         model = await self._store.model(name, version)
         learnt = await self._learnt_from(model)
-        snapshot = Snapshot.from_manifest(await self._objects.get(challenge.dataset.manifest))
-        test = snapshot.of("test")
-        images = {case.volume.sha256 for case in test}
-        people = {(snapshot.project, case.patient) for case in test}
-        if images & learnt.volumes or people & learnt.patients:
+        snapshot = await read_snapshot(self._objects, challenge.dataset.manifest)
+        if any(learnt.knows(snapshot.project, case) for case in snapshot.of("test")):
             raise EntrySawTestSet
         return model.ref, "" if learnt.whole else UNKNOWN
 

@@ -12,9 +12,9 @@ from irp_training.app.attempts import advanced, ended
 from irp_training.app.case_files import case_files
 from irp_training.app.ports import Clock, Objects, Store
 from irp_training.app.register_model import REGISTRY
+from irp_training.app.snapshots import read_snapshot
 from irp_training.app.train_run import TRANSIENT
 from irp_training.app.work_ports import Worker
-from irp_training.domain.dataset import Snapshot
 from irp_training.domain.plan import Said
 from irp_training.domain.precision import Reduced, Trial
 from irp_training.domain.run import Progress
@@ -43,7 +43,7 @@ class GuardPrecision:
             await self._end(_judged(trial, outcome, artefact))
 
     async def _judge(self, trial: Trial) -> TrialOutcome:
-        snapshot = Snapshot.from_manifest(await self._objects.get(trial.dataset.manifest))
+        snapshot = await read_snapshot(self._objects, trial.dataset.manifest)
         model = await self._store.model(trial.model.name, trial.model.version)
         plan = TrialPlan(
             bundle=await self._objects.get(model.bundle),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Set
 
 from irp_training.app.learnt_from import LearntFrom
 from irp_training.app.ports import Objects, Store
-from irp_training.domain.dataset import Snapshot
+from irp_training.app.snapshots import read_snapshot
 from irp_training.domain.errors import FrozenPatient, PatientLeak
 from irp_training.domain.placing import HELD_OUT
 from irp_training.domain.run import DatasetRow, ModelRef
@@ -29,8 +28,7 @@ class KeepApart:
                 ancestors, has learnt from somebody who is held out, or from an image that is. Of another site, or in
                 another project, the same person has another pseudonym, but the same image has the same hash.
         """
-        data = await self._objects.get(dataset.manifest)
-        snapshot = await asyncio.to_thread(Snapshot.from_manifest, data)
+        snapshot = await read_snapshot(self._objects, dataset.manifest)
         places = await self._store.placements(project)
         held = {patient for patient, one in places.items() if one.part in HELD_OUT}
         if held & snapshot.patients("training"):

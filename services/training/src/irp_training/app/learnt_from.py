@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from irp_training.app.ports import Objects, Store
-from irp_training.domain.dataset import Case, Snapshot
+from irp_training.app.snapshots import read_snapshot
+from irp_training.domain.dataset import Case
 from irp_training.domain.registry import Model
 from irp_training.domain.run import DatasetRow
 
@@ -59,8 +59,7 @@ class LearntFrom:
 
     async def _taught_by(self, dataset: DatasetRow) -> Learnt:
         if dataset.digest not in self._kept:
-            data = await self._objects.get(dataset.manifest)
-            snapshot = await asyncio.to_thread(Snapshot.from_manifest, data)
+            snapshot = await read_snapshot(self._objects, dataset.manifest)
             while len(self._kept) >= KEPT:
                 self._kept.pop(next(iter(self._kept)))
             self._kept[dataset.digest] = Learnt(

@@ -14,6 +14,7 @@ from irp_training.app.case_files import case_files
 from irp_training.app.challenge_ports import Challenges, Examiner
 from irp_training.app.container_ports import Containers, Runtime
 from irp_training.app.ports import Clock, Objects, Store
+from irp_training.app.snapshots import read_snapshot
 from irp_training.app.train_run import TRANSIENT
 from irp_training.domain.challenges.challenge import CaseScore, Challenge, Entry
 from irp_training.domain.challenges.scoring import at_frames, score_answer
@@ -91,7 +92,7 @@ class ScoreEntry:
         return CaseScore(series=case.series, patient=case.patient, values=values, missing=found is None)
 
     async def _snapshot(self, challenge: Challenge) -> Snapshot:
-        return Snapshot.from_manifest(await self._objects.get(challenge.dataset.manifest))
+        return await read_snapshot(self._objects, challenge.dataset.manifest)
 
     async def _note(self, entry: Entry, fraction: float, step: str) -> None:
         progress = Progress(fraction=fraction, step=step)

@@ -11,6 +11,7 @@ from irp_training.app.case_files import case_files
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.keep_apart import KeepApart
 from irp_training.app.ports import Files, Objects, Store
+from irp_training.app.snapshots import read_snapshot
 from irp_training.app.work_ports import CaseFiles, Worker
 from irp_training.domain.dataset import Snapshot
 from irp_training.domain.overlay import Overlay
@@ -65,7 +66,7 @@ class TrainRun:
             await self._finish.ended(run, project, "failed", reason=error.reason, message=error.message)
 
     async def _snapshot(self, row: DatasetRow) -> Snapshot:
-        return Snapshot.from_manifest(await self._objects.get(row.manifest))
+        return await read_snapshot(self._objects, row.manifest)
 
     async def _learn(self, run: Run, files: CaseFiles) -> Outcome:
         run = await self._begin(run)

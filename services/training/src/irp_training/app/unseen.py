@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
 from irp_training.app.learnt_from import LearntFrom
 from irp_training.app.ports import Objects, Store
+from irp_training.app.snapshots import read_snapshot
 from irp_training.domain.dataset import Snapshot
 from irp_training.domain.registry import Model
 from irp_training.domain.run import DatasetRow
@@ -23,7 +23,7 @@ class Unseen:
 
         A patient may have been taught before he was held out, or in another project, where the image gives him away.
         """
-        snapshot = await asyncio.to_thread(Snapshot.from_manifest, await self._objects.get(dataset.manifest))
+        snapshot = await read_snapshot(self._objects, dataset.manifest)
         learnt = [await self._learnt_from(model) for model in models]
         people = frozenset[tuple[str, str]]().union(*(one.patients for one in learnt))
         images = frozenset[str]().union(*(one.volumes for one in learnt))

@@ -11,10 +11,10 @@ from irp_kernel.errors import IrpError
 from irp_training.app.attempts import advanced, ended
 from irp_training.app.case_files import case_files
 from irp_training.app.ports import Clock, Objects, Signer, Store
+from irp_training.app.snapshots import read_snapshot
 from irp_training.app.train_run import TRANSIENT
 from irp_training.app.work_ports import Worker
 from irp_training.domain.certificate import MEDIA_TYPES, Validation
-from irp_training.domain.dataset import Snapshot
 from irp_training.domain.plan import Said
 from irp_training.domain.run import Progress
 from irp_training.domain.validation_plan import ValidationOutcome, ValidationPlan
@@ -46,7 +46,7 @@ class ValidateModel:
             await self._end(done)
 
     async def _inspect(self, validation: Validation) -> ValidationOutcome:
-        snapshot = Snapshot.from_manifest(await self._objects.get(validation.dataset.manifest))
+        snapshot = await read_snapshot(self._objects, validation.dataset.manifest)
         model = await self._store.model(validation.model.name, validation.model.version)
         plan = ValidationPlan(
             bundle=await self._objects.get(model.bundle),
