@@ -72,3 +72,10 @@ class PipelineNotDerived(InvalidArgument):
     The message names the first such part. Add `irp_pipeline` to configs/inference.json, which says the same in this
     platform's words (libs/bundle/README.md), or leave the part out.
     """
+
+
+class RegionTooLarge(InvalidArgument):
+    """At the spacing that the model wants, the image has more voxels than one answer may hold.
+
+    The detail says the limit. Check the image's pixel spacing; a model with stage 1 looks at the heart's window only.
+    """

@@ -69,7 +69,7 @@ def inspect(data: bytes, say: Say) -> dict[str, Any]:
         said = "; ".join(bundle.derived)
         say(Check(name="pipeline", state="noted", says=f"made from MONAI's preprocessing and inferer: {said}"))
     else:
-        _passed(say, "pipeline", f"{bundle.spec.segment.dimension}, irp_pipeline version {bundle.spec.version}")
+        _passed(say, "pipeline", f"{bundle.spec.dimension}, irp_pipeline version {bundle.spec.version}")
     found = about(bundle)
     _licence(say, found)
     networks = {stage: _observe(bundle, stage, say) for stage in bundle.stages}

@@ -77,7 +77,7 @@ def _taken_over(base: Bundle, structures: Sequence[str]) -> Definition:
     """The base's second net for this platform's own pipeline: any 2D net that sees one slice at a time."""
     if not base.learns("segment"):
         raise WeightsMissing
-    if base.spec.segment.dimension != "2d" or base.spec.prompts is not None or len(base.members) > 1:
+    if base.spec.dimension != "2d" or base.spec.prompts is not None or len(base.members) > 1:
         raise PipelineNotLearnt("`pipeline` own takes one net that sees single slices")
     return {**base.config["network_def"], "out_channels": 1 + len(structures)}
 
@@ -94,6 +94,7 @@ def _require_learnable(base: Bundle) -> None:
         raise PipelineNotLearnt("the base is an ensemble")
     if (
         spec.segment.slide
+        or spec.program is not None
         or spec.segment.dimension != "2d"
         or spec.orientation != AS_STORED
         or any(stage.spacing for stage in stages)

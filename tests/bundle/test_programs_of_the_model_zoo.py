@@ -1,0 +1,258 @@
+"""What you learn here: whatever a foreign bundle does to space and values, its masks here are those of MONAI."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from irp_bundle import (
+    ChannelsNotKnown,
+    Options,
+    Pipeline,
+    PipelineNotDerived,
+    PipelineNotValid,
+    RegionTooLarge,
+    TorchEngine,
+    read_bundle,
+    read_spec,
+)
+from numpy.typing import NDArray
+
+from .zoo_bundles import (
+    ARGMAX,
+    SLICES,
+    SMALL,
+    SMALL_3D,
+    a_chest,
+    a_zoo_bundle,
+    a_zoo_config,
+    a_zoo_net,
+    by_monai,
+    by_us,
+)
+
+RAS = {"_target_": "Orientationd", "keys": "image", "axcodes": "RAS"}
+LPI = RAS | {"axcodes": "LPI"}
+SPACING = {"_target_": "Spacingd", "keys": "image", "pixdim": [1.7, 1.7, 3.1], "mode": "bilinear"}
+CLIP = {
+    "_target_": "ScaleIntensityRanged",
+    "keys": "image",
+    "a_min": 5,
+    "a_max": 150,
+    "b_min": 0,
+    "b_max": 1,
+    "clip": True,
+}
+NONZERO = {"_target_": "NormalizeIntensityd", "keys": ["image"], "nonzero": True}
+ONES = {"_target_": "ScaleIntensityd", "keys": "image", "minv": -1.0, "maxv": 1.0}
+CROP = {"_target_": "CropForegroundd", "keys": ["image"], "source_key": "image", "mode": ["minimum"]}
+PATCHES = {"_target_": "SlidingWindowInferer", "roi_size": [32, 32, 16], "sw_batch_size": 4, "overlap": 0.5}
+BLENDED = PATCHES | {"mode": "gaussian", "padding_mode": "replicate", "overlap": 0.25}
+WHOLE = {"_target_": "SimpleInferer"}
+SOFTMAX = {"_target_": "Activationsd", "keys": "pred", "softmax": True}
+BACK = {
+    "_target_": "Invertd",
+    "keys": "pred",
+    "transform": "@preprocessing",
+    "orig_keys": "image",
+    "nearest_interp": False,
+}
+NEAREST = BACK | {"nearest_interp": True}
+LARGEST = {"_target_": "KeepLargestConnectedComponentd", "keys": "pred"}
+
+
+def resized(*size: int, **more: Any) -> dict[str, Any]:
+    return {"_target_": "Resized", "keys": "image", "spatial_size": list(size)} | more
+
+
+def turned(*degrees: float, spacing_mm: tuple[float, float, float] = (8, 1.4, 1.3)) -> NDArray[np.float64]:
+    """A stack turned about each axis of the patient; a NIfTI header does not hold all of its digits."""
+    matrix = np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0]], np.float64)
+    for axis, angle in enumerate(np.radians(degrees)):
+        turn, (one, two) = np.eye(3), [other for other in range(3) if other != axis]
+        turn[one, one] = turn[two, two] = np.cos(angle)
+        turn[one, two], turn[two, one] = -np.sin(angle), np.sin(angle)
+        matrix = turn @ matrix
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = matrix * spacing_mm, (-40, 12, 5)
+    return affine
+
+
+UPRIGHT, OBLIQUE, SAGITTAL = turned(0, 0, 0), turned(25, -38, 17), turned(3, 88, -4)
+
+
+def config_of(network: dict[str, Any], before: list[Any], inferer: Any, after: list[Any]) -> dict[str, Any]:
+    """As the Model Zoo has it, with nothing after the network but this, and saving."""
+    config = a_zoo_config(network, before=before, inferer=inferer)
+    config["postprocessing"]["transforms"] = [*after, config["postprocessing"]["transforms"][-1]]
+    return config
+
+
+SCORES, LABELS = [SOFTMAX, BACK, ARGMAX], [SOFTMAX, ARGMAX, NEAREST]
+
+
+@pytest.mark.parametrize(
+    ("before", "inferer", "after", "affine"),
+    [
+        pytest.param([RAS, SPACING, CLIP], PATCHES, SCORES, UPRIGHT, id="spleen_ct_segmentation"),
+        pytest.param([RAS, SPACING, CLIP], PATCHES, SCORES, OBLIQUE, id="oblique"),
+        pytest.param([RAS, SPACING, NONZERO, ONES], BLENDED, LABELS, OBLIQUE, id="wholeBody_ct_segmentation"),
+        pytest.param([RAS, SPACING, CLIP, CROP], PATCHES, SCORES, SAGITTAL, id="pediatric_abdominal_ct"),
+        pytest.param(
+            [LPI, CROP | {"margin": 3, "k_divisible": 8, "mode": "constant"}, CLIP],
+            PATCHES,
+            SCORES,
+            OBLIQUE,
+            id="margin",
+        ),
+        pytest.param(
+            [NONZERO], PATCHES | {"overlap": [0.5, 0.25, 0.6]}, [SOFTMAX, BACK, ARGMAX], UPRIGHT, id="as_stored"
+        ),
+        pytest.param([RAS, CLIP, resized(32, 40, 16)], WHOLE, SCORES, OBLIQUE, id="area"),
+        pytest.param([RAS, CLIP, resized(32, 40, 16, mode="trilinear")], WHOLE, LABELS, SAGITTAL, id="trilinear"),
+        pytest.param([RAS, SPACING, ONES], PATCHES, [BACK, ARGMAX, LARGEST], OBLIQUE, id="largest"),
+        pytest.param(
+            [RAS, SPACING | {"pixdim": [1.5, 1.5, -1]}, ONES],
+            PATCHES,
+            [ARGMAX, LARGEST | {"applied_labels": [1, 3], "independent": False, "connectivity": 1}, NEAREST],
+            OBLIQUE,
+            id="largest_before",
+        ),
+    ],
+)
+def test_masks_of_networks_with_three_axes_are_those_of_monai(
+    before: list[Any], inferer: Any, after: list[Any], affine: NDArray[np.float64], tmp_path: Path
+) -> None:
+    config, net = config_of(SMALL_3D, before, inferer, after), a_zoo_net(SMALL_3D)
+    volume = a_chest(44, 52, 9, affine)
+    theirs, ours = by_monai(config, net, volume, tmp_path), by_us(a_zoo_bundle(config, net), volume)
+    assert len(np.unique(theirs)) > 1
+    np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("before", "inferer"),
+    [
+        pytest.param([RAS, SPACING, CLIP], SLICES | {"roi_size": [48, 32]}, id="slices"),
+        pytest.param([RAS, ONES], SLICES | {"roi_size": [32, 32], "spatial_dim": 0}, id="other_slices"),
+        pytest.param([CLIP, resized(32, 48, mode="bilinear", align_corners=False)], WHOLE, id="resized"),
+    ],
+)
+@pytest.mark.parametrize("affine", [UPRIGHT, SAGITTAL], ids=["upright", "sagittal"])
+def test_masks_of_networks_with_two_axes_are_those_of_monai(
+    before: list[Any], inferer: Any, affine: NDArray[np.float64], tmp_path: Path
+) -> None:
+    config, net, volume = config_of(SMALL, before, inferer, SCORES), a_zoo_net(), a_chest(44, 52, 9, affine)
+    theirs, ours = by_monai(config, net, volume, tmp_path), by_us(a_zoo_bundle(config, net), volume)
+    assert len(np.unique(theirs)) > 1
+    np.testing.assert_array_equal(ours if theirs.ndim == 3 else ours[0], theirs)
+
+
+def test_halfway_between_two_voxels_the_nearest_is_the_one_that_monai_takes(tmp_path: Path) -> None:
+    half = SPACING | {"pixdim": [2.0, 2.0, 4.0]}
+    config, net = config_of(SMALL_3D, [RAS, half, CLIP], PATCHES, LABELS), a_zoo_net(SMALL_3D)
+    volume = a_chest(44, 52, 9, turned(0, 0, 0, spacing_mm=(2, 1, 1)))
+    theirs, ours = by_monai(config, net, volume, tmp_path), by_us(a_zoo_bundle(config, net), volume)
+    np.testing.assert_array_equal(ours, theirs)
+
+
+SPLEEN = config_of(SMALL_3D, [RAS, SPACING, CLIP], PATCHES, SCORES)
+
+
+def test_a_slice_asked_alone_is_as_in_its_series() -> None:
+    data, volume = a_zoo_bundle(SPLEEN, a_zoo_net(SMALL_3D)), a_chest(44, 52, 9, OBLIQUE)
+    np.testing.assert_array_equal(by_us(data, volume, slices=[4])[0], by_us(data, volume)[4])
+
+
+def test_doubt_of_a_program_lies_on_the_image() -> None:
+    bundle = read_bundle(a_zoo_bundle(SPLEEN, a_zoo_net(SMALL_3D)))
+    everything = Options(uncertainty=True, confidence=True, estimate=True)
+    found = Pipeline(bundle, TorchEngine(bundle)).segment(
+        a_chest(44, 52, 9, OBLIQUE), slices=[2, 3], options=everything
+    )
+    assert found.uncertainty is not None
+    assert found.confidence is not None
+    assert found.uncertainty.shape == found.confidence.shape == found.labels.shape == (1, 2, 44, 52)
+    assert found.uncertainty.mean() > 100 > 255 / 4  # random weights know nothing
+    assert set(found.estimate.expected_dice) <= set(bundle.structures)
+    assert found.report.parameters["segment.grid"] == "32x32x16"
+    assert read_spec(bundle.spec.to_json()) == bundle.spec
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ([RAS, CLIP], [SOFTMAX, ARGMAX], "no Invertd"),
+        ([RAS, SPACING], [ARGMAX, BACK], "makes fractions of labels"),
+        ([resized(32, 32, 16), SPACING], SCORES, "`space` comes before `resize`"),
+        ([resized(32, 32)], SCORES, "`resize` of a frame has 3 sides"),
+        ([SPACING | {"padding_mode": "reflection"}], SCORES, "`padding_mode` of Spacingd has no equal"),
+        ([CROP | {"margin": 2}], SCORES, "`mode` of CropForegroundd has no equal"),
+    ],
+)
+def test_what_would_not_end_on_the_image_or_not_in_labels_is_refused(before: Any, after: Any, says: str) -> None:
+    with pytest.raises(PipelineNotDerived, match=says):
+        read_bundle(a_zoo_bundle(config_of(SMALL_3D, before, PATCHES, after), a_zoo_net(SMALL_3D)))
+
+
+LOOK = {"by": "patches", "size": [32, 32, 16]}
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        {},
+        {"look": {"by": "patches"}},
+        {"look": LOOK | {"size": [32, 32, 1e9]}},
+        {"look": LOOK | {"overlap": [1.0]}},
+        {"look": LOOK, "before": [{"do": "__import__"}]},
+        {"look": LOOK, "before": [{"do": "space", "mm": [1, 1, float("nan")]}], "after": {"back": "scores"}},
+        {"look": LOOK, "before": [{"do": "range", "a_min": 0, "a_max": 0}]},
+        {"look": LOOK, "before": [{"do": "standard"}] * 99},
+        {"look": LOOK, "after": {"largest": {"labels": "all"}}},
+        {"look": LOOK, "after": {"back": "labels", "nearest": False}},
+    ],
+)
+def test_a_program_is_plain_and_within_bounds(hostile: dict[str, Any]) -> None:
+    with pytest.raises(PipelineNotValid):
+        read_spec({"program": hostile})
+
+
+def test_beside_a_program_nothing_else_says_how_a_network_looks() -> None:
+    assert read_spec({"program": {"look": LOOK}}).dimension == "3d"
+    for other in ({"orientation": "LF"}, {"segment": {"size": 64}}, {"augment": ["flip-rows"]}):
+        with pytest.raises(PipelineNotValid, match="beside `program`"):
+            read_spec({"program": {"look": LOOK}, **other})
+
+
+def test_an_image_that_would_be_too_fine_is_refused() -> None:
+    fine = config_of(SMALL_3D, [RAS, SPACING | {"pixdim": [0.01, 0.01, 0.01]}], PATCHES, SCORES)
+    with pytest.raises(RegionTooLarge):
+        by_us(a_zoo_bundle(fine, a_zoo_net(SMALL_3D)), a_chest(44, 52, 9))
+
+
+def test_an_image_of_nothing_is_not_cropped_away() -> None:
+    config = config_of(SMALL_3D, [CROP], PATCHES, SCORES)
+    volume = a_chest(44, 52, 9)
+    empty = replace(volume, array=np.zeros_like(volume.array))
+    assert by_us(a_zoo_bundle(config, a_zoo_net(SMALL_3D)), empty).shape == (9, 44, 52)
+
+
+def test_structures_that_are_not_known_here_count_as_background_beside_those_that_are() -> None:
+    channels = {"0": "background", "1": "heart_ventricle_left", "2": "spleen", "3": "heart_myocardium"}
+    data = a_zoo_bundle(SPLEEN, a_zoo_net(SMALL_3D), channels=channels)
+    bundle, volume = read_bundle(data), a_chest(44, 52, 9)
+    assert bundle.structures == ("lv_blood_pool", "lv_myocardium")
+    assert bundle.derived[-1] == "channel_def: 1 structure of it is not known here, and counts as background"
+    named, all_known = by_us(data, volume), by_us(a_zoo_bundle(SPLEEN, a_zoo_net(SMALL_3D)), volume)
+    np.testing.assert_array_equal(named, np.array([0, 1, 0, 2], np.uint8)[all_known])
+
+
+@pytest.mark.parametrize("names", [("spleen", "liver", "stomach"), ("lv_pool", "lv_cavity", "spleen")])
+def test_a_bundle_of_no_known_structure_or_of_one_twice_is_refused(names: tuple[str, ...]) -> None:
+    channels = {"0": "background"} | {str(number): name for number, name in enumerate(names, 1)}
+    with pytest.raises(ChannelsNotKnown):
+        read_bundle(a_zoo_bundle(SPLEEN, a_zoo_net(SMALL_3D), channels=channels))
