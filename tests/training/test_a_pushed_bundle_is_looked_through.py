@@ -175,6 +175,13 @@ async def test_a_sandbox_that_hangs_is_killed_and_one_that_ends_or_lies_is_not_b
     with pytest.raises(InspectionFailed):
         lie = saying('{"dice": {"lv_blood_pool": 7}}', then=endless)
         await Sandbox(GIB, 30, command=lie).score(b"", as_stream([]), nobody_hears)
+    for lie in (
+        '{"done": [[0.1, 1.0], [7, 1.0]]}',
+        '{"done": []}',
+        '{"dice": [{}, {}]}\n{"done": [[null, 0], [null, 0]]}',
+    ):
+        with pytest.raises(InspectionFailed):
+            await Sandbox(GIB, 30, command=saying(lie)).examine([b"", b""], as_stream([]))
     with pytest.raises(InspectionFailed):
         about_from_report({"about": {"structures": ["a name of somebody"]}})
     assert CHILD[1] == "-I"  # nothing of the room's environment or folder is imported
