@@ -108,7 +108,7 @@ LARGEST = {"_target_": "KeepLargestConnectedComponentd", "keys": "pred"}
         ({"before": [{"_target_": "CropForegroundd", "select_fn": "$f"}]}, "`select_fn` of CropForegroundd is an expr"),
         ({"before": [SCALE | {"_disabled_": "$True"}]}, "whether ScaleIntensityd is there"),
         ({"before": [{"_target_": "EnsureTyped", "dtype": "$torch.int8"}]}, "EnsureTyped"),
-        ({"inferer": {"_target_": "SimpleInferer"}}, "SimpleInferer has an equal after Resized"),
+        ({"inferer": {"_target_": "SimpleInferer"}}, "SimpleInferer has an equal where Resized"),
         ({"inferer": SLICES | {"spatial_dim": 3}}, "SliceInferer: `look.axis`"),
         ({"inferer": SLICES | {"roi_size": [256, -1]}}, "SliceInferer: `look.size`"),
         ({"inferer": SLICES | {"padding_mode": "circular"}}, "SliceInferer: `look` is one of constant, replicate"),

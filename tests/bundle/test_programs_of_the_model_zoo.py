@@ -49,6 +49,9 @@ CLIP = {
 NONZERO = {"_target_": "NormalizeIntensityd", "keys": ["image"], "nonzero": True}
 ONES = {"_target_": "ScaleIntensityd", "keys": "image", "minv": -1.0, "maxv": 1.0}
 CROP = {"_target_": "CropForegroundd", "keys": ["image"], "source_key": "image", "mode": ["minimum"]}
+FIT = {"_target_": "ResizeWithPadOrCropd", "keys": "image", "spatial_size": [32, 48, 16]}
+PAD = {"_target_": "SpatialPadd", "keys": "image", "spatial_size": [49, 24, -1]}
+CENTRE = {"_target_": "CenterSpatialCropd", "keys": "image", "roi_size": [51, 33, 9]}
 PATCHES = {"_target_": "SlidingWindowInferer", "roi_size": [32, 32, 16], "sw_batch_size": 4, "overlap": 0.5}
 BLENDED = PATCHES | {"mode": "gaussian", "padding_mode": "replicate", "overlap": 0.25}
 WHOLE = {"_target_": "SimpleInferer"}
@@ -113,6 +116,8 @@ SCORES, LABELS = [SOFTMAX, BACK, ARGMAX], [SOFTMAX, ARGMAX, NEAREST]
         ),
         pytest.param([RAS, CLIP, resized(32, 40, 16)], WHOLE, SCORES, OBLIQUE, id="area"),
         pytest.param([RAS, CLIP, resized(32, 40, 16, mode="trilinear")], WHOLE, LABELS, SAGITTAL, id="trilinear"),
+        pytest.param([RAS, SPACING, FIT, ONES], WHOLE, SCORES, OBLIQUE, id="fit"),
+        pytest.param([RAS, PAD, CENTRE, ONES], PATCHES, SCORES, SAGITTAL, id="pad_and_centre"),
         pytest.param([RAS, SPACING, ONES], PATCHES, [BACK, ARGMAX, LARGEST], OBLIQUE, id="largest"),
         pytest.param(
             [RAS, SPACING | {"pixdim": [1.5, 1.5, -1]}, ONES],
@@ -188,7 +193,7 @@ def test_doubt_of_a_program_lies_on_the_image() -> None:
         ([RAS, CLIP], [SOFTMAX, ARGMAX], "no Invertd"),
         ([RAS, SPACING], [ARGMAX, BACK], "makes fractions of labels"),
         ([resized(32, 32, 16), SPACING], SCORES, "`space` comes before `resize`"),
-        ([resized(32, 32)], SCORES, "`resize` of a frame has 3 sides"),
+        ([resized(32, 32)], SCORES, "of a frame have 3 sides"),
         ([SPACING | {"padding_mode": "reflection"}], SCORES, "`padding_mode` of Spacingd has no equal"),
         ([CROP | {"margin": 2}], SCORES, "`mode` of CropForegroundd has no equal"),
     ],

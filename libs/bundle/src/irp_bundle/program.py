@@ -1,7 +1,7 @@
 """A program: what others do to an image before a network sees it, how it looks, and what becomes of its answer.
 
 Declared in `irp_pipeline` as `program`: known steps with plain arguments, each of them exactly a transform of MONAI's
-on one image (`program_space.py`, `program_scale.py`). Axes are those of a NIfTI file made of the volume: column, row,
+on one image (`program_*.py`). Axes are those of a NIfTI file made of the volume: column, row,
 slice; places are RAS. Running it is `programmed.py`'s. Source: MONAI 1.6, monai.transforms and monai.inferers.
 """
 
@@ -15,20 +15,22 @@ from typing import Any, Literal, TypeVar
 from irp_bundle.errors import PipelineNotValid
 from irp_bundle.plain import checked, flag, number, numbers, word, words_of
 from irp_bundle.program_scale import MinMax, Range, Standard
-from irp_bundle.program_space import Crop, Orient, Resize, Space
+from irp_bundle.program_size import MAX_SIDE, Crop, Fit, Resize, size_of
+from irp_bundle.program_space import Orient, Space
 
 T = TypeVar("T")
 
 MAX_STEPS = 32  # before a network looks
-MAX_SIDE = 1024  # voxels of a patch
 MAX_LABELS = 256
 
-Step = Orient | Space | Resize | Crop | MinMax | Range | Standard
+Moving = Orient | Space | Resize | Crop | Fit
+Step = Moving | MinMax | Range | Standard
 STEPS: Mapping[str, type[Step]] = {
     "orient": Orient,
     "space": Space,
     "resize": Resize,
     "crop": Crop,
+    "fit": Fit,
     "minmax": MinMax,
     "range": Range,
     "standard": Standard,
@@ -150,19 +152,19 @@ class Program:
         axes = 3 if self.unit == "frame" else 2
         if (len(self.look.size) != axes) != (self.look.by == "slices"):
             raise PipelineNotValid(f"a {self.unit} has {axes} axes: `look.size` has as many, or slices are looked at")
-        moved = [step for step in self.before if isinstance(step, Orient | Space | Resize | Crop)]
+        moved = [step for step in self.before if isinstance(step, Moving)]
         if axes == 2 and any(isinstance(step, Orient | Space) for step in moved):
             raise PipelineNotValid("a slice by itself has no place in space: `orient` and `space` are for frames")
-        if any(isinstance(step, Resize) and len(step.size) != axes for step in moved):
-            raise PipelineNotValid(f"`resize` of a {self.unit} has {axes} sides")
+        if any(isinstance(step, Resize | Fit) and len(step.size) != axes for step in moved):
+            raise PipelineNotValid(f"`resize` and `fit` of a {self.unit} have {axes} sides")
         if any(isinstance(one, Resize) and isinstance(two, Space) for one, two in combinations(moved, 2)):
             raise PipelineNotValid("`space` comes before `resize`, which leaves no millimetres")
         if moved and self.after.back == "none":
             raise PipelineNotValid("the steps before change the grid, and `after.back` does not bring answers back")
-        if self.look.by == "whole" and not (
-            moved and isinstance(moved[-1], Resize) and moved[-1].size == self.look.size
-        ):
-            raise PipelineNotValid("a network that looks at the whole image needs one size: `resize` comes last")
+        if self.look.by == "whole" and (not moved or size_of(moved[-1]) != self.look.size):
+            raise PipelineNotValid(
+                "a network that looks at the whole image needs one size: `resize` or `fit` comes last"
+            )
         if len(self.before) > MAX_STEPS:
             raise PipelineNotValid(f"a program has at most {MAX_STEPS} steps before the network")
 

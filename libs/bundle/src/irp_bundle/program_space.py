@@ -1,4 +1,4 @@
-"""Steps that change an image's grid, each with its way back: MONAI's Orientation, Spacing, Resize and CropForeground.
+"""Steps that lay an image anew in space, each with its way back: MONAI's Orientation and Spacing.
 
 An image is (channel, *axes) float32 with its affine, (axis..., 1) -> RAS mm. A way back takes (channel, *axes) of the
 new grid to the old one, by the step's own mode or, if asked, from the nearest voxel.
@@ -8,24 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from irp_bundle.errors import PipelineNotValid, RegionTooLarge
-from irp_bundle.plain import flag, number, numbers, word, words_of
+from irp_bundle.plain import numbers, word, words_of
 from irp_bundle.resampling import Affine, Mode, regridded, resampled
 
 LETTERS = ("LR", "PA", "IS")  # of an axis of the world: where it begins, where it leads
 SAME = 1e-3  # mm, and of a step: below, MONAI leaves an image as it is (its AFFINE_TOL)
-MAX_SIDE = 1024  # voxels
 MAX_VOXELS = 32_000_000  # of one image, in any of its grids
 
 Back = Callable[[Tensor, bool], Tensor]  # (values, from the nearest voxel)
-Interpolation = Literal["area", "bilinear", "trilinear", "nearest", "nearest-exact"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,91 +117,6 @@ class Space:
             return resampled(values, again, old, "nearest" if nearest else self.mode)
 
         return Placed(values, affine), back
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resize:
-    """So many voxels along each axis, whatever the image's scale.
-
-    Attributes:
-        size: voxels along the axes.
-        mode: of torch's `interpolate`; "bilinear" and "trilinear" are the same: what fits the axes.
-        align_corners: of "bilinear": the outermost voxels stay where they are.
-    """
-
-    size: tuple[int, ...]
-    mode: Interpolation = "area"
-    align_corners: bool | None = None
-
-    def __post_init__(self) -> None:
-        found = numbers(self.size, "resize.size", 2, MAX_SIDE, (2, 3), whole=True)
-        word(self.mode, "resize.mode", words_of(Interpolation))
-        if self.align_corners is not None:
-            flag(self.align_corners, "resize.align_corners")
-            if not self.mode.endswith("linear"):
-                raise PipelineNotValid("`resize.align_corners` is of bilinear")
-        object.__setattr__(self, "size", tuple(map(int, found)))
-
-    def moved(self, image: Placed) -> tuple[Placed, Back]:
-        """The image, and the way back."""
-        old, spread = image.size, np.asarray(image.size) / np.asarray(self.size)
-        affine = image.affine.copy()
-        affine[:-1, :-1] *= spread
-        moved = Placed(self._to(image.values, self.size, self.mode), affine)
-        return moved, lambda back, nearest: self._to(back, old, "nearest" if nearest else self.mode)
-
-    def _to(self, values: Tensor, size: tuple[int, ...], mode: str) -> Tensor:
-        if tuple(values.shape[1:]) == size:
-            return values
-        linear = mode.endswith("linear")
-        mode = ("trilinear" if len(size) == 3 else "bilinear") if linear else mode
-        corners: dict[str, Any] = {"align_corners": self.align_corners} if linear else {}
-        return functional.interpolate(values[None], size, mode=mode, **corners)[0]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Crop:
-    """The box of what is above 0, with a margin; what is cut away is 0 in every answer. An empty image stays whole.
-
-    Attributes:
-        margin: voxels around the box.
-        divisible: the box's sides are made whole multiples of it.
-        within: the box with its margin ends where the image does; else zeros are put around.
-    """
-
-    margin: int = 0
-    divisible: int = 1
-    within: bool = False
-
-    def __post_init__(self) -> None:
-        number(self.margin, "crop.margin", 0, MAX_SIDE, whole=True)
-        number(self.divisible, "crop.divisible", 1, 256, whole=True)
-        flag(self.within, "crop.within")
-
-    def moved(self, image: Placed) -> tuple[Placed, Back]:
-        """The image, and the way back, which is exact."""
-        box = self._box(image)
-        sides = zip(reversed(box), reversed(image.size), strict=True)  # torch pads the last axis first
-        more = [end for (first, last), side in sides for end in (-first, last - side)]
-        affine = image.affine.copy()
-        affine[:-1, -1] += affine[:-1, :-1] @ [first for first, _ in box]
-        moved = Placed(functional.pad(image.values, more), affine)
-        return moved, lambda back, _: functional.pad(back, [-end for end in more])
-
-    def _box(self, image: Placed) -> list[tuple[int, int]]:
-        """First voxel and the one after the last, along each axis."""
-        bright = (image.values > 0).any(dim=0)
-        if not bool(bright.any()):
-            return [(0, n) for n in image.size]
-        found = []
-        for axis, side in enumerate(image.size):
-            at = bright.movedim(axis, 0).flatten(1).any(dim=1).nonzero()
-            first, last = int(at[0]) - self.margin, int(at[-1]) + self.margin + 1
-            if self.within:
-                first, last = max(first, 0), min(last, side)
-            missing = -(last - first) % self.divisible
-            found.append((first - missing // 2, last - missing // 2 + missing))
-        return found
 
 
 def directions(affine: Affine) -> list[tuple[int, int]]:

@@ -11,7 +11,8 @@ from typing import Any
 
 from irp_bundle.errors import PipelineNotDerived, PipelineNotValid
 from irp_bundle.references import resolved
-from irp_bundle.zoo_parts import INFERERS, POSTPROCESSING, PREPROCESSING, SAME, Arguments, Derived, Part
+from irp_bundle.zoo_derived import Derived
+from irp_bundle.zoo_parts import INFERERS, POSTPROCESSING, PREPROCESSING, SAME, Arguments, Part
 
 MAX_STEPS = 32  # of one Compose
 # Arguments that change nothing of the answer, for every part.

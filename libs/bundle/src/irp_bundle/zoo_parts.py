@@ -7,115 +7,24 @@ Source: MONAI 1.6, monai.transforms and monai.inferers.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from irp_bundle.errors import PipelineNotDerived
-from irp_bundle.program import After, Largest, Look, Program, Step, Unit
+from irp_bundle.program import Largest, Look, Moving
 from irp_bundle.program_scale import MinMax, Range, Standard
-from irp_bundle.program_space import Crop, Orient, Resize, Space
-from irp_bundle.symmetry import TRANSPOSED
+from irp_bundle.program_size import Crop, Fit, Resize, size_of
+from irp_bundle.program_space import Orient, Space
+from irp_bundle.zoo_derived import Derived
 
 AS_FLOAT = (None, "float32", "$torch.float32", "$np.float32", "$numpy.float32")
 AS_DOUBLE = (None, "float64", "$torch.float64", "$np.float64", "$numpy.float64")
 LABELS = [["L", "R"], ["P", "A"], ["I", "S"]]  # of Orientationd: its default
-NOTHING_ADDED = {"largest_component": False, "fill_holes": False}  # what this house would add
-MOST_OVERLAP = 0.9  # of `segment.slide`
 
 Arguments = dict[str, Any]
 
 
-@dataclass(slots=True)
-class Derived:
-    """A program as it comes together.
-
-    Attributes:
-        axes: of the network.
-        before, look, after: see Program.
-        unit: what one image is for MONAI: a whole frame, or a slice.
-        decided: the strongest channel is taken.
-        notes: what was made of what, for the report.
-    """
-
-    axes: int = 2
-    before: list[Step] = field(default_factory=list)
-    look: Look | None = None
-    unit: Unit = "frame"
-    after: After = field(default_factory=After)
-    decided: bool = False
-    notes: list[str] = field(default_factory=list)
-
-    def add(self, name: str, step: Step) -> None:
-        """One more step before the network looks."""
-        self.before.append(step)
-        self.note(name, step)
-
-    def note(self, name: str, part: Step | Look | Largest, more: str = "") -> None:
-        """What was made of what, for the report."""
-        values = ((key, value) for key, value in asdict(part).items() if value is not None)
-        said = [f"{key} {' x '.join(map(str, value)) if isinstance(value, tuple) else value}" for key, value in values]
-        self.notes.append(f"{name}: {', '.join([type(part).__name__.lower(), *said])}{more}")
-
-    def finish(self) -> None:
-        """Raise unless all of it is there.
-
-        Raises:
-            PipelineNotDerived: it does not decide; or its answers stay on another grid.
-        """
-        if not self.decided:
-            raise PipelineNotDerived("postprocessing has no AsDiscreted with argmax")
-        self.program()
-        if not any(isinstance(step, Orient) for step in self.before):
-            self.notes.append(
-                "no Orientationd: rows and columns swapped, as MONAI reads a file whose first axis is the column"
-            )
-
-    def program(self) -> Program:
-        """What MONAI computes."""
-        assert self.look is not None  # noqa: S101 - there is one inferer
-        after = self.after
-        moved = [step for step in self.before if isinstance(step, Orient | Space | Resize | Crop)]
-        if moved and after.back == "none":
-            raise PipelineNotDerived("postprocessing has no Invertd, and the answer would stay on another grid")
-        if not moved:
-            after = replace(after, back="none")
-        return Program(look=self.look, unit=self.unit, before=tuple(self.before), after=after)
-
-    def pipeline(self) -> dict[str, Any]:
-        """As `irp_pipeline`: what MONAI computes, and nothing that this house would add."""
-        program = self.program()
-        scale = _normalise(program)
-        if scale is None or not _is_slide(program):
-            return {"program": program.to_json(), "post": NOTHING_ADDED}
-        look = program.look
-        segment = {"size": look.size[0], "overlap": look.overlap[0], "blend": look.blend, "slide": True}
-        return {"orientation": TRANSPOSED, "segment": segment | {"normalise": scale}, "post": NOTHING_ADDED}
-
-
 Part = Callable[[Derived, Arguments], None]
-
-
-def _normalise(program: Program) -> dict[str, Any] | None:
-    """Its steps as `normalise` of `segment.slide`, which answers a slice without its frame; None = they are more."""
-    match program.before:
-        case ():
-            return {"kind": "none"}
-        case (MinMax(low=0, high=1),):
-            return {"kind": "minmax", "over": program.unit}
-        case (Range(b_min=0, b_max=1, clip=True) as step,):
-            return {"kind": "clip", "a_min": step.a_min, "a_max": step.a_max}
-        case (Standard(nonzero=nonzero),):
-            return {"kind": "standard", "over": program.unit, "nonzero": nonzero}
-        case _:
-            return None
-
-
-def _is_slide(program: Program) -> bool:
-    """`segment.slide` looks as it does."""
-    look = program.look
-    plain = Look(by=look.by, size=look.size, overlap=look.overlap, blend=look.blend)
-    square = len(set(look.size)) == len(set(look.overlap)) == 1 and look.overlap[0] <= MOST_OVERLAP
-    return len(look.size) == 2 and square and look == plain and program.after.largest is None and look.size[0] >= 16
 
 
 def _take(said: Arguments, key: str, default: Any, *allowed: Any) -> Any:
@@ -199,6 +108,26 @@ def _crop(made: Derived, said: Arguments) -> None:
     made.add("CropForegroundd", step)
 
 
+def _pad(made: Derived, said: Arguments) -> None:
+    made.add("SpatialPadd", Fit(size=_fitted(said, "spatial_size"), shrinks=False))
+
+
+def _center_crop(made: Derived, said: Arguments) -> None:
+    made.add("CenterSpatialCropd", Fit(size=_fitted(said, "roi_size"), grows=False))
+
+
+def _pad_or_crop(made: Derived, said: Arguments) -> None:
+    made.add("ResizeWithPadOrCropd", Fit(size=_fitted(said, "spatial_size")))
+
+
+def _fitted(said: Arguments, key: str) -> Any:
+    """Sides; what is not positive is as it is."""
+    _take(said, "method", "symmetric", "symmetric")
+    _take(said, "mode", "constant", "constant")
+    sides = said.pop(key, None)
+    return [0 if side == -1 else side for side in sides] if isinstance(sides, list) else sides
+
+
 def _slices(made: Derived, said: Arguments) -> None:
     axis = said.pop("spatial_dim", 0)
     _looks(made, "SliceInferer", Look(by="slices", axis=axis, **_window(said, 2)))
@@ -212,11 +141,11 @@ def _patches(made: Derived, said: Arguments) -> None:
 
 
 def _whole(made: Derived, said: Arguments) -> None:
-    sizes = [step.size for step in made.before if isinstance(step, Resize)]
-    if not sizes:
-        raise PipelineNotDerived("SimpleInferer has an equal after Resized only: networks here see one size")
-    made.unit = "frame" if len(sizes[-1]) == 3 else "slice"
-    _looks(made, "SimpleInferer", Look(by="whole", size=sizes[-1]))
+    size = next((size_of(step) for step in reversed(made.before) if isinstance(step, Moving)), None)
+    if size is None:
+        raise PipelineNotDerived("SimpleInferer has an equal where Resized or ResizeWithPadOrCropd gives one size")
+    made.unit = "frame" if len(size) == 3 else "slice"
+    _looks(made, "SimpleInferer", Look(by="whole", size=size))
 
 
 def _looks(made: Derived, name: str, look: Look) -> None:
@@ -306,6 +235,9 @@ PREPROCESSING: Mapping[str, Part] = {
     "Spacingd": _space,
     "Resized": _resize,
     "CropForegroundd": _crop,
+    "SpatialPadd": _pad,
+    "CenterSpatialCropd": _center_crop,
+    "ResizeWithPadOrCropd": _pad_or_crop,
 }
 INFERERS: Mapping[str, Part] = {
     "SliceInferer": _slices,
