@@ -47,7 +47,7 @@ class PromptsNeeded(InvalidArgument):
 class WeightsMissing(InvalidArgument):
     """The bundle carries a network that runs, and no weights that could be learnt further.
 
-    Send a bundle with `models/model.pt` (and `models/locate.pt`) too.
+    Send a bundle with `models/model.pt` (and `models/locate.pt`) too. An ONNX file is judged where OpenVINO is installed.
     """
 
 
@@ -59,10 +59,11 @@ class PipelineNotValid(InvalidArgument):
 
 
 class ChannelsNotKnown(InvalidArgument):
-    """The bundle's channels do not name structures that are known here.
+    """The bundle's channels do not name structures that are known here, or one of them twice.
 
     `network_data_format.outputs.pred.channel_def` in configs/metadata.json maps each channel to `background` or to a
-    canonical structure; channels are matched by name, never by position.
+    canonical structure; channels are matched by name, never by position. Of a bundle of MONAI's Model Zoo one structure
+    at least is known here; others count as background.
     """
 
 

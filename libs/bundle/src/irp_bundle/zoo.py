@@ -36,7 +36,7 @@ def derive(config: Mapping[str, Any]) -> Derived:
     """
     definition = network_definition(config)
     axes = definition.get("spatial_dims") if isinstance(definition, Mapping) else None
-    made = Derived(axes=axes if axes in {2, 3} else 2)
+    made = Derived(axes=axes if axes in (2, 3) else 2)
     for step in _steps(config, "preprocessing"):
         _apply(PREPROCESSING, made, *step)
     _apply(INFERERS, made, *_part(resolved(config.get("inferer"), config), "inferer"))

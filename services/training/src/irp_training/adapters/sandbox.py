@@ -91,7 +91,7 @@ class Sandbox:
         """Dice per structure, case by case.
 
         Raises:
-            WeightsMissing: the bundle is an ONNX file only.
+            WeightsMissing: the bundle is an ONNX file only, and OpenVINO is not installed.
             InspectionFailed, InspectionTooLong, InspectionTooLarge: the process ended, or one case took too long.
         """
         found: list[Mapping[str, float]] = []

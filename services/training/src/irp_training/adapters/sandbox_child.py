@@ -60,15 +60,15 @@ def _work(work: str, given: Iterator[bytes], answers: TextIO, held: Confinement,
 
 def _score(given: Iterator[bytes], answers: TextIO, threads: int) -> dict[str, Any]:
     import torch
-    from irp_bundle import Pipeline, TorchEngine, read_bundle
-    from irp_bundle.scripts import runnable
+    from irp_bundle import Pipeline
     from irp_kernel import decode_mask, decode_volume
 
+    from irp_training.domain.exported import engines_of
     from irp_training.domain.scores import score_case
 
     torch.set_num_threads(threads)
-    bundle = read_bundle(next(given))
-    pipeline = Pipeline(bundle, TorchEngine(bundle, build=runnable))
+    (model,) = engines_of([next(given)], threads)
+    pipeline = Pipeline(*model)
     for volume, mask in zip(given, given, strict=True):
         _tell(answers, {"dice": score_case(pipeline, decode_volume(volume), decode_mask(mask))})
     return {"done": True}
