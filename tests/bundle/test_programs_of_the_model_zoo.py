@@ -49,6 +49,8 @@ CLIP = {
 NONZERO = {"_target_": "NormalizeIntensityd", "keys": ["image"], "nonzero": True}
 ONES = {"_target_": "ScaleIntensityd", "keys": "image", "minv": -1.0, "maxv": 1.0}
 CROP = {"_target_": "CropForegroundd", "keys": ["image"], "source_key": "image", "mode": ["minimum"]}
+RELATIVE = {"_target_": "ScaleIntensityRangePercentilesd", "keys": "image", "lower": 2, "upper": 96.5}
+RELATIVE |= {"b_min": -1.0, "b_max": 1.0, "clip": True, "relative": True}
 FIT = {"_target_": "ResizeWithPadOrCropd", "keys": "image", "spatial_size": [32, 48, 16]}
 PAD = {"_target_": "SpatialPadd", "keys": "image", "spatial_size": [49, 24, -1]}
 CENTRE = {"_target_": "CenterSpatialCropd", "keys": "image", "roi_size": [51, 33, 9]}
@@ -116,6 +118,7 @@ SCORES, LABELS = [SOFTMAX, BACK, ARGMAX], [SOFTMAX, ARGMAX, NEAREST]
         ),
         pytest.param([RAS, CLIP, resized(32, 40, 16)], WHOLE, SCORES, OBLIQUE, id="area"),
         pytest.param([RAS, CLIP, resized(32, 40, 16, mode="trilinear")], WHOLE, LABELS, SAGITTAL, id="trilinear"),
+        pytest.param([RAS, SPACING, RELATIVE], PATCHES, SCORES, OBLIQUE, id="percentiles"),
         pytest.param([RAS, SPACING, FIT, ONES], WHOLE, SCORES, OBLIQUE, id="fit"),
         pytest.param([RAS, PAD, CENTRE, ONES], PATCHES, SCORES, SAGITTAL, id="pad_and_centre"),
         pytest.param([RAS, SPACING, ONES], PATCHES, [BACK, ARGMAX, LARGEST], OBLIQUE, id="largest"),
@@ -217,6 +220,7 @@ LOOK = {"by": "patches", "size": [32, 32, 16]}
         {"look": LOOK, "before": [{"do": "space", "mm": [1, 1, float("nan")]}], "after": {"back": "scores"}},
         {"look": LOOK, "before": [{"do": "range", "a_min": 0, "a_max": 0}]},
         {"look": LOOK, "before": [{"do": "standard"}] * 99},
+        {"look": LOOK, "before": [{"do": "percentiles", "lower": 2, "upper": 98, "relative": True}]},
         {"look": LOOK, "after": {"largest": {"labels": "all"}}},
         {"look": LOOK, "after": {"back": "labels", "nearest": False}},
     ],

@@ -47,7 +47,8 @@ class PromptsNeeded(InvalidArgument):
 class WeightsMissing(InvalidArgument):
     """The bundle carries a network that runs, and no weights that could be learnt further.
 
-    Send a bundle with `models/model.pt` (and `models/locate.pt`) too. An ONNX file is judged where OpenVINO is installed.
+    Send a bundle with `models/model.pt` (and `models/locate.pt`) too. An ONNX file is judged where OpenVINO is
+    installed.
     """
 
 

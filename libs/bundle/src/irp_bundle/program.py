@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 
 from irp_bundle.errors import PipelineNotValid
 from irp_bundle.plain import checked, flag, number, numbers, word, words_of
-from irp_bundle.program_scale import MinMax, Range, Standard
+from irp_bundle.program_scale import MinMax, Percentiles, Range, Standard
 from irp_bundle.program_size import MAX_SIDE, Crop, Fit, Resize, size_of
 from irp_bundle.program_space import Orient, Space
 
@@ -24,7 +24,8 @@ MAX_STEPS = 32  # before a network looks
 MAX_LABELS = 256
 
 Moving = Orient | Space | Resize | Crop | Fit
-Step = Moving | MinMax | Range | Standard
+Scaling = MinMax | Range | Percentiles | Standard
+Step = Moving | Scaling
 STEPS: Mapping[str, type[Step]] = {
     "orient": Orient,
     "space": Space,
@@ -33,6 +34,7 @@ STEPS: Mapping[str, type[Step]] = {
     "fit": Fit,
     "minmax": MinMax,
     "range": Range,
+    "percentiles": Percentiles,
     "standard": Standard,
 }
 Unit = Literal["frame", "slice"]

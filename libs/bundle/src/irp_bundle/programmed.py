@@ -13,8 +13,7 @@ from torch import Tensor
 from irp_bundle.networks import Stage
 from irp_bundle.pieces import keep_largest
 from irp_bundle.prepare import as_images
-from irp_bundle.program import Program
-from irp_bundle.program_scale import MinMax, Range, Standard
+from irp_bundle.program import Program, Scaling
 from irp_bundle.program_space import Back, Placed
 from irp_bundle.scores import softmax
 from irp_bundle.steps import Steps
@@ -131,7 +130,7 @@ def look(program: Program, unit: Unit, members: Sequence[Stage]) -> Steps[Answer
     """
     image, ways = unit.image, list[Back]()
     for step in program.before:
-        if isinstance(step, MinMax | Range | Standard):
+        if isinstance(step, Scaling):
             image = Placed(step.scaled(image.values), image.affine)
         else:
             image, way = step.moved(image)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from irp_bundle.errors import RegionTooLarge
 from irp_bundle.networks import Stage
 from irp_bundle.prepare import as_images
 from irp_bundle.program import Look
@@ -26,6 +27,7 @@ from irp_bundle.steps import Steps
 
 TILES_AT_ONCE = 32
 VOXELS_AT_ONCE = 1 << 21  # of patches in one pass
+MAX_SCORES = 1 << 28  # numbers, of all channels: a gigabyte
 
 
 def scaled(array: NDArray[np.generic], how: Normalise) -> Tensor:
@@ -45,7 +47,11 @@ def scaled(array: NDArray[np.generic], how: Normalise) -> Tensor:
 
 
 def tile(images: Tensor, look: Look, members: Sequence[Stage], augment: Sequence[str]) -> Steps[Tensor]:
-    """Scores of images (N, 1, *axes) on their own grid -> (N, channels, *axes), by patches of `look.size`."""
+    """Scores of images (N, 1, *axes) on their own grid -> (N, channels, *axes), by patches of `look.size`.
+
+    Raises:
+        RegionTooLarge: beyond MAX_SCORES.
+    """
     from monai.data.utils import compute_importance_map, dense_patch_slices  # seconds, for those that slide alone
 
     sides = images.shape[2:]
@@ -64,12 +70,19 @@ def tile(images: Tensor, look: Look, members: Sequence[Stage], augment: Sequence
         some = every[begin : begin + at_once]
         inputs = torch.stack([padded[number][:, *place] for number, place in some]).numpy()
         scores = torch.from_numpy((yield from ask(members, augment, inputs)))
-        total = torch.zeros((len(images), scores.shape[1], *plane)) if total is None else total
+        total = _nothing(len(images), scores.shape[1], *plane) if total is None else total
         for (number, place), answer in zip(some, scores, strict=True):
             total[number][:, *place] += answer * weight
     assert total is not None  # noqa: S101 - every image has a tile
     inside = tuple(slice(first, first + side) for first, side in zip(before, sides, strict=True))
     return total.div_(weights)[(slice(None), slice(None), *inside)]
+
+
+def _nothing(*size: int) -> Tensor:
+    """Where scores are added up: (N, channels, *axes)."""
+    if math.prod(size) > MAX_SCORES:
+        raise RegionTooLarge(limit_voxels=MAX_SCORES // size[1])
+    return torch.zeros(size)
 
 
 def _padded(images: Tensor, look: Look) -> tuple[list[int], Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from irp_bundle.errors import PipelineNotDerived
@@ -40,9 +40,9 @@ class Derived:
         self.before.append(step)
         self.note(name, step)
 
-    def note(self, name: str, part: Step | Look | Largest, more: str = "") -> None:
+    def note(self, name: str, part: Step | Look | Largest | After, more: str = "") -> None:
         """What was made of what, for the report."""
-        values = ((key, value) for key, value in asdict(part).items() if value is not None)
+        values = ((one.name, getattr(part, one.name)) for one in fields(part) if getattr(part, one.name) != one.default)
         said = [f"{key} {' x '.join(map(str, value)) if isinstance(value, tuple) else value}" for key, value in values]
         self.notes.append(f"{name}: {', '.join([type(part).__name__.lower(), *said])}{more}")
 
@@ -54,7 +54,7 @@ class Derived:
         """
         if not self.decided:
             raise PipelineNotDerived("postprocessing has no AsDiscreted with argmax")
-        self.program()
+        self.note("postprocessing", replace(self.program().after, largest=None))
         if not any(isinstance(step, Orient) for step in self.before):
             self.notes.append(
                 "no Orientationd: rows and columns swapped, as MONAI reads a file whose first axis is the column"

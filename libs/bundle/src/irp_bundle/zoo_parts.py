@@ -12,7 +12,7 @@ from typing import Any
 
 from irp_bundle.errors import PipelineNotDerived
 from irp_bundle.program import Largest, Look, Moving
-from irp_bundle.program_scale import MinMax, Range, Standard
+from irp_bundle.program_scale import MinMax, Percentiles, Range, Standard
 from irp_bundle.program_size import Crop, Fit, Resize, size_of
 from irp_bundle.program_space import Orient, Space
 from irp_bundle.zoo_derived import Derived
@@ -54,6 +54,14 @@ def _range(made: Derived, said: Arguments) -> None:
     _as_it_is(made, said)
     ends = {key: said.pop(key, None) for key in ("a_min", "a_max", "b_min", "b_max")}
     made.add("ScaleIntensityRanged", Range(**ends, clip=said.pop("clip", False)))
+
+
+def _percentiles(made: Derived, said: Arguments) -> None:
+    _take(said, "channel_wise", False, False, True)
+    _as_it_is(made, said)
+    ends = {key: said.pop(key, None) for key in ("lower", "upper", "b_min", "b_max")}
+    how = {key: said.pop(key, False) for key in ("clip", "relative")}
+    made.add("ScaleIntensityRangePercentilesd", Percentiles(**ends, **how))
 
 
 def _standard(made: Derived, said: Arguments) -> None:
@@ -230,6 +238,7 @@ SAME: Mapping[str, Part] = {
 PREPROCESSING: Mapping[str, Part] = {
     "ScaleIntensityd": _min_max,
     "ScaleIntensityRanged": _range,
+    "ScaleIntensityRangePercentilesd": _percentiles,
     "NormalizeIntensityd": _standard,
     "Orientationd": _orient,
     "Spacingd": _space,
