@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from google.protobuf.message import Message
@@ -18,11 +19,12 @@ from irp_kernel.errors import Aborted, AlreadyExists
 from opentelemetry import propagate
 from sqlalchemy import MetaData, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import CursorResult
+from sqlalchemy.engine import CursorResult, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql import Executable
 
+from irp_chassis import one_trip
 from irp_chassis.facts import fact_id, kind_of
 from irp_chassis.failpoints import AFTER_COMMIT, pass_failpoint
 
@@ -202,7 +204,8 @@ def _engine(url: str) -> AsyncEngine:
     if not url.startswith("sqlite"):
         # The default, READ COMMITTED, loses concurrent read-modify-writes without an error.
         return create_async_engine(url, pool_pre_ping=True, isolation_level="REPEATABLE READ")
-    engine = create_async_engine(url)
+    path = make_url(url).database or ":memory:"
+    engine = create_async_engine(url, async_creator=partial(one_trip.connect, path))
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
