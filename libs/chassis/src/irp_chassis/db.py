@@ -28,6 +28,8 @@ from irp_chassis import one_trip
 from irp_chassis.facts import fact_id, kind_of
 from irp_chassis.failpoints import AFTER_COMMIT, pass_failpoint
 
+EACH, AT_ONCE = "irp_each", "irp_at_once"  # options of an engine: how its reads see what others commit
+AUTOCOMMIT = {"isolation_level": "AUTOCOMMIT"}
 CONFLICTS = {"40001", "40P01"}  # PostgreSQL: serialization failure, deadlock
 BUSY_TIMEOUT_MS = 30_000  # ms that a SQLite writer waits for another
 
@@ -137,6 +139,9 @@ class Database:
         self.metadata = metadata
         self.url = url
         self.engine = _engine(url)
+        # Without a transaction around it a statement saves two trips, to a thread or to a server.
+        self._each = self.engine.execution_options(**({EACH: True} if self.is_sqlite else AUTOCOMMIT))
+        self._at_once = self.engine.execution_options(**{AT_ONCE: True})
         # SQLite lets writers that wait sleep, up to 0.1 s at a time, while nobody writes; here the next one goes on.
         self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.is_sqlite else nullcontext()
         self.on_announced: Callable[[], None] = lambda: None
@@ -174,10 +179,13 @@ class Database:
             self.on_enqueued()
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for reading; nothing is committed."""
-        async with self.engine.connect() as connection:
-            await connection.execution_options(irp_read=True)
+    async def read(self, *, at_once: bool = False) -> AsyncIterator[AsyncConnection]:
+        """A connection for reading; nothing is committed.
+
+        Args:
+            at_once: all statements see the same moment; else each sees what is committed when it begins.
+        """
+        async with (self._at_once if at_once else self._each).connect() as connection:
             yield connection
 
     async def check(self) -> None:
@@ -220,6 +228,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Any) -> None:
-    # A deferred BEGIN loses concurrent read-modify-writes without an error.
-    reading = connection.get_execution_options().get("irp_read", False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    options = connection.get_execution_options()
+    if not options.get(EACH):
+        # A deferred BEGIN loses concurrent read-modify-writes without an error.
+        connection.exec_driver_sql("BEGIN" if options.get(AT_ONCE) else "BEGIN IMMEDIATE")

@@ -58,6 +58,11 @@ class Connection(aiosqlite.Connection):
         """A cursor that has not been anywhere yet."""
         return Cursor(partial(self._execute, self._run))
 
+    async def rollback(self) -> None:
+        """Only where there is something to take back: a trip less for those who read."""
+        if self.in_transaction:
+            await super().rollback()
+
     def _run(self, how: Callable[..., Any], *said: Any) -> tuple[Any, list[Any], int, int | None]:
         """In the connection's thread."""
         with closing(self._conn.cursor()) as cursor:
