@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from functools import partial
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from irp_chassis.db import Database
 from irp_chassis.one_trip import Connection
 from sqlalchemy import Column, Integer, MetaData, String, Table, select
 from sqlalchemy.exc import IntegrityError
@@ -70,3 +72,29 @@ async def test_what_fails_fails_as_before_and_harms_nothing_later(engine: AsyncE
             await connection.execute(CASE.insert().values(name="a"))
     async with engine.connect() as connection:
         assert (await connection.execute(select(CASE.c.name))).scalars().all() == ["a"]
+
+
+@pytest.mark.parametrize("steps", range(12))
+async def test_whoever_is_cancelled_anywhere_leaves_neither_rows_nor_locks(tmp_path: Path, steps: int) -> None:
+    """Cancelled after so many turns of the loop: before, in, or after a transaction of two rows."""
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/cases.db", METADATA)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(METADATA.create_all)
+
+    async def write() -> None:
+        async with database.transaction() as tx:
+            await tx.execute(CASE.insert().values(name="a"))
+            await tx.execute(CASE.insert().values(name="b"))
+
+    writing = asyncio.create_task(write())
+    for _ in range(steps):
+        await asyncio.sleep(0.0005)
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+    async with asyncio.timeout(5):
+        async with database.transaction() as tx:
+            await tx.execute(CASE.insert().values(name="c"))
+        async with database.read() as connection:
+            names = (await connection.execute(select(CASE.c.name).order_by(CASE.c.id))).scalars().all()
+    assert names in (["c"], ["a", "b", "c"])
+    await database.close()
