@@ -172,7 +172,11 @@ SPLEEN = config_of(SMALL_3D, [RAS, SPACING, CLIP], PATCHES, SCORES)
 
 def test_a_slice_asked_alone_is_as_in_its_series() -> None:
     data, volume = a_zoo_bundle(SPLEEN, a_zoo_net(SMALL_3D)), a_chest(44, 52, 9, OBLIQUE)
-    np.testing.assert_array_equal(by_us(data, volume, slices=[4])[0], by_us(data, volume)[4])
+    every, bundle = by_us(data, volume), read_bundle(data)
+    alone = Pipeline(bundle, TorchEngine(bundle)).segment(volume, slices=[4], frames=[0])
+    np.testing.assert_array_equal(alone.labels[0, 0], every[4])
+    assert sorted(alone.beside) == [0, 1, 2, 3, 5, 6, 7, 8]  # its frame was looked at as a whole
+    np.testing.assert_array_equal(np.stack([one.labels[0, 0] for one in alone.beside.values()]), np.delete(every, 4, 0))
 
 
 def test_doubt_of_a_program_lies_on_the_image() -> None:

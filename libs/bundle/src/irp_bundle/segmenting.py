@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 
 import numpy as np
 import torch
@@ -63,6 +64,18 @@ class Segmenting:
             yield from self._by_tiles()
         else:
             yield from (self._by_region() if self._spec.dimension == "3d" else self._by_slice())
+
+    def narrowed(self, slices: tuple[int, ...]) -> Segmenting:
+        """The same, for some of its slices."""
+        if slices == self.slices:
+            return self
+        places = [self.slices.index(number) for number in slices]
+        rows = [frame * len(self.slices) + place for frame in range(len(self.frames)) for place in places]
+        found = copy(self)
+        found.slices, found.windows, found.channels = slices, self.windows[places], self.channels[rows]
+        found.uncertainty = None if self.uncertainty is None else self.uncertainty[rows]
+        found.confidence = None if self.confidence is None else self.confidence[rows]
+        return found
 
     def expected_dice(self, places: Mapping[str, int]) -> dict[str, float]:
         """What the network expects of itself, per structure; empty = it was not asked."""

@@ -183,6 +183,11 @@ class PipelineSpec:
         return self.segment.input_shape if self.program is None else self.program.input_shape
 
     @property
+    def looks_at_frames(self) -> bool:
+        """Whatever slice is asked for, stage 2 looks at its whole frame."""
+        return self.program is not None and self.program.unit == "frame"
+
+    @property
     def dimension(self) -> Dimension:
         """What stage 2's network sees at once."""
         if self.program is None:
