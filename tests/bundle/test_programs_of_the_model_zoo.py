@@ -51,6 +51,8 @@ ONES = {"_target_": "ScaleIntensityd", "keys": "image", "minv": -1.0, "maxv": 1.
 CROP = {"_target_": "CropForegroundd", "keys": ["image"], "source_key": "image", "mode": ["minimum"]}
 RELATIVE = {"_target_": "ScaleIntensityRangePercentilesd", "keys": "image", "lower": 2, "upper": 96.5}
 RELATIVE |= {"b_min": -1.0, "b_max": 1.0, "clip": True, "relative": True}
+CORNERS = {"align_corners": [True], "padding_mode": "zeros", "pixdim": [1.1, 2.3, 4.7]}
+MIRRORED = {"align_corners": True, "padding_mode": "reflection", "mode": "nearest"}
 FIT = {"_target_": "ResizeWithPadOrCropd", "keys": "image", "spatial_size": [32, 48, 16]}
 PAD = {"_target_": "SpatialPadd", "keys": "image", "spatial_size": [49, 24, -1]}
 CENTRE = {"_target_": "CenterSpatialCropd", "keys": "image", "roi_size": [51, 33, 9]}
@@ -118,6 +120,8 @@ SCORES, LABELS = [SOFTMAX, BACK, ARGMAX], [SOFTMAX, ARGMAX, NEAREST]
         ),
         pytest.param([RAS, CLIP, resized(32, 40, 16)], WHOLE, SCORES, OBLIQUE, id="area"),
         pytest.param([RAS, CLIP, resized(32, 40, 16, mode="trilinear")], WHOLE, LABELS, SAGITTAL, id="trilinear"),
+        pytest.param([RAS, SPACING | CORNERS, CLIP], PATCHES, SCORES, OBLIQUE, id="corners"),
+        pytest.param([RAS, SPACING | MIRRORED, CLIP], PATCHES, LABELS, SAGITTAL, id="mirrored"),
         pytest.param([RAS, SPACING, RELATIVE], PATCHES, SCORES, OBLIQUE, id="percentiles"),
         pytest.param([RAS, SPACING, FIT, ONES], WHOLE, SCORES, OBLIQUE, id="fit"),
         pytest.param([RAS, PAD, CENTRE, ONES], PATCHES, SCORES, SAGITTAL, id="pad_and_centre"),
@@ -201,7 +205,8 @@ def test_doubt_of_a_program_lies_on_the_image() -> None:
         ([RAS, SPACING], [ARGMAX, BACK], "makes fractions of labels"),
         ([resized(32, 32, 16), SPACING], SCORES, "`space` comes before `resize`"),
         ([resized(32, 32)], SCORES, "of a frame have 3 sides"),
-        ([SPACING | {"padding_mode": "reflection"}], SCORES, "`padding_mode` of Spacingd has no equal"),
+        ([SPACING | {"padding_mode": "wrap"}], SCORES, "Spacingd: `space.padding` is one of border, zeros"),
+        ([SPACING | {"scale_extent": True}], SCORES, "`scale_extent` of Spacingd has no equal"),
         ([CROP | {"margin": 2}], SCORES, "`mode` of CropForegroundd has no equal"),
     ],
 )

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from irp_bundle.errors import PipelineNotValid, RegionTooLarge
-from irp_bundle.plain import numbers, word, words_of
-from irp_bundle.resampling import Affine, Mode, regridded, resampled
+from irp_bundle.plain import flag, numbers, word, words_of
+from irp_bundle.resampling import Affine, Mode, Padding, Sampling, regridded, resampled
 
 LETTERS = ("LR", "PA", "IS")  # of an axis of the world: where it begins, where it leads
 SAME = 1e-3  # mm, and of a step: below, MONAI leaves an image as it is (its AFFINE_TOL)
@@ -84,15 +84,19 @@ class Space:
 
     Attributes:
         mm: of a voxel along each axis; 0 = as it is. Where an axis has it but for 0.001 mm, it stays as it is.
-        mode: "bilinear" (in three axes trilinear), or "nearest".
+        mode, padding, corners: see Sampling.
     """
 
     mm: tuple[float, float, float]
     mode: Mode = "bilinear"
+    padding: Padding = "border"
+    corners: bool = False
 
     def __post_init__(self) -> None:
         found = numbers(self.mm, "space.mm", 0, 100, (3,))
         word(self.mode, "space.mode", words_of(Mode))
+        word(self.padding, "space.padding", words_of(Padding))
+        flag(self.corners, "space.corners")
         object.__setattr__(self, "mm", found)
 
     def moved(self, image: Placed) -> tuple[Placed, Back]:
@@ -110,11 +114,12 @@ class Space:
             return image, lambda back, _: back
         if np.prod(new, dtype=np.float64) > MAX_VOXELS:
             raise RegionTooLarge(limit_voxels=MAX_VOXELS)
-        values, affine = resampled(image.values, there, new, self.mode), image.affine @ there
+        how, nearest_how = Sampling(self.mode, self.padding, self.corners), Sampling("nearest", self.padding)
+        values, affine = resampled(image.values, there, new, how), image.affine @ there
         again = np.asarray(np.linalg.solve(affine, image.affine), np.float64)
 
         def back(values: Tensor, nearest: bool) -> Tensor:
-            return resampled(values, again, old, "nearest" if nearest else self.mode)
+            return resampled(values, again, old, nearest_how if nearest else how)
 
         return Placed(values, affine), back
 

@@ -79,18 +79,18 @@ def _orient(made: Derived, said: Arguments) -> None:
 
 
 def _space(made: Derived, said: Arguments) -> None:
-    for key in ("diagonal", "align_corners", "scale_extent", "recompute_affine"):
+    for key in ("diagonal", "scale_extent", "recompute_affine"):
         _take(said, key, False, False)
     for key in ("min_pixdim", "max_pixdim"):
         _take(said, key, None, None)
     _take(said, "ensure_same_shape", True, True, False)  # there is one image
-    _take(said, "padding_mode", "border", "border")
     _take(said, "dtype", None, *AS_DOUBLE)
     wanted = said.pop("pixdim", None)
     sides = wanted if isinstance(wanted, list) else [wanted]
     mm = [0.0 if isinstance(side, int | float) and side < 0 else side for side in sides]
     mm += mm[-1:] * (3 - len(mm))  # the last stands for those that are not said
-    made.add("Spacingd", Space(mm=tuple(mm), mode=said.pop("mode", "bilinear")))  # type: ignore[arg-type]
+    how = {"mode": said.pop("mode", "bilinear"), "padding": said.pop("padding_mode", "border")}
+    made.add("Spacingd", Space(mm=tuple(mm), corners=said.pop("align_corners", False), **how))  # type: ignore[arg-type]
 
 
 def _resize(made: Derived, said: Arguments) -> None:
