@@ -163,6 +163,18 @@ def test_masks_of_networks_with_two_axes_are_those_of_monai(
     np.testing.assert_array_equal(ours if theirs.ndim == 3 else ours[0], theirs)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_masks_are_those_of_monai_however_the_image_lies(seed: int, tmp_path: Path) -> None:
+    random = np.random.default_rng(seed)
+    spacing_mm = tuple(np.round(random.uniform(0.6, 9, 3), 1 + seed).tolist())
+    volume = a_chest(
+        31 + 7 * seed, 52 - 5 * seed, 1 + 4 * seed, turned(*random.uniform(-90, 90, 3), spacing_mm=spacing_mm)
+    )
+    config, net = config_of(SMALL_3D, [LPI, CROP, SPACING, NONZERO], PATCHES, LABELS), a_zoo_net(SMALL_3D)
+    theirs, ours = by_monai(config, net, volume, tmp_path), by_us(a_zoo_bundle(config, net), volume)
+    np.testing.assert_array_equal(ours, theirs)
+
+
 def test_halfway_between_two_voxels_the_nearest_is_the_one_that_monai_takes(tmp_path: Path) -> None:
     half = SPACING | {"pixdim": [2.0, 2.0, 4.0]}
     config, net = config_of(SMALL_3D, [RAS, half, CLIP], PATCHES, LABELS), a_zoo_net(SMALL_3D)

@@ -71,8 +71,9 @@ class ChannelsNotKnown(InvalidArgument):
 class PipelineNotDerived(InvalidArgument):
     """The bundle's own preprocessing has a part that has no equal here.
 
-    The message names the first such part. Add `irp_pipeline` to configs/inference.json, which says the same in this
-    platform's words (libs/bundle/README.md), or leave the part out.
+    The message names the first such part; docs/how-to/push-a-model.md lists all that are understood. Add `irp_pipeline`
+    to configs/inference.json, which says the same in this platform's words (libs/bundle/README.md), or leave the part
+    out.
     """
 
 

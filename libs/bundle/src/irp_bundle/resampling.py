@@ -86,7 +86,8 @@ def resampled(values: Tensor, between: Affine, size: Sequence[int], how: Samplin
 def _across(between: Affine, old: Sequence[int], new: Sequence[int], corners: bool) -> Tensor:
     """The same from -1 to 1 across the new grid to -1 to 1 across the old one, the last axis first, as torch counts."""
     back = torch.from_numpy(np.linalg.inv(_norm(new, corners).numpy()))
-    turned = _norm(old, corners) @ torch.from_numpy(between) @ back
+    # As one batch of one: torch multiplies matrices by themselves in another order of sums.
+    turned = (_norm(old, corners)[None] @ torch.from_numpy(between)[None] @ back[None])[0]
     order = [2, 1, 0, 3]
     return turned[order][:, order]
 
