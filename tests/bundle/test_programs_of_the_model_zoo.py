@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,7 @@ from irp_bundle import (
     read_bundle,
     read_spec,
 )
+from irp_bundle.zoo import derive
 from numpy.typing import NDArray
 
 from .zoo_bundles import (
@@ -249,6 +253,34 @@ LOOK = {"by": "patches", "size": [32, 32, 16]}
 def test_a_program_is_plain_and_within_bounds(hostile: dict[str, Any]) -> None:
     with pytest.raises(PipelineNotValid):
         read_spec({"program": hostile})
+
+
+ODD: list[Any] = [None, True, -1, 0, 1e9, float("nan"), "", "$x", "@image", "zeros", [], [1, 2], [[1]], {}, 2**70]
+
+
+def places(part: Any) -> Iterator[tuple[Any, Any]]:
+    """(object or list, key or number) of every value in it."""
+    for key in part if isinstance(part, dict) else range(len(part)) if isinstance(part, list) else ():
+        yield part, key
+        yield from places(part[key])
+
+
+def test_odd_values_anywhere_are_refused_by_name_or_understood_and_never_stumbled_over() -> None:
+    steps = [RAS, SPACING | CORNERS, CLIP, CROP, RELATIVE, FIT, NONZERO, ONES]
+    config = config_of(SMALL_3D, steps, BLENDED, [*SCORES, LARGEST | {"applied_labels": [1, 2]}])
+    random, refused = Random(1), 0
+    for _ in range(500):
+        changed = deepcopy(config)
+        inside = {key: changed[key] for key in ("preprocessing", "inferer", "postprocessing")}
+        part, key = random.choice(list(places(inside)))
+        part[key] = deepcopy(random.choice(ODD))
+        try:
+            spec = read_spec(derive(changed | inside).pipeline())
+        except PipelineNotDerived:
+            refused += 1
+            continue
+        assert read_spec(spec.to_json()) == spec
+    assert refused > 250
 
 
 def test_beside_a_program_nothing_else_says_how_a_network_looks() -> None:
