@@ -313,8 +313,12 @@ def test_structures_that_are_not_known_here_count_as_background_beside_those_tha
     np.testing.assert_array_equal(named, np.array([0, 1, 0, 2], np.uint8)[all_known])
 
 
-@pytest.mark.parametrize("names", [("spleen", "liver", "stomach"), ("lv_pool", "lv_cavity", "spleen")])
+TOO_MANY = ("lv_pool", *(f"rib {number}" for number in range(256)))
+
+
+@pytest.mark.parametrize("names", [("spleen", "liver", "stomach"), ("lv_pool", "lv_cavity", "spleen"), TOO_MANY])
 def test_a_bundle_of_no_known_structure_or_of_one_twice_is_refused(names: tuple[str, ...]) -> None:
     channels = {"0": "background"} | {str(number): name for number, name in enumerate(names, 1)}
+    config = SPLEEN | {"network_def": SMALL_3D | {"out_channels": len(channels)}}
     with pytest.raises(ChannelsNotKnown):
-        read_bundle(a_zoo_bundle(SPLEEN, a_zoo_net(SMALL_3D), channels=channels))
+        read_bundle(a_zoo_bundle(config, a_zoo_net(SMALL_3D), channels=channels))

@@ -38,6 +38,7 @@ MEMBER = re.compile(r"models/model\.\d+\.(pt|ts|onnx)")
 KNOWN = {*WEIGHTS.values(), *(path for paths in PATHS.values() for path in paths.values())}
 BACKGROUND = "background"
 MAX_FEATURES = 64  # channels that an encoder answers
+MAX_CHANNELS = 256  # of stage 2: the strongest is kept in a byte
 LOCATE_CHANNELS = 2  # background, left ventricle
 
 # Names that other bundles use for the same structures.
@@ -270,7 +271,8 @@ def _channels(metadata: Mapping[str, Any], config: Mapping[str, Any], *, foreign
     known = [name for name in named.values() if name in CANONICAL.values()]
     unknown = [name for name in named.values() if name not in {BACKGROUND, *known}]
     once = len(set(known)) == len(known) and list(named.values()).count(BACKGROUND) == 1
-    if (unknown and not foreign) or not known or not once or sorted(named) != list(range(count)):
+    counted = sorted(named) == list(range(count)) and count <= MAX_CHANNELS
+    if (unknown and not foreign) or not known or not once or not counted:
         raise ChannelsNotKnown(f"known are {BACKGROUND}, {', '.join(CANONICAL.values())}", channels=count)
     if named[0] != BACKGROUND:
         raise ChannelsNotKnown("channel 0 is the background, and there is at least one structure")

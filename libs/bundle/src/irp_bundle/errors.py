@@ -32,7 +32,7 @@ class BundleTooLarge(TooLarge):
 class NetworkNotAllowed(InvalidArgument):
     """The bundle asks for a network class that is not on the list.
 
-    Use one of MONAI's 2D networks that the message lists, with the input channels that it says, and plain numbers as
+    Use one of MONAI's networks that the message lists, with the input channels that it says, and plain numbers as
     arguments. A TorchScript file may call the operators of image networks only, an ONNX file those of ONNX itself.
     """
 

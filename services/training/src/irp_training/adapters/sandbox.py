@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 CHILD = (sys.executable, "-I", "-m", "irp_training.adapters.sandbox_child")
 AT_ONCE = 1  # inspections, and benchmarks: whoever pushes does not wait until another version is judged
-CHECKS = 64  # lines of one inspection
+CHECKS, CASES = 64, 100_000  # lines of one inspection, of one benchmark
 TEXT = 400  # characters of a sentence that the sandbox says
 DAY_S = 86_400  # processor's seconds of a whole benchmark; each case is bounded by the clock
 BARS = ("namespace", "system_calls", "files")  # see irp_kernel.confinement; a namespace is not to be had in a container
@@ -109,14 +109,16 @@ class Sandbox:
             WeightsMissing: one of them is an ONNX file only, and OpenVINO is not installed.
             InspectionFailed, InspectionTooLong, InspectionTooLarge: as `score`.
         """
-        series: list[str] = []
+        series, dice, figures = list[str](), list[list[dict[str, float]]](), list[tuple[float | None, float]]()
         async with (
             self._judging,
             sandbox_process(self._told("examine"), _blobs(*bundles, files=_noted(files, series))) as talk,
         ):
-            *cases, last = [line async for line in self._lines(talk)]
-        dice = [_each(_dice, line["dice"], len(bundles)) for line in cases]
-        figures = _each(_figures, last["done"], len(bundles))
+            async for line in self._lines(talk):
+                if "done" in line:
+                    figures = _each(_figures, line["done"], len(bundles))
+                else:
+                    dice.append(_each(_dice, line["dice"], len(bundles)))
         if len(dice) != len(series):
             raise InspectionFailed
         return tuple(
@@ -130,7 +132,7 @@ class Sandbox:
 
     async def _lines(self, talk: Talk) -> AsyncIterator[dict[str, Any]]:
         """One for each case, as soon as it is there, and the last, which holds `done`."""
-        while True:
+        for _ in range(CASES):
             try:
                 async with asyncio.timeout(self._seconds):
                     line = await talk.line()
@@ -141,6 +143,7 @@ class Sandbox:
             yield line
             if "done" in line:
                 return
+        raise InspectionFailed
 
     def _told(self, work: str) -> tuple[str, ...]:
         seconds = max(1, round(self._seconds)) if work == "inspect" else DAY_S
