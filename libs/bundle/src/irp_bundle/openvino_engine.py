@@ -36,6 +36,12 @@ def from_onnx(data: bytes, size: tuple[int, ...]) -> ov.Model:
     return model
 
 
+def numbers_in(graph: ov.Model) -> int:
+    """How many numbers a graph has learnt, or holds as if it had: shapes are whole numbers, and do not count."""
+    constants = (op for op in graph.get_ops() if op.get_type_name() == "Constant")
+    return sum(int(np.prod(op.shape)) for op in constants if op.get_element_type().is_real())
+
+
 def graphs_of(bundle: Bundle) -> dict[Stage, ov.Model]:
     """Every network of a bundle, from its weights; see `to_openvino`."""
     return {stage: to_openvino(bundle.build(stage), bundle.input_shape(stage)) for stage in bundle.stages}

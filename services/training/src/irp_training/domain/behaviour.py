@@ -32,7 +32,7 @@ class Behaviour:
         parameters: numbers in it.
         sees: (rows, columns) around the middle that move the answer there by more than a thousandth of what the
             strongest of them does; what it has learnt, not what its layers would allow. (0, 0) = not measured, for
-            the image is large.
+            the image is large, or the network has no gradients.
         other_sizes: it takes images that are a pixel smaller.
         ms_per_input: number at once -> milliseconds of one input, one thread; large ones alone only.
     """
@@ -113,6 +113,8 @@ def _sees(network: nn.Module, image: Tensor) -> tuple[int, int]:
     """By the gradient of the middle's logits."""
     image = image.clone().requires_grad_()
     answer = network(image)
+    if not answer.requires_grad:
+        return 0, 0
     middle = tuple(size // 2 for size in answer.shape[2:])
     answer[(0, slice(None), *middle)].square().sum().backward()
     if image.grad is None:
