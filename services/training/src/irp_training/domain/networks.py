@@ -94,7 +94,6 @@ def _require_learnable(base: Bundle) -> None:
         raise PipelineNotLearnt("the base is an ensemble")
     if (
         spec.segment.slide
-        or spec.program is not None
         or spec.segment.dimension != "2d"
         or spec.orientation != AS_STORED
         or any(stage.spacing for stage in stages)
