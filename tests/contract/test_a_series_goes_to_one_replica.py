@@ -1,4 +1,4 @@
-"""What you learn here: all asks of a series reach the replica that knows it; if that is gone or full, the next answers."""
+"""What you learn here: all asks of a series reach the replica that knows it; where it is gone or full, the next."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Replica(inference_service_pb2_grpc.InferenceServiceServicer, live_service_
         assert self.server
         await self.server.stop(0)
 
-    async def Segment(self, request: pb.SegmentRequest, context: Any) -> pb.SegmentResponse:  # noqa: N802
+    async def Segment(self, request: pb.SegmentRequest, context: Any) -> pb.SegmentResponse:
         self.asked.append(request.series_uid)
         if self.full:
             raise InferenceQueueFull
@@ -60,7 +60,7 @@ class Replica(inference_service_pb2_grpc.InferenceServiceServicer, live_service_
             raise NotFound
         return pb.SegmentResponse()
 
-    async def Live(self, requests: Any, context: Any) -> AsyncIterator[live_pb.LiveResponse]:  # noqa: N802
+    async def Live(self, requests: Any, context: Any) -> AsyncIterator[live_pb.LiveResponse]:
         async for request in requests:
             if request.WhichOneof("what") == "cancel":
                 self.cancelled.append(request.cancel.id)
@@ -223,9 +223,9 @@ async def test_a_session_that_looks_at_two_series_speaks_with_the_replicas_of_bo
     house: House, reader: Reader
 ) -> None:
     one, other = two_series(house)
-    for id, series in (("a", one), ("b", other), ("c", one)):
-        reader.ask(id, series)
-        assert await reader.hear() == (id, "answer", "")
+    for name, series in (("a", one), ("b", other), ("c", one)):
+        reader.ask(name, series)
+        assert await reader.hear() == (name, "answer", "")
     assert house.owner(one).asked == [one, one]
     assert house.owner(other).asked == [other]
 

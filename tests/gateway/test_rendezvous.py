@@ -1,4 +1,4 @@
-"""What you learn here: every gateway chooses the same replica for a series, and few series move when replicas change."""
+"""What you learn here: every gateway chooses the same replica for a series, and few move when replicas change."""
 
 from __future__ import annotations
 

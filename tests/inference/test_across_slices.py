@@ -1,4 +1,4 @@
-"""What you learn here: methods grow from slice to slice by millimetres, alike in every direction, and never through walls."""
+"""What you learn here: methods grow from slice to slice, by mm, alike in every direction, never through walls."""
 
 from __future__ import annotations
 
@@ -79,10 +79,10 @@ class Drawn:
         return np.ones(shape, np.bool_)
 
 
-@pytest.mark.parametrize(("name", "marks", "least"), [("region-growing", ONE_CLICK, 0.97), ("random-walker", BOTH, 0.97)])
-def test_a_cavity_is_found_in_every_slice_from_one_marked_slice(name: str, marks: StackMarks, least: float) -> None:
+@pytest.mark.parametrize(("name", "marks"), [("region-growing", ONE_CLICK), ("random-walker", BOTH)])
+def test_a_cavity_is_found_in_every_slice_from_one_marked_slice(name: str, marks: StackMarks) -> None:
     found = method_across(name, {}).across(a_stack(a_heart()), marks, None)
-    assert dice(found, POOL) >= least
+    assert dice(found, POOL) >= 0.97
     assert not found[8].any()
 
 
@@ -116,7 +116,8 @@ def test_a_turned_image_gives_the_turned_region(order: list[int], flips: list[bo
     smooth = ndimage.gaussian_filter(generator.normal(0, 1, (9, 12, 10)), 1.5)
     image = (100 * smooth / smooth.std()).astype(np.float32)
     inside, outside = np.zeros((2, *image.shape), np.bool_)
-    inside[4, 6, 5] = outside[0] = outside[-1] = outside[:, 0] = outside[:, -1] = outside[..., 0] = outside[..., -1] = True
+    inside[4, 6, 5] = True
+    outside[ndimage.distance_transform_cdt(np.pad(np.ones(image.shape), 1))[1:-1, 1:-1, 1:-1] == 1] = True  # its hull
 
     def turned(array: NDArray[Any]) -> NDArray[Any]:
         return np.ascontiguousarray(np.flip(array.transpose(order), [axis for axis in range(3) if flips[axis]]))
@@ -160,14 +161,13 @@ def test_the_walk_is_that_of_scikit_image_where_voxels_are_cubes() -> None:
 
 
 def test_where_nothing_holds_it_back_a_walk_goes_as_far_in_millimetres_in_every_direction() -> None:
-    distance = np.sqrt((8.0 * (Z - 4)) ** 2 + (1.5 * (ROWS - 32)) ** 2 + (1.5 * (COLUMNS - 32)) ** 2)
-    seeds = np.where(distance < 1, INSIDE, np.where(distance > 31, OUTSIDE, FREE)).astype(np.uint8)
-    seeds[distance < 9] = INSIDE  # a ball of one slice more on each side
-    flat = np.ones(Z.shape, np.float32)
-    flat[0, 0, 0] = 2  # far away
-    found = reached_first(flat, seeds, SPACING, 1.0, nobody_leaves)
-    inside, outside = distance[found].max(), distance[~found].min()
-    assert inside - outside <= 8.0  # the border is a sphere, to a slice
+    seeds = np.zeros((10, 3, 38), np.uint8)  # 38 mm in both directions
+    seeds[:, :, 0], seeds[0, :, 1:] = INSIDE, OUTSIDE
+    found = reached_first(np.ones(seeds.shape, np.float32), seeds, (4.0, 1.0, 1.0), 130.0, nobody_leaves)
+    depth, _, column = np.mgrid[:10, :3, :38]
+    from_outside, from_inside = 4.0 * depth, 1.0 * column
+    sure = np.abs(from_outside - from_inside) > 2.5  # the border is the diagonal
+    assert np.array_equal(found[sure], (from_outside > from_inside)[sure])
 
 
 def test_the_same_question_has_the_same_answer() -> None:

@@ -215,8 +215,8 @@ async def test_volumes_that_are_to_be_kept_are_bounded() -> None:
         await never.wait()
 
     async with a_session(Disks(), waits) as session:
-        for id in ("a", "b", "c"):
-            await session.ask(Asked(id=id, what=a_volume(), keep=True))
+        for name in ("a", "b", "c"):
+            await session.ask(Asked(id=name, what=a_volume(), keep=True))
         (refused,) = await ends(session, 1)
         assert isinstance(refused, Refused)
         assert (refused.id, refused.error.reason) == ("c", "TOO_MANY_ASKS")

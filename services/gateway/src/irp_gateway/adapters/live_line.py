@@ -41,7 +41,7 @@ class _Asked:
         frame, request: what the reader said, and as inference is asked.
         where: address of the replica that has it.
         tried: addresses of all that were given it.
-        dropped: why it was taken back ("cancelled", or "superseded" by an ask that another replica has); empty = it was not.
+        dropped: why it was taken back: "cancelled", or "superseded" by an ask that another replica has.
     """
 
     frame: SegmentFrame

@@ -69,8 +69,8 @@ class AlgorithmBody(_Strict):
     )
     volume: bool = Field(
         False,
-        description="work across slices: what is marked counts for its whole frame, and every slice is answered, or those "
-        "from the first to the last of `slices`. `GET /api/v1/algorithms` says which methods can",
+        description="work across slices: what is marked counts for its whole frame, and every slice is answered, or "
+        "those from the first to the last of `slices`. `GET /api/v1/algorithms` says which methods can",
     )
 
 

@@ -182,8 +182,10 @@ def _through(client: RpcClient, room: str, address: str, replicas: Replicas[Line
 
 
 def series_key(request: inference_service_pb2.SegmentRequest) -> str:
-    """What decides the replica: the project and the series, whichever model, for its volume is the largest of all that
-    is remembered, and models and methods share it."""
+    """What decides the replica: the project and the series.
+
+    Not the model: the volume is the largest of all that is remembered, and models and methods share it.
+    """
     return f"{request.project.id}/{request.series_uid}"
 
 

@@ -1,4 +1,4 @@
-"""A conventional method across the slices of each frame: beside the event loop, bounded, and stopped when nobody waits."""
+"""A conventional method across the slices of each frame: beside the event loop, bounded, stopped when nobody waits."""
 
 from __future__ import annotations
 
@@ -102,9 +102,7 @@ class GrowAcross:
         finally:
             going.stop()  # a thread cannot be cancelled: it looks here
 
-    async def _within(
-        self, wish: Wish, wanted: Wanted, frame: int, slices: range, ticket: Ticket
-    ) -> Region | None:
+    async def _within(self, wish: Wish, wanted: Wanted, frame: int, slices: range, ticket: Ticket) -> Region | None:
         """The model's myocardium with what lies in it, in every slice that is looked at."""
         if not wanted.within_model:
             return None

@@ -71,8 +71,10 @@ def _allowed(image: NDArray[np.float32], marks: Marked, within: Region | None) -
 
 
 def _neighbourhood(spacing: tuple[float, ...]) -> Region:
-    """What lies within AROUND of the finest spacing from a pixel, by steps along the axes: a thick slice's neighbours
-    do not."""
+    """What lies within AROUND of the finest spacing from a pixel, by steps along the axes.
+
+    The neighbours of a thick slice lie farther away.
+    """
     near = AROUND * min(spacing)
     steps = [np.arange(-int(near / mm), int(near / mm) + 1) * mm for mm in spacing]
     far = sum(np.abs(step) for step in np.meshgrid(*steps, indexing="ij", sparse=True))

@@ -84,5 +84,7 @@ def around(region: Region, reach: tuple[int, ...], most: int) -> tuple[slice, ..
     )
     voxels = int(np.prod([part.stop - part.start for part in block]))
     if voxels > most:
-        raise TooMuchToLookAt(f"the marks and what is around them are {voxels} voxels; {most} are looked at", limit=most)
+        raise TooMuchToLookAt(
+            f"the marks and what is around them are {voxels} voxels; {most} are looked at", limit=most
+        )
     return block

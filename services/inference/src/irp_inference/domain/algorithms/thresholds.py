@@ -1,7 +1,7 @@
 """Thresholds: absolute or Otsu's, and for late enhancement n standard deviations and full width at half maximum.
 
-Each looks alike at a slice and at a stack of slices: there the remote myocardium, and the brightest scar, are those of the
-whole stack (Amado 2004 takes half of the maximum of the whole infarct).
+Each looks alike at a slice and at a stack of slices: there the remote myocardium, and the brightest scar, are those of
+the whole stack (Amado 2004 takes half of the maximum of the whole infarct).
 
 Sources: n-SD: Kim et al. 1999 (2 SD), Bondarenko et al. 2005 (5 SD agreed best with eyes); FWHM: Amado et al. 2004.
 """
@@ -94,7 +94,9 @@ class FullWidthHalfMaximum(_AnyAxes):
         lowest = float(image[remote].mean()) if remote.any() else 0.0
         bright = region & (image >= (highest + lowest) / 2)
         if seeds.any():
-            bright = np.asarray(ndimage.binary_propagation(seeds & bright, np.ones((3,) * image.ndim), mask=bright), np.bool_)
+            bright = np.asarray(
+                ndimage.binary_propagation(seeds & bright, np.ones((3,) * image.ndim), mask=bright), np.bool_
+            )
         return _with_core(bright, region) if self.no_reflow else bright
 
 

@@ -1,4 +1,4 @@
-"""Random walks on voxels of unequal sides (Grady 2006): who is reached first, by conjugate gradients that can be stopped."""
+"""Random walks on voxels of unequal sides (Grady 2006): who is reached first, by steps that can be stopped."""
 
 from __future__ import annotations
 
