@@ -103,6 +103,6 @@ async def addresses_of(address: str) -> frozenset[str]:
         return frozenset(address.partition(":")[2].lstrip("/").split(","))
     host, _, port = address.rpartition("/")[2].rpartition(":")
     found = await asyncio.get_running_loop().getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
-    old = {f"{where[0]}:{where[1]}" for family, *_, where in found if family is socket.AF_INET}
-    new = {f"[{where[0]}]:{where[1]}" for family, *_, where in found if family is socket.AF_INET6}
-    return frozenset(old or new)
+    old = {str(where[0]) for family, *_, where in found if family is socket.AF_INET}
+    new = {f"[{where[0]!s}]" for family, *_, where in found if family is socket.AF_INET6}
+    return frozenset(f"{one}:{port}" for one in old or new)

@@ -10,10 +10,8 @@ from scipy import ndimage
 
 from irp_inference.domain.algorithms.marks import Marks, Region
 from irp_inference.domain.algorithms.parameters import integer, number
-from irp_inference.domain.algorithms.stack import MOST_VOXELS, Marked, Stack, around
+from irp_inference.domain.algorithms.stack import MOST_VOXELS, Marked, Stack, around, neighbourhood
 from irp_inference.domain.errors import PromptsNotValid
-
-AROUND = 2  # pixels around a click that say how the structure looks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +46,7 @@ class RegionGrowing:
     def _grown(
         self, image: NDArray[np.float32], seeds: Region, allowed: Region, spacing: tuple[float, ...], span: float
     ) -> Region:
-        near = ndimage.binary_dilation(seeds, _neighbourhood(spacing))
+        near = ndimage.binary_dilation(seeds, neighbourhood(spacing))
         spread = max(float(image[near].std()), 0.01 * span)
         alike = np.abs(image - float(image[near].mean())) <= self.tolerance * spread
         allowed = allowed & (alike | seeds)
@@ -68,14 +66,3 @@ def _allowed(image: NDArray[np.float32], marks: Marked, within: Region | None) -
     if marks.has_boxes:
         allowed &= marks.boxed(image.shape)
     return allowed if within is None else allowed & within
-
-
-def _neighbourhood(spacing: tuple[float, ...]) -> Region:
-    """What lies within AROUND of the finest spacing from a pixel, by steps along the axes.
-
-    The neighbours of a thick slice lie farther away.
-    """
-    near = AROUND * min(spacing)
-    steps = [np.arange(-int(near / mm), int(near / mm) + 1) * mm for mm in spacing]
-    far = sum(np.abs(step) for step in np.meshgrid(*steps, indexing="ij", sparse=True))
-    return np.asarray(far <= near * (1 + 1e-9), np.bool_)

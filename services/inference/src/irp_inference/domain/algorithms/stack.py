@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from irp_inference.domain.algorithms.marks import Box, Marks, Region
 from irp_inference.domain.errors import TooMuchToLookAt
 
+AROUND = 2  # pixels around a mark that look as it does
 MOST_VOXELS = 16 << 20  # of one frame: 64 MB as float32
 
 
@@ -88,3 +89,14 @@ def around(region: Region, reach: tuple[int, ...], most: int) -> tuple[slice, ..
             f"the marks and what is around them are {voxels} voxels; {most} are looked at", limit=most
         )
     return block
+
+
+def neighbourhood(spacing: tuple[float, ...]) -> Region:
+    """What lies within AROUND of the finest spacing from a pixel, by steps along the axes.
+
+    The neighbours of a thick slice lie farther away.
+    """
+    near = AROUND * min(spacing)
+    steps = [np.arange(-int(near / mm), int(near / mm) + 1) * mm for mm in spacing]
+    far = sum(np.abs(step) for step in np.meshgrid(*steps, indexing="ij", sparse=True))
+    return np.asarray(far <= near * (1 + 1e-9), np.bool_)

@@ -15,7 +15,7 @@ from irp_inference.domain.errors import TooMuchToLookAt
 FREE, INSIDE, OUTSIDE = 0, 1, 2
 LEAST = 1e-6  # of a step through any edge, so that every voxel is reached. Source: scikit-image's random_walker
 TOLERANCE = 1e-4  # of the residual; the answer asks only which side of a half a voxel is on
-MOST_STEPS = 3000
+MOST_STEPS = 10_000
 
 Numbers = NDArray[np.float64]
 
