@@ -1,6 +1,6 @@
 """Methods without a model across the slices of real hearts: Dice from marks on one slice.
 
-    python benchmarks/bench_across_slices.py FOLDER                # holds acdc_cine and emidec_lge, see models/README.md
+    python benchmarks/bench_across_slices.py FOLDER           # holds acdc_cine and emidec_lge, see models/README.md
 
 *Cine*: the blood pool at the frame where it is largest, in the slices that the expert drew. On the slice where it is
 largest a reader clicks into its middle and scribbles over the wall around it; for every other slice nothing is marked.
@@ -132,13 +132,13 @@ def _marked(pool: Region, wall: Region) -> Marks:
     points = []
     for angle in np.linspace(0, 2 * np.pi, 24, endpoint=False):
         ray = [(round(row + r * np.sin(angle)), round(column + r * np.cos(angle))) for r in range(1, 80)]
-        within = [(deep[at], at) for at in ray if 0 <= min(at) and at[0] < wall.shape[0] and at[1] < wall.shape[1]]
+        within = [(deep[at], at) for at in ray if min(at) >= 0 and at[0] < wall.shape[0] and at[1] < wall.shape[1]]
         depth, at = max(within)
         if depth > 0:
             points.append((float(at[0]), float(at[1])))
     return Marks(
         clicks=[Click(row=float(row), column=float(column))],
-        scribbles=[Scribble(points=tuple([*points, points[0]]), inside=False)],
+        scribbles=[Scribble(points=(*points, points[0]), inside=False)],
     )
 
 

@@ -86,13 +86,13 @@ def wish_of(request: pb.SegmentRequest) -> Wish:
 
 
 def _across(request: pb.SegmentRequest, method: Wanted) -> Wish:
-    """What is marked counts for its whole frame; slices are those from the first to the last that is named."""
+    """What is marked counts for its whole frame; slices are named by the first and the last."""
     marks = marked(request)
     return Wish(
         project=request.project.id,
         series_uid=request.series_uid,
         frames=sorted({frame for frame, _ in marks} | set(request.frames)) or [0],
-        slices=range(min(request.slices), max(request.slices) + 1) if request.slices else (),
+        slices=sorted({min(request.slices), max(request.slices)}) if request.slices else (),
         variant=None,
         marks=marks,
         method=method,
