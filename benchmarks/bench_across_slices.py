@@ -31,7 +31,7 @@ from learners import Heart, hearts
 from numpy.typing import NDArray
 from scipy import ndimage
 
-MOST_REMOTE = 30  # pixels of remote myocardium that a reader scribbles over
+LEAST_REMOTE, MOST_REMOTE = 5, 30  # pixels of remote myocardium that a reader scribbles over
 Found = dict[str, list[float]]
 
 
@@ -98,7 +98,11 @@ def of_an_infarct(heart: Heart) -> Iterator[tuple[str, float]]:
         marks = {
             at: _of_scar(image[at], scar[at], wall[at], name, with_remote) for at in np.flatnonzero(wall.any((1, 2)))
         }
+        # where nearly all of the wall is scar there is no remote myocardium to mark
+        marks = {at: one for at, one in marks.items() if not with_remote or len(one.clicks) > LEAST_REMOTE}
         usable = {at: one for at, one in marks.items() if scar[at].any()}
+        if best not in usable:
+            continue
         alone = np.zeros_like(scar)
         for at, one in usable.items():
             alone[at] = method(name, parameters)(image[at], one, wall[at])

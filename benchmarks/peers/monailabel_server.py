@@ -1,8 +1,8 @@
 """The same OpenVINO network behind MONAI Label: python monailabel_server.py MODEL.xml PORT.
 
-Its own command starts the server, its own REST answers (`POST /infer/network`). MONAI Label takes and answers files: here
-an array as NumPy writes it, so that nothing is measured but its way. This file is the app, too: it is copied into the
-folder from which MONAI Label reads one.
+Its own command starts the server, its own REST answers (`POST /infer/network`). MONAI Label takes and answers files:
+here an array as NumPy writes it, so that nothing is measured but its way. This file is the app, too: it is copied into
+the folder from which MONAI Label reads one.
 """
 
 import os
@@ -49,11 +49,13 @@ class Bench(MONAILabelApp):
 
 if __name__ == "__main__":
     os.environ["BENCH_NETWORK"] = sys.argv[1]
-    with tempfile.TemporaryDirectory(prefix="bench-monailabel-") as folder:
-        app, studies = Path(folder, "app"), Path(folder, "studies")
-        app.mkdir()
-        studies.mkdir()
-        shutil.copy(__file__, app / "main.py")
-        where = ["--host", "127.0.0.1", "--port", sys.argv[2], "--log_level", "error"]
-        sys.argv[1:] = ["start_server", "--app", str(app), "--studies", str(studies), *where]
-        Main().run()
+    folder = Path(
+        tempfile.mkdtemp(prefix="monailabel-", dir=Path(sys.argv[1]).parent)
+    )  # goes with the network's folder
+    app, studies = folder / "app", folder / "studies"
+    app.mkdir()
+    studies.mkdir()
+    shutil.copy(__file__, app / "main.py")
+    where = ["--host", "127.0.0.1", "--port", sys.argv[2], "--log_level", "error"]
+    sys.argv[1:] = ["start_server", "--app", str(app), "--studies", str(studies), *where]
+    Main().run()
