@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from irp.inference.v1 import inference_service_pb2 as pb
 from irp.inference.v1 import inference_service_pb2_grpc, live_service_pb2_grpc
@@ -17,6 +18,7 @@ from irp_chassis.auth import Caller, TokenMinter, act_as
 from irp_chassis.rpc_server import RpcServer
 from irp_chassis.settings import ServiceSettings
 from irp_chassis.testing.parts import free_port
+from irp_gateway.adapters import replicas as replicas_module
 from irp_gateway.adapters.live_frames import SegmentFrame
 from irp_gateway.adapters.live_line import LiveLine
 from irp_gateway.adapters.replicas import addresses_of
@@ -292,6 +294,33 @@ async def test_replicas_that_leave_the_name_are_not_asked_and_one_alone_is_asked
     await replicas.set(frozenset(house.replicas))
     await house.both_are_there()
     assert house.owner(SERIES[0]) is owner
+
+
+async def test_a_replica_that_left_long_ago_is_hung_up_on_and_may_come_back(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replicas_module, "RETIRED_S", -1.0)
+    replicas, left = house.line.replicas, house.owner(SERIES[0])
+    assert replicas
+    old = house.line.near(series_key(a_request(SERIES[0])))[0]
+    await replicas.set(frozenset({f"127.0.0.1:{house.other(SERIES[0]).port}"}))
+    assert old.client.channel.get_state() is grpc.ChannelConnectivity.SHUTDOWN
+    await replicas.set(frozenset(house.replicas))
+    await house.both_are_there()
+    await house.ask(SERIES[0])
+    assert left.asked == [SERIES[0]]
+
+
+async def test_a_whole_series_begins_anew_at_the_other_replica(house: House, reader: Reader) -> None:
+    gone, stays = house.owner(SERIES[0]), house.other(SERIES[0])
+    gone.silent = True
+    reader.ask("all", SERIES[0], slice=None)
+    await gone.heard.wait()
+    reader.ask("now", SERIES[0])  # a slice, beside it
+    await house.until(lambda: len(gone.asked) == 2)
+    await gone.die()
+    assert {await reader.hear(), await reader.hear()} == {("all", "answer", ""), ("now", "answer", "")}
+    assert stays.asked == [SERIES[0]] * 2
 
 
 async def test_names_lead_to_addresses_of_one_family() -> None:

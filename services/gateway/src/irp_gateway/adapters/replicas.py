@@ -79,7 +79,7 @@ class Replicas(Generic[L]):
         if found != self._present:
             self._log.info("replicas", count=len(found))
         self._present = found & self._lines.keys()
-        for name in [name for name, seen in self._seen.items() if seen + RETIRED_S < now]:
+        for name in [name for name, seen in self._seen.items() if name not in found and seen + RETIRED_S < now]:
             del self._seen[name]
             await self._lines.pop(name).client.close()
 
