@@ -20,6 +20,7 @@ from irp_gateway.domain.rendezvous import ranked
 
 LOOK_S = 5.0  # after which names are resolved anew: as long as cluster DNS remembers
 RETIRED_S = 330.0  # a replica that has left ends its calls; the longest takes 300 s
+MOST = 64  # replicas of a room that get a line of their own
 TRIES = 2  # replicas that are asked for one series
 STATIC = ("ipv4:", "ipv6:")  # gRPC's own words for lists of addresses
 
@@ -61,15 +62,16 @@ class Replicas(Generic[L]):
     async def look(self) -> None:
         """Resolve the name once. What cannot be resolved now is where it was."""
         try:
-            found = await addresses_of(self._address)
-        except OSError as error:
+            async with asyncio.timeout(LOOK_S):
+                found = await addresses_of(self._address)
+        except OSError as error:  # a time-out is one, too
             self._log.warning("replicas_not_resolved", kind=type(error).__name__)
             return
         await self.set(found)
 
     async def set(self, found: frozenset[str]) -> None:
         """From now on these are the replicas."""
-        now = time.monotonic()
+        now, found = time.monotonic(), frozenset(sorted(found)[:MOST])
         if len(found) > 1:
             for name in found - self._lines.keys():
                 self._lines[name] = self._connect(name)
