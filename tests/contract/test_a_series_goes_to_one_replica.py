@@ -59,6 +59,15 @@ async def test_a_replica_that_says_it_does_not_serve_is_left_alone(pair: Pair) -
     await pair.both_are_there()
 
 
+async def test_being_watched_does_not_hold_up_a_replica_that_leaves(pair: Pair) -> None:
+    leaving = pair.owner(SERIES[0])
+    assert leaving.server
+    await leaving.server.set_serving(False)
+    async with asyncio.timeout(5):
+        await leaving.server.stop(30)
+    await pair.ask(SERIES[0])
+
+
 async def test_a_full_replica_gives_to_the_next_and_if_all_are_full_the_caller_hears_it(pair: Pair) -> None:
     pair.owner(SERIES[0]).full = True
     await pair.ask(SERIES[0])
