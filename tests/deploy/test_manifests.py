@@ -86,6 +86,14 @@ def test_only_the_gateway_may_call_a_room(dev: Documents) -> None:
         assert open_doors == {"inference": {8001, 8002}}.get(room, set())
 
 
+def test_the_gateway_sees_every_replica_of_the_classification_server_and_none_that_is_not_ready(dev: Documents) -> None:
+    address = Container(dev, one(dev, "Deployment", "gateway")).environment()["IRP_INFERENCE_ADDRESS"]
+    service = one(dev, "Service", "inference")["spec"]
+    assert address == f"dns:///inference:{next(port['port'] for port in service['ports'] if port['name'] == 'rpc')}"
+    assert service["clusterIP"] == "None"  # its name has the address of each pod
+    assert not service.get("publishNotReadyAddresses", False)
+
+
 def test_the_public_and_private_keys_are_a_pair_and_only_the_gateway_sees_the_private_one(dev: Documents) -> None:
     holders = [
         room for room in ROOMS if "irp-private-key" in str(Container(dev, one(dev, "Deployment", room)).pod["volumes"])
