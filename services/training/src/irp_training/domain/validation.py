@@ -1,10 +1,13 @@
-"""Dice of one net on the validation slices, in its own window: the curve that people watch."""
+"""One net on the validation slices, in its own window: Dice, the curve that people watch, and slices to look at."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from irp_training.domain.ahead import made_ahead
@@ -16,6 +19,32 @@ from irp_training.domain.stages import Sample, Stage
 
 Counted = dict[str, dict[str, tuple[float, float]]]
 """Structure -> patient -> (twice the pixels in common, all pixels): parts of Dice; who judged nothing is left out."""
+LOOKED_AT = 48  # slices at most whose answers are kept, spread evenly over the validation set
+
+Labels = NDArray[np.uint8]  # (row, column) of a window: 0, or 1 + place of the structure
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """A validation slice with the net's answer.
+
+    Attributes:
+        example: the slice.
+        found: the net's labels, in its window.
+        truth: what was drawn, in the same window.
+    """
+
+    example: Example
+    found: Labels
+    truth: Labels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """What is found on all validation slices, and some of them to look at; all ranks have the same."""
+
+    counted: Counted
+    looks: list[Look]
 
 
 class Validation:
@@ -31,8 +60,8 @@ class Validation:
     def __init__(self, stage: Stage, device: torch.device, ranks: Ranks, threads_ahead: int) -> None:
         self._stage, self._device, self._ranks, self._threads_ahead = stage, device, ranks, threads_ahead
 
-    def __call__(self, net: nn.Module, examples: Sequence[Example], size: int) -> Counted:
-        """Pixels of all judged slices.
+    def __call__(self, net: nn.Module, examples: Sequence[Example], size: int) -> Judged:
+        """Pixels of all judged slices, and the answers on a few.
 
         Args:
             net: in any mode; it is judged as in inference, in float32.
@@ -40,7 +69,10 @@ class Validation:
             size: slices per pass.
         """
         usable = self._stage.usable(examples)
-        mine = usable[share(self._ranks, len(usable))]
+        places = range(len(usable))[share(self._ranks, len(usable))]
+        mine = [usable[place] for place in places]
+        every = max(1, -(-len(usable) // LOOKED_AT))
+        kept: dict[int, torch.Tensor] = {}  # place among those that are looked at -> answer and truth
         patients = sorted({example.patient for example in usable})
         # (patient, structure, 2): twice the overlap, both sizes
         counted = torch.zeros((len(patients), len(self._stage.structures), 2), dtype=torch.float64)
@@ -52,7 +84,18 @@ class Validation:
         starts = range(0, len(mine), size)
         for start, samples in zip(starts, made_ahead(as_inference_sees, starts, self._threads_ahead), strict=True):
             whose = [patients.index(example.patient) for example in mine[start : start + size]]
-            counted.index_add_(0, torch.tensor(whose), self._count(net, samples))
+            image, labels, judged = collate(samples, self._device)
+            found = labels_of(net, image)
+            counted.index_add_(0, torch.tensor(whose), self._count(found, labels, judged))
+            for at, place in enumerate(places[start : start + size]):
+                if place % every == 0:
+                    kept[place // every] = torch.stack([found[at], labels[at]]).to(torch.uint8).cpu()
+        looks = [
+            Look(one, *pair) for one, pair in zip(usable[::every], self._of_all(kept, usable[::every]), strict=True)
+        ]
+        return Judged(self._by_patient(counted, patients), looks)
+
+    def _by_patient(self, counted: torch.Tensor, patients: Sequence[str]) -> Counted:
         sums = self._ranks.sum(counted.to(self._device)).cpu()
         return {
             name: {
@@ -64,11 +107,19 @@ class Validation:
             if sums[:, place, 1].sum() > 0
         }
 
-    def _count(self, net: nn.Module, samples: Sequence[Sample]) -> torch.Tensor:
+    def _of_all(self, kept: dict[int, torch.Tensor], shown: Sequence[Example]) -> list[NDArray[np.uint8]]:
+        """Every rank's kept pairs (answer and truth, row, column), in order."""
+        if self._ranks.size == 1 or not shown:
+            return [kept[place].numpy() for place in range(len(shown))]
+        shape = self._stage.sample(shown[0], None, NONE)[1].shape
+        pairs = torch.zeros((len(shown), 2, *shape), dtype=torch.uint8)
+        for place, pair in kept.items():
+            pairs[place] = pair
+        return list(self._ranks.sum(pairs.to(self._device)).cpu().numpy())
+
+    def _count(self, found: torch.Tensor, labels: torch.Tensor, judged: torch.Tensor) -> torch.Tensor:
         """(sample, structure, 2): twice the overlap, both sizes."""
-        image, labels, judged = collate(samples, self._device)
-        found = labels_of(net, image)
-        counted = torch.zeros((len(samples), len(self._stage.structures), 2), dtype=torch.float64)
+        counted = torch.zeros((len(found), len(self._stage.structures), 2), dtype=torch.float64)
         for place in range(len(self._stage.structures)):
             seen = judged[:, place, None, None]
             a, b = (found == place + 1) & seen, (labels == place + 1) & seen
