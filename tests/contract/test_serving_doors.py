@@ -64,7 +64,7 @@ def test_a_version_that_nobody_else_agreed_to_answers_no_reader(house: House, mo
     revision = house.serving.revision
     for answering in ({"pin": 2}, {"canary": {"version": 2, "percent": 10}}):
         answer = house.person().put("/api/v1/models/cine/serving", json=answering)
-        assert (answer.status_code, answer.json()["reason"]) == (409, "VERSION_NOT_AGREED")
+        assert (answer.status_code, answer.json()["reason"]) == (400, "VERSION_NOT_AGREED")
     assert house.serving.revision == revision
     shadow = {"shadow": {"version": 2, "percent": 100}, "pin": 1}  # of another nothing is known here
     assert house.person().put("/api/v1/models/cine/serving", json=shadow).status_code == 200

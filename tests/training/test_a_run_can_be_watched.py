@@ -19,11 +19,11 @@ from irp_training.domain.drawing import draw_curves
 from irp_training.domain.event_file import crc32c, event_file
 from irp_training.domain.examples import Example
 from irp_training.domain.lesson import Lesson
+from irp_training.domain.looks import Look
 from irp_training.domain.overlay import COLOURS, EXPERT, chosen, draw_overlay
 from irp_training.domain.plan import Outcome, Said
 from irp_training.domain.run import Metric
 from irp_training.domain.stages import Segment
-from irp_training.domain.validation import Look
 from PIL import Image
 from training_builders import TINY, a_plan, some_files
 
@@ -69,7 +69,7 @@ def test_distances_are_in_mm_of_the_slice_and_none_is_made_up() -> None:
         )  # fmt: skip
         truth, answer = np.zeros((2, 64, 64), np.uint8)
         truth[drawn, 10:20] = answer[found, 10:20] = 1
-        return Look(example, answer, truth)
+        return Look(example=example, plane=0, found=answer, truth=truth, judged=np.array(judged))
 
     assert stage.pixel_mm(a_look("p", slice(0), slice(0)).example) == (1.5, 1.0)
     equal, moved = slice(10, 20), slice(12, 22)
@@ -137,7 +137,8 @@ def test_an_overlay_draws_the_expert_over_the_network_and_nothing_else() -> None
     expert, found = np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.uint8)
     expert[20:30, 20:30], found[40:50, 40:50] = 1, 2
     flat = np.full((64, 64), 7.0)
-    pixels = np.asarray(Image.open(io.BytesIO(draw_overlay(flat, expert, found)))).reshape(-1, 3)
+    picture = Image.open(io.BytesIO(draw_overlay(flat, expert, found)))
+    pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3)
     assert {tuple(pixel) for pixel in np.unique(pixels, axis=0).tolist()} == {(0, 0, 0), EXPERT, COLOURS[1]}
     assert chosen([0.5, 0.9, 0.1]) == {"best": 1, "median": 0, "worst": 2}
     assert chosen([]) == {}

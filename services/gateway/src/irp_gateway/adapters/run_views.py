@@ -76,7 +76,7 @@ async def cases_table(id: IdInPath, here: AnyMember) -> Response:
 
 @router.get("/{id}/overlays", summary="Pictures of validation slices, three per pass")
 async def overlays(id: IdInPath, here: AnyMember) -> list[OverlayAnswer]:
-    """By epoch; they show hearts of the project's patients and carry no name. Short passes have none: see `overhead`."""
+    """By epoch; they show hearts of patients and carry no name. Where passes are short few have some: `overhead`."""
     return [
         OverlayAnswer(
             epoch=one.epoch,

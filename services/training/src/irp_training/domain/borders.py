@@ -11,8 +11,8 @@ import numpy as np
 from irp_bundle import Distances, surface_distances
 
 from irp_training.domain.curves import with_bands
+from irp_training.domain.looks import Look
 from irp_training.domain.stages import Stage
-from irp_training.domain.validation import Look
 
 MEASURES = ("hd95_mm", "assd_mm")
 
@@ -29,7 +29,7 @@ def border_figures(stage: Stage, looks: Sequence[Look]) -> dict[str, float]:
     unmatched: dict[str, int] = {}
     for look in looks:
         spacing = stage.pixel_mm(look.example)
-        for place in np.flatnonzero(look.example.judged.numpy()):
+        for place in np.flatnonzero(look.judged):
             mine, theirs = look.found == place + 1, look.truth == place + 1
             name, patient = stage.structures[place], look.example.patient
             if mine.any() and theirs.any():

@@ -88,7 +88,7 @@ class Recipe:
     stretch: float = STRETCH
     upright: float = 0.0
     checkpoint_epochs: int = 2
-    overhead: float = 0.015
+    overhead: float = 0.01
     threads: int = 0
     margin: float = 0.01
     gate: Way = "auto"

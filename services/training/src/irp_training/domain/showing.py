@@ -8,9 +8,9 @@ import numpy as np
 from irp_bundle import dice
 
 from irp_training.domain.augment import NONE
+from irp_training.domain.looks import Look
 from irp_training.domain.overlay import Overlay, chosen, draw_overlay
 from irp_training.domain.stages import Stage
-from irp_training.domain.validation import Look
 
 
 def show(stage: Stage, looks: Sequence[Look], epoch: int) -> tuple[Overlay, ...]:
@@ -25,14 +25,14 @@ def show(stage: Stage, looks: Sequence[Look], epoch: int) -> tuple[Overlay, ...]
 
 
 def _dice(look: Look) -> float:
-    seen = [place + 1 for place in np.flatnonzero(look.example.judged.numpy())]
+    seen = [place + 1 for place in np.flatnonzero(look.judged)]
     values = [dice(look.found == value, look.truth == value) for value in seen]
     known = [value for value in values if not np.isnan(value)]
     return float(np.mean(known)) if known else float("nan")
 
 
 def _picture(stage: Stage, look: Look) -> bytes:
-    image, _, judged = stage.sample(look.example, None, NONE)
-    seen = np.concatenate([[False], judged.numpy()])
-    expert, found = (labels * seen[labels] for labels in (look.truth, look.found))
-    return draw_overlay(image[0].numpy(), expert.astype(np.uint8), found.astype(np.uint8))
+    image, _, _ = stage.sample(look.example, None, NONE)
+    seen = np.concatenate([[False], look.judged])
+    expert, found = ((labels * seen[labels]).astype(np.uint8) for labels in (look.truth, look.found))
+    return draw_overlay(image.reshape(-1, *expert.shape)[look.plane].numpy(), expert, found)

@@ -5,38 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from irp_training.domain.ahead import made_ahead
 from irp_training.domain.augment import NONE
 from irp_training.domain.batches import collate
 from irp_training.domain.examples import Example
+from irp_training.domain.looks import Look, Looks
 from irp_training.domain.ranks import Ranks, share
 from irp_training.domain.stages import Sample, Stage
 
 Counted = dict[str, dict[str, tuple[float, float]]]
 """Structure -> patient -> (twice the pixels in common, all pixels): parts of Dice; who judged nothing is left out."""
-LOOKED_AT = 48  # slices at most whose answers are kept, spread evenly over the validation set
-
-Labels = NDArray[np.uint8]  # (row, column) of a window: 0, or 1 + place of the structure
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Look:
-    """A validation slice with the net's answer.
-
-    Attributes:
-        example: the slice.
-        found: the net's labels, in its window.
-        truth: what was drawn, in the same window.
-    """
-
-    example: Example
-    found: Labels
-    truth: Labels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,10 +50,11 @@ class Validation:
             size: slices per pass.
         """
         usable = self._stage.usable(examples)
+        if not usable:
+            return Judged({}, [])
+        looks = Looks(usable, self._stage.sample(usable[0], None, NONE))
         places = range(len(usable))[share(self._ranks, len(usable))]
         mine = [usable[place] for place in places]
-        every = max(1, -(-len(usable) // LOOKED_AT))
-        kept: dict[int, torch.Tensor] = {}  # place among those that are looked at -> answer and truth
         patients = sorted({example.patient for example in usable})
         # (patient, structure, 2): twice the overlap, both sizes
         counted = torch.zeros((len(patients), len(self._stage.structures), 2), dtype=torch.float64)
@@ -88,12 +70,8 @@ class Validation:
             found = labels_of(net, image)
             counted.index_add_(0, torch.tensor(whose), self._count(found, labels, judged))
             for at, place in enumerate(places[start : start + size]):
-                if place % every == 0:
-                    kept[place // every] = torch.stack([found[at], labels[at]]).to(torch.uint8).cpu()
-        looks = [
-            Look(one, *pair) for one, pair in zip(usable[::every], self._of_all(kept, usable[::every]), strict=True)
-        ]
-        return Judged(self._by_patient(counted, patients), looks)
+                looks.see(place, found[at], labels[at], judged[at])
+        return Judged(self._by_patient(counted, patients), looks.together(self._ranks))
 
     def _by_patient(self, counted: torch.Tensor, patients: Sequence[str]) -> Counted:
         sums = self._ranks.sum(counted.to(self._device)).cpu()
@@ -106,16 +84,6 @@ class Validation:
             for place, name in enumerate(self._stage.structures)
             if sums[:, place, 1].sum() > 0
         }
-
-    def _of_all(self, kept: dict[int, torch.Tensor], shown: Sequence[Example]) -> list[NDArray[np.uint8]]:
-        """Every rank's kept pairs (answer and truth, row, column), in order."""
-        if self._ranks.size == 1 or not shown:
-            return [kept[place].numpy() for place in range(len(shown))]
-        shape = self._stage.sample(shown[0], None, NONE)[1].shape
-        pairs = torch.zeros((len(shown), 2, *shape), dtype=torch.uint8)
-        for place, pair in kept.items():
-            pairs[place] = pair
-        return list(self._ranks.sum(pairs.to(self._device)).cpu().numpy())
 
     def _count(self, found: torch.Tensor, labels: torch.Tensor, judged: torch.Tensor) -> torch.Tensor:
         """(sample, structure, 2): twice the overlap, both sizes."""
