@@ -52,8 +52,9 @@ def draw_curves(metrics: Sequence[Metric], form: Form) -> bytes:
     with mpl.rc_context(STYLE):
         names = list(dict.fromkeys(metric.name for metric in metrics))
         panels = [(prefix, title) for prefix, title in BANDS if any(name.startswith(prefix) for name in names)]
-        figure = Figure(figsize=(4.5 * (1 + len(panels)), 3.4), layout="constrained")
-        axes_of = figure.subplots(1, 1 + len(panels), squeeze=False)[0]
+        rows = -(-(1 + len(panels)) // 2)
+        figure = Figure(figsize=(9.0, 3.4 * rows), layout="constrained")
+        axes_of = [figure.add_subplot(rows, 2, place) for place in range(1, 2 + len(panels))]
         for name in (one for one in names if one.endswith("_loss")):
             axes_of[0].plot(*_line(metrics, name), label=name.removesuffix("_loss"), linewidth=1.4)
         for axes, (prefix, _) in zip(axes_of[1:], panels, strict=True):
