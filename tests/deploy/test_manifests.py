@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import copy
 import importlib
+import os
 import re
+import subprocess
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -112,12 +114,19 @@ def test_what_the_training_room_may_keep_on_its_disk_fits_the_volume(dev: Docume
     assert 1 <= limit - int(told["IRP_TRAINING_CACHE_BYTES"]) / 2**30 <= 2  # beyond its limit the pod is evicted
 
 
-def test_images_say_which_commit_they_are_of() -> None:
+def test_images_say_which_commit_they_are_of(tmp_path: Path) -> None:
     for room in ROOMS:
         text = (ROOT / f"services/{room}/Dockerfile").read_text()
         assert "ARG COMMIT=\nLABEL org.opencontainers.image.revision=${COMMIT}\n" in text
     assert "ENV IRP_CODE_COMMIT=${COMMIT}\n" in (ROOT / "services/training/Dockerfile").read_text()
-    assert '--build-arg "COMMIT=$commit"' in (ROOT / "deploy/build_images.sh").read_text()
+    docker = tmp_path / "docker"
+    docker.write_text('#!/bin/sh\nfor word in "$@"; do echo "$word"; done\n')
+    docker.chmod(0o700)
+    told = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "COMMIT": "c0ffee"}
+    command = [ROOT / "deploy/build_images.sh", "gateway", "training"]
+    words = subprocess.run(command, env=told, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert words.count("COMMIT=c0ffee") == 2
+    assert words.count("TORCH=cpu") == 1
 
 
 def test_alerts_ask_for_metrics_that_the_rooms_tell() -> None:
