@@ -17,7 +17,7 @@ from irp_training.domain.run import Progress
 TRANSIENT = frozenset({Code.UNAVAILABLE, Code.ABORTED, Code.DEADLINE_EXCEEDED})
 
 Attempt = TypeVar("Attempt", Appraisal, Trial, Validation)
-Guest = TypeVar("Guest", Container, Entry)
+Guest = TypeVar("Guest", Container, Entry)  # what comes from outside
 Work = TypeVar("Work", Appraisal, Trial, Validation, Container, ContainerRun, Entry)
 
 
