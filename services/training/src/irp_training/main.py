@@ -168,6 +168,7 @@ def _verbs(parts: Parts) -> Verbs:
         try_bundle=TryBundle(parts.sandbox),
         export_run=ExportRun(store, objects, in_worker),
         ask_validation=AskValidation(store, objects, create_dataset, now),
+        approvals=parts.approvals,
     )
 
 
