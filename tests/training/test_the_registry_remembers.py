@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 from dataclasses import replace
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from irp.training.v1.events_pb2 import ModelPromoted, ModelRegistered
 from irp_chassis.db import Database
 from irp_chassis.testing.twins import InMemoryObjects
-from irp_kernel.errors import InvalidArgument, ModelUnknown
+from irp_kernel.errors import Aborted, InvalidArgument, ModelUnknown
 from irp_kernel.model_statement import read_statement
 from irp_kernel.signed import SignatureNotValid
 from irp_training.adapters import migrations
@@ -359,3 +360,25 @@ def test_verdicts_from_before_there_was_a_history_are_taken_along() -> None:
     stood = candidacy_from_document(found["document"])
     assert (stood.model.version, stood.champion, stood.state) == (2, ModelRef(**ref), "judged")
     assert json.loads(stood.gate)["reason"] == "fine"
+
+
+async def test_replicas_that_number_at_the_same_moment_are_told_to_try_again(either_database: Database) -> None:
+    world = World(either_database)
+    await world.a_project(approvals=0)
+
+    async def register_and_ask(dice: float) -> Model:
+        model: Model | None = None
+        while True:
+            try:
+                model = model or await world.add(dice)
+                async with world.store.change() as change:
+                    verdict = Verdict(passed=True, reason="", margin=0)
+                    await put_forward(change, model, None, verdict, actor="ada", at=world.now(), approvals=0)
+            except Aborted:  # and nothing else
+                continue
+            return model
+
+    models = await asyncio.gather(*(register_and_ask(0.5 + n / 100) for n in range(4)))
+    assert sorted(model.ref.version for model in models) == [1, 2, 3, 4]
+    assert [one.number for one in await world.store.candidacies("net")] == [1, 2, 3, 4]
+    assert [one.sequence for one in await world.store.history("net")] == [1]

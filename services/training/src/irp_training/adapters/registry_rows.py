@@ -10,7 +10,8 @@ from irp.common.v1 import types_pb2
 from irp.training.v1 import events_pb2
 from irp_chassis.db import Transaction
 from irp_chassis.wire import object_ref_to_proto
-from sqlalchemy import func, select
+from irp_kernel.errors import Aborted
+from sqlalchemy import Table, func, select
 
 from irp_training.adapters import db
 from irp_training.adapters.documents import candidacy_from_document, model_from_document, to_document
@@ -36,7 +37,7 @@ async def add_model(tx: Transaction, model: Model, sign: Sign) -> Model:
     highest = await _one(tx, select(func.max(table.c.version)).where(table.c.name == name))
     numbered = replace(model, ref=replace(model.ref, version=int(highest or 0) + 1))
     signed = replace(numbered, signature=sign(numbered, True))
-    await tx.execute(table.insert().values(**_model_row(signed)))
+    await _insert(tx, table, _model_row(signed), keys=("name", "version"))
     await _announce(tx, signed)
     return signed
 
@@ -59,7 +60,7 @@ async def add_promotion(tx: Transaction, model: Model, promotion: Promotion) -> 
         "at": promotion.at,
         "reason": promotion.reason,
     }
-    await tx.execute(db.PROMOTION.insert().values(**row))
+    await _insert(tx, db.PROMOTION, row, keys=("name", "sequence"))
     await tx.announce(
         events_pb2.ModelPromoted(
             name=model.ref.name,
@@ -87,7 +88,7 @@ async def add_candidacy(tx: Transaction, candidacy: Candidacy) -> Candidacy:
     table = db.CANDIDACY
     highest = await _one(tx, select(func.max(table.c.number)).where(table.c.name == candidacy.model.name))
     numbered = replace(candidacy, number=int(highest or 0) + 1)
-    await tx.execute(table.insert().values(**_candidacy_row(numbered)))
+    await _insert(tx, table, _candidacy_row(numbered), keys=("name", "number"))
     return numbered
 
 
@@ -122,6 +123,12 @@ async def _announce(tx: Transaction, model: Model) -> None:
             signature=model.signature,
         )
     )
+
+
+async def _insert(tx: Transaction, table: Table, row: dict[str, Any], *, keys: tuple[str, str]) -> None:
+    """Insert a row under the next number; Aborted if another replica gave it away meanwhile (PostgreSQL)."""
+    if not await tx.insert_once(table, row, keys=keys):
+        raise Aborted
 
 
 async def _one(tx: Transaction, query: Any) -> Any:
