@@ -278,7 +278,7 @@ async def test_nothing_is_proposed_of_a_series_that_was_deleted_meanwhile(world:
         async def run(self, work: Any) -> Any:
             fact = SeriesDeleted(series_uid=SERIES)
             fact.project.id, fact.aggregate.version = "demo", 7
-            await DeletedSeries(world.database, world.objects).forget(fact)
+            await DeletedSeries(world.database, world.objects, str).forget(fact)
             return await super().run(work)
 
     world.use(Deleting())

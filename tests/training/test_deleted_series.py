@@ -51,7 +51,7 @@ async def learnt(database: Database, objects: InMemoryObjects) -> str:
 
 async def test_datasets_runs_and_models_refer_to_the_series_they_came_of(database: Database) -> None:
     objects = InMemoryObjects()
-    room = DeletedSeries(database, objects)
+    room = DeletedSeries(database, objects, str)
     assert await room.references("demo", ["1.2.1"]) == []
     digest = await learnt(database, objects)
     found = await room.references("demo", ["1.2.1", "1.2.9"])
@@ -74,6 +74,6 @@ async def test_the_verdict_on_a_deleted_volume_is_forgotten_and_not_learnt_again
 
     assert await verdicts(1) == [1]
     for _ in range(2):
-        await DeletedSeries(database, InMemoryObjects()).forget(fact)
+        await DeletedSeries(database, InMemoryObjects(), str).forget(fact)
     assert await verdicts(1) == []
     assert await verdicts(3) == [3]

@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from irp.common.v1.types_pb2 import Aggregate, ProjectRef
+from irp.ingest.v1.events_pb2 import SeriesDeleted
 from irp.training.v1.events_pb2 import ModelDrifted
 from irp_chassis.db import Database
 from irp_chassis.testing.twins import InMemoryObjects
 from irp_kernel import encode_mask
 from irp_training.adapters.change import SqlChange
 from irp_training.adapters.db import METADATA
+from irp_training.adapters.deleted_series import DeletedSeries
 from irp_training.adapters.room_metrics import RoomMetrics
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.watched import CORRECTION_JOB
@@ -85,6 +88,22 @@ def test_a_group_is_judged_by_its_own_past_and_pays_for_being_one_of_many() -> N
     ]
     waiting = look(MODEL, ("all", ""), one[: REFERENCE + BLOCK - 1], 1)
     assert (waiting.p_value, waiting.recent_cases, waiting.drifted) == (1.0, BLOCK - 1, False)
+
+
+def test_a_block_is_tested_when_it_is_complete_and_never_again() -> None:
+    fine = corrections([0.9 + 0.001 * n for n in range(REFERENCE + BLOCK)])
+    first = look(MODEL, ("all", ""), fine, 1)
+    again = [replace(one, series=f"{one.series}.2", dice={"lv_blood_pool": 0.1}) for one in fine[REFERENCE:]]
+    later = look(MODEL, ("all", ""), [*fine, *again], 1, first)
+    assert (later.p_value, later.drifted, later.tested_cases) == (first.p_value, False, REFERENCE + BLOCK)
+    assert later.recent < first.recent
+    fewer = look(MODEL, ("all", ""), fine[1:], 1, later)
+    assert (fewer.cases, fewer.tested_cases) == (REFERENCE + BLOCK - 1, REFERENCE + BLOCK)
+    assert look(MODEL, ("all", ""), fine, 1, fewer).p_value == first.p_value  # the block is complete once more
+    bad = corrections([0.5] * BLOCK, first=100)
+    assert look(MODEL, ("all", ""), [*fine, *bad], 1, fewer).drifted  # the next one
+    gone = look(MODEL, ("all", ""), [], 1, later)
+    assert (gone.cases, gone.reference, gone.drifted, gone.tested_cases) == (0, 0, False, REFERENCE + BLOCK)
 
 
 def test_series_of_one_patient_count_once_and_those_who_taught_the_model_not_at_all() -> None:
@@ -193,3 +212,37 @@ async def test_an_alarm_is_announced_once_per_block_and_its_time_is_kept(world: 
     assert REGISTRY.get_sample_value("irp_training_model_drifted", {"model": "pool", "version": "1", "by": "all"}) == 1
     when = {"model": "pool", "version": "1", "when": "recent"}
     assert REGISTRY.get_sample_value("irp_training_proposal_dice", when) == pytest.approx(whole.recent)
+
+
+async def test_a_mask_that_is_accepted_during_a_comparison_is_not_overwritten_by_the_one_before(world: World) -> None:
+    await world.propose_and_accept(1)
+    pair = await world.store.correction("demo", "1.2.1", "pool", 1)
+    assert pair is not None
+    newer, at_once = replace(pair, accepted=await world.put(b"v2"), dice=None), world.compute
+
+    async def meanwhile(work: Any, *arguments: object) -> Any:
+        async with world.store.change() as change:
+            await change.save_correction(newer)
+        return await at_once(work, *arguments)
+
+    await NoticeCorrection(world.store, world.objects, meanwhile, lambda: NOW).compare("demo", "1.2.1", "pool", 1)
+    assert await world.store.correction("demo", "1.2.1", "pool", 1) == newer
+
+
+async def test_a_deleted_series_does_not_come_back_and_no_mean_holds_it(world: World) -> None:
+    await world.propose_and_accept(1)
+    await world.propose_and_accept(2)
+    at_once, rows = world.compute, DeletedSeries(world.database, world.objects, lambda: NOW)
+
+    def deleted(series: str) -> SeriesDeleted:
+        return SeriesDeleted(project=ProjectRef(id="demo"), aggregate=Aggregate(version=9), series_uid=series)
+
+    async def meanwhile(work: Any, *arguments: object) -> Any:
+        await rows.forget(deleted("1.2.1"))
+        return await at_once(work, *arguments)
+
+    await NoticeCorrection(world.store, world.objects, meanwhile, lambda: NOW).compare("demo", "1.2.1", "pool", 1)
+    assert await world.store.correction("demo", "1.2.1", "pool", 1) is None
+    assert {one.cases for one in await world.store.drifts("pool")} == {1}
+    await rows.forget(deleted("1.2.2"))
+    assert {(one.cases, one.reference) for one in await world.store.drifts("pool")} == {(0, 0.0)}

@@ -111,7 +111,7 @@ async def compose(room: Room[Settings]) -> None:
     _hang_containers(room, parts, verbs)
     room.spawn(RoomMetrics(room.database).run)
     room.on_stop(parts.worker.stop)
-    deleted = DeletedSeries(room.database, room.objects)
+    deleted = DeletedSeries(room.database, room.objects, now)
     room.on(SeriesDeleted, deleted.forget)
     room.refers_to_series(deleted.references)
     room.refers_to(parts.store.references)

@@ -12,8 +12,16 @@ from irp_chassis.operations import SeriesReference
 from sqlalchemy import select
 
 from irp_training.adapters import db
+from irp_training.adapters.change import SqlChange
 from irp_training.adapters.container_rows import ContainerRows
-from irp_training.adapters.documents import dataset_from_document, model_from_document, run_from_document
+from irp_training.adapters.documents import (
+    correction_from_document,
+    dataset_from_document,
+    model_from_document,
+    run_from_document,
+)
+from irp_training.app.notice_correction import look_anew
+from irp_training.app.ports import Clock
 from irp_training.app.snapshots import read_snapshot
 from irp_training.domain.registry import Model
 from irp_training.domain.run import Run
@@ -22,8 +30,8 @@ from irp_training.domain.run import Run
 class DeletedSeries:
     """Frozen datasets hold their series, and so do the runs and models that came of them."""
 
-    def __init__(self, database: Database, objects: Objects) -> None:
-        self._database, self._objects = database, objects
+    def __init__(self, database: Database, objects: Objects, now: Clock) -> None:
+        self._database, self._objects, self._now = database, objects, now
 
     async def references(self, project: str, series_uids: Sequence[str]) -> list[SeriesReference]:
         """Datasets with one of the series, then their runs, then the models of these."""
@@ -43,7 +51,10 @@ class DeletedSeries:
         return found
 
     async def forget(self, fact: SeriesDeleted) -> None:
-        """Verdict, proposals and corrections up to this version; an accepted mask would have held the series."""
+        """Verdict, proposals and corrections up to this version, which then count in no mean.
+
+        An accepted mask would have held the series.
+        """
         table = db.VERDICT
         here = (table.c.project == fact.project.id) & (table.c.series == fact.series_uid)
         async with self._database.transaction() as tx:
@@ -53,7 +64,11 @@ class DeletedSeries:
             mine = (proposed.project == fact.project.id) & (proposed.series == fact.series_uid)
             await tx.execute(db.PROPOSAL.delete().where(mine, proposed.version <= fact.aggregate.version))
             theirs = (corrected.project == fact.project.id) & (corrected.series == fact.series_uid)
+            rows = await tx.execute(select(corrected.document).where(theirs).with_for_update())
+            corrections = [correction_from_document(row) for row in rows.scalars()]
             await tx.execute(db.CORRECTION.delete().where(theirs))
+            for model in sorted({one.model for one in corrections}, key=str):
+                await look_anew(SqlChange(tx), model, self._now())
             runs = ContainerRows(self._database)
             await runs.forget(tx, fact.project.id, fact.series_uid, fact.aggregate.version)
 

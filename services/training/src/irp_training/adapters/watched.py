@@ -97,6 +97,12 @@ class WatchedRows:
         key = f"{correction.project}/{correction.series}/{ref}/{mask_version}"
         await self._tx.enqueue(CORRECTION_JOB, key=key, payload=payload)
 
+    async def lock_correction(self, correction: Correction) -> Correction | None:
+        """Read it for changing it; None if it has left."""
+        query = select(db.CORRECTION.c.document).where(*self._here(correction)).with_for_update()
+        document = (await self._tx.execute(query)).scalar()
+        return correction_from_document(document) if document else None
+
     async def save_correction(self, correction: Correction) -> None:
         """Write it."""
         keys = _correction_keys(correction)

@@ -10,7 +10,8 @@ from irp_training.app.work_ports import Compute
 from irp_training.domain.case import NOT_SAID
 from irp_training.domain.correction import Correction, Proposal, compare
 from irp_training.domain.dataset import Case
-from irp_training.domain.drift import Drift, groups, look
+from irp_training.domain.drift import groups, look
+from irp_training.domain.run import ModelRef
 
 
 class NoticeCorrection:
@@ -26,7 +27,10 @@ class NoticeCorrection:
             await change.remember_proposal(proposal)
 
     async def compare(self, project: str, series: str, name: str, version: int) -> None:
-        """Compare, and look at the model's groups anew."""
+        """Compare, and look at the model's groups anew; nothing if the pair has left or changed meanwhile.
+
+        A mask that was accepted meanwhile has its own comparison in the queue.
+        """
         pair = await self._store.correction(project, series, name, version)
         if pair is None:
             return
@@ -35,21 +39,35 @@ class NoticeCorrection:
         learnt = await self._learnt_from(await self._store.model(name, version))
         seen = (project, pair.patient) in learnt.patients
         async with self._store.change() as change:
-            await change.save_correction(replace(pair, dice=dice, changed_voxels=changed, seen=seen))
-            corrections, known = await change.corrections(name, version), await change.drifts(name, version)
-            watched = groups(corrections)
-            for group in watched:
-                before = known.get(group)
-                drift = self._since(before, look(pair.model, group, corrections, len(watched)))
-                await change.save_drift(drift)
-                if drift.drifted and (before is None or before.tested_cases != drift.tested_cases):
-                    await change.announce_drift(drift)
+            now = await change.lock_correction(pair)
+            if now is None or (now.accepted, now.proposed) != (pair.accepted, pair.proposed):
+                return
+            await change.save_correction(replace(now, dice=dice, changed_voxels=changed, seen=seen))
+            await look_anew(change, pair.model, self._now())
 
-    def _since(self, before: Drift | None, drift: Drift) -> Drift:
-        """With the time of the last alarm: now, if this block is a new one."""
-        known = before.alarmed_at if before else ""
-        fresh = drift.drifted and (before is None or before.tested_cases != drift.tested_cases)
-        return replace(drift, alarmed_at=self._now() if fresh else known)
+
+async def look_anew(change: Change, model: ModelRef, at: str) -> None:
+    """Bring a version's groups up to date with its corrections, and announce alarms that are new.
+
+    Args:
+        change: that has written or deleted corrections.
+        model: whose.
+        at: when alarms are raised.
+    """
+    corrections, known = (
+        await change.corrections(model.name, model.version),
+        await change.drifts(model.name, model.version),
+    )
+    watched = groups(corrections)
+    for group in dict.fromkeys([*watched, *known]):
+        before = known.get(group)
+        drift = look(model, group, corrections, len(watched), before)
+        alarm = drift.drifted and drift.tested_cases > (before.tested_cases if before else 0)
+        drift = replace(drift, alarmed_at=at) if alarm else drift
+        if drift != before:
+            await change.save_drift(drift)
+        if alarm:
+            await change.announce_drift(drift)
 
 
 async def pair_with_proposals(change: Change, project: str, case: Case, at: str) -> None:

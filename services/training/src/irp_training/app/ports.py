@@ -146,6 +146,10 @@ class Change(Protocol):
         """Add it, and queue its comparison once per version of the accepted mask; its first time stays."""
         ...
 
+    async def lock_correction(self, correction: Correction) -> Correction | None:
+        """As it stands now; None if it has left."""
+        ...
+
     async def save_correction(self, correction: Correction) -> None: ...
 
     async def corrections(self, name: str, version: int) -> list[Correction]:

@@ -2,15 +2,22 @@
 
 The first REFERENCE patients of a version are what one expects of it. Each further block of BLOCK patients is compared
 with them: one-sided Mann-Whitney U test of the Dice between proposal and accepted mask. An alarm is p < ALPHA, divided
-by the number of groups (all, each site, each scanner) that are watched. Blocks do not overlap, so a false alarm of any
-group is as rare as ALPHA says: about once in 1 / ALPHA blocks, that is in 2,000 patients.
+by the number of groups (all, each site, each scanner) that are watched then. A block is tested when it is complete, and
+never again: a further series of its patients, another mask, or a series that is deleted changes means, not its verdict.
+
+Promised: where nothing has changed and patients are independent, a block of a group is a false alarm with a probability
+of about ALPHA / groups (U's normal approximation). A patient belongs to three groups at most, so among all groups there
+is about one false alarm, or fewer, in 1 / ALPHA times BLOCK = 2,000 patients. That is the mean over versions: a
+version's blocks share its reference, so one whose first patients happened to be easy has more, another fewer. Patients
+who are compared out of order, or who move up because others were deleted, may count in two blocks, or in a block and
+the reference. What changes in a block after its test raises no alarm: it is left to the blocks after it.
 Source: Mann and Whitney 1947; Bonferroni.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
 
@@ -31,14 +38,14 @@ class Drift:
 
     Attributes:
         cases: patients so far.
-        reference: mean Dice of the first patients.
-        reference_cases: how many these are: fewer than REFERENCE = not tested yet.
+        reference: mean Dice of the first patients, as they are known now; 0 if there are none.
+        reference_cases: how many these are: up to REFERENCE.
         recent: mean Dice of the newest complete block, or of what there is beyond the reference; 0 if nothing is.
         recent_cases: how many these are.
-        p_value: of the newest complete block; 1 = not tested yet.
-        drifted: the newest complete block was an alarm.
+        p_value: of the newest block that was tested, when it was complete; 1 = none was, or nobody is left.
+        drifted: that block was an alarm.
         alarmed_at: when the last alarm was raised; empty = never.
-        tested_cases: patients when the newest block was complete.
+        tested_cases: patients that the newest tested block ended with; never fewer than before.
     """
 
     model: ModelRef
@@ -63,22 +70,24 @@ def groups(corrections: Sequence[Correction]) -> list[Group]:
     return found
 
 
-def look(model: ModelRef, group: Group, corrections: Sequence[Correction], watched: int) -> Drift:
-    """What the corrections say of a group.
+def look(
+    model: ModelRef, group: Group, corrections: Sequence[Correction], watched: int, before: Drift | None = None
+) -> Drift:
+    """What the corrections say of a group; the newest block is tested unless one that ended there or later was.
 
     Args:
         model: whose proposals they are of.
         group: which of them.
         corrections: all of the model's, in the order in which they were accepted.
         watched: number of groups: each is allowed its part of the false alarms.
+        before: what was known of the group.
     """
     by, value = group
     dice = per_patient([one for one in corrections if by == "all" or getattr(one, by) == value])
     reference, later = dice[:REFERENCE], dice[REFERENCE:]
     blocks = len(later) // BLOCK
     newest = later[(blocks - 1) * BLOCK : blocks * BLOCK] if blocks else later
-    p_value = worse(newest, reference) if blocks else 1.0
-    return Drift(
+    found = Drift(
         model=model,
         by=by,
         value=value,
@@ -87,10 +96,14 @@ def look(model: ModelRef, group: Group, corrections: Sequence[Correction], watch
         reference_cases=len(reference),
         recent=fmean(newest) if newest else 0.0,
         recent_cases=len(newest),
-        p_value=p_value,
-        drifted=bool(blocks) and p_value < ALPHA / watched,
-        tested_cases=REFERENCE + blocks * BLOCK if blocks else 0,
+        alarmed_at=before.alarmed_at if before else "",
+        tested_cases=before.tested_cases if before else 0,
     )
+    complete = REFERENCE + blocks * BLOCK if blocks else 0
+    if complete > found.tested_cases:
+        p_value = worse(newest, reference)
+        return replace(found, p_value=p_value, drifted=p_value < ALPHA / watched, tested_cases=complete)
+    return replace(found, p_value=before.p_value, drifted=before.drifted) if before and dice else found
 
 
 def per_patient(corrections: Sequence[Correction]) -> list[float]:
