@@ -35,6 +35,7 @@ from irp_training.adapters.deleted_series import DeletedSeries
 from irp_training.adapters.events import Events
 from irp_training.adapters.store import SqlStore
 from irp_training.app.ask_container import AskContainer
+from irp_training.app.attempts import TURNS
 from irp_training.app.configuration import Configurations
 from irp_training.app.conform_container import ConformContainer
 from irp_training.app.ports import Project
@@ -220,7 +221,7 @@ async def test_a_machine_without_runtime_says_so_and_the_test_can_be_done_later(
     world.runtime.trouble = [Unavailable(), Unavailable()]
     with pytest.raises(Unavailable):
         await world.conform("pool", 1)
-    await world.conform("pool", 1, last=True)
+    await world.conform("pool", 1, turn=TURNS)
     assert (await world.rows.container("pool", 1)).reason == "UNAVAILABLE"
     assert (await world.tried()).state == "accepted"
 

@@ -18,6 +18,7 @@ from irp_training.adapters.wire import trial_to_proto
 from irp_training.adapters.worker import ProcessWorker, WorkerDied
 from irp_training.app.approvals import Approvals
 from irp_training.app.ask_precision import AskPrecision
+from irp_training.app.attempts import TURNS
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.finish_run import FinishRun
@@ -167,7 +168,7 @@ async def test_a_part_that_is_down_is_waited_for_and_a_failure_can_be_tried_anew
     failed = await world.work()
     assert (failed.state, failed.reason) == ("failed", "NOT_QUANTISABLE")
     assert (await world.ask()).attempt == 2
-    assert (await world.work(last=True)).reason == "WORKER_DIED"
+    assert (await world.work(turn=TURNS)).reason == "WORKER_DIED"
     await world.ask()
     assert (await world.work()).state == "accepted"
     assert await world.jobs() == [f"pool@1/int8/{attempt}" for attempt in (1, 2, 3)]

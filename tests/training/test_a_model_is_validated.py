@@ -19,6 +19,7 @@ from irp_training.adapters.wire_watching import validation_to_proto
 from irp_training.adapters.worker import WorkerDied
 from irp_training.app.approvals import Approvals
 from irp_training.app.ask_validation import AskValidation
+from irp_training.app.attempts import TURNS
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.ports import Project
@@ -204,9 +205,23 @@ async def test_a_part_that_is_down_is_waited_for_and_a_failure_can_be_asked_for_
     asked = await world.ask("pool", 1, "somebody", world.project)
     with pytest.raises(WorkerDied):
         await world.work("pool", 1, asked.id)
-    await world.work("pool", 1, asked.id, last=True)
+    await world.work("pool", 1, asked.id, turn=TURNS)
     assert (await world.store.validation("pool", 1, asked.id)).reason == "WORKER_DIED"
     assert (await world.ask("pool", 1, "somebody", world.project)).attempt == 2
+
+
+async def test_whatever_happens_no_row_waits_for_ever_and_none_says_what_it_was(world: World) -> None:
+    world.worker.trouble = [KeyError("Meyer"), KeyError("Meyer")]
+    asked = await world.ask("pool", 1, "somebody", world.project)
+    with pytest.raises(KeyError):
+        await world.work("pool", 1, asked.id, turn=TURNS - 1)
+    await world.work("pool", 1, asked.id, turn=TURNS)
+    found = await world.store.validation("pool", 1, asked.id)
+    assert (found.state, found.reason, "Meyer" in found.message) == ("failed", "INTERNAL", False)
+    assert (await world.ask("pool", 1, "somebody", world.project)).state == "queued"
+    await world.work("pool", 1, asked.id, turn=TURNS + 1)  # each time the process was killed
+    assert (await world.store.validation("pool", 1, asked.id)).reason == "INTERNAL"
+    assert world.worker.examined == 0
 
 
 async def test_a_model_is_not_judged_on_patients_that_it_or_its_base_learnt_from(world: World) -> None:

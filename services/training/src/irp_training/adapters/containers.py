@@ -35,8 +35,6 @@ from irp_training.app.register_container import RegisterContainer
 from irp_training.app.run_container import RunContainer
 from irp_training.app.score_entry import ScoreEntry
 
-ATTEMPTS = 5  # then work in which always something dies has failed
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbours:
@@ -63,8 +61,8 @@ class Neighbours:
 class Verb(Protocol):
     """Works on one thing, named by two words, until it has ended."""
 
-    async def __call__(self, one: Any, two: Any, /, *, last: bool = False) -> None:
-        """Work; `last`: nobody will try again."""
+    async def __call__(self, one: Any, two: Any, /, *, turn: int = 1) -> None:
+        """Work; `turn`: of how many processes this is the one, from 1."""
         ...
 
 
@@ -118,6 +116,6 @@ def hang_challenges(room: Room[Any], beside: Neighbours) -> None:
 
 def _work(room: Room[Any], kind: str, keys: tuple[str, str], verb: Verb, *, concurrency: int = 1) -> None:
     async def on_job(job: Job) -> None:
-        await verb(*(job.payload[key] for key in keys), last=job.attempt >= ATTEMPTS)
+        await verb(*(job.payload[key] for key in keys), turn=job.attempt)
 
     room.job(kind, on_job, concurrency=concurrency)

@@ -20,7 +20,6 @@ from irp_training.app.train_run import TrainRun
 from irp_training.app.validate_model import ValidateModel
 
 CLOCK_LOOK_S = 20.0  # seconds between two looks at schedules
-ATTEMPTS = 5  # then what is judged by a process that always dies has failed
 
 
 def learn(room: Room[Any], train: TrainRun, begin: StartAutomaticRun) -> None:
@@ -40,15 +39,13 @@ def judge_versions(room: Room[Any], guard: GuardPrecision, appraise: AppraiseMod
     """What is asked of versions."""
 
     async def on_trial(job: Job) -> None:
-        last = job.attempt >= ATTEMPTS
-        await guard(job.payload["name"], job.payload["version"], job.payload["precision"], last=last)
+        await guard(job.payload["name"], job.payload["version"], job.payload["precision"], turn=job.attempt)
 
     async def on_appraisal(job: Job) -> None:
-        await appraise(job.payload["name"], job.payload["version"], last=job.attempt >= ATTEMPTS)
+        await appraise(job.payload["name"], job.payload["version"], turn=job.attempt)
 
     async def on_validation(job: Job) -> None:
-        last = job.attempt >= ATTEMPTS
-        await validate(job.payload["name"], job.payload["version"], job.payload["id"], last=last)
+        await validate(job.payload["name"], job.payload["version"], job.payload["id"], turn=job.attempt)
 
     room.job(PRECISION_JOB, on_trial)
     room.job(APPRAISAL_JOB, on_appraisal)

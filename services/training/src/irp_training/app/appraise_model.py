@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from irp_kernel.errors import IrpError
-
-from irp_training.app.attempts import advanced, ended, failed
+from irp_training.app.attempts import advanced, begin, ended, failed
 from irp_training.app.case_files import case_files
 from irp_training.app.learnt_from import LearntFrom
 from irp_training.app.ports import Clock, Objects, Store
@@ -27,17 +25,18 @@ class AppraiseModel:
         self._store, self._objects, self._sandbox, self._now = store, objects, sandbox, now
         self._learnt_from = LearntFrom(store, objects)
 
-    async def __call__(self, name: str, version: int, *, last: bool = False) -> None:
-        """Look through the bundle if nobody has, judge it; `last`: a part that is down ends it as failed, too."""
+    async def __call__(self, name: str, version: int, *, turn: int = 1) -> None:
+        """Look through the bundle if nobody has, judge it; the last `turn` ends it, whatever happens."""
         asked = await self._store.appraisal(name, version)
         if asked.ended:
             return
         found = asked
         try:
+            begin(turn)
             found = await self._inspected(found)
             found = await self._measured(found)
-        except IrpError as error:
-            found = failed(found, error, last=last)
+        except Exception as error:
+            found = failed(found, error, turn)
         await self._end(found)
 
     async def _inspected(self, asked: Appraisal) -> Appraisal:

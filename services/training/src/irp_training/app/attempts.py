@@ -1,10 +1,11 @@
-"""Work that waits in a row: it is written to while it is under way, ends once, and fails only for good."""
+"""Work that waits in a row: it is written to while it is under way, ends once, and no row waits for ever."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TypeVar
 
+import structlog
 from irp_kernel.errors import Code, IrpError
 
 from irp_training.domain.appraisal import Appraisal
@@ -14,6 +15,7 @@ from irp_training.domain.containers.container import Container, ContainerRun
 from irp_training.domain.precision import Trial
 from irp_training.domain.run import Progress
 
+TURNS = 5  # of a process at one work; then it has failed, whatever stands in its way
 TRANSIENT = frozenset({Code.UNAVAILABLE, Code.ABORTED, Code.DEADLINE_EXCEEDED})
 
 Attempt = TypeVar("Attempt", Appraisal, Trial, Validation)
@@ -33,11 +35,25 @@ def ended(current: Attempt, found: Attempt, at: str) -> Attempt | None:
     return finished(replace(found, version=current.version), at)
 
 
-def failed(work: Work, error: IrpError, *, last: bool) -> Work:
-    """The work as failed; raises the error where a part is down for a moment, unless this was the last try."""
-    if error.code in TRANSIENT and not last:
+def begin(turn: int) -> None:
+    """Raises where every process that had a turn was killed: the next one would be, too."""
+    if turn > TURNS:
+        raise IrpError("every process that worked on it was stopped before it had ended")
+
+
+def failed(work: Work, error: Exception, turn: int) -> Work:
+    """The work as failed; before the last turn, raises what may be otherwise at the next.
+
+    That is a part that is down for a moment, and whatever nobody thought of. Of the latter the row has no word: it may
+    speak of patients.
+    """
+    known = error if isinstance(error, IrpError) else None
+    if turn < TURNS and (known is None or known.code in TRANSIENT):
         raise error
-    return replace(work, state="failed", reason=error.reason, message=error.message)
+    if known is None:
+        structlog.get_logger().error("work_failed", work=type(work).__name__, error=type(error).__name__)
+        known = IrpError()
+    return replace(work, state="failed", reason=known.reason, message=known.message)
 
 
 def finished(work: Work, at: str) -> Work:

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 from irp_kernel import Volume
-from irp_kernel.errors import IrpError
 
 from irp_training.app.answer_with_container import AnswerWithContainer, ContainerAnswer
-from irp_training.app.attempts import failed, finished
+from irp_training.app.attempts import begin, failed, finished
 from irp_training.app.container_ports import Containers, Runtime
 from irp_training.app.ports import Clock
 from irp_training.domain.container_errors import ITS_FAULT
@@ -28,15 +27,16 @@ class ConformContainer:
         self._containers, self._runtime, self._now = containers, runtime, now
         self._answer = AnswerWithContainer(runtime, phantoms=True)
 
-    async def __call__(self, name: str, version: int, *, last: bool = False) -> None:
-        """Try it and keep the report; `last`: a part that is down ends it as failed, too."""
+    async def __call__(self, name: str, version: int, *, turn: int = 1) -> None:
+        """Try it and keep the report; the last `turn` ends it, whatever happens."""
         container = await self._containers.container(name, version)
         if container.ended:
             return
         try:
+            begin(turn)
             tested = await self._tested(container)
-        except IrpError as error:
-            tested = failed(container, error, last=last)
+        except Exception as error:
+            tested = failed(container, error, turn)
         await self._containers.save(finished(tested, self._now()))
 
     async def _tested(self, container: Container) -> Container:

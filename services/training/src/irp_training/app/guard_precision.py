@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from irp_kernel import ObjectRef
-from irp_kernel.errors import IrpError
 from irp_kernel.ids import Slug
 
-from irp_training.app.attempts import advanced, ended, failed
+from irp_training.app.attempts import advanced, begin, ended, failed
 from irp_training.app.case_files import case_files
 from irp_training.app.ports import Clock, Objects, Store
 from irp_training.app.register_model import REGISTRY
@@ -26,16 +25,17 @@ class GuardPrecision:
     def __init__(self, store: Store, objects: Objects, worker: Worker, now: Clock, threads: int) -> None:
         self._store, self._objects, self._worker, self._now, self._threads = store, objects, worker, now, threads
 
-    async def __call__(self, name: str, version: int, precision: Reduced, *, last: bool = False) -> None:
-        """Judge, keep the networks, announce; `last`: a part that is down ends it as failed, too."""
+    async def __call__(self, name: str, version: int, precision: Reduced, *, turn: int = 1) -> None:
+        """Judge, keep the networks, announce; the last `turn` ends it, whatever happens."""
         trial = await self._store.trial(name, version, precision)
         if trial.ended:
             return
         try:
+            begin(turn)
             outcome = await self._judge(trial)
             artefact = await self._keep(trial, outcome.artefact) if outcome.artefact else None
-        except IrpError as error:
-            await self._end(failed(trial, error, last=last))
+        except Exception as error:
+            await self._end(failed(trial, error, turn))
         else:
             await self._end(_judged(trial, outcome, artefact))
 

@@ -9,10 +9,9 @@ from typing import Any
 
 from irp_kernel import ObjectRef, decode_volume, encode_mask
 from irp_kernel.codec import NRRD
-from irp_kernel.errors import IrpError
 
 from irp_training.app.answer_with_container import AnswerWithContainer, ContainerAnswer
-from irp_training.app.attempts import failed, finished
+from irp_training.app.attempts import begin, failed, finished
 from irp_training.app.container_ports import Containers, Proposed, Runtime
 from irp_training.app.ports import Clock, Objects
 from irp_training.domain.containers.container import Container, ContainerRun, Ended
@@ -27,16 +26,17 @@ class RunContainer:
         self._containers, self._objects, self._now = containers, objects, now
         self._answer = AnswerWithContainer(runtime)
 
-    async def __call__(self, project: str, run_id: str, *, last: bool = False) -> None:
-        """Segment and propose; `last`: a part that is down ends it as failed, too."""
+    async def __call__(self, project: str, run_id: str, *, turn: int = 1) -> None:
+        """Segment and propose; the last `turn` ends it, whatever happens."""
         run = await self._containers.run(project, run_id)
         if run.ended:
             return
         ends: list[Ended] = []
         try:
+            begin(turn)
             done, proposed = await self._proposed(run, ends)
-        except IrpError as error:
-            done, proposed = failed(run, error, last=last), None
+        except Exception as error:
+            done, proposed = failed(run, error, turn), None
         told = replace(done, ended_with=_summary(ends), said=_said(ends))
         await self._containers.save_run(finished(told, self._now()), proposed)
 

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from irp_kernel import Mask, decode_mask, decode_volume
-from irp_kernel.errors import IrpError
 
 from irp_training.app.answer_with_container import AnswerWithContainer
-from irp_training.app.attempts import failed, finished
+from irp_training.app.attempts import begin, failed, finished
 from irp_training.app.case_files import case_files
 from irp_training.app.challenge_ports import Challenges, Examiner
 from irp_training.app.container_ports import Containers, Runtime
@@ -43,17 +42,18 @@ class ScoreEntry:
         self._challenges, self._store, self._containers, self._objects = challenges, store, containers, objects
         self._examiner, self._answer, self._now = examiner, AnswerWithContainer(runtime), now
 
-    async def __call__(self, challenge: str, entry_id: str, *, last: bool = False) -> None:
-        """Score and keep; `last`: a part that is down ends it as failed, too."""
+    async def __call__(self, challenge: str, entry_id: str, *, turn: int = 1) -> None:
+        """Score and keep; the last `turn` ends it, whatever happens."""
         entry, asked = await self._challenges.entry(challenge, entry_id), await self._challenges.challenge(challenge)
         if entry.ended:
             return
         cases: Sequence[CaseScore] = ()
         try:
+            begin(turn)
             cases = await (self._model(asked, entry) if entry.kind == "model" else self._container(asked, entry))
             entry = replace(entry, state="scored")
-        except IrpError as error:
-            entry = failed(entry, error, last=last)
+        except Exception as error:
+            entry = failed(entry, error, turn)
         await self._challenges.save_entry(finished(entry, self._now()), cases)
 
     async def _model(self, challenge: Challenge, entry: Entry) -> Sequence[CaseScore]:

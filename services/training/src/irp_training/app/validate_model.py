@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from irp_kernel import ObjectRef
-from irp_kernel.errors import IrpError
 
-from irp_training.app.attempts import advanced, ended, failed
+from irp_training.app.attempts import advanced, begin, ended, failed
 from irp_training.app.case_files import case_files
 from irp_training.app.ports import Clock, Objects, Signer, Store
 from irp_training.app.snapshots import read_snapshot
@@ -25,18 +24,19 @@ class ValidateModel:
     def __init__(self, store: Store, objects: Objects, worker: Worker, sign: Signer, now: Clock) -> None:
         self._store, self._objects, self._worker, self._sign, self._now = store, objects, worker, sign, now
 
-    async def __call__(self, name: str, version: int, id: str, *, last: bool = False) -> None:
-        """Examine, keep, sign; `last`: a part that is down ends it as failed, too."""
+    async def __call__(self, name: str, version: int, id: str, *, turn: int = 1) -> None:
+        """Examine, keep, sign; the last `turn` ends it, whatever happens."""
         validation = await self._store.validation(name, version, id)
         if validation.ended:
             return
         try:
+            begin(turn)
             outcome = await self._inspect(validation)
             files = await self._keep(validation, outcome.files)
             if signature := self._sign(manifest(validation, files)):
                 files |= await self._keep(validation, {"signature.jws": signature.encode()})
-        except IrpError as error:
-            await self._end(failed(validation, error, last=last))
+        except Exception as error:
+            await self._end(failed(validation, error, turn))
         else:
             words = "" if "signature.jws" in files else "not signed: this installation has no key"
             done = replace(validation, state="succeeded", files=files, summary=outcome.summary, message=words)
