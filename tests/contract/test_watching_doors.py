@@ -111,11 +111,13 @@ def test_a_report_loads_and_runs_nothing_and_only_members_see_it(irp: Irp, house
     assert "sandbox" in page.headers["content-security-policy"]
     assert page.headers["content-disposition"].startswith("attachment")
     viewer = house.member("shared", "watcher", "viewer")
-    assert viewer.get(f"{MODEL}/validations/0123456789abcdef").status_code == 200
+    assert viewer.get(f"{MODEL}/validations/0123456789abcdef").json()["state"] == "succeeded"
     is_problem(viewer.post(f"{MODEL}/validate", json={}), 403)
     irp.create_project({**PROJECT_ELSEWHERE})
     house.training.project = "watched-elsewhere"
     is_problem(viewer.get(f"{MODEL}/validations/0123456789abcdef/report.html"), 404, "PROJECT_UNKNOWN")
+    house.training.project = "gone"  # a question that names no project is answered with the newest set of anybody
+    is_problem(house.person().post(f"{MODEL}/validate", json={}), 404, "PROJECT_UNKNOWN")
     house.training.project = "shared"
     del house.training.files["report.pdf"]
     is_problem(viewer.get(f"{MODEL}/validations/0123456789abcdef/report.pdf"), 404, "REPORT_FILE_UNKNOWN")

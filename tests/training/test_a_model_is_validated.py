@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from irp.training.v1 import training_service_pb2 as pb
+from irp_chassis.auth import Caller, act_as
 from irp_chassis.db import Database
 from irp_chassis.testing.twins import InMemoryObjects
 from irp_kernel import Geometry, LabelTable, Mask, sha256_of
 from irp_kernel.validation_report import check_report
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.model_keys import ModelKeys
+from irp_training.adapters.rpc import TrainingServicer
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.wire_watching import validation_to_proto
 from irp_training.adapters.worker import WorkerDied
@@ -222,6 +226,16 @@ async def test_whatever_happens_no_row_waits_for_ever_and_none_says_what_it_was(
     await world.work("pool", 1, asked.id, turn=TURNS + 1)  # each time the process was killed
     assert (await world.store.validation("pool", 1, asked.id)).reason == "INTERNAL"
     assert world.worker.examined == 0
+
+
+async def test_outside_of_its_project_a_validation_says_whose_it_is_and_no_more(world: World) -> None:
+    doors = TrainingServicer(world.store, SimpleNamespace(ask_validation=world.ask))  # type: ignore[arg-type]
+    asked = await world.ask("pool", 1, "somebody", world.project)
+    question = pb.GetValidationRequest(name="pool", version=1, id=asked.id)
+    for project, role, state in (("demo", "viewer", "queued"), ("other", "owner", ""), ("", "admin", "queued")):
+        act_as(Caller(subject="a", project=project, roles=frozenset({role})))
+        found = (await doors.GetValidation(question, None)).validation
+        assert (found.project, found.state, bool(found.split)) == ("demo", state, bool(state))
 
 
 async def test_a_model_is_not_judged_on_patients_that_it_or_its_base_learnt_from(world: World) -> None:

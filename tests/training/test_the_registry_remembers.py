@@ -7,11 +7,14 @@ import importlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from irp.training.v1 import training_service_pb2 as pb
 from irp.training.v1.events_pb2 import ModelPromoted, ModelRegistered
+from irp_chassis.auth import Caller, act_as
 from irp_chassis.db import Database
 from irp_chassis.testing.twins import InMemoryObjects
 from irp_kernel.errors import Aborted, InvalidArgument, ModelUnknown
@@ -21,6 +24,7 @@ from irp_training.adapters import migrations
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.documents import candidacy_from_document
 from irp_training.adapters.model_keys import ModelKeys, key_in
+from irp_training.adapters.rpc import TrainingServicer
 from irp_training.adapters.store import SqlStore
 from irp_training.app.approvals import Approvals
 from irp_training.app.configuration import Configurations
@@ -187,6 +191,18 @@ async def test_a_rejection_stays_in_the_history_and_can_be_asked_for_again(world
     happened = (await world.history("net"))[0]
     assert [one.kind for one in happened if one.version == 2] == ["registered", "waits", "rejected", "waits"]
     assert [one.reason for one in happened if one.kind == "rejected"] == ["the apex is wrong"]
+
+
+async def test_nobody_asks_under_another_name_and_then_agrees_with_himself(world: World) -> None:
+    world.ask(approvals=1)
+    model = await world.add(0.95)
+    verbs: Any = SimpleNamespace(promote=world.promote, decide=world.decide, approvals=world.approvals)
+    doors, named = TrainingServicer(world.store, verbs), {"name": "net", "version": model.ref.version}
+    act_as(Caller(subject="ada", roles=frozenset({"owner"})))
+    assert (await doors.Promote(pb.PromoteRequest(actor="bob", **named), None)).state == "pending"
+    with pytest.raises(SecondPersonNeeded):
+        await doors.DecidePromotion(pb.DecidePromotionRequest(approve=True, **named), None)
+    assert ("waits", 2, "ada") in await world.kinds()
 
 
 async def test_a_project_can_ask_for_four_eyes_where_the_installation_does_not(world: World) -> None:

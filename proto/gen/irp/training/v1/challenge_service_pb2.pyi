@@ -103,6 +103,7 @@ class CreateChallengeRequest(_message.Message):
     entries_per_team: _builtins.int
     """0 = the room's default."""
     actor: _builtins.str
+    """Ignored: it is whoever the token names."""
     @_builtins.property
     def project(self) -> _types_pb2.ProjectRef: ...
     @_builtins.property
@@ -261,6 +262,7 @@ class EnterChallengeRequest(_message.Message):
     name: _builtins.str
     version: _builtins.int
     team: _builtins.str
+    """Ignored: it is whoever the token names."""
     def __init__(
         self,
         *,
@@ -483,6 +485,7 @@ class PromoteWinnerRequest(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     challenge: _builtins.str
     actor: _builtins.str
+    """Ignored: it is whoever the token names."""
     def __init__(
         self,
         *,

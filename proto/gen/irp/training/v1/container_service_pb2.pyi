@@ -60,6 +60,7 @@ class PushContainerHeader(_message.Message):
     LICENCE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     actor: _builtins.str
+    """Ignored: it is whoever the token names."""
     sockets: _builtins.str
     """The declaration: inputs, outputs, labels, frames, limits, as JSON."""
     reference: _builtins.str
@@ -276,6 +277,7 @@ class PromoteContainerRequest(_message.Message):
     name: _builtins.str
     version: _builtins.int
     actor: _builtins.str
+    """Ignored: it is whoever the token names."""
     def __init__(
         self,
         *,
@@ -327,6 +329,7 @@ class RunContainerRequest(_message.Message):
     volume_version: _builtins.int
     """Of the volume."""
     actor: _builtins.str
+    """Ignored: it is whoever the token names."""
     @_builtins.property
     def project(self) -> _types_pb2.ProjectRef: ...
     @_builtins.property

@@ -28,6 +28,7 @@ class CreateDatasetRequest(_message.Message):
     RULES_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     actor: _builtins.str
+    """Ignored: it is whoever the token names."""
     @_builtins.property
     def project(self) -> _types_pb2.ProjectRef: ...
     @_builtins.property
@@ -478,6 +479,7 @@ class StartRunRequest(_message.Message):
     recipe: _builtins.str
     """Recipe as JSON; missing keys take the room's defaults."""
     actor: _builtins.str
+    """Ignored: it is whoever the token names."""
     request_id: _builtins.str
     """Same key = same run."""
     promote: _builtins.bool
@@ -954,6 +956,7 @@ class RegisterModelHeader(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     actor: _builtins.str
+    """Ignored: it is whoever the token names."""
     promote_if_first: _builtins.bool
     """Make it champion if the model has none yet."""
     dry_run: _builtins.bool
@@ -1078,6 +1081,7 @@ class AskReportRequest(_message.Message):
     name: _builtins.str
     version: _builtins.int
     actor: _builtins.str
+    """Ignored: it is whoever the token names."""
     @_builtins.property
     def project(self) -> _types_pb2.ProjectRef:
         """As in RegisterModelHeader."""
@@ -1317,6 +1321,7 @@ class GuardPrecisionRequest(_message.Message):
     version: _builtins.int
     precision: _builtins.str
     actor: _builtins.str
+    """Ignored: it is whoever the token names."""
     @_builtins.property
     def project(self) -> _types_pb2.ProjectRef:
         """Judge on this project's accepted masks; absent: on the frozen validation set of the version's run, or else the
@@ -1455,6 +1460,7 @@ class PromoteRequest(_message.Message):
     name: _builtins.str
     version: _builtins.int
     actor: _builtins.str
+    """Ignored: it is whoever the token names."""
     def __init__(
         self,
         *,
@@ -1506,6 +1512,7 @@ class RollbackRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     actor: _builtins.str
+    """Ignored: it is whoever the token names."""
     reason: _builtins.str
     """Why, for the history."""
     def __init__(
@@ -1608,6 +1615,7 @@ class ValidateModelRequest(_message.Message):
     name: _builtins.str
     version: _builtins.int
     actor: _builtins.str
+    """Ignored: it is whoever the token names."""
     split: _builtins.str
     """"test" or "validation"; empty = test where there is somebody in it."""
     dataset: _builtins.str
@@ -1656,7 +1664,7 @@ Global___ValidateModelResponse: _TypeAlias = ValidateModelResponse  # noqa: Y015
 
 @_typing.final
 class Validation(_message.Message):
-    """Validation is a version of a model before a frozen dataset."""
+    """Validation is a version of a model before a frozen dataset; outside of its project, id, model and project only."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request, Response
 from irp.training.v1 import training_service_pb2 as pb
+from irp_chassis.auth import Caller, act_as
 from irp_chassis.wire import object_ref_from_proto
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -116,6 +117,7 @@ async def validate(
     if found := await judging(admin, body.project, desk):
         asked.project.CopyFrom(found)
     answer = await desk.rooms["training"].ask("ValidateModel", asked, timeout_s=FREEZING_TIMEOUT_S)
+    await desk.enter(admin, answer.validation.project)  # as for looking at it: nobody need have named the project
     validation = _answer(answer.validation, desk)
     made(request, version=version, validation=validation.id)
     response.headers["Location"] = _address(desk, answer.validation)
@@ -157,9 +159,12 @@ async def get_report_file(
 
 async def _validation(desk: Desk, identity: Identity, name: str, version: int, id: str) -> pb.Validation:
     """A validation, for members of its project: its report shows their patients' hearts."""
-    asked = pb.GetValidationRequest(name=name, version=version, id=id)
-    found: pb.Validation = (await desk.rooms["training"].ask("GetValidation", asked)).validation
-    await desk.enter(identity, found.project)
+    asked, training = pb.GetValidationRequest(name=name, version=version, id=id), desk.rooms["training"]
+    found: pb.Validation = (await training.ask("GetValidation", asked)).validation
+    project, member = await desk.enter(identity, found.project)
+    if not found.state:  # the room told whose it is, and tells the rest inside
+        act_as(Caller(subject=identity.subject, project=project.id, roles=member.roles))
+        found = (await training.ask("GetValidation", asked)).validation
     return found
 
 

@@ -48,7 +48,7 @@ class ChallengeServicer(pb_grpc.ChallengeServiceServicer):
             deadline=request.deadline,
             entries_per_team=request.entries_per_team,
             sequence_classes=tuple(request.sequence_classes),
-            actor=request.actor or caller().subject,
+            actor=caller().subject,
         )
         challenge = await self._do.create(project, wish)
         return pb.CreateChallengeResponse(challenge=self._shown(challenge, 0))
@@ -63,7 +63,7 @@ class ChallengeServicer(pb_grpc.ChallengeServiceServicer):
 
     async def EnterChallenge(self, request: pb.EnterChallengeRequest, context: Any) -> pb.EnterChallengeResponse:  # noqa: N802
         """Queue an entry."""
-        team = request.team or caller().subject
+        team = caller().subject
         entry = await self._do.enter(request.challenge, request.kind, request.name, request.version, team)
         return pb.EnterChallengeResponse(entry=entry_to_proto(entry))
 
@@ -87,7 +87,7 @@ class ChallengeServicer(pb_grpc.ChallengeServiceServicer):
     async def PromoteWinner(self, request: pb.PromoteWinnerRequest, context: Any) -> pb.PromoteWinnerResponse:  # noqa: N802
         """Make the winner the champion of its name."""
         caller().require_role("admin")
-        won = await self._do.promote(request.challenge, request.actor or caller().subject)
+        won = await self._do.promote(request.challenge, caller().subject)
         ref = model_ref_to_proto(won.ref)
         return pb.PromoteWinnerResponse(ref=ref, gate=won.gate, state=won.state, kind=won.kind)
 

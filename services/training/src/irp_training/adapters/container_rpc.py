@@ -60,7 +60,7 @@ class ContainerServicer(pb_grpc.ContainerServiceServicer):
                 archive=Path(archive.name),
                 model=Path(model.name) if model.tell() else None,
                 sockets=header.sockets,
-                actor=header.actor or caller().subject,
+                actor=caller().subject,
                 reference=header.reference,
                 licence=header.licence,
             )
@@ -84,14 +84,14 @@ class ContainerServicer(pb_grpc.ContainerServiceServicer):
     ) -> pb.PromoteContainerResponse:
         """Make a version the one that its name means."""
         caller().require_role("admin")
-        container = await self._promote(request.name, request.version, request.actor or caller().subject)
+        container = await self._promote(request.name, request.version, caller().subject)
         return pb.PromoteContainerResponse(container=container_to_proto(container))
 
     async def RunContainer(self, request: pb.RunContainerRequest, context: Any) -> pb.RunContainerResponse:  # noqa: N802
         """Queue a run on a series."""
         project = admit(request.project, "owner", "annotator")
         target = target_from_proto(request.series, request.volume_version)
-        actor = request.actor or caller().subject
+        actor = caller().subject
         run = await self._ask(project, request.name, request.version or None, target, actor)
         return pb.RunContainerResponse(run=run_to_proto(run))
 

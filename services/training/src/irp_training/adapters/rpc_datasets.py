@@ -18,7 +18,7 @@ class DatasetDoors(Desk):
         """Freeze the accepted masks."""
         project = admit(request.project, "owner", "annotator")
         rules = rules_from_proto(request.rules, request.sequence_classes)
-        dataset = await self._do.create_dataset(project, rules, request.actor or caller().subject)
+        dataset = await self._do.create_dataset(project, rules, caller().subject)
         return pb.CreateDatasetResponse(dataset=dataset_to_proto(dataset))
 
     async def ListDatasets(self, request: pb.ListDatasetsRequest, context: Any) -> pb.ListDatasetsResponse:  # noqa: N802

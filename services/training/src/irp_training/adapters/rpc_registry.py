@@ -31,7 +31,7 @@ class RegistryDoors(Desk):
                 report=pb.ModelReport(state="ended", inspection=await self._do.try_bundle(data))
             )
         project = judging(header)
-        actor = header.actor or caller().subject
+        actor = caller().subject
         first = header.promote_if_first
         model = await self._do.register(header.name, data, actor, promote_if_first=first, project=project)
         report = report_to_proto(await self._store.appraisal(model.ref.name, model.ref.version))
@@ -61,14 +61,14 @@ class RegistryDoors(Desk):
     async def Promote(self, request: pb.PromoteRequest, context: Any) -> pb.PromoteResponse:  # noqa: N802
         """Make a version the champion if the gate allows."""
         caller().require_role("owner")
-        verdict, state = await self._do.promote(request.name, request.version, request.actor or caller().subject)
+        verdict, state = await self._do.promote(request.name, request.version, caller().subject)
         model = await self._store.model(request.name, request.version)
         return pb.PromoteResponse(model=await self._model(model), gate=verdict.to_json(), state=state)
 
     async def Rollback(self, request: pb.RollbackRequest, context: Any) -> pb.RollbackResponse:  # noqa: N802
         """Make the champion before the champion again."""
         caller().require_role("owner")
-        model = await self._do.rollback(request.name, request.actor or caller().subject, request.reason)
+        model = await self._do.rollback(request.name, caller().subject, request.reason)
         return pb.RollbackResponse(model=await self._model(model))
 
     async def DecidePromotion(self, request: pb.DecidePromotionRequest, context: Any) -> pb.DecidePromotionResponse:  # noqa: N802

@@ -26,7 +26,7 @@ class RunDoors(Desk):
             model=request.model,
             base=request.base,
             recipe=request.recipe,
-            actor=request.actor or caller().subject,
+            actor=caller().subject,
             request_id=request.request_id,
             rules=rules_from_proto(request.rules, request.sequence_classes),
             dataset_digest=request.dataset_digest,
