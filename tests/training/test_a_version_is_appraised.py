@@ -35,6 +35,8 @@ from irp_training.domain.errors import InspectionTooLong, ModelReportUnknown, Ne
 from irp_training.domain.examined import Examined, examine
 from irp_training.domain.inspected import Inspected
 from irp_training.domain.inspection import Check
+from irp_training.domain.registry import Promotion
+from irp_training.domain.run import Run
 from precision_builders import a_threshold, held_out
 from sqlalchemy import MetaData, select
 from torch import Tensor, nn
@@ -55,6 +57,7 @@ class Sandbox:
 
     def __init__(self) -> None:
         self.says, self.looks = FINE, 0
+        self.cases: list[int] = []  # of the calls that follow; 2 where nothing is said
         self.dice: list[list[Mapping[str, float]] | Exception] = [[{"lv_blood_pool": 0.9}, {"lv_blood_pool": 0.8}]]
 
     async def __call__(self, data: bytes) -> Inspected:
@@ -64,7 +67,8 @@ class Sandbox:
     async def score(
         self, bundle: bytes, files: CaseFiles, listen: Callable[[int], Awaitable[None]]
     ) -> list[Mapping[str, float]]:
-        assert [part async for _, part, _, _ in files()] == ["validation", "validation"]
+        count = self.cases.pop(0) if self.cases else 2
+        assert [part async for _, part, _, _ in files()] == ["validation"] * count
         await listen(1)
         answer = self.dice.pop(0) if len(self.dice) > 1 else self.dice[0]
         if isinstance(answer, Exception):
@@ -169,6 +173,29 @@ async def test_it_stands_beside_the_champion_case_by_case(world: World) -> None:
     found = json.loads(report.benchmark)
     (row,) = found["structures"]
     assert (found["champion"], row["champion"], row["difference"]) == ("pool@1", 0.7, 0.2)
+
+
+async def test_what_the_champion_has_learnt_from_is_not_compared(world: World) -> None:
+    report = await world.push(await world.a_project())
+    first, dataset = await world.store.model("pool", 1), report.dataset
+    assert dataset is not None
+    manifest = await world.objects.get(dataset.manifest)
+    taught = await world.put(manifest.replace(b'"split":"validation"', b'"split":"training"', 1))
+    run = Run(
+        project="demo", id="run-1", model="pool", recipe="{}", dataset=replace(dataset, digest="e", manifest=taught),
+        actor="a", created_at="2026",
+    )  # fmt: skip
+    async with world.store.change() as change:
+        await change.add_run(run)
+        ref = replace(first.ref, digest="f" * 64)
+        second = await change.add_model(replace(first, ref=ref, run=("demo", "run-1")))
+        await change.add_promotion(second, Promotion(2, 2, "promote", "a", world.now(), ""))
+    world.sandbox.cases = [2, 1]
+    world.sandbox.dice = [[{"lv_blood_pool": 0.9}, {"lv_blood_pool": 0.8}], [{"lv_blood_pool": 0.7}]]
+    found = json.loads((await world.work()).benchmark)
+    (row,) = found["structures"]
+    assert (found["champion"], found["cases"], row["dice"], found["left_out"]) == ("pool@2", 2, 0.85, 1)
+    assert (row["champion"], row["difference"]) == (0.7, 0.1)  # of the second case
 
 
 async def test_a_part_that_is_down_is_waited_for_and_a_failure_is_asked_for_anew(world: World) -> None:

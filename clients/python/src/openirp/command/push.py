@@ -87,3 +87,5 @@ def _show_benchmark(said: dict[str, Any]) -> None:
     rows = [tuple("" if row[key] is None else row[key] for key in keys) for row in found["structures"]]
     table(f"{said['name']}@{said['version']} on {found['patients']} patients", columns, rows)
     say(f"Learnt from these patients: {found['learnt_from_them']}.")
+    if left_out := found.get("left_out"):
+        say(f"Not compared: {left_out} cases that it or {found['champion']} has learnt from.")

@@ -64,8 +64,9 @@ class ReportAnswer(BaseModel):
     progress: Progress
     inspection: InspectionAnswer | None = Field(description="null = nobody has looked through it yet")
     benchmark: dict[str, Any] = Field(
-        description="Dice per structure with its least case, beside the champion's on the same cases; cases and "
-        "patients; whether it may have learnt from them; empty = not measured"
+        description="Dice per structure with its least case, beside the champion's on the same cases but those that "
+        "one of the two has learnt from (`left_out`: how many); cases and patients; whether it may have learnt from "
+        "them; empty = not measured"
     )
     dataset_digest: str = Field(description="of the dataset whose validation split judges; empty = there is none")
     message: str

@@ -10,6 +10,7 @@ from irp_training.app.case_files import case_files
 from irp_training.app.learnt_from import LearntFrom
 from irp_training.app.ports import Clock, Objects, Store
 from irp_training.app.snapshots import read_snapshot
+from irp_training.app.unseen import Unseen
 from irp_training.app.work_ports import Sandbox
 from irp_training.domain.appraisal import UNMEASURED, Appraisal, benchmark
 from irp_training.domain.dataset import Snapshot
@@ -23,7 +24,7 @@ class AppraiseModel:
 
     def __init__(self, store: Store, objects: Objects, sandbox: Sandbox, now: Clock) -> None:
         self._store, self._objects, self._sandbox, self._now = store, objects, sandbox, now
-        self._learnt_from = LearntFrom(store, objects)
+        self._learnt_from, self._unseen = LearntFrom(store, objects), Unseen(store, objects)
 
     async def __call__(self, name: str, version: int, *, turn: int = 1) -> None:
         """Look through the bundle if nobody has, judge it; the last `turn` ends it, whatever happens."""
@@ -54,20 +55,25 @@ class AppraiseModel:
         best = champion(await self._store.history(model.ref.name))
         rival = await self._store.model(model.ref.name, best) if best not in {None, model.ref.version} else None
         snapshot = await read_snapshot(self._objects, asked.dataset.manifest)
-        judged = [one for one in (model, rival) if one is not None]
-        scores = [await self._scored(asked, one, snapshot, n / len(judged)) for n, one in enumerate(judged)]
         cases, known = snapshot.of("validation"), await self._learnt_from(model)
-        theirs = scores[1] if rival else {}
-        seen = sum(known.knows(snapshot.project, case) for case in cases)
-        measured = benchmark(model, rival, asked.dataset, cases, scores[0], theirs, seen=seen, whole=known.whole)
+        seen, left_out = sum(known.knows(snapshot.project, case) for case in cases), 0
+        mine = await self._scored(asked, model, snapshot, 0.0, 0.5 if rival else 1.0)
+        theirs: Scores = {}
+        if rival:
+            fair, left_out = await self._unseen(asked.dataset, model, rival)
+            if fair.count("validation"):
+                theirs = await self._scored(asked, rival, fair, 0.5, 1.0)
+        measured = benchmark(
+            model, rival, asked.dataset, cases, mine, theirs, seen=seen, whole=known.whole, left_out=left_out
+        )
         return replace(asked, state="ended", benchmark=measured)
 
-    async def _scored(self, asked: Appraisal, model: Model, snapshot: Snapshot, share: float) -> Scores:
+    async def _scored(self, asked: Appraisal, model: Model, snapshot: Snapshot, first: float, end: float) -> Scores:
         count = max(1, snapshot.count("validation"))
         cases = [case.series for case in snapshot.of("validation")]
 
         async def listen(done: int) -> None:
-            fraction = min(1.0, share + (1 - share) * done / count)
+            fraction = min(end, first + (end - first) * done / count)
             await self._note(asked, Progress(fraction=fraction, step=f"judging {model.ref}: {done} of {count} cases"))
 
         await listen(0)

@@ -1,7 +1,8 @@
 """What is found of a version: what the sandbox saw of its bundle, and how good it is beside the champion.
 
 The benchmark is the mean Dice of the whole pipeline over the cases of a frozen validation set, on slices that an expert
-judged. It says whether the version can have learnt from these patients, as far as anybody knows.
+judged. It says whether the version can have learnt from these patients, as far as anybody knows; beside the champion it
+stands on those only that neither of the two, nor what it came from, is known to have learnt from.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ def benchmark(
     *,
     seen: int,
     whole: bool,
+    left_out: int = 0,
 ) -> str:
     """The benchmark as canonical JSON.
 
@@ -78,9 +80,10 @@ def benchmark(
         dataset: whose validation split the cases are.
         cases: that were judged.
         scores: Dice per case and structure.
-        rival: the champion's.
+        rival: the champion's, on the cases that are compared.
         seen: cases among these that it is known to have learnt from, itself or what it came from.
         whole: everything that it learnt from is known.
+        left_out: cases that are not compared: it, or the champion, has learnt from them.
     """
     document = {
         "dataset": dataset.digest,
@@ -88,6 +91,7 @@ def benchmark(
         "patients": len({case.patient for case in cases}),
         "champion": str(champion.ref) if champion else "",
         "learnt_from_them": _learnt(model, dataset, seen, whole),
+        "left_out": left_out,
         "structures": [_row(name, scores, rival) for name in model.structures],
     }
     return json.dumps(document, sort_keys=True)
