@@ -6,11 +6,12 @@ by the number of groups (all, each site, each scanner) that are watched then. A 
 never again: a further series of its patients, another mask, or a series that is deleted changes means, not its verdict.
 
 Promised: where nothing has changed and patients are independent, a block of a group is a false alarm with a probability
-of about ALPHA / groups (U's normal approximation). A patient belongs to three groups at most, so among all groups there
-is about one false alarm, or fewer, in 1 / ALPHA times BLOCK = 2,000 patients. That is the mean over versions: a
-version's blocks share its reference, so one whose first patients happened to be easy has more, another fewer. Patients
-who are compared out of order, or who move up because others were deleted, may count in two blocks, or in a block and
-the reference. What changes in a block after its test raises no alarm: it is left to the blocks after it.
+of about ALPHA / groups (U's normal approximation). As a patient is in three groups (all, a site, a scanner) or fewer,
+there is about one false alarm or fewer among all groups in 1 / ALPHA times BLOCK = 2,000 patients; those with several
+sites or scanners add to it. That is the mean over versions: a version's blocks share its reference, so one whose first
+patients happened to be easy has more, another fewer. Patients who are compared out of order, or who move up because
+others were deleted, may count in two blocks, or in a block and the reference. What changes in a block after its test
+raises no alarm: it is left to the blocks after it.
 Source: Mann and Whitney 1947; Bonferroni.
 """
 
