@@ -18,6 +18,18 @@ STAGES = ("locate", "segment")
 PIPELINES = ("base", "own")
 AMP = ("off", "bf16", "fp16", "auto")
 SIZES, SIZE_STEP = (64, 512), 16  # pixels; a net of five levels halves its input four times
+CONFIGURING = ("fixed", "fingerprint")
+OPEN: Mapping[str, Any] = {  # what the training cases may decide, and how a recipe says that they shall
+    "segment_size": 0,
+    "segment_depth": 0,
+    "segment_spacing": 0.0,
+    "slice_spacing": 0.0,
+    "segment_channels": (),
+    "window": 0.0,
+    "clip_percentile": 0.0,
+    "batch": 0,
+}
+OF_STACKS = ("segment_depth", "segment_spacing", "slice_spacing")  # say nothing where slices are seen one by one
 NARROWEST = 1.2  # sizes of the left ventricle: below, an imperfect box would cut it off
 
 
@@ -64,6 +76,15 @@ class Recipe:
         replay: share of each batch that is drawn from what the base learnt from, so that it does not get worse on it.
         pipeline: "base": go on in the base's own pipeline; "own": take its weights of net 2 into this platform's, with
             a net 1 built anew: for bases from elsewhere.
+        dimensions: 2: slices one by one; 3: stacks of slices; 0 = the base's, and 2 from scratch.
+        configure: "fixed": what is left out takes the values here; "fingerprint": the training cases decide it, by the
+            rules of `configuring.py`. From scratch only; three dimensions are always configured so.
+        segment_depth: slices along the third axis of what net 2 sees at once; 0 = the base's, or by the rules.
+        segment_spacing: mm per pixel at which stacks of slices are seen; 0 = the base's, or by the rules.
+        slice_spacing: mm between the slices of such a stack; 0 = the base's, or by the rules.
+        clip_percentile: of a window's intensities: what is brighter is cut; 0 = the base's, or as designed.
+        foreground: share of the patches of a stack that are laid about something that was drawn.
+        memory_gib: that a step may take, for the rules: nets and patches are made to fit. An estimate.
         precisions: "int8", "bfloat16", or both: tried on the frozen validation set when the run has ended.
         licence: of the weights; empty = the base's.
         description: of the data, for the model card; no patient data.
@@ -104,6 +125,14 @@ class Recipe:
     layer_decay: float = 1.0
     replay: float = 0.0
     pipeline: str = "base"
+    dimensions: int = 0
+    configure: str = "fixed"
+    segment_depth: int = 0
+    segment_spacing: float = 0.0
+    slice_spacing: float = 0.0
+    clip_percentile: float = 0.0
+    foreground: float = 1 / 3
+    memory_gib: float = 8.0
     precisions: tuple[str, ...] = ()
     licence: str = ""
     description: str = ""
@@ -136,6 +165,12 @@ class Recipe:
     def may_end_early(self) -> bool:
         """Something may end it before its last pass: then the best pass is remembered."""
         return self.patience > 0 or self.max_minutes > 0 or self.max_cost > 0
+
+    @property
+    def is_open(self) -> bool:
+        """The training cases have still to decide something."""
+        keys = [key for key in OPEN if self.dimensions == 3 or key not in OF_STACKS]
+        return self.configure == "fingerprint" and any(getattr(self, key) == OPEN[key] for key in keys)
 
     @property
     def augmentation(self) -> Augmentation:
@@ -174,6 +209,13 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "threads": (0, 256),
     "segment_size": (0, SIZES[1]),
     "window": (0.0, 5.0),
+    "dimensions": (0, 3),
+    "segment_depth": (0, 64),
+    "segment_spacing": (0.0, 10.0),
+    "slice_spacing": (0.0, 50.0),
+    "clip_percentile": (0.0, 100.0),
+    "foreground": (0.0, 1.0),
+    "memory_gib": (0.1, 1000.0),
     "margin": (0.0, 1.0),
     "layer_decay": (0.1, 1.0),
     "replay": (0.0, 0.9),
@@ -206,7 +248,9 @@ def read_recipe(text: str, *, fine_tuning: bool, structures: Mapping[str, int]) 
     recipe = replace(base, **{key: _read_value(key, value, known[key]) for key, value in given.items()})
     if recipe.pipeline == "own" and "stages" not in given:
         recipe = replace(recipe, stages=STAGES)
+    recipe = _opened(recipe, given, fine_tuning)
     _require_base(recipe, fine_tuning)
+    _require_dimensions(recipe, fine_tuning)
     _require(bool(recipe.stages) and set(recipe.stages) <= set(STAGES), f"`stages` holds some of {', '.join(STAGES)}")
     _require(set(recipe.precisions) <= set(REDUCED), f"`precisions` holds some of {', '.join(REDUCED)}")
     _require(recipe.gate in WAYS, f"`gate` is one of {', '.join(WAYS)}")
@@ -226,6 +270,37 @@ def _require_base(recipe: Recipe, fine_tuning: bool) -> None:
     own = recipe.pipeline == "own"
     _require(fine_tuning or not (recipe.frozen or recipe.replay or own), "`frozen`, `replay`, `pipeline` need a base")
     _require(not own or set(recipe.stages) == set(STAGES), "with `pipeline` own both stages are trained")
+
+
+def _opened(recipe: Recipe, given: Mapping[str, Any], fine_tuning: bool) -> Recipe:
+    """What the training cases shall decide is left open where the request does not name it."""
+    if recipe.dimensions == 3 and not fine_tuning and "configure" not in given:
+        recipe = replace(recipe, configure="fingerprint")
+    if recipe.configure != "fingerprint":
+        return recipe
+    return replace(recipe, **{key: value for key, value in OPEN.items() if key not in given})
+
+
+def _require_dimensions(recipe: Recipe, fine_tuning: bool) -> None:
+    """What goes together of `dimensions` and `configure`."""
+    _require(recipe.dimensions != 1, "`dimensions` is 2, 3, or 0: the base's")
+    _require(recipe.segment_depth != 1, "`segment_depth` is 0, or from 2 up")
+    _require(recipe.configure in CONFIGURING, f"`configure` is one of {', '.join(CONFIGURING)}")
+    configured = recipe.configure == "fingerprint"
+    _require(
+        not (fine_tuning and configured),
+        "`configure` fingerprint is for runs from scratch: a run from a base keeps what its base was configured for",
+    )
+    _require(
+        fine_tuning or recipe.dimensions != 3 or configured,
+        "`dimensions` 3 needs `configure` fingerprint: leave it out, and name the keys that are to be your own",
+    )
+    named = [key for key in OF_STACKS if getattr(recipe, key)]
+    _require(
+        not named or (recipe.dimensions == 3 and not fine_tuning),
+        f"`{', '.join(named)}` goes with `dimensions` 3, from scratch",
+    )
+    _require(recipe.clip_percentile == 0 or recipe.clip_percentile >= 50, "`clip_percentile` is 0, or from 50 up")
 
 
 def read_frozen(text: str) -> Recipe:

@@ -24,7 +24,7 @@ def show(trainer: Trainer, examples: Sequence[Example], epoch: int) -> tuple[Ove
     if not samples:
         return ()
     found = trainer.answer(samples)
-    pairs = [(sample, labels) for sample, labels in zip(samples, found, strict=True)]
+    pairs = [pair for sample, labels in zip(samples, found, strict=True) for pair in _slices(sample, labels)]
     values = [_dice(sample, labels) for sample, labels in pairs]
     known = [place for place, value in enumerate(values) if not np.isnan(value)]
     places = chosen([values[place] for place in known])
@@ -32,6 +32,14 @@ def show(trainer: Trainer, examples: Sequence[Example], epoch: int) -> tuple[Ove
         Overlay(epoch=epoch, which=which, dice=values[known[at]], picture=_picture(*pairs[known[at]]))
         for which, at in places.items()
     )
+
+
+def _slices(sample: Sample, found: np.ndarray) -> list[tuple[Sample, np.ndarray]]:
+    """A patch as its planes; a slice as it is."""
+    image, labels, judged = sample
+    if labels.ndim == 2:
+        return [(sample, found)]
+    return [((image[:, plane], labels[plane], judged[plane]), found[plane]) for plane in range(len(labels))]
 
 
 def _dice(sample: Sample, found: np.ndarray) -> float:
