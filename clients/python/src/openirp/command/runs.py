@@ -1,4 +1,4 @@
-"""`irp runs`: move or stop a run, and look into it: its plan, its cases, its pictures, and files for other programs' viewers."""
+"""`irp runs`: move or stop a run, and look into it: plan, cases, pictures, and files for other programs' viewers."""
 
 from __future__ import annotations
 

@@ -26,8 +26,9 @@ class Configured:
 
     def close(self, recipe: Recipe) -> Recipe:
         """The recipe with every open key closed."""
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in self.chosen.items()}
-        return replace(recipe, **{key: value for key, value in values.items() if key in OPEN})
+        values: dict[str, Any] = {key: self.chosen[key] for key in OPEN}
+        closed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return replace(recipe, **closed)
 
     def to_json(self) -> dict[str, Any]:
         """As it is kept and shown."""

@@ -88,8 +88,8 @@ def _clip(fingerprint: Fingerprint) -> tuple[float, str]:
     value = fits[0] if fits else CLIPS[-1]
     share = 100 * fingerprint.clipped[str(value)]
     return value, (
-        f"Each window is cut at its percentile {value:g}, which takes {share:.1f} % of what was drawn; then its mean is "
-        "subtracted and its standard deviation divides it, for intensities of MR have no unit."
+        f"Each window is cut at its percentile {value:g}, which takes {share:.1f} % of what was drawn; then its mean "
+        "is subtracted and its standard deviation divides it, for intensities of MR have no unit."
     )
 
 
@@ -153,7 +153,9 @@ def _network(made: _Decisions, region: _Grid) -> int:
             break
         cells = smaller
     halved = " x ".join(map(str, factors(strides, len(cells))))
-    shrunk = f"; made smaller until two examples fit into {recipe.memory_gib:g} GiB" if _less(cells, region.cells) else ""
+    shrunk = (
+        f"; made smaller until two examples fit into {recipe.memory_gib:g} GiB" if _less(cells, region.cells) else ""
+    )
     why = f"{region.why}; brought to what can be divided by {halved}{shrunk}."
     made.choose("segment_size", cells[-1], why)
     if recipe.dimensions == 3:
@@ -168,9 +170,7 @@ def _named_cells(recipe: Recipe, cells: tuple[int, ...]) -> tuple[int, ...]:
     return (*((recipe.segment_depth or cells[0],) if len(cells) == 3 else ()), side, side)
 
 
-def _smaller(
-    recipe: Recipe, cells: tuple[int, ...], wanted: tuple[int, ...], strides: Strides
-) -> tuple[int, ...]:
+def _smaller(recipe: Recipe, cells: tuple[int, ...], wanted: tuple[int, ...], strides: Strides) -> tuple[int, ...]:
     """One step less along the axis that has most of what is wanted of it; the same where nothing can be taken."""
     by = factors(strides, len(cells))
     may_plane = not recipe.segment_size and cells[-1] - by[-1] >= SIZES[0]
@@ -187,8 +187,8 @@ def _less(cells: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
 def _words_of(strides: Strides, channels: tuple[int, ...]) -> str:
     steps = ", ".join("x".join(map(str, stride)) for stride in strides)
     return (
-        f"{len(strides)} times the grid is halved ({steps}), each axis until fewer than four cells would be left, finer "
-        f"axes first; widths double up to {max(channels)}."
+        f"{len(strides)} times the grid is halved ({steps}), each axis until fewer than four cells would be left, "
+        f"finer axes first; widths double up to {max(channels)}."
     )
 
 
@@ -201,6 +201,6 @@ def _batch(made: _Decisions, fingerprint: Fingerprint, cost: int) -> tuple[int, 
     most = MOST_IN_A_STEP[3 if recipe.dimensions == 3 else 2]
     value = max(LEAST_BATCH, min(fits, share, most))
     return value, (
-        f"About {cost / GIB:.2f} GiB for one: {fits} fit into {recipe.memory_gib:g} GiB; {share} are 5 % of the dataset; "
-        f"at most {most}, at least {LEAST_BATCH}."
+        f"About {cost / GIB:.2f} GiB for one: {fits} fit into {recipe.memory_gib:g} GiB; {share} are 5 % of the "
+        f"dataset; at most {most}, at least {LEAST_BATCH}."
     )

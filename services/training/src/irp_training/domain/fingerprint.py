@@ -171,8 +171,7 @@ def _reach(drawn: NDArray[np.bool_], box: NDArray[np.float64]) -> float:
 
 def _extent(drawn: NDArray[np.bool_], spacing_mm: Triple) -> Triple:
     """Of what was drawn at any time (time, slice, row, column), in mm."""
-    ever = drawn.any(axis=0)
-    sides = [np.ptp(np.flatnonzero(ever.any(axis=tuple({0, 1, 2} - {axis})))) + 1 for axis in range(3)]
+    sides = np.ptp(np.argwhere(drawn.any(axis=0)), axis=0) + 1
     return _triple([float(side * step) for side, step in zip(sides, spacing_mm, strict=True)])
 
 

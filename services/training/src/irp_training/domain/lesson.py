@@ -17,8 +17,8 @@ from irp_training.domain.configuring import configure
 from irp_training.domain.curriculum import Curriculum
 from irp_training.domain.curves import dice_figures
 from irp_training.domain.ending import Ending
-from irp_training.domain.examination import Examination
 from irp_training.domain.errors import NothingJudged
+from irp_training.domain.examination import Examination
 from irp_training.domain.examples import Example
 from irp_training.domain.fingerprint import Traits, fingerprint_of
 from irp_training.domain.limits import Meter

@@ -67,7 +67,7 @@ def widths(levels: int) -> tuple[int, ...]:
 
 def step_bytes(grid: Sequence[int], strides: Strides, channels: Sequence[int]) -> int:
     """About what one example of a step takes while the net learns from it."""
-    cells, total = math.prod(grid), 0.0
+    cells, total = float(math.prod(grid)), 0.0
     for width, stride in zip(channels, [[1] * len(grid), *strides], strict=True):
         cells /= math.prod(stride)
         total += cells * width
@@ -81,9 +81,9 @@ def _halved(cells: Sequence[int], steps: Sequence[float], exact: bool) -> list[b
     return [one and step < FACTOR * finest for step, one in zip(steps, large, strict=True)]
 
 
-def _require_even(
-    cells: Sequence[int], halved: Sequence[bool], grid: Sequence[int], levels: int, exact: bool
-) -> None:
+def _require_even(cells: Sequence[int], halved: Sequence[bool], grid: Sequence[int], levels: int, exact: bool) -> None:
     if exact and any(n % 2 for n, one in zip(cells, halved, strict=True) if one):
         sizes = " x ".join(map(str, grid))
-        raise BadRecipe(f"a grid of {sizes} cannot be halved {levels - 1} times: fewer `segment_channels`, or other sizes")
+        raise BadRecipe(
+            f"a grid of {sizes} cannot be halved {levels - 1} times: fewer `segment_channels`, or other sizes"
+        )

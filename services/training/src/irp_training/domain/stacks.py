@@ -84,7 +84,9 @@ class SegmentStack:
 
     def _region(self, stack: Stack) -> Region:
         windows = stack.boxes * np.array([1.0, 1.0, self.margin])
-        return region_of(self.spec, Located(windows=windows, outcomes=(), box=float(stack.boxes[0, 2])), stack.spacing_mm)
+        return region_of(
+            self.spec, Located(windows=windows, outcomes=(), box=float(stack.boxes[0, 2])), stack.spacing_mm
+        )
 
     def _laid(self, stack: Stack, region: Region, generator: np.random.Generator | None, how: Augmentation) -> _Laid:
         count = len(stack.images)
@@ -106,7 +108,9 @@ class SegmentStack:
 
     def _corner(self, laid: _Laid, generator: np.random.Generator | None) -> Corner:
         """Where the patch begins: in the middle; or at random, where it holds a plane that somebody judged."""
-        room = [n - p for n, p in zip(laid.labels.shape, (self.spec.depth, self.spec.size, self.spec.size), strict=True)]
+        room = [
+            n - p for n, p in zip(laid.labels.shape, (self.spec.depth, self.spec.size, self.spec.size), strict=True)
+        ]
         if generator is None:
             return room[0] // 2, room[1] // 2, room[2] // 2
         if generator.random() < self.foreground:

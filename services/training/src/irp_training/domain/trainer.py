@@ -134,7 +134,7 @@ class Trainer:
         return scores
 
     def answer(self, samples: Sequence[Sample]) -> NDArray[np.uint8]:
-        """Labels (sample, row, column), of patches (sample, plane, row, column), of the moving average, 1 + place of the structure."""
+        """Labels of the moving average, 1 + place of the structure: (sample, row, column); a patch has its planes."""
         parts = [samples[start : start + self.slices_at_once] for start in range(0, len(samples), self.slices_at_once)]
         found = [labels_of(self._average, collate(part, self._device)[0]).to(torch.uint8).cpu() for part in parts]
         return np.asarray(torch.cat(found).numpy())
