@@ -102,19 +102,19 @@ def test_the_finer_axes_are_halved_first_and_none_below_four_cells() -> None:
 def test_two_dimensions_take_the_window_at_the_median_spacing() -> None:
     plan = configure(HOSPITAL, read('{"configure": "fingerprint"}'))
     closed = plan.close(FROM_SCRATCH)
-    assert closed.window == pytest.approx(2.4)  # a quarter more than 1.9 ventricles
-    assert closed.segment_size == 112  # 107 pixels; a multiple of 16
+    assert closed.window == pytest.approx(2.1)  # a tenth more than 1.9 ventricles
+    assert closed.segment_size == 96  # 94 pixels; a multiple of 16
     assert closed.segment_channels == (16, 32, 64, 128, 256)
     assert (closed.batch, closed.clip_percentile) == (12, 99.5)
     assert (closed.segment_depth, closed.segment_spacing) == (0, 0.0)
-    assert "107 pixels wide at the median 1.40 mm" in plan.reasons["segment_size"]
+    assert "94 pixels wide at the median 1.40 mm" in plan.reasons["segment_size"]
 
 
 def test_three_dimensions_take_the_tenth_percentile_along_the_coarse_axis() -> None:
     plan = configure(HOSPITAL, read('{"dimensions": 3}'))
     chosen = plan.chosen
     assert (chosen["slice_spacing"], chosen["segment_spacing"]) == (8.0, 1.4)
-    assert (chosen["segment_depth"], chosen["segment_size"]) == (12, 128)  # 90 mm / 8 mm + 1; (12 + 149 mm) / 1.4 mm
+    assert (chosen["segment_depth"], chosen["segment_size"]) == (12, 112)  # 90 mm / 8 mm + 1; (12 + 130 mm) / 1.4 mm
     assert chosen["batch"] == 4
     assert "10th percentile" in plan.reasons["slice_spacing"]
     even = replace(HOSPITAL, spacing_mm=(2.0, 1.4, 1.4), fine_spacing_mm=(1.0, 1.4, 1.4))
@@ -123,10 +123,10 @@ def test_three_dimensions_take_the_tenth_percentile_along_the_coarse_axis() -> N
 
 def test_a_small_memory_takes_from_the_patch_and_the_batch() -> None:
     large = configure(HOSPITAL, read('{"dimensions": 3}'))
-    small = configure(HOSPITAL, read('{"dimensions": 3, "memory_gib": 0.5}'))
+    small = configure(HOSPITAL, read('{"dimensions": 3, "memory_gib": 0.25}'))
     assert small.chosen["segment_size"] < large.chosen["segment_size"]
     assert small.chosen["batch"] == 2
-    assert "made smaller until two examples fit into 0.5 GiB" in small.reasons["segment_size"]
+    assert "made smaller until two examples fit into 0.25 GiB" in small.reasons["segment_size"]
 
 
 def test_what_the_recipe_names_is_not_chosen() -> None:

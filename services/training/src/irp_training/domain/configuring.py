@@ -17,7 +17,7 @@ from irp_training.domain.fingerprint import CLIPS, Fingerprint
 from irp_training.domain.poolings import Strides, factors, padded, poolings, step_bytes, widths
 from irp_training.domain.recipe import OPEN, SIZES, Recipe
 
-ROOM = 1.25  # of the window, around what was drawn: stage 1 is never perfect, and a net needs to see what is beside
+ROOM = 1.1  # of the window, around what was drawn: stage 1 is never perfect
 WINDOWS = (2.0, 3.5)  # box sizes
 ANISOTROPIC = 3.0  # ratio of spacings, and of numbers of cells, from which the axis of the slices counts as coarse
 FEWEST_PLANES = 3  # below, a third axis has nothing to say
@@ -77,7 +77,7 @@ def _window(fingerprint: Fingerprint) -> tuple[float, str]:
     low, high = WINDOWS
     value = round(min(max(fingerprint.reach * ROOM, low), high), 1)
     return value, (
-        f"In 95 of 100 series a window of {fingerprint.reach:.2f} ventricles holds all that was drawn; with a quarter "
+        f"In 95 of 100 series a window of {fingerprint.reach:.2f} ventricles holds all that was drawn; with a tenth "
         f"more, and from {low:g} to {high:g}, that is {value:g}."
     )
 

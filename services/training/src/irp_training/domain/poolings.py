@@ -16,9 +16,9 @@ LEAST_EDGE = 4  # cells along an axis of the coarsest grid
 MOST_POOLINGS = 5
 FACTOR = 2.0  # of spacings, from which a coarser axis is not halved yet
 FIRST_WIDTH, MOST_WIDTH = 16, 256  # channels; nnU-Net's 32 and 320 are made for a GPU
-# Tensors of a level's width that a step keeps for its way back, of float32: counted in nets of this house (two units
-# of two convolutions each on the way down, one on the way up, each with normalisation and activation).
-TENSORS_KEPT = 24
+# Tensors of a level's width, of float32, that a step takes: nets of this house keep 4.2 of them for their way back
+# (counted, with two and with three axes), and their gradients and what convolutions need meanwhile are as large again.
+TENSORS_KEPT = 9
 FLOAT_BYTES = 4
 
 Strides = list[list[int]]
