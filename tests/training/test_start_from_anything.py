@@ -31,12 +31,13 @@ from irp_training.domain.errors import BadRecipe, NothingToReplay, PatientLeak, 
 from irp_training.domain.examples import Example, examples_of
 from irp_training.domain.lesson import Lesson
 from irp_training.domain.networks import adopt, definitions
-from irp_training.domain.plan import Outcome, Plan
+from irp_training.domain.plan import Outcome, Plan, Said
 from irp_training.domain.pupils import read_pupils
 from irp_training.domain.ranks import Alone
 from irp_training.domain.rates import Rates, layers_of
 from irp_training.domain.recipe import Recipe, read_recipe
 from irp_training.domain.replay import replayed, to_replay
+from irp_training.domain.run import Progress
 from irp_training.domain.stages import Stage
 from irp_training.domain.trainer import Trainer
 from monai.networks.nets.unet import UNet
@@ -230,12 +231,14 @@ def metadata() -> MetaData:
 
 
 class Reader:
-    """A worker that only reads what it is given."""
+    """A worker that only reads what it is given, and says what that chose."""
 
     parts: tuple[tuple[str, str], ...] = ()
 
     async def train(self, plan: Plan, files: CaseFiles, checkpoint: bytes | None, listen: Listener) -> None:
         self.parts = tuple([(case.series, part) async for case, part, _, _ in files()])
+        await listen(Said(progress=Progress(), configured='{"chosen": {}}'))
+        await listen(Said(progress=Progress()))
 
 
 async def test_a_run_is_frozen_with_what_its_base_learnt_from(database: Database, cine: bytes) -> None:
@@ -280,5 +283,6 @@ async def test_a_run_is_frozen_with_what_its_base_learnt_from(database: Database
     finish = FinishRun(store, objects, None, approvals, now)  # type: ignore[arg-type]  # nobody is a candidate
     await TrainRun(store, objects, reader, finish, Terms(threads=1), objects)("demo", run.id)  # type: ignore[arg-type]
     assert reader.parts == (("1.2.2", "training"), ("1.2.1", "replay"))
+    assert (await store.run("demo", run.id)).configured == '{"chosen": {}}'
     with pytest.raises(NothingToReplay):
         await start(project, replace(wish, base="elsewhere@1", request_id="once more"))
