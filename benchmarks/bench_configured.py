@@ -21,7 +21,7 @@ from irp_bundle import Pipeline, TorchEngine, interval_over_patients, read_bundl
 from irp_kernel.mask import VALUE_OF
 from irp_training.domain.lesson import Lesson
 from irp_training.domain.plan import CaseFile, Outcome, Plan, Said
-from irp_training.domain.recipe import read_recipe
+from irp_training.domain.recipe_reading import read_recipe
 from irp_training.domain.scores import score_case
 from learners import Diary, Heart, note, options, patients_of
 

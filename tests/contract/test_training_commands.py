@@ -16,7 +16,7 @@ from .conftest import TOKEN, House
         (["runs", "cancel", "-p", "shared", "run-1"], "run-1 is cancelled"),
         (["train", "start", "-p", "shared", "--priority", "-5"], "run-1 is queued"),
         (["train", "list", "-p", "shared"], "priority"),
-        (["runs", "plan", "-p", "shared", "run-1"], "window │ 2.6 │ All hearts fit."),
+        (["runs", "plan", "-p", "shared", "run-1"], "window │ 2.6 │ Hearts fit."),
         (["runs", "plan", "-p", "shared", "run-1", "--json"], '"fingerprint": { "series": 3 }'),
     ],
 )

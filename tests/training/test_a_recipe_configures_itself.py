@@ -18,7 +18,8 @@ from irp_training.domain.networks import definitions
 from irp_training.domain.plan import Said
 from irp_training.domain.poolings import factors, padded, poolings
 from irp_training.domain.pupils import read_pupils
-from irp_training.domain.recipe import FROM_SCRATCH, Recipe, read_frozen, read_recipe
+from irp_training.domain.recipe import FROM_SCRATCH, Recipe, read_frozen
+from irp_training.domain.recipe_reading import read_recipe
 from training_builders import HEART, TINY, a_heart, a_plan, case_files, only
 
 HOSPITAL = Fingerprint(

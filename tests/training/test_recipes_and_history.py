@@ -11,7 +11,8 @@ from irp_training.domain.automation import TrainByItself
 from irp_training.domain.card import model_card
 from irp_training.domain.errors import BadRecipe, NoEarlierChampion, PipelineNotLearnt
 from irp_training.domain.networks import definitions
-from irp_training.domain.recipe import FINE_TUNING, FROM_SCRATCH, read_frozen, read_recipe
+from irp_training.domain.recipe import FINE_TUNING, FROM_SCRATCH, read_frozen
+from irp_training.domain.recipe_reading import read_recipe
 from irp_training.domain.registry import Promotion, champion, earlier_champion
 from training_builders import HEART
 
