@@ -77,6 +77,10 @@ def test_the_order_of_cases_is_no_other_fingerprint_and_what_nobody_judged_has_n
     half = fingerprint([(volume, only(mask, "lv_blood_pool")) for volume, mask in hearts])
     assert list(half.shares) == ["lv_blood_pool"]
     volume, mask = a_heart(4)
+    annotated = mask.annotated.copy()
+    annotated[:, 1:] = False
+    guessed = Mask(geometry=mask.geometry, labels=mask.labels, table=mask.table, annotated=annotated)
+    assert fingerprint([(volume, guessed)]).heart_mm[0] == 8.0  # one slice of three was looked at
     assert traits_of(volume, only(mask, "rv_blood_pool"), HEART) is None
     assert fingerprint_of([]) is None
 

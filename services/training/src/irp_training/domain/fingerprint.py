@@ -1,4 +1,4 @@
-"""What the training cases are like, in numbers of which none is one patient's: a recipe may be configured by them.
+"""What the training cases are like, in numbers over series: a recipe may be configured by them.
 
 Volumes and masks of the split `training` come in, one after the other; medians and percentiles over series come out.
 Validation and test are never looked at: what is chosen by them could not be judged on them.
@@ -136,7 +136,7 @@ def traits_of(volume: Volume, mask: Mask, structures: Sequence[str]) -> Traits |
         structures: canonical names that the model is to know.
     """
     labels, judged = channels(mask, structures)
-    boxes = heart_boxes(mask)
+    labels, boxes = _known(labels, judged), heart_boxes(mask)
     some = np.argwhere(judged.any(axis=2) & (labels > 0).any(axis=(2, 3)))
     if boxes[0, 2] <= 0 or not len(some):
         return None
@@ -160,6 +160,15 @@ def traits_of(volume: Volume, mask: Mask, structures: Sequence[str]) -> Traits |
         intensity=intensity,
         clipped=clipped,
     )
+
+
+def _known(labels: NDArray[np.uint8], judged: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Labels (time, slice, row, column) where somebody judged their structure; 0 elsewhere: nobody knows."""
+    allowed = np.concatenate([np.zeros_like(judged[..., :1]), judged], axis=-1)
+    known = np.zeros_like(labels)
+    for frame, place in np.argwhere(judged.any(axis=2)):
+        known[frame, place] = labels[frame, place] * allowed[frame, place][labels[frame, place]]
+    return known
 
 
 def _reach(drawn: NDArray[np.bool_], box: NDArray[np.float64]) -> float:
