@@ -8,6 +8,7 @@ round, so that easy and difficult ones do not blur the curve. In round 0 there i
 is drawn. A proposal that is worse than none counts as such: more than 100 % of what is drawn.
 
     python benchmarks/bench_learning_loop.py --data FOLDER --collection lge --base models/cine.zip --minutes 300
+    python benchmarks/bench_learning_loop.py --data FOLDER --collection lge --small --minutes 120  # from nothing
     python benchmarks/bench_learning_loop.py --data FOLDER --quick     # tiny, to see that it works
 
 The base must have seen none of these patients: the shipped `cine` has learnt from those of `--collection cine`. Seeds
@@ -26,7 +27,7 @@ from bench_house import KEPT
 from irp_bundle import Pipeline, TorchEngine, read_bundle
 from irp_training.domain.gate import judge
 from irp_training.domain.scores import as_model_sees, score_case
-from learners import Diary, Heart, interval, learn, options, patients_of, to_correct
+from learners import SMALL, Diary, Heart, interval, learn, options, patients_of, size_of, to_correct
 
 SEEDS = (1, 2, 3)
 PER_ROUND = 4  # new patients
@@ -109,6 +110,8 @@ class Loop:
             "locate_epochs": 4 if fine_tuning else 12,
             "segment_epochs": 12 if fine_tuning else 36,
         }
+        if self._asked.small and not fine_tuning:
+            recipe |= SMALL
         if self._asked.quick:
             recipe |= {"locate_epochs": 1, "segment_epochs": 1, "min_steps": 2}
             recipe |= {"batch": 2} if fine_tuning else TINY
@@ -180,7 +183,7 @@ def main() -> None:
         asked.per_round = 1
         kept = {"training": 2, "validation": 1, "test": 2}
         everyone = [h for part, number in kept.items() for h in [one for one in everyone if one.part == part][:number]]
-    name = f"learning_loop-{asked.collection}" + ("-quick" if asked.quick else "")
+    name = f"learning_loop-{asked.collection}{size_of(asked)}"
     loop = Loop(everyone, asked, name)
     settings = {"per_round": asked.per_round, "base": asked.base.name if asked.base else "", "device": asked.device}
     diary = Diary(name, settings | {"recipe": "as of this file", "patients": len(everyone)}, asked.minutes)

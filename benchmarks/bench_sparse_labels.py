@@ -6,7 +6,8 @@ as many steps as all labels get, and judged on the patients that are held out (s
 slices. Seeds draw labels and weights. Needs the collections of models/README.md:
 
     python benchmarks/bench_sparse_labels.py --data FOLDER --collection cine --minutes 600
-    python benchmarks/bench_sparse_labels.py --data FOLDER --quick     # tiny, to see that it works
+    python benchmarks/bench_sparse_labels.py --data FOLDER --small --minutes 120   # networks half as wide
+    python benchmarks/bench_sparse_labels.py --data FOLDER --quick                 # tiny, to see that it works
 
 Hours on two cores; call again to go on. JSON, and a picture, go to out/bench/sparse_labels-COLLECTION.
 """
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 from bench_house import KEPT
 from irp_training.domain.plan import CaseFile
-from learners import Diary, Heart, interval, judged_only, learn, options, patients_of
+from learners import SMALL, Diary, Heart, interval, judged_only, learn, options, patients_of, size_of
 from numpy.typing import NDArray
 
 SHARES = (1, 2, 5, 10, 25, 100)  # percent of the labelled slices
@@ -154,12 +155,14 @@ def main() -> None:
         "threads": asked.threads,
     }
     seeds, shares = SEEDS, SHARES
+    if asked.small:
+        recipe |= SMALL
     if asked.quick:
         everyone = [h for h in everyone if h.part == "training"][:6] + [h for h in everyone if h.part == "test"][:3]
         recipe |= TINY | {"locate_epochs": 1, "segment_epochs": 1, "min_steps": 2, "batch": 2}
         seeds, shares = SEEDS[:1], (10, 100)
     base = asked.base.read_bytes() if asked.base else b""
-    name = f"sparse_labels-{asked.collection}" + ("-quick" if asked.quick else "")
+    name = f"sparse_labels-{asked.collection}{size_of(asked)}"
     settings = {"recipe": recipe, "base": asked.base.name if asked.base else "", "device": asked.device}
     diary = Diary(name, settings, asked.minutes)
     keys = list(dict.fromkeys(key_of(way, share, seed) for seed in seeds for share in reversed(shares) for way in WAYS))

@@ -33,6 +33,7 @@ import cohorts  # noqa: E402
 COLLECTIONS = {"cine": (cohorts.acdc, "acdc_cine"), "lge": (cohorts.emidec, "emidec_lge")}
 PIXEL_MM = {"cine": cohorts.CINE_MM, "lge": cohorts.LGE_MM}
 NOWHERE = ObjectRef(bucket="b", key="k", sha256="0" * 64, size=1, media_type="application/x-nrrd")
+SMALL = {"segment_channels": [8, 16, 32, 64, 128], "segment_size": 96}  # a ninth of the arithmetic of the default
 ROUNDS = 2000  # resamples of an interval
 TOLERATED, LEAST_AREA = 0.05, 100  # of a slice's drawn voxels (at least so many) may be wrong before an expert redraws
 
@@ -190,8 +191,14 @@ def options(text: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--base", type=Path, help="bundle to begin with, which has seen none of these patients")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--device", default="cpu", help="cpu, cuda")
+    parser.add_argument("--small", action="store_true", help="half as wide networks on 96 pixels: an hour or two")
     parser.add_argument("--quick", action="store_true", help="tiny networks, few patients, one seed, few rounds")
     return parser
+
+
+def size_of(asked: argparse.Namespace) -> str:
+    """What results of another size are told apart by."""
+    return "-quick" if asked.quick else "-small" if asked.small else ""
 
 
 def patients_of(asked: argparse.Namespace) -> list[Heart]:

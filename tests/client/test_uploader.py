@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from irp_deid import ProjectSecret, quietly
 from openirp.stow import StowAnswer
+from openirp.uploader import items
 from openirp.uploader import plan as planning
-from openirp.uploader import sources
+from openirp.uploader.items import FileItem, SourceNotReadable
 from openirp.uploader.plan import Found, Plan, make_plan
 from openirp.uploader.send import Sender
-from openirp.uploader.sources import FileItem, SourceNotReadable, find
+from openirp.uploader.sources import find
 from openirp.uploader.state import UploadState
 from openirp.uploader.tally import Tally
 from openirp.uploader.treat import Clean, Orders, Refused, treat
@@ -109,7 +110,7 @@ def test_an_archive_is_read_where_it_is_entry_by_entry(tmp_path: Path) -> None:
 
 
 def test_a_bomb_is_not_inflated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "SMALL_BYTES", 1 << 16)
+    monkeypatch.setattr(items, "SMALL_BYTES", 1 << 16)
     bomb = an_image(1) + bytes(1 << 20)  # packs a thousand times
     (item,) = find(an_archive(tmp_path / "bomb.zip", ("1", bomb)))
     with pytest.raises(SourceNotReadable, match="beyond every measure"):

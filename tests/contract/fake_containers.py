@@ -40,6 +40,12 @@ class Containers(container_service_pb2_grpc.ContainerServiceServicer):
     async def GetContainer(self, request: Any, context: Any) -> pb.GetContainerResponse:
         return pb.GetContainerResponse(container=self._container(self.state))
 
+    async def PromoteContainer(self, request: Any, context: Any) -> pb.PromoteContainerResponse:
+        caller().require_role("admin")
+        promoted = self._container("accepted")
+        promoted.promoted_at, promoted.promoted_by = "2026-01-01T00:00:00+00:00", request.actor
+        return pb.PromoteContainerResponse(container=promoted)
+
     async def RunContainer(self, request: pb.RunContainerRequest, context: Any) -> pb.RunContainerResponse:
         caller().require_role("annotator", "owner")
         self.asked = request
@@ -112,7 +118,7 @@ class Challenges(challenge_service_pb2_grpc.ChallengeServiceServicer):
 
     async def PromoteWinner(self, request: Any, context: Any) -> challenge_pb.PromoteWinnerResponse:
         caller().require_role("admin")
-        return challenge_pb.PromoteWinnerResponse(ref=REF, gate='{"passed": true}', state="promoted")
+        return challenge_pb.PromoteWinnerResponse(ref=REF, gate="", state="promoted", kind="container")
 
 
 def a_challenge() -> challenge_pb.Challenge:

@@ -51,6 +51,7 @@ def test_a_container_is_pushed_watched_and_asked_for_a_mask(house: House, irp: I
     assert asked.series.volume.sha256
     assert [said["values"] for said in irp.containers.watch_run("shared", run["id"])] == [[{"score": None}]]
     assert len(irp.containers.runs("shared")) == 1
+    assert irp.containers.promote("heart", 1)["promoted_by"] == "bootstrap-admin"
 
 
 def test_a_form_that_is_not_whole_is_refused(house: House) -> None:
@@ -75,6 +76,7 @@ def test_only_administrators_push_and_only_annotators_run(house: House) -> None:
     is_problem(viewer.post(PATH, files={"archive": ("a", b"x")}), 403)
     body = {"container": "heart", "series": "1.2.3"}
     is_problem(viewer.post("/api/v1/projects/shared/container-runs", json=body), 403)
+    is_problem(viewer.post(f"{PATH}/1/promote"), 403)
     is_problem(viewer.post("/api/v1/challenges/spring/promote"), 403)
     told = {"name": "x-1", "project": "shared", "structures": ["scar"], "deadline": DEADLINE}
     is_problem(viewer.post("/api/v1/challenges", json=told), 403)
@@ -97,7 +99,8 @@ def test_a_challenge_is_held_entered_and_won(house: House, irp: Irp) -> None:
     assert [said["state"] for said in irp.challenges.watch("spring", entry["id"])] == ["scored"]
     board = irp.challenges.leaderboard("spring")
     assert board["places"][0]["figures"][0]["interval"] == [0.85, 0.93]
-    assert irp.challenges.promote("spring")["gate"] == {"passed": True}
+    won = irp.challenges.promote("spring")
+    assert (won["kind"], won["gate"], won["state"]) == ("container", {}, "promoted")
     for wrong in ({"deadline": "2027-03-01T12:00:00"}, {"metrics": ["accuracy"]}, {"name": "Spring"}, {"x": 1}):
         told = {"name": "spring", "project": "shared", "structures": ["scar"], "deadline": DEADLINE} | wrong
         assert house.person().post("/api/v1/challenges", json=told).status_code == 422
@@ -116,6 +119,7 @@ def test_the_commands_say_how_it_ended_with_their_exit_code(house: House, irp: I
     assert "lv_blood_pool" in run(app, ["containers", "list"]).output
     assert run(app, ["containers", "show", "heart"]).exit_code == 2
     assert "accepted" in run(app, ["containers", "show", "heart@1", "--json"]).output
+    assert "heart is heart@1" in run(app, ["containers", "promote", "heart@1"]).output
     go = ["containers", "run", "heart", "1.2.3", "-p", "shared", "--wait"]
     assert run(app, go).exit_code == 0
     house.containers.state, house.containers.run_state = "refused", "failed"

@@ -39,11 +39,9 @@ class InMemoryProjects:
             raise RevisionChanged
         self.projects[project.id] = project
 
-    async def get(self, id: str) -> Project | None:
-        return self.projects.get(id)
-
-    async def member(self, project: str, subject: str) -> Member | None:
-        return self.members.get((project, subject))
+    async def find(self, id: str, subject: str) -> tuple[Project, Member | None] | None:
+        project = self.projects.get(id)
+        return (project, self.members.get((id, subject))) if project else None
 
 
 class InMemoryTokens:

@@ -40,7 +40,9 @@ async def test_a_project_is_added_once_announced_and_revised_by_one_of_two(eithe
     answers = await asyncio.gather(*(rows.revise(revised, 1) for _ in range(4)), return_exceptions=True)
     assert max(type(answer).__name__ for answer in answers) in {"RevisionChanged", "NoneType"}
     assert answers.count(None) == 1
-    assert await rows.get("hearts") == revised
+    assert await rows.find("hearts", "reader") == (revised, Member(subject="reader", roles=frozenset({"owner"})))
+    assert await rows.find("hearts", "thief") == (revised, None)
+    assert await rows.find("lungs", "reader") is None
     async with either_database.read() as connection:
         facts = (await connection.execute(select(METADATA.tables["outbox"].c.subject))).scalars().all()
     assert facts == ["irp.gateway.v1.project.configured.hearts"] * 2

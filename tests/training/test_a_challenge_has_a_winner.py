@@ -22,6 +22,7 @@ from irp_training.adapters.container_rows import ContainerRows
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.store import SqlStore
 from irp_training.app.approvals import Approvals
+from irp_training.app.ask_container import accepted
 from irp_training.app.configuration import Configurations
 from irp_training.app.conform_container import ConformContainer
 from irp_training.app.create_challenge import ChallengeWish, CreateChallenge
@@ -29,6 +30,7 @@ from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.enter_challenge import EnterChallenge
 from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.ports import Project
+from irp_training.app.promote_container import PromoteContainer
 from irp_training.app.promote_model import PromoteModel
 from irp_training.app.promote_winner import PromoteWinner
 from irp_training.app.read_leaderboard import ReadLeaderboard
@@ -48,7 +50,6 @@ from irp_training.domain.container_errors import (
     EntryNeedsMarks,
     EntrySawTestSet,
     TooManyEntries,
-    WinnerNotPromotable,
 )
 from irp_training.domain.dataset import Snapshot
 from irp_training.domain.registry import Model
@@ -102,7 +103,7 @@ class World:
         judge = JudgeCandidate(self.store, self.objects, self.examiner)  # type: ignore[arg-type]
         self.approvals = Approvals(self.store, Configurations(self.objects), 0)
         promote = PromoteModel(self.store, judge, self.approvals, self.now)
-        self.promote = PromoteWinner(self.leaderboard, promote)
+        self.promote = PromoteWinner(self.leaderboard, promote, PromoteContainer(self.containers, self.now))
 
     def now(self) -> str:
         return self.time
@@ -187,8 +188,8 @@ async def test_models_and_containers_are_ranked_together_and_the_best_model_is_p
         await world.promote("pools", "an admin")
     world.time = "2026-03-01T11:00:01+00:00"
     assert (await world.leaderboard("pools")).final
-    ref, verdict, state = await world.promote("pools", "an admin")
-    assert (str(ref), verdict.passed, state) == ("net@1", True, "promoted")
+    won = await world.promote("pools", "an admin")
+    assert (str(won.ref), won.kind, json.loads(won.gate)["passed"], won.state) == ("net@1", "model", True, "promoted")
     assert [promotion.version for promotion in await world.store.history("net")] == [1]
     with pytest.raises(ChallengeClosed):
         await world.enter(team="too late")
@@ -281,13 +282,15 @@ async def a_trained(world: World, name: str, dataset: DatasetRow, base: ModelRef
         return await change.add_model(model)
 
 
-async def test_a_container_may_win_but_does_not_become_a_champion(world: World) -> None:
+async def test_a_container_that_wins_is_what_its_name_means_from_then_on(world: World) -> None:
     await world.a_challenge()
     await world.a_container()
     await world.scored(await world.enter("container", "box"))
     world.time = "2027-01-01T00:00:00+00:00"
-    with pytest.raises(WinnerNotPromotable):
-        await world.promote("pools", "an admin")
+    won = await world.promote("pools", "an admin")
+    assert (won.kind, won.ref.name, won.gate, won.state) == ("container", "box", "", "promoted")
+    box = await accepted(world.containers, "box", None)
+    assert (box.promoted_at, box.promoted_by) == (world.time, "an admin")
 
 
 async def test_only_what_is_registered_and_accepted_is_let_in(world: World) -> None:

@@ -20,9 +20,11 @@ from container_builders import (
     threshold_binary,
 )
 from irp.ingest.v1.events_pb2 import SeriesDeleted
+from irp.quality.v1.events_pb2 import SeriesAssessed
 from irp.training.v1.events_pb2 import ContainerMaskProposed
 from irp_chassis.db import Database
 from irp_chassis.testing.twins import InMemoryObjects
+from irp_chassis.wire import object_ref_to_proto
 from irp_kernel import decode_mask, encode_volume
 from irp_kernel.errors import SeriesUnknown, Unavailable
 from irp_training.adapters.container_rows import CONFORMANCE_JOB, CONTAINER_RUN_JOB, ContainerRows
@@ -30,10 +32,16 @@ from irp_training.adapters.container_runtime import OciRuntime, find_runtime
 from irp_training.adapters.container_wire import container_to_proto, run_to_proto
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.deleted_series import DeletedSeries
+from irp_training.adapters.events import Events
+from irp_training.adapters.store import SqlStore
 from irp_training.app.ask_container import AskContainer
+from irp_training.app.configuration import Configurations
 from irp_training.app.conform_container import ConformContainer
 from irp_training.app.ports import Project
+from irp_training.app.promote_container import PromoteContainer
+from irp_training.app.propose_with_container import ProposeWithContainer
 from irp_training.app.register_container import Pushed, RegisterContainer
+from irp_training.app.remember_verdict import RememberVerdict
 from irp_training.app.run_container import RunContainer
 from irp_training.domain.container_errors import (
     ContainerNotAccepted,
@@ -97,6 +105,24 @@ class World:
         )
         target = Target(series=SERIES, version=7, volume=volume)
         return await AskContainer(self.rows, self.now)(PROJECT, "pool", version, target, "a reader")
+
+    async def events(self, automation: dict[str, Any]) -> Events:
+        document = json.dumps({"automation": automation}).encode()
+        where = {"project": "demo", "entity": "project", "id": "demo", "kind": "configuration"}
+        self.configuration = await self.objects.put(document, **where, media_type="application/json", extension="json")
+        ask = AskContainer(self.rows, self.now)
+        propose = ProposeWithContainer(Configurations(self.objects), ask)
+        verdicts = RememberVerdict(SqlStore(self.database))
+        return Events(None, verdicts, None, None, None, propose)  # type: ignore[arg-type]
+
+    def an_assessed_series(self, sequence_class: str) -> SeriesAssessed:
+        fact = SeriesAssessed(verdict="good")
+        fact.project.id, fact.project.revision = "demo", 1
+        fact.project.configuration.CopyFrom(object_ref_to_proto(self.configuration))
+        fact.aggregate.id, fact.aggregate.version = SERIES, 7
+        fact.series.series_uid, fact.series.sequence_class = SERIES, sequence_class
+        fact.series.volume.CopyFrom(object_ref_to_proto(a_ref(b"volume", "irp-ingest")))
+        return fact
 
     async def worked(self, run: ContainerRun, **how: Any) -> ContainerRun:
         await self.run(run.project, run.id, **how)
@@ -262,6 +288,45 @@ async def test_nothing_is_proposed_of_a_series_that_was_deleted_meanwhile(world:
         await world.rows.run("demo", run.id)
     with pytest.raises(SeriesUnknown):
         await world.ask()
+
+
+async def test_what_was_promoted_is_what_the_name_means_whatever_is_pushed_later(world: World) -> None:
+    promote = PromoteContainer(world.rows, world.now)
+    await world.tried()
+    await world.tried(sockets(frames="together"))
+    assert (await world.ask()).version == 2
+    assert (await promote("pool", 1, "an admin")).promoted_by == "an admin"
+    await world.tried(model=some_weights())
+    assert ((await world.ask()).version, (await world.ask(version=3)).version) == (1, 3)
+    assert (await promote("pool", 1, "an admin")).state == "accepted"  # the same again
+    assert container_to_proto(await world.rows.container("pool", 1)).promoted_at == world.now()
+    world.runtime.trouble = [{"exit_code": 3}]
+    refused = await world.tried(sockets(limits={"time_s": 2}))
+    with pytest.raises(ContainerNotAccepted):
+        await promote("pool", refused.version, "an admin")
+
+
+async def test_a_project_may_have_a_container_propose_for_a_class_of_series_by_itself(world: World) -> None:
+    await world.tried()
+    events = await world.events({"containers": {"cine-sax": "pool"}})
+    fact = world.an_assessed_series("cine-sax")
+    for _ in range(2):  # a fact may come twice
+        await events.on_series_assessed(fact)
+    (run,) = await world.rows.runs("demo")
+    assert (run.name, run.actor, run.target.series, run.target.version) == ("pool", "automation", SERIES, 7)
+    await events.on_series_assessed(world.an_assessed_series("other"))
+    assert len(await world.rows.runs("demo")) == 1
+
+
+@pytest.mark.parametrize("named", ["pool", "ghost", "pool@9", "pool@champion"])
+async def test_a_container_that_is_not_there_keeps_no_verdict_from_being_remembered(world: World, named: str) -> None:
+    await world.push()  # not tried yet
+    events = await world.events({"containers": {"cine-sax": named}})
+    await events.on_series_assessed(world.an_assessed_series("cine-sax"))
+    assert await world.rows.runs("demo") == []
+    table = METADATA.tables["quality_verdict"]
+    async with world.database.read() as connection:
+        assert (await connection.execute(select(table.c.verdict))).scalars().all() == ["good"]
 
 
 async def test_what_is_not_known_is_said(world: World) -> None:

@@ -293,7 +293,7 @@ async def test_a_mask_whose_acceptance_did_not_say_what_it_judges_is_read_once(w
 
 
 async def test_the_hash_of_clinical_values_is_in_the_manifest_and_the_newest_counts(world: World) -> None:
-    events = Events(None, None, None, RememberClinical(world.store), None)  # type: ignore[arg-type]
+    events = Events(None, None, None, RememberClinical(world.store), None, None)  # type: ignore[arg-type]
     project, digests = await world.project(1), []
     for version, lvef in ((0, 0.0), (2, 55.0), (1, 61.0), (3, 48.0)):
         fact = ClinicalRecorded(patient="patient-1", values={"lvef": lvef}, categories={"group": "b"})

@@ -67,6 +67,10 @@ class Containers:
         """The same, each second, until it has been tried."""
         return self.http.watch(f"/api/v1/containers/{name}/versions/{version}", TRIED)
 
+    def promote(self, name: str, version: int) -> dict[str, Any]:
+        """Make a version the one that its bare name means."""
+        return dict(self.http.json("POST", f"/api/v1/containers/{name}/versions/{version}/promote", repeat=True))
+
     def run(self, project: str, container: str, series: str) -> dict[str, Any]:
         """Let a container ("name" or "name@version") propose a mask of a series; the same again is the same run."""
         body = {"container": container, "series": series}
@@ -118,5 +122,5 @@ class Challenges:
         return dict(self.http.json("GET", f"{self.path}/{challenge}/leaderboard"))
 
     def promote(self, challenge: str) -> dict[str, Any]:
-        """Make the winner the champion of its name, if the gate allows."""
+        """Make the winner the champion of its name: a model if the gate allows, a container at once."""
         return dict(self.http.json("POST", f"{self.path}/{challenge}/promote"))

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from openirp.project import Project
-from openirp.uploader.sources import MAX_FILE_BYTES, find
+from openirp.uploader.items import MAX_FILE_BYTES
+from openirp.uploader.sources import find
 
 BATCH_FILES = 32
 BATCH_BYTES = 16 << 20

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from google.protobuf.message import Message
@@ -18,14 +19,17 @@ from irp_kernel.errors import Aborted, AlreadyExists
 from opentelemetry import propagate
 from sqlalchemy import MetaData, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import CursorResult
+from sqlalchemy.engine import CursorResult, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql import Executable
 
+from irp_chassis import one_trip
 from irp_chassis.facts import fact_id, kind_of
 from irp_chassis.failpoints import AFTER_COMMIT, pass_failpoint
 
+EACH, AT_ONCE = "irp_each", "irp_at_once"  # options of an engine: how its reads see what others commit
+AUTOCOMMIT = {"isolation_level": "AUTOCOMMIT"}
 CONFLICTS = {"40001", "40P01"}  # PostgreSQL: serialization failure, deadlock
 BUSY_TIMEOUT_MS = 30_000  # ms that a SQLite writer waits for another
 
@@ -135,6 +139,9 @@ class Database:
         self.metadata = metadata
         self.url = url
         self.engine = _engine(url)
+        # Without a transaction around it a statement saves two trips, to a thread or to a server.
+        self._each = self.engine.execution_options(**({EACH: True} if self.is_sqlite else AUTOCOMMIT))
+        self._at_once = self.engine.execution_options(**{AT_ONCE: True})
         # SQLite lets writers that wait sleep, up to 0.1 s at a time, while nobody writes; here the next one goes on.
         self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.is_sqlite else nullcontext()
         self.on_announced: Callable[[], None] = lambda: None
@@ -172,10 +179,13 @@ class Database:
             self.on_enqueued()
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for reading; nothing is committed."""
-        async with self.engine.connect() as connection:
-            await connection.execution_options(irp_read=True)
+    async def read(self, *, at_once: bool = False) -> AsyncIterator[AsyncConnection]:
+        """A connection for reading; nothing is committed.
+
+        Args:
+            at_once: all statements see the same moment; else each sees what is committed when it begins.
+        """
+        async with (self._at_once if at_once else self._each).connect() as connection:
             yield connection
 
     async def check(self) -> None:
@@ -202,7 +212,8 @@ def _engine(url: str) -> AsyncEngine:
     if not url.startswith("sqlite"):
         # The default, READ COMMITTED, loses concurrent read-modify-writes without an error.
         return create_async_engine(url, pool_pre_ping=True, isolation_level="REPEATABLE READ")
-    engine = create_async_engine(url)
+    path = make_url(url).database or ":memory:"
+    engine = create_async_engine(url, async_creator=partial(one_trip.connect, path))
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
@@ -217,6 +228,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Any) -> None:
-    # A deferred BEGIN loses concurrent read-modify-writes without an error.
-    reading = connection.get_execution_options().get("irp_read", False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    options = connection.get_execution_options()
+    if not options.get(EACH):
+        # A deferred BEGIN loses concurrent read-modify-writes without an error.
+        connection.exec_driver_sql("BEGIN" if options.get(AT_ONCE) else "BEGIN IMMEDIATE")

@@ -21,6 +21,7 @@ from irp_chassis.room import Room, run_room
 from irp_chassis.workers import in_worker
 
 from irp_training.adapters.case_cache import CaseCache
+from irp_training.adapters.container_rows import ContainerRows
 from irp_training.adapters.containers import Neighbours, hang_challenges, hang_containers
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.deleted_series import DeletedSeries
@@ -37,6 +38,7 @@ from irp_training.adapters.watched import CORRECTION_JOB
 from irp_training.adapters.worker import ProcessWorker
 from irp_training.app.appraise_model import AppraiseModel
 from irp_training.app.approvals import Approvals
+from irp_training.app.ask_container import AskContainer
 from irp_training.app.ask_precision import AskPrecision
 from irp_training.app.ask_report import AskReport
 from irp_training.app.ask_validation import AskValidation
@@ -56,6 +58,7 @@ from irp_training.app.notice_correction import NoticeCorrection
 from irp_training.app.ports import Files
 from irp_training.app.prioritise_run import PrioritiseRun
 from irp_training.app.promote_model import PromoteModel
+from irp_training.app.propose_with_container import ProposeWithContainer
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.register_shipped import RegisterShipped
 from irp_training.app.remember_clinical import RememberClinical
@@ -197,6 +200,7 @@ def _read_facts(room: Room[Settings], parts: Parts) -> None:
         RememberProject(store),
         RememberClinical(store),
         notice,
+        ProposeWithContainer(parts.configurations, AskContainer(ContainerRows(room.database), now)),
     )
     room.on(MaskProposed, events.on_mask_proposed)
     room.job(CORRECTION_JOB, on_correction)

@@ -99,7 +99,7 @@ def _figure(figure: dict[str, Any]) -> str:
 
 @app.command()
 def promote(challenge: str) -> None:
-    """Make the winner the champion of its name, if the gate allows."""
+    """Make the winner the champion of its name: a model if the gate allows, a container at once."""
     won = Irp.from_environment().challenges.promote(challenge)
     waits = f"waits: somebody else has to say `irp models approve {won['name']} {won['version']}`"
     say(f"{won['name']}@{won['version']} has won and {waits if won['state'] == 'pending' else 'is the champion'}.")

@@ -50,10 +50,18 @@ def push(
 def list_() -> None:
     """Every version, and whether it was accepted."""
     rows = [
-        (c["name"], c["version"], c["state"], c["image"][:12], ", ".join(_structures(c)), str(c["created_at"])[:16])
+        (
+            c["name"],
+            c["version"],
+            c["state"],
+            str(c["promoted_at"])[:16],
+            c["image"][:12],
+            ", ".join(_structures(c)),
+            str(c["created_at"])[:16],
+        )
         for c in Irp.from_environment().containers.versions()
     ]
-    table("containers", ("name", "version", "state", "image", "structures", "since"), rows)
+    table("containers", ("name", "version", "state", "promoted", "image", "structures", "since"), rows)
 
 
 @app.command(epilog="Example:  irp containers show heart@1")
@@ -68,6 +76,14 @@ def show(
         print_json(said)
         return
     _conclude(said)
+
+
+@app.command(epilog="Example:  irp containers promote heart@1")
+def promote(container: Annotated[str, typer.Argument(metavar="NAME@VERSION")]) -> None:
+    """Make a version the one that its bare name means, in runs and in `automation.containers` of projects."""
+    name, version = version_of(container)
+    said = Irp.from_environment().containers.promote(name, version)
+    say(f"{said['name']} is {said['name']}@{said['version']} from now on.")
 
 
 @app.command(epilog="Example:  irp containers run heart 1.2.3 -p study-a --wait")

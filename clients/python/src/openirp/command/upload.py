@@ -65,7 +65,7 @@ def upload(
     With --local that happens here: nothing else leaves this machine, a report signed with the site's key goes along,
     and the other side checks every file. An interrupted upload goes on when the same command is given again.
     """
-    from openirp.uploader.sources import SourceNotReadable  # pydicom takes its time; other commands need not wait
+    from openirp.uploader.items import SourceNotReadable  # pydicom takes its time; other commands need not wait
 
     there = Irp.from_environment().project(project)
     try:

@@ -11,7 +11,7 @@ import pydicom
 from irp_deid import quietly
 from pydicom.uid import MediaStorageDirectoryStorage
 
-from openirp.uploader.sources import SourceNotReadable
+from openirp.uploader.items import SourceNotReadable
 
 MAX_DIRECTORY_BYTES = 256 << 20
 HEAD_BYTES = 4096

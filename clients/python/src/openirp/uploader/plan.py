@@ -11,7 +11,7 @@ from irp_deid import quietly
 from pydicom.filereader import read_partial
 
 from openirp.uploader.file_set import is_directory_head
-from openirp.uploader.sources import MAX_FILE_BYTES, Item, SourceNotReadable
+from openirp.uploader.items import MAX_FILE_BYTES, Item, SourceNotReadable
 
 HEAD_BYTES = 64 << 10  # enough for everything up to the series, unless a header is odd
 LAST_TAG = 0x0020000E  # Series Instance UID

@@ -20,8 +20,8 @@ from irp_deid.uploads import UPLOADER, Draft
 from openirp.problem import Problem
 from openirp.project import Project
 from openirp.stow import StowAnswer
+from openirp.uploader.items import SourceNotReadable
 from openirp.uploader.plan import BATCH_BYTES, BROKEN, Found, Plan
-from openirp.uploader.sources import SourceNotReadable
 from openirp.uploader.state import UploadState
 from openirp.uploader.tally import Tally
 from openirp.uploader.treat import Clean, Orders, Refused, new_pool, treat

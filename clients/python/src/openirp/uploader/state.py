@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-from openirp.uploader.sources import Item
+from openirp.uploader.items import Item
 from openirp.uploader.tally import Tally
 
 KEY_BYTES = 32

@@ -504,9 +504,13 @@ class PromoteWinnerResponse(_message.Message):
     REF_FIELD_NUMBER: _builtins.int
     GATE_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     gate: _builtins.str
+    """The gate's verdict as JSON; empty for a container, which has no gate."""
     state: _builtins.str
     """"promoted", or "pending" until a second person agrees."""
+    kind: _builtins.str
+    """"model" or "container"."""
     @_builtins.property
     def ref(self) -> _types_pb2.ModelRef: ...
     def __init__(
@@ -515,10 +519,11 @@ class PromoteWinnerResponse(_message.Message):
         ref: _types_pb2.ModelRef | None = ...,
         gate: _builtins.str = ...,
         state: _builtins.str = ...,
+        kind: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ref", b"ref"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gate", b"gate", "ref", b"ref", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gate", b"gate", "kind", b"kind", "ref", b"ref", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ from irp.common.v1 import types_pb2 as irp_dot_common_dot_v1_dot_types__pb2
 from irp.ingest.v1 import events_pb2 as irp_dot_ingest_dot_v1_dot_events__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'irp/training/v1/container_service.proto\x12\x0firp.training.v1\x1a\x19irp/common/v1/types.proto\x1a\x1airp/ingest/v1/events.proto\"x\n\x14PushContainerRequest\x12\x36\n\x06header\x18\x01 \x01(\x0b\x32$.irp.training.v1.PushContainerHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12\x0f\n\x05model\x18\x03 \x01(\x0cH\x00\x42\x07\n\x05piece\"g\n\x13PushContainerHeader\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12\x0f\n\x07sockets\x18\x03 \x01(\t\x12\x11\n\treference\x18\x04 \x01(\t\x12\x0f\n\x07licence\x18\x05 \x01(\t\"F\n\x15PushContainerResponse\x12-\n\tcontainer\x18\x01 \x01(\x0b\x32\x1a.irp.training.v1.Container\"\xec\x02\n\tContainer\x12$\n\x03ref\x18\x01 \x01(\x0b\x32\x17.irp.common.v1.ModelRef\x12\r\n\x05image\x18\x02 \x01(\t\x12)\n\x07\x61rchive\x18\x03 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12\x0f\n\x07sockets\x18\x04 \x01(\t\x12\x11\n\treference\x18\x05 \x01(\t\x12\x0f\n\x07licence\x18\x06 \x01(\t\x12\r\n\x05state\x18\x07 \x01(\t\x12)\n\x08progress\x18\x08 \x01(\x0b\x32\x17.irp.common.v1.Progress\x12\x0e\n\x06report\x18\t \x01(\t\x12\x0e\n\x06reason\x18\n \x01(\t\x12\x0f\n\x07message\x18\x0b \x01(\t\x12\r\n\x05\x61\x63tor\x18\x0c \x01(\t\x12\x12\n\ncreated_at\x18\r \x01(\t\x12\x13\n\x0b\x66inished_at\x18\x0e \x01(\t\x12\'\n\x05model\x18\x0f \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\"%\n\x15ListContainersRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"H\n\x16ListContainersResponse\x12.\n\ncontainers\x18\x01 \x03(\x0b\x32\x1a.irp.training.v1.Container\"4\n\x13GetContainerRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"E\n\x14GetContainerResponse\x12-\n\tcontainer\x18\x01 \x01(\x0b\x32\x1a.irp.training.v1.Container\"\xae\x01\n\x13RunContainerRequest\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12%\n\x06series\x18\x04 \x01(\x0b\x32\x15.irp.ingest.v1.Series\x12\x16\n\x0evolume_version\x18\x05 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\"B\n\x14RunContainerResponse\x12*\n\x03run\x18\x01 \x01(\x0b\x32\x1d.irp.training.v1.ContainerRun\"\xc7\x02\n\x0c\x43ontainerRun\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\tcontainer\x18\x02 \x01(\x0b\x32\x17.irp.common.v1.ModelRef\x12\x12\n\nseries_uid\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12)\n\x08progress\x18\x05 \x01(\x0b\x32\x17.irp.common.v1.Progress\x12&\n\x04mask\x18\x06 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12\x0e\n\x06values\x18\x07 \x01(\t\x12\x12\n\nended_with\x18\x08 \x01(\t\x12\x0c\n\x04said\x18\t \x01(\t\x12\x0e\n\x06reason\x18\n \x01(\t\x12\x0f\n\x07message\x18\x0b \x01(\t\x12\r\n\x05\x61\x63tor\x18\x0c \x01(\t\x12\x12\n\ncreated_at\x18\r \x01(\t\x12\x13\n\x0b\x66inished_at\x18\x0e \x01(\t\"T\n\x16GetContainerRunRequest\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12\x0e\n\x06run_id\x18\x02 \x01(\t\"E\n\x17GetContainerRunResponse\x12*\n\x03run\x18\x01 \x01(\x0b\x32\x1d.irp.training.v1.ContainerRun\"F\n\x18ListContainerRunsRequest\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\"H\n\x19ListContainerRunsResponse\x12+\n\x04runs\x18\x01 \x03(\x0b\x32\x1d.irp.training.v1.ContainerRun2\x81\x05\n\x10\x43ontainerService\x12\x65\n\rPushContainer\x12%.irp.training.v1.PushContainerRequest\x1a&.irp.training.v1.PushContainerResponse\"\x03\x90\x02\x02(\x01\x12\x66\n\x0eListContainers\x12&.irp.training.v1.ListContainersRequest\x1a\'.irp.training.v1.ListContainersResponse\"\x03\x90\x02\x01\x12`\n\x0cGetContainer\x12$.irp.training.v1.GetContainerRequest\x1a%.irp.training.v1.GetContainerResponse\"\x03\x90\x02\x01\x12`\n\x0cRunContainer\x12$.irp.training.v1.RunContainerRequest\x1a%.irp.training.v1.RunContainerResponse\"\x03\x90\x02\x02\x12i\n\x0fGetContainerRun\x12\'.irp.training.v1.GetContainerRunRequest\x1a(.irp.training.v1.GetContainerRunResponse\"\x03\x90\x02\x01\x12o\n\x11ListContainerRuns\x12).irp.training.v1.ListContainerRunsRequest\x1a*.irp.training.v1.ListContainerRunsResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'irp/training/v1/container_service.proto\x12\x0firp.training.v1\x1a\x19irp/common/v1/types.proto\x1a\x1airp/ingest/v1/events.proto\"x\n\x14PushContainerRequest\x12\x36\n\x06header\x18\x01 \x01(\x0b\x32$.irp.training.v1.PushContainerHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12\x0f\n\x05model\x18\x03 \x01(\x0cH\x00\x42\x07\n\x05piece\"g\n\x13PushContainerHeader\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12\x0f\n\x07sockets\x18\x03 \x01(\t\x12\x11\n\treference\x18\x04 \x01(\t\x12\x0f\n\x07licence\x18\x05 \x01(\t\"F\n\x15PushContainerResponse\x12-\n\tcontainer\x18\x01 \x01(\x0b\x32\x1a.irp.training.v1.Container\"\x96\x03\n\tContainer\x12$\n\x03ref\x18\x01 \x01(\x0b\x32\x17.irp.common.v1.ModelRef\x12\r\n\x05image\x18\x02 \x01(\t\x12)\n\x07\x61rchive\x18\x03 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12\x0f\n\x07sockets\x18\x04 \x01(\t\x12\x11\n\treference\x18\x05 \x01(\t\x12\x0f\n\x07licence\x18\x06 \x01(\t\x12\r\n\x05state\x18\x07 \x01(\t\x12)\n\x08progress\x18\x08 \x01(\x0b\x32\x17.irp.common.v1.Progress\x12\x0e\n\x06report\x18\t \x01(\t\x12\x0e\n\x06reason\x18\n \x01(\t\x12\x0f\n\x07message\x18\x0b \x01(\t\x12\r\n\x05\x61\x63tor\x18\x0c \x01(\t\x12\x12\n\ncreated_at\x18\r \x01(\t\x12\x13\n\x0b\x66inished_at\x18\x0e \x01(\t\x12\'\n\x05model\x18\x0f \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12\x13\n\x0bpromoted_at\x18\x10 \x01(\t\x12\x13\n\x0bpromoted_by\x18\x11 \x01(\t\"%\n\x15ListContainersRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"H\n\x16ListContainersResponse\x12.\n\ncontainers\x18\x01 \x03(\x0b\x32\x1a.irp.training.v1.Container\"4\n\x13GetContainerRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"E\n\x14GetContainerResponse\x12-\n\tcontainer\x18\x01 \x01(\x0b\x32\x1a.irp.training.v1.Container\"G\n\x17PromoteContainerRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\"I\n\x18PromoteContainerResponse\x12-\n\tcontainer\x18\x01 \x01(\x0b\x32\x1a.irp.training.v1.Container\"\xae\x01\n\x13RunContainerRequest\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12%\n\x06series\x18\x04 \x01(\x0b\x32\x15.irp.ingest.v1.Series\x12\x16\n\x0evolume_version\x18\x05 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\"B\n\x14RunContainerResponse\x12*\n\x03run\x18\x01 \x01(\x0b\x32\x1d.irp.training.v1.ContainerRun\"\xc7\x02\n\x0c\x43ontainerRun\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\tcontainer\x18\x02 \x01(\x0b\x32\x17.irp.common.v1.ModelRef\x12\x12\n\nseries_uid\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12)\n\x08progress\x18\x05 \x01(\x0b\x32\x17.irp.common.v1.Progress\x12&\n\x04mask\x18\x06 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12\x0e\n\x06values\x18\x07 \x01(\t\x12\x12\n\nended_with\x18\x08 \x01(\t\x12\x0c\n\x04said\x18\t \x01(\t\x12\x0e\n\x06reason\x18\n \x01(\t\x12\x0f\n\x07message\x18\x0b \x01(\t\x12\r\n\x05\x61\x63tor\x18\x0c \x01(\t\x12\x12\n\ncreated_at\x18\r \x01(\t\x12\x13\n\x0b\x66inished_at\x18\x0e \x01(\t\"T\n\x16GetContainerRunRequest\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12\x0e\n\x06run_id\x18\x02 \x01(\t\"E\n\x17GetContainerRunResponse\x12*\n\x03run\x18\x01 \x01(\x0b\x32\x1d.irp.training.v1.ContainerRun\"F\n\x18ListContainerRunsRequest\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\"H\n\x19ListContainerRunsResponse\x12+\n\x04runs\x18\x01 \x03(\x0b\x32\x1d.irp.training.v1.ContainerRun2\xef\x05\n\x10\x43ontainerService\x12\x65\n\rPushContainer\x12%.irp.training.v1.PushContainerRequest\x1a&.irp.training.v1.PushContainerResponse\"\x03\x90\x02\x02(\x01\x12\x66\n\x0eListContainers\x12&.irp.training.v1.ListContainersRequest\x1a\'.irp.training.v1.ListContainersResponse\"\x03\x90\x02\x01\x12`\n\x0cGetContainer\x12$.irp.training.v1.GetContainerRequest\x1a%.irp.training.v1.GetContainerResponse\"\x03\x90\x02\x01\x12l\n\x10PromoteContainer\x12(.irp.training.v1.PromoteContainerRequest\x1a).irp.training.v1.PromoteContainerResponse\"\x03\x90\x02\x02\x12`\n\x0cRunContainer\x12$.irp.training.v1.RunContainerRequest\x1a%.irp.training.v1.RunContainerResponse\"\x03\x90\x02\x02\x12i\n\x0fGetContainerRun\x12\'.irp.training.v1.GetContainerRunRequest\x1a(.irp.training.v1.GetContainerRunResponse\"\x03\x90\x02\x01\x12o\n\x11ListContainerRuns\x12).irp.training.v1.ListContainerRunsRequest\x1a*.irp.training.v1.ListContainerRunsResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,6 +39,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONTAINERSERVICE'].methods_by_name['ListContainers']._serialized_options = b'\220\002\001'
   _globals['_CONTAINERSERVICE'].methods_by_name['GetContainer']._loaded_options = None
   _globals['_CONTAINERSERVICE'].methods_by_name['GetContainer']._serialized_options = b'\220\002\001'
+  _globals['_CONTAINERSERVICE'].methods_by_name['PromoteContainer']._loaded_options = None
+  _globals['_CONTAINERSERVICE'].methods_by_name['PromoteContainer']._serialized_options = b'\220\002\002'
   _globals['_CONTAINERSERVICE'].methods_by_name['RunContainer']._loaded_options = None
   _globals['_CONTAINERSERVICE'].methods_by_name['RunContainer']._serialized_options = b'\220\002\002'
   _globals['_CONTAINERSERVICE'].methods_by_name['GetContainerRun']._loaded_options = None
@@ -52,29 +54,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PUSHCONTAINERRESPONSE']._serialized_start=342
   _globals['_PUSHCONTAINERRESPONSE']._serialized_end=412
   _globals['_CONTAINER']._serialized_start=415
-  _globals['_CONTAINER']._serialized_end=779
-  _globals['_LISTCONTAINERSREQUEST']._serialized_start=781
-  _globals['_LISTCONTAINERSREQUEST']._serialized_end=818
-  _globals['_LISTCONTAINERSRESPONSE']._serialized_start=820
-  _globals['_LISTCONTAINERSRESPONSE']._serialized_end=892
-  _globals['_GETCONTAINERREQUEST']._serialized_start=894
-  _globals['_GETCONTAINERREQUEST']._serialized_end=946
-  _globals['_GETCONTAINERRESPONSE']._serialized_start=948
-  _globals['_GETCONTAINERRESPONSE']._serialized_end=1017
-  _globals['_RUNCONTAINERREQUEST']._serialized_start=1020
-  _globals['_RUNCONTAINERREQUEST']._serialized_end=1194
-  _globals['_RUNCONTAINERRESPONSE']._serialized_start=1196
-  _globals['_RUNCONTAINERRESPONSE']._serialized_end=1262
-  _globals['_CONTAINERRUN']._serialized_start=1265
-  _globals['_CONTAINERRUN']._serialized_end=1592
-  _globals['_GETCONTAINERRUNREQUEST']._serialized_start=1594
-  _globals['_GETCONTAINERRUNREQUEST']._serialized_end=1678
-  _globals['_GETCONTAINERRUNRESPONSE']._serialized_start=1680
-  _globals['_GETCONTAINERRUNRESPONSE']._serialized_end=1749
-  _globals['_LISTCONTAINERRUNSREQUEST']._serialized_start=1751
-  _globals['_LISTCONTAINERRUNSREQUEST']._serialized_end=1821
-  _globals['_LISTCONTAINERRUNSRESPONSE']._serialized_start=1823
-  _globals['_LISTCONTAINERRUNSRESPONSE']._serialized_end=1895
-  _globals['_CONTAINERSERVICE']._serialized_start=1898
-  _globals['_CONTAINERSERVICE']._serialized_end=2539
+  _globals['_CONTAINER']._serialized_end=821
+  _globals['_LISTCONTAINERSREQUEST']._serialized_start=823
+  _globals['_LISTCONTAINERSREQUEST']._serialized_end=860
+  _globals['_LISTCONTAINERSRESPONSE']._serialized_start=862
+  _globals['_LISTCONTAINERSRESPONSE']._serialized_end=934
+  _globals['_GETCONTAINERREQUEST']._serialized_start=936
+  _globals['_GETCONTAINERREQUEST']._serialized_end=988
+  _globals['_GETCONTAINERRESPONSE']._serialized_start=990
+  _globals['_GETCONTAINERRESPONSE']._serialized_end=1059
+  _globals['_PROMOTECONTAINERREQUEST']._serialized_start=1061
+  _globals['_PROMOTECONTAINERREQUEST']._serialized_end=1132
+  _globals['_PROMOTECONTAINERRESPONSE']._serialized_start=1134
+  _globals['_PROMOTECONTAINERRESPONSE']._serialized_end=1207
+  _globals['_RUNCONTAINERREQUEST']._serialized_start=1210
+  _globals['_RUNCONTAINERREQUEST']._serialized_end=1384
+  _globals['_RUNCONTAINERRESPONSE']._serialized_start=1386
+  _globals['_RUNCONTAINERRESPONSE']._serialized_end=1452
+  _globals['_CONTAINERRUN']._serialized_start=1455
+  _globals['_CONTAINERRUN']._serialized_end=1782
+  _globals['_GETCONTAINERRUNREQUEST']._serialized_start=1784
+  _globals['_GETCONTAINERRUNREQUEST']._serialized_end=1868
+  _globals['_GETCONTAINERRUNRESPONSE']._serialized_start=1870
+  _globals['_GETCONTAINERRUNRESPONSE']._serialized_end=1939
+  _globals['_LISTCONTAINERRUNSREQUEST']._serialized_start=1941
+  _globals['_LISTCONTAINERRUNSREQUEST']._serialized_end=2011
+  _globals['_LISTCONTAINERRUNSRESPONSE']._serialized_start=2013
+  _globals['_LISTCONTAINERRUNSRESPONSE']._serialized_end=2085
+  _globals['_CONTAINERSERVICE']._serialized_start=2088
+  _globals['_CONTAINERSERVICE']._serialized_end=2839
 # @@protoc_insertion_point(module_scope)

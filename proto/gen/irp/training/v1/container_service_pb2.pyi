@@ -123,6 +123,8 @@ class Container(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     FINISHED_AT_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
+    PROMOTED_AT_FIELD_NUMBER: _builtins.int
+    PROMOTED_BY_FIELD_NUMBER: _builtins.int
     image: _builtins.str
     """SHA-256 of the image's configuration."""
     sockets: _builtins.str
@@ -138,6 +140,9 @@ class Container(_message.Message):
     actor: _builtins.str
     created_at: _builtins.str
     finished_at: _builtins.str
+    promoted_at: _builtins.str
+    """When it was last made the champion of its name, and by whom; empty = never."""
+    promoted_by: _builtins.str
     @_builtins.property
     def ref(self) -> _types_pb2.ModelRef:
         """The digest is over the image and its declaration."""
@@ -168,10 +173,12 @@ class Container(_message.Message):
         created_at: _builtins.str = ...,
         finished_at: _builtins.str = ...,
         model: _types_pb2.ObjectRef | None = ...,
+        promoted_at: _builtins.str = ...,
+        promoted_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["archive", b"archive", "model", b"model", "progress", b"progress", "ref", b"ref"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "archive", b"archive", "created_at", b"created_at", "finished_at", b"finished_at", "image", b"image", "licence", b"licence", "message", b"message", "model", b"model", "progress", b"progress", "reason", b"reason", "ref", b"ref", "reference", b"reference", "report", b"report", "sockets", b"sockets", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "archive", b"archive", "created_at", b"created_at", "finished_at", b"finished_at", "image", b"image", "licence", b"licence", "message", b"message", "model", b"model", "progress", b"progress", "promoted_at", b"promoted_at", "promoted_by", b"promoted_by", "reason", b"reason", "ref", b"ref", "reference", b"reference", "report", b"report", "sockets", b"sockets", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -260,6 +267,51 @@ class GetContainerResponse(_message.Message):
 Global___GetContainerResponse: _TypeAlias = GetContainerResponse  # noqa: Y015
 
 @_typing.final
+class PromoteContainerRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    version: _builtins.int
+    actor: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "name", b"name", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PromoteContainerRequest: _TypeAlias = PromoteContainerRequest  # noqa: Y015
+
+@_typing.final
+class PromoteContainerResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def container(self) -> Global___Container: ...
+    def __init__(
+        self,
+        *,
+        container: Global___Container | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["container", b"container"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PromoteContainerResponse: _TypeAlias = PromoteContainerResponse  # noqa: Y015
+
+@_typing.final
 class RunContainerRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -271,7 +323,7 @@ class RunContainerRequest(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.int
-    """0 = the newest that is accepted."""
+    """0 = the one that was promoted last, else the newest that is accepted."""
     volume_version: _builtins.int
     """Of the volume."""
     actor: _builtins.str

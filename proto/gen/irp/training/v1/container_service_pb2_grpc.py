@@ -50,6 +50,11 @@ class ContainerServiceStub:
                 request_serializer=irp_dot_training_dot_v1_dot_container__service__pb2.GetContainerRequest.SerializeToString,
                 response_deserializer=irp_dot_training_dot_v1_dot_container__service__pb2.GetContainerResponse.FromString,
                 _registered_method=True)
+        self.PromoteContainer = channel.unary_unary(
+                '/irp.training.v1.ContainerService/PromoteContainer',
+                request_serializer=irp_dot_training_dot_v1_dot_container__service__pb2.PromoteContainerRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_container__service__pb2.PromoteContainerResponse.FromString,
+                _registered_method=True)
         self.RunContainer = channel.unary_unary(
                 '/irp.training.v1.ContainerService/RunContainer',
                 request_serializer=irp_dot_training_dot_v1_dot_container__service__pb2.RunContainerRequest.SerializeToString,
@@ -91,6 +96,13 @@ class ContainerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PromoteContainer(self, request, context):
+        """PromoteContainer makes an accepted version the one that its bare name means.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RunContainer(self, request, context):
         """RunContainer queues a container on a series; its mask comes back as a proposal.
         """
@@ -127,6 +139,11 @@ def add_ContainerServiceServicer_to_server(servicer, server):
                     servicer.GetContainer,
                     request_deserializer=irp_dot_training_dot_v1_dot_container__service__pb2.GetContainerRequest.FromString,
                     response_serializer=irp_dot_training_dot_v1_dot_container__service__pb2.GetContainerResponse.SerializeToString,
+            ),
+            'PromoteContainer': grpc.unary_unary_rpc_method_handler(
+                    servicer.PromoteContainer,
+                    request_deserializer=irp_dot_training_dot_v1_dot_container__service__pb2.PromoteContainerRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_container__service__pb2.PromoteContainerResponse.SerializeToString,
             ),
             'RunContainer': grpc.unary_unary_rpc_method_handler(
                     servicer.RunContainer,
@@ -226,6 +243,33 @@ class ContainerService:
             '/irp.training.v1.ContainerService/GetContainer',
             irp_dot_training_dot_v1_dot_container__service__pb2.GetContainerRequest.SerializeToString,
             irp_dot_training_dot_v1_dot_container__service__pb2.GetContainerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PromoteContainer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.ContainerService/PromoteContainer',
+            irp_dot_training_dot_v1_dot_container__service__pb2.PromoteContainerRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_container__service__pb2.PromoteContainerResponse.FromString,
             options,
             channel_credentials,
             insecure,

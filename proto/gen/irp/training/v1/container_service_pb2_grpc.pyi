@@ -38,6 +38,8 @@ class ContainerServiceStub:
     ListContainers: _grpc.UnaryUnaryMultiCallable[_container_service_pb2.ListContainersRequest, _container_service_pb2.ListContainersResponse]
     GetContainer: _grpc.UnaryUnaryMultiCallable[_container_service_pb2.GetContainerRequest, _container_service_pb2.GetContainerResponse]
     """GetContainer answers one version with the report of its conformance test."""
+    PromoteContainer: _grpc.UnaryUnaryMultiCallable[_container_service_pb2.PromoteContainerRequest, _container_service_pb2.PromoteContainerResponse]
+    """PromoteContainer makes an accepted version the one that its bare name means."""
     RunContainer: _grpc.UnaryUnaryMultiCallable[_container_service_pb2.RunContainerRequest, _container_service_pb2.RunContainerResponse]
     """RunContainer queues a container on a series; its mask comes back as a proposal."""
     GetContainerRun: _grpc.UnaryUnaryMultiCallable[_container_service_pb2.GetContainerRunRequest, _container_service_pb2.GetContainerRunResponse]
@@ -53,6 +55,8 @@ class ContainerServiceAsyncStub(ContainerServiceStub):
     ListContainers: _aio.UnaryUnaryMultiCallable[_container_service_pb2.ListContainersRequest, _container_service_pb2.ListContainersResponse]  # type: ignore[assignment]
     GetContainer: _aio.UnaryUnaryMultiCallable[_container_service_pb2.GetContainerRequest, _container_service_pb2.GetContainerResponse]  # type: ignore[assignment]
     """GetContainer answers one version with the report of its conformance test."""
+    PromoteContainer: _aio.UnaryUnaryMultiCallable[_container_service_pb2.PromoteContainerRequest, _container_service_pb2.PromoteContainerResponse]  # type: ignore[assignment]
+    """PromoteContainer makes an accepted version the one that its bare name means."""
     RunContainer: _aio.UnaryUnaryMultiCallable[_container_service_pb2.RunContainerRequest, _container_service_pb2.RunContainerResponse]  # type: ignore[assignment]
     """RunContainer queues a container on a series; its mask comes back as a proposal."""
     GetContainerRun: _aio.UnaryUnaryMultiCallable[_container_service_pb2.GetContainerRunRequest, _container_service_pb2.GetContainerRunResponse]  # type: ignore[assignment]
@@ -83,6 +87,14 @@ class ContainerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_container_service_pb2.GetContainerResponse, _abc.Awaitable[_container_service_pb2.GetContainerResponse]]:
         """GetContainer answers one version with the report of its conformance test."""
+
+    @_abc_1.abstractmethod
+    def PromoteContainer(
+        self,
+        request: _container_service_pb2.PromoteContainerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_container_service_pb2.PromoteContainerResponse, _abc.Awaitable[_container_service_pb2.PromoteContainerResponse]]:
+        """PromoteContainer makes an accepted version the one that its bare name means."""
 
     @_abc_1.abstractmethod
     def RunContainer(

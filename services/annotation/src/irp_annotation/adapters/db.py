@@ -184,7 +184,7 @@ class CatalogueRows:
     async def references(self) -> Iterable[ObjectRef]:
         """Every object that a row refers to."""
         found: list[ObjectRef] = []
-        async with self._database.read() as connection:
+        async with self._database.read(at_once=True) as connection:
             found += [ObjectRef(**mask) for mask in await connection.scalars(select(SEGMENTATION.c.mask))]
             for row in await connection.execute(select(SERIES.c.volume, SERIES.c.header, SERIES.c.instances)):
                 found += [ObjectRef(**ref) for ref in row]

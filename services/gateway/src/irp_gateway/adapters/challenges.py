@@ -121,7 +121,8 @@ class WinnerAnswer(BaseModel):
     name: str
     version: int
     digest: str
-    gate: dict[str, Any] = Field(description="the gate's verdict")
+    kind: Literal["model", "container"]
+    gate: dict[str, Any] = Field(description="the gate's verdict; empty for a container, whose place is its verdict")
     state: str = Field(description='"promoted", or "pending" until a second person agrees')
 
 
@@ -193,15 +194,21 @@ async def get_leaderboard(name: ModelInPath, identity: Visitor, desk: DeskHere) 
     )
 
 
-@router.post("/{name}/promote", summary="Make the winner the champion of its name, if the gate allows")
+@router.post("/{name}/promote", summary="Make the winner the champion of its name")
 async def promote_winner(name: ModelInPath, admin: Admin, desk: DeskHere, request: Request) -> WinnerAnswer:
-    """Once the leaderboard is final, and if the winner is a model."""
+    """Once the leaderboard is final: a model if the gate allows; a container at once, for runs and automation."""
     asked = pb.PromoteWinnerRequest(challenge=name, actor=admin.subject)
     answer = await desk.rooms["training"].ask("PromoteWinner", asked, timeout_s=GATE_TIMEOUT_S)
     made(request, model=answer.ref.name, version=answer.ref.version)
     ref = answer.ref
-    gate = read_json(answer.gate)
-    return WinnerAnswer(name=ref.name, version=ref.version, digest=ref.digest, gate=gate, state=answer.state)
+    return WinnerAnswer(
+        name=ref.name,
+        version=ref.version,
+        digest=ref.digest,
+        kind=answer.kind,
+        gate=read_json(answer.gate),
+        state=answer.state,
+    )
 
 
 def challenge_answer(challenge: pb.Challenge) -> ChallengeAnswer:

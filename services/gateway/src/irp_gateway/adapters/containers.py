@@ -70,6 +70,8 @@ class ContainerAnswer(BaseModel):
     actor: str
     created_at: str
     finished_at: str
+    promoted_at: str = Field(description="when it was last made the one that its bare name means; empty = never")
+    promoted_by: str
 
 
 class RunBody(BaseModel):
@@ -77,7 +79,9 @@ class RunBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    container: str = Field(max_length=64, examples=["heart", "heart@2"], description="without version: the newest")
+    container: str = Field(
+        max_length=64, examples=["heart", "heart@2"], description="without version: its champion, else the newest"
+    )
     series: str = Field(pattern=r"^[0-9.]{1,64}$", description="SeriesInstanceUID, de-identified")
 
 
@@ -128,11 +132,22 @@ async def get_container(name: ModelInPath, version: Version, identity: Visitor, 
     return container_answer((await desk.rooms["training"].ask("GetContainer", asked)).container)
 
 
+@router.post("/containers/{name}/versions/{version}/promote", summary="Make a version the one that its name means")
+async def promote_container(
+    name: ModelInPath, version: Version, admin: Admin, desk: DeskHere, request: Request
+) -> ContainerAnswer:
+    """Runs that name no version take it, and so does `automation.containers`. Only an accepted version; no gate."""
+    asked = pb.PromoteContainerRequest(name=name, version=version, actor=admin.subject)
+    answer = await desk.rooms["training"].ask("PromoteContainer", asked)
+    made(request, version=version)
+    return container_answer(answer.container)
+
+
 @router.post("/projects/{project}/container-runs", status_code=202, summary="Let a container segment a series")
 async def run_container(request: Request, body: RunBody, here: Annotator, response: Response) -> ContainerRunAnswer:
     """202 after the run is committed; its mask appears among the series' segmentations as a proposal."""
     name, version = split_model(body.container)
-    if isinstance(version, str):  # containers have no champions
+    if isinstance(version, str):  # the bare name is the champion
         raise BadIdentifier(kind="container version", length=len(version))
     state = await series_state(here, body.series)
     if state.state != "assembled":
@@ -185,6 +200,8 @@ def container_answer(container: pb.Container) -> ContainerAnswer:
         actor=container.actor,
         created_at=container.created_at,
         finished_at=container.finished_at,
+        promoted_at=container.promoted_at,
+        promoted_by=container.promoted_by,
     )
 
 

@@ -44,11 +44,16 @@ class ProjectRows:
                 raise RevisionChanged
             await tx.announce(_configured(project))
 
-    async def get(self, id: str) -> Project | None:
-        """See Projects.get."""
+    async def find(self, id: str, subject: str) -> tuple[Project, Member | None] | None:
+        """See Projects.find."""
+        belongs = (MEMBER.c.project == PROJECT.c.id) & (MEMBER.c.subject == subject)
+        query = select(PROJECT, MEMBER.c.roles).outerjoin(MEMBER, belongs).where(PROJECT.c.id == id)
         async with self._database.read() as connection:
-            row = (await connection.execute(select(PROJECT).where(PROJECT.c.id == id))).mappings().first()
-        return _project(row) if row else None
+            row = (await connection.execute(query)).mappings().first()
+        if row is None:
+            return None
+        roles = row["roles"]
+        return _project(row), Member(subject=subject, roles=frozenset(roles.split(","))) if roles else None
 
     async def of(self, identity: Identity, *, after: str, limit: int) -> list[Project]:
         """The projects that an identity may see, by name, after a name."""
@@ -69,7 +74,7 @@ class ProjectRows:
             ]
 
     async def member(self, project: str, subject: str) -> Member | None:
-        """See Projects.member."""
+        """Membership, or None."""
         query = select(MEMBER).where(MEMBER.c.project == project, MEMBER.c.subject == subject)
         async with self._database.read() as connection:
             row = (await connection.execute(query)).first()

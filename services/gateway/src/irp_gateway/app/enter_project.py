@@ -23,15 +23,14 @@ class EnterProject:
         """
         if identity.project not in {"", project_id}:
             raise ProjectUnknown
-        project = await self._projects.get(project_id)
-        member = await self._member(identity, project) if project else None
-        if project is None or member is None:
+        found = await self._projects.find(project_id, identity.subject)
+        if found is None:
+            raise ProjectUnknown
+        project, member = found
+        if identity.admin:
+            member = Member(subject=identity.subject, roles=frozenset({ADMIN}))
+        if member is None:
             raise ProjectUnknown
         if roles and not member.may(*roles):
             raise PermissionDenied(f"this needs one of the roles {', '.join(roles)}")
         return project, member
-
-    async def _member(self, identity: Identity, project: Project) -> Member | None:
-        if identity.admin:
-            return Member(subject=identity.subject, roles=frozenset({ADMIN}))
-        return await self._projects.member(project.id, identity.subject)

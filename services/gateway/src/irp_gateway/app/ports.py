@@ -62,12 +62,8 @@ class Projects(Protocol):
         """Store a new revision and announce it; RevisionChanged if the present one is another."""
         ...
 
-    async def get(self, id: str) -> Project | None:
-        """A project, or None."""
-        ...
-
-    async def member(self, project: str, subject: str) -> Member | None:
-        """Membership, or None."""
+    async def find(self, id: str, subject: str) -> tuple[Project, Member | None] | None:
+        """A project and what somebody is in it; None if there is no such project."""
         ...
 
 

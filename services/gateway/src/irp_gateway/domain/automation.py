@@ -12,6 +12,11 @@ Canonical = Literal["lv_blood_pool", "lv_myocardium", "rv_blood_pool", "scar", "
 SiteName = Annotated[str, Field(min_length=1, max_length=128)]
 
 
+ContainerNamed = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9-]{0,46}[a-z0-9](@[0-9]{1,9})?$", examples=["heart", "heart@2"])
+]
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -77,6 +82,9 @@ class AutoExtract(_Strict):
 class Automation(_Strict):
     """What happens without being asked for; absent means nothing."""
 
-    segment: dict[Name, str] = {}
+    segment: Annotated[dict[Name, str], Field(description="sequence class -> the model that proposes")] = {}
+    containers: Annotated[
+        dict[Name, ContainerNamed], Field(description="sequence class -> the container that proposes")
+    ] = {}
     train: AutoTrain | None = None
     extract: AutoExtract | None = None

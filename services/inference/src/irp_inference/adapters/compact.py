@@ -8,6 +8,7 @@ from irp.inference.v1 import inference_service_pb2 as pb
 from irp_bundle import Estimate, Options
 from irp_kernel import Geometry
 
+from irp_inference.adapters.events import provenance
 from irp_inference.adapters.marks import marks_of, method_of
 from irp_inference.app.segment_series import Answer, Wish
 from irp_inference.domain.errors import OptionsNotOffered
@@ -15,8 +16,19 @@ from irp_inference.domain.errors import OptionsNotOffered
 LEVEL = 1  # a slice of labels shrinks 60-fold at once
 
 
-def labels_to_proto(answer: Answer) -> pb.Labels:
-    """Labels, packed; milliseconds of work for whole volumes: call it in a thread."""
+def response_of(answer: Answer, subject: str, *, labels: bool = True) -> pb.SegmentResponse:
+    """The whole answer, without its labels if they were told before; milliseconds for volumes: call it in a thread."""
+    return pb.SegmentResponse(
+        provenance=provenance(answer, subject),
+        timings_ms=answer.timings_ms,
+        labels=_labels_to_proto(answer) if labels else None,
+        grid=_grid_to_proto(answer.geometry),
+        uncertainty=_packed_uncertainty(answer) if labels else b"",
+        estimate=_estimate_to_proto(answer.segmented.estimate),
+    )
+
+
+def _labels_to_proto(answer: Answer) -> pb.Labels:
     found = answer.segmented
     rows, columns = found.labels.shape[-2:]
     return pb.Labels(
@@ -29,14 +41,13 @@ def labels_to_proto(answer: Answer) -> pb.Labels:
     )
 
 
-def uncertainty_to_proto(answer: Answer) -> bytes:
-    """The map, packed as labels are; empty if it was not asked for. Call it in a thread."""
+def _packed_uncertainty(answer: Answer) -> bytes:
+    """As labels are; empty if it was not asked for."""
     found = answer.segmented.uncertainty
     return b"" if found is None else zlib.compress(found.tobytes(), LEVEL)
 
 
-def estimate_to_proto(estimate: Estimate) -> pb.Estimate:
-    """Estimate -> message."""
+def _estimate_to_proto(estimate: Estimate) -> pb.Estimate:
     return pb.Estimate(
         dice=estimate.dice or 0.0,
         warnings=estimate.texts,
@@ -45,8 +56,7 @@ def estimate_to_proto(estimate: Estimate) -> pb.Estimate:
     )
 
 
-def grid_to_proto(geometry: Geometry) -> pb.Grid:
-    """Geometry -> message."""
+def _grid_to_proto(geometry: Geometry) -> pb.Grid:
     slices, rows, columns = geometry.shape
     return pb.Grid(
         frames=geometry.frames,

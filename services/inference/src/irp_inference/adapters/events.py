@@ -127,7 +127,7 @@ class ProposalJob:
         payload, project = job.payload, job.payload["project"]["id"]
         query = select(SERIES.c.frames).where(SERIES.c.project == project, SERIES.c.uid == payload["series_uid"])
         gone = (DEPARTURE.c.project == project) & (DEPARTURE.c.series_uid == payload["series_uid"])
-        async with self._database.read() as connection:
+        async with self._database.read(at_once=True) as connection:
             frames = (await connection.execute(query)).scalar()
             deleted = (await connection.execute(select(DEPARTURE.c.version).where(gone))).scalar() or 0
         if frames is None and payload.get("version", deleted + 1) <= deleted:

@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from irp.inference.v1 import inference_service_pb2 as segment_pb
 from irp.inference.v1 import live_service_pb2 as pb
 from irp.inference.v1 import live_service_pb2_grpc as pb_grpc
 from irp_chassis.rpc import caller
@@ -16,16 +15,9 @@ from irp_chassis.wire import project_ref_from_proto
 from irp_kernel.errors import IrpError
 from prometheus_client import Counter, Gauge
 
-from irp_inference.adapters.compact import (
-    estimate_to_proto,
-    grid_to_proto,
-    labels_to_proto,
-    uncertainty_to_proto,
-    wish_of,
-)
-from irp_inference.adapters.events import provenance
+from irp_inference.adapters.compact import response_of, wish_of
 from irp_inference.app.live_session import Answered, Dropped, Event, LiveSession, Partly, Refused
-from irp_inference.app.segment_series import Answer, Segments
+from irp_inference.app.segment_series import Segments
 from irp_inference.domain.live_queue import Asked
 
 SESSIONS = Gauge("irp_inference_live_sessions", "Readers on the live door")
@@ -89,11 +81,11 @@ async def event_to_proto(event: Event, subject: str) -> pb.LiveResponse:
     """Event -> message."""
     match event:
         case Answered():
-            answer = await _segmentation(event.answer, subject, labels=not event.whole)
+            answer = await asyncio.to_thread(response_of, event.answer, subject, labels=not event.whole)
             return pb.LiveResponse(id=event.id, answer=pb.Answer(segmentation=answer, known=event.answer.known))
         case Partly():
             progress = pb.LiveProgress(done=event.done, total=event.total, eta_s=event.eta_s)
-            answer = await _segmentation(event.answer, subject, labels=True)
+            answer = await asyncio.to_thread(response_of, event.answer, subject)
             return pb.LiveResponse(id=event.id, part=pb.Part(segmentation=answer, progress=progress))
         case Refused():
             return pb.LiveResponse(id=event.id, problem=problem_to_proto(event.error))
@@ -110,17 +102,6 @@ def problem_to_proto(error: IrpError) -> pb.Problem:
         detail=error.message,
         advice=advice_of(error),
         retry_after_s=error.retry_after_s or 0,
-    )
-
-
-async def _segmentation(answer: Answer, subject: str, *, labels: bool) -> segment_pb.SegmentResponse:
-    return segment_pb.SegmentResponse(
-        provenance=provenance(answer, subject),
-        timings_ms=answer.timings_ms,
-        labels=await asyncio.to_thread(labels_to_proto, answer) if labels else None,
-        grid=grid_to_proto(answer.geometry),
-        uncertainty=await asyncio.to_thread(uncertainty_to_proto, answer) if labels else b"",
-        estimate=estimate_to_proto(answer.segmented.estimate),
     )
 
 

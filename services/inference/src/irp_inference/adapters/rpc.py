@@ -20,18 +20,12 @@ from irp_kernel.ids import split_model
 from irp_kernel.slices import encode_slices
 
 from irp_inference.adapters.algorithms import described
-from irp_inference.adapters.compact import (
-    estimate_to_proto,
-    grid_to_proto,
-    labels_to_proto,
-    uncertainty_to_proto,
-    wish_of,
-)
-from irp_inference.adapters.events import enqueue_proposal, provenance
+from irp_inference.adapters.compact import response_of, wish_of
+from irp_inference.adapters.events import enqueue_proposal
 from irp_inference.adapters.proposals import Proposals
 from irp_inference.adapters.shelf import Shelf
 from irp_inference.app.ports import Series, Ticket
-from irp_inference.app.segment_series import Segments
+from irp_inference.app.segment_series import Answer, Segments
 from irp_inference.domain.algorithms.table import METHODS
 from irp_inference.domain.errors import ProposalUnknown
 
@@ -57,17 +51,8 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         ticket = Ticket(project=project.id, until=deadline.get())
         answer = await self._answer(wish_of(request), ticket)
         began = time.perf_counter()
-        response = pb.SegmentResponse(
-            provenance=provenance(answer, caller().subject),
-            uncertainty=await asyncio.to_thread(uncertainty_to_proto, answer),
-            estimate=estimate_to_proto(answer.segmented.estimate),
-        )
-        if request.compact:
-            response.labels.CopyFrom(await asyncio.to_thread(labels_to_proto, answer))
-            response.grid.CopyFrom(grid_to_proto(answer.geometry))
-        else:
-            response.mask = await asyncio.to_thread(encode_slices, answer.segmented.on(answer.geometry), NRRD)
-        response.timings_ms.update(answer.timings_ms | {"encode": (time.perf_counter() - began) * 1000})
+        response = await asyncio.to_thread(_told, answer, caller().subject, compact=request.compact)
+        response.timings_ms["encode"] = (time.perf_counter() - began) * 1000
         return response
 
     async def Propose(self, request: pb.ProposeRequest, context: Any) -> pb.ProposeResponse:  # noqa: N802
@@ -115,3 +100,12 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
     ) -> pb.ListAlgorithmsResponse:
         """The methods that stand in a model's place."""
         return pb.ListAlgorithmsResponse(algorithms=[described(name, known) for name, known in METHODS.items()])
+
+
+def _told(answer: Answer, subject: str, *, compact: bool) -> pb.SegmentResponse:
+    """With labels, or with a file on the whole grid in their place."""
+    response = response_of(answer, subject)
+    if not compact:
+        response.ClearField("labels")
+        response.mask = encode_slices(answer.segmented.on(answer.geometry), NRRD)
+    return response

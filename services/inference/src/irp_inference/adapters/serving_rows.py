@@ -76,7 +76,7 @@ class ServingRows:
         """Highest version of a model, and the champion before its champion; 0 = none."""
         newest = select(func.max(MODEL.c.version)).where(MODEL.c.name == name)
         previous = select(CHAMPION.c.previous).where(CHAMPION.c.name == name)
-        async with self._database.read() as connection:
+        async with self._database.read(at_once=True) as connection:
             return (await connection.execute(newest)).scalar() or 0, (await connection.execute(previous)).scalar() or 0
 
     async def policies(self) -> dict[str, tuple[Policy, int]]:

@@ -121,7 +121,7 @@ class SqlIndex:
 
     async def references(self) -> list[ObjectRef]:
         """Every object that a row refers to."""
-        async with self._database.read() as connection:
+        async with self._database.read(at_once=True) as connection:
             instances = [row.object for row in await connection.execute(select(INSTANCE.c.object))]
             results = [row.result for row in await connection.execute(select(SERIES.c.result)) if row.result]
         found = instances + [result[name] for result in results for name in ("volume", "header", "instances")]

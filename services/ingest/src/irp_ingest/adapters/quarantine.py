@@ -37,7 +37,7 @@ class SqlQuarantine:
         stored = select(INSTANCE.c.fingerprint, INSTANCE.c.object)
         stored = stored.where(INSTANCE.c.project == project, INSTANCE.c.sop_uid == intake.sop_uid)
         waits = select(QUARANTINE.c.fingerprint, QUARANTINE.c.state).where(_here(project, intake.sop_uid))
-        async with self._database.read() as connection:
+        async with self._database.read(at_once=True) as connection:
             instance = (await connection.execute(stored)).first()
             row = (await connection.execute(waits)).first()
         if instance is None:

@@ -78,7 +78,7 @@ class Remover:
     async def _kept(self, project: str, series_uid: str) -> set[str]:
         instances = select(INSTANCE.c.object).where(INSTANCE.c.project == project, INSTANCE.c.series_uid == series_uid)
         result = select(SERIES.c.result).where(SERIES.c.project == project, SERIES.c.uid == series_uid)
-        async with self._database.read() as connection:
+        async with self._database.read(at_once=True) as connection:
             found = list((await connection.execute(instances)).scalars())
             assembled = (await connection.execute(result)).scalar() or {}
         found += [assembled[name] for name in ("volume", "header", "instances") if name in assembled]

@@ -87,8 +87,9 @@ class ChallengeServicer(pb_grpc.ChallengeServiceServicer):
     async def PromoteWinner(self, request: pb.PromoteWinnerRequest, context: Any) -> pb.PromoteWinnerResponse:  # noqa: N802
         """Make the winner the champion of its name."""
         caller().require_role("admin")
-        ref, verdict, state = await self._do.promote(request.challenge, request.actor or caller().subject)
-        return pb.PromoteWinnerResponse(ref=model_ref_to_proto(ref), gate=verdict.to_json(), state=state)
+        won = await self._do.promote(request.challenge, request.actor or caller().subject)
+        ref = model_ref_to_proto(won.ref)
+        return pb.PromoteWinnerResponse(ref=ref, gate=won.gate, state=won.state, kind=won.kind)
 
     def _shown(self, challenge: Challenge, entries: int) -> pb.Challenge:
         return challenge_to_proto(challenge, entries, open_now=challenge.open_at(self._now()))

@@ -84,9 +84,19 @@ class ContainerRows:
             await _write_container(tx, replace(container, changes=current.changes + 1))
         return True
 
+    async def promote(self, name: str, version: int, actor: str, at: str) -> Container:
+        """See Containers.promote."""
+        async with self._database.transaction() as tx:
+            row = (await tx.execute(_container_query(name, version).with_for_update())).scalar_one()
+            current = container_from_document(row)
+            promoted = replace(current, promoted_at=at, promoted_by=actor, changes=current.changes + 1)
+            await _write_container(tx, promoted)
+        return promoted
+
     async def add_run(self, run: ContainerRun, project: Project) -> ContainerRun:
         """Add and queue it; one that is known is answered, one that failed is done again."""
-        async with self._database.transaction() as tx:
+        # Not the delivery's mark: where a fact asks, what else it means is kept after this, with the mark.
+        async with self._database.transaction(mark=False) as tx:
             await require_there(tx, run.project, run.target.series, run.target.version)
             known = (await tx.execute(_run_query(run.project, run.id).with_for_update())).first()
             if known is not None:

@@ -18,6 +18,7 @@ from irp_training.adapters.container_wire import container_to_proto, run_to_prot
 from irp_training.adapters.desk import admit
 from irp_training.app.ask_container import AskContainer
 from irp_training.app.container_ports import Containers
+from irp_training.app.promote_container import PromoteContainer
 from irp_training.app.register_container import Pushed, RegisterContainer
 
 
@@ -33,9 +34,15 @@ class ContainerServicer(pb_grpc.ContainerServiceServicer):
     """See container_service.proto."""
 
     def __init__(
-        self, containers: Containers, register: RegisterContainer, ask: AskContainer, receiving: Receiving
+        self,
+        containers: Containers,
+        register: RegisterContainer,
+        ask: AskContainer,
+        promote: PromoteContainer,
+        receiving: Receiving,
     ) -> None:
-        self._containers, self._register, self._ask, self._receiving = containers, register, ask, receiving
+        self._containers, self._register, self._ask, self._promote = containers, register, ask, promote
+        self._receiving = receiving
 
     async def PushContainer(  # noqa: N802
         self, request_iterator: AsyncIterator[pb.PushContainerRequest], context: Any
@@ -71,6 +78,14 @@ class ContainerServicer(pb_grpc.ContainerServiceServicer):
         caller()
         found = await self._containers.container(request.name, request.version)
         return pb.GetContainerResponse(container=container_to_proto(found))
+
+    async def PromoteContainer(  # noqa: N802
+        self, request: pb.PromoteContainerRequest, context: Any
+    ) -> pb.PromoteContainerResponse:
+        """Make a version the one that its name means."""
+        caller().require_role("admin")
+        container = await self._promote(request.name, request.version, request.actor or caller().subject)
+        return pb.PromoteContainerResponse(container=container_to_proto(container))
 
     async def RunContainer(self, request: pb.RunContainerRequest, context: Any) -> pb.RunContainerResponse:  # noqa: N802
         """Queue a run on a series."""

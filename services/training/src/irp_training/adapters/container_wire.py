@@ -29,6 +29,8 @@ def container_to_proto(container: Container) -> pb.Container:
         created_at=container.created_at,
         finished_at=container.finished_at,
         model=object_ref_to_proto(container.model) if container.model else None,
+        promoted_at=container.promoted_at,
+        promoted_by=container.promoted_by,
     )
 
 

@@ -27,6 +27,7 @@ from irp_training.app.create_challenge import CreateChallenge
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.enter_challenge import EnterChallenge
 from irp_training.app.ports import Clock, Store
+from irp_training.app.promote_container import PromoteContainer
 from irp_training.app.promote_model import PromoteModel
 from irp_training.app.promote_winner import PromoteWinner
 from irp_training.app.read_leaderboard import ReadLeaderboard
@@ -77,6 +78,7 @@ def hang_containers(room: Room[Any], beside: Neighbours) -> None:
         rows,
         RegisterContainer(rows, room.objects, beside.now, beside.archive_bytes),
         AskContainer(rows, beside.now),
+        PromoteContainer(rows, beside.now),
         Receiving(scratch=beside.scratch, limit=beside.archive_bytes),
     )
     room.serve(
@@ -105,7 +107,7 @@ def hang_challenges(room: Room[Any], beside: Neighbours) -> None:
         create=CreateChallenge(rows, room.objects, beside.create_dataset, beside.now),
         enter=EnterChallenge(rows, beside.store, containers, room.objects, beside.now),
         leaderboard=leaderboard,
-        promote=PromoteWinner(leaderboard, beside.promote),
+        promote=PromoteWinner(leaderboard, beside.promote, PromoteContainer(containers, beside.now)),
     )
     room.serve(
         challenge_service_pb2_grpc.add_ChallengeServiceServicer_to_server,

@@ -27,7 +27,7 @@ class DeletedSeries:
 
     async def references(self, project: str, series_uids: Sequence[str]) -> list[SeriesReference]:
         """Datasets with one of the series, then their runs, then the models of these."""
-        async with self._database.read() as connection:
+        async with self._database.read(at_once=True) as connection:
             datasets = await connection.scalars(select(db.DATASET.c.document).where(db.DATASET.c.project == project))
             manifests = {row.digest: row.manifest for row in map(dataset_from_document, datasets)}
             runs = await connection.scalars(select(db.RUN.c.document).where(db.RUN.c.project == project))

@@ -66,7 +66,7 @@ class RoomMetrics:
         epochs = select(metric.name, func.count()).where(metric.name.like(f"%{LOSS}")).group_by(metric.name)
         promotions = select(promotion.name, promotion.kind, func.count()).group_by(promotion.name, promotion.kind)
         newest = select(run.model, func.max(run.created_at)).where(run.state == "succeeded").group_by(run.model)
-        async with self._database.read() as connection:
+        async with self._database.read(at_once=True) as connection:
             counts: dict[str, int] = dict((await connection.execute(states)).tuples().all())
             since = (await connection.execute(oldest)).scalar()
             learnt = (await connection.execute(epochs)).tuples().all()

@@ -90,7 +90,7 @@ class SqlStore:
         query = select(db.ACCEPTED.c.document, db.VERDICT.c.verdict).select_from(
             db.ACCEPTED.join(db.VERDICT, same, isouter=True)
         )
-        async with self._database.read() as connection:
+        async with self._database.read(at_once=True) as connection:
             rows = (await connection.execute(query.where(db.ACCEPTED.c.project == project))).all()
             clinical = await dataset_rows.clinical_hashes(connection, project)
         return [
@@ -250,7 +250,7 @@ class SqlStore:
 
     async def references(self) -> list[ObjectRef]:
         """Every object that a row of this room refers to and this room wrote."""
-        async with self._database.read() as connection:
+        async with self._database.read(at_once=True) as connection:
             datasets = list((await connection.execute(select(db.DATASET.c.document))).scalars())
             runs = list((await connection.execute(select(db.RUN.c.document))).scalars())
             validations = list((await connection.execute(select(db.VALIDATION.c.document))).scalars())

@@ -24,7 +24,7 @@ class AskContainer:
         Args:
             project: whose series.
             name: of the container.
-            version: None = the newest that is accepted.
+            version: None = the one that was promoted last, else the newest that is accepted.
             target: the series.
             actor: who asks.
 
@@ -46,7 +46,7 @@ class AskContainer:
 
 
 async def accepted(containers: Containers, name: str, version: int | None) -> Container:
-    """A version that passed its conformance test; None = the newest one.
+    """A version that passed its conformance test; None = the one that was promoted last, else the newest one.
 
     Raises:
         ContainerUnknown, ContainerNotAccepted.
@@ -62,4 +62,4 @@ async def accepted(containers: Containers, name: str, version: int | None) -> Co
     passed = [container for container in known if container.state == "accepted"]
     if not passed:
         raise ContainerNotAccepted(name=name)
-    return passed[-1]
+    return max(passed, key=lambda container: (container.promoted_at, container.version))

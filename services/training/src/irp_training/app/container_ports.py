@@ -78,6 +78,10 @@ class Containers(Protocol):
         """Keep a change; False if its test has ended, or was begun anew, meanwhile."""
         ...
 
+    async def promote(self, name: str, version: int, actor: str, at: str) -> Container:
+        """Write down who made it the champion of its name, and when."""
+        ...
+
     async def add_run(self, run: ContainerRun, project: Project) -> ContainerRun:
         """Add and queue it; the one that is there if it did not fail."""
         ...

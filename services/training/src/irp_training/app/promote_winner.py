@@ -1,34 +1,54 @@
-"""The winner of a challenge becomes the champion of its name, if the usual gate allows."""
+"""The winner of a challenge becomes the champion of its name: a model if the usual gate allows, a container at once."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from irp_training.app.promote_container import PromoteContainer
 from irp_training.app.promote_model import PromoteModel
 from irp_training.app.read_leaderboard import ReadLeaderboard
 from irp_training.domain.candidacy import State
-from irp_training.domain.container_errors import ChallengeOpen, WinnerNotPromotable
-from irp_training.domain.gate import Verdict
+from irp_training.domain.challenges.challenge import Kind
+from irp_training.domain.container_errors import ChallengeOpen
 from irp_training.domain.run import ModelRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crowned:
+    """The winner, and what became of it.
+
+    Attributes:
+        gate: the verdict as JSON; empty for a container: its place is its verdict.
+        state: "promoted", or "pending" until a second person agrees.
+    """
+
+    kind: Kind
+    ref: ModelRef
+    gate: str
+    state: State
 
 
 class PromoteWinner:
     """Asks the leaderboard, then the gate."""
 
-    def __init__(self, leaderboard: ReadLeaderboard, promote: PromoteModel) -> None:
-        self._leaderboard, self._promote = leaderboard, promote
+    def __init__(self, leaderboard: ReadLeaderboard, model: PromoteModel, container: PromoteContainer) -> None:
+        self._leaderboard, self._model, self._container = leaderboard, model, container
 
-    async def __call__(self, challenge: str, actor: str) -> tuple[ModelRef, Verdict, State]:
-        """Promote; "pending" where a second person has to agree.
+    async def __call__(self, challenge: str, actor: str) -> Crowned:
+        """Promote.
 
         Raises:
             ChallengeUnknown: there is no such challenge.
             ChallengeOpen: it has no winner yet.
-            WinnerNotPromotable: the winner is a container.
             CandidateWorse: the gate refuses.
         """
         board = await self._leaderboard(challenge)
         if not board.final or not board.rows:
             raise ChallengeOpen(deadline=board.challenge.deadline)
         winner = board.rows[0][0]
-        if winner.kind != "model":
-            raise WinnerNotPromotable(container=str(winner.ref))
-        return winner.ref, *await self._promote(winner.ref.name, winner.ref.version, actor)
+        name, version = winner.ref.name, winner.ref.version
+        if winner.kind == "container":
+            await self._container(name, version, actor)
+            return Crowned(kind="container", ref=winner.ref, gate="", state="promoted")
+        verdict, state = await self._model(name, version, actor)
+        return Crowned(kind="model", ref=winner.ref, gate=verdict.to_json(), state=state)

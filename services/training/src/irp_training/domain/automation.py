@@ -11,6 +11,12 @@ from irp_training.domain.inclusion import EVERYTHING, Rules
 from irp_training.domain.schedule import Schedule
 
 
+def proposing_container(document: Mapping[str, Any], sequence_class: str) -> str:
+    """`automation.containers[class]` of the configuration: "name" or "name@version"; empty = none proposes."""
+    named = (document.get("automation") or {}).get("containers") or {}
+    return str(named.get(sequence_class) or "")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainByItself:
     """`automation.train` of the configuration: when, from which base, to which model.

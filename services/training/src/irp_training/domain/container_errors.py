@@ -190,13 +190,6 @@ class EntryUnknown(NotFound):
     """
 
 
-class WinnerNotPromotable(FailedPrecondition):
-    """The winner is a container, and containers do not answer in the classification server.
-
-    Let it propose masks, accept the good ones, and train a model on them; or promote the best bundle by hand.
-    """
-
-
 ITS_FAULT: tuple[type[IrpError], ...] = (
     ContainerFailed,
     ContainerOutOfMemory,

@@ -30,6 +30,8 @@ class Container:
         attempt: counts conformance tests from 1.
         report: of the conformance test, as JSON; empty while there is none.
         reason: why the test could not be done, from the error tree.
+        promoted_at: when it was last made the champion of its name; empty = never.
+        promoted_by: who did that.
     """
 
     name: str
@@ -51,6 +53,8 @@ class Container:
     reason: str = ""
     message: str = ""
     finished_at: str = ""
+    promoted_at: str = ""
+    promoted_by: str = ""
     changes: int = 1
 
     def __str__(self) -> str:
