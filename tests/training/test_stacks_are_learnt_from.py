@@ -18,7 +18,7 @@ from irp_bundle import (
     read_bundle,
     windows_of_truth,
 )
-from irp_bundle.openvino_engine import OpenVinoEngine, to_openvino
+from irp_bundle.openvino_engine import OpenVinoEngine, graphs_of
 from irp_bundle.patches import planes_of, region_of
 from irp_kernel import Geometry, Mask, Volume
 from irp_training.domain.augment import NONE, Augmentation
@@ -230,11 +230,11 @@ def test_a_base_keeps_its_dimensions_and_its_sizes_must_be_halved(deep: Bundle) 
     assert Curriculum(fine_tuning(dimensions=3), deep).stages[-1].unit == "patches"
 
 
-def test_openvino_says_what_the_network_says(deep: Bundle) -> None:
-    inputs = np.random.default_rng(0).normal(size=(2, *deep.input_shape("segment"))).astype(np.float32)
-    graph = to_openvino(deep.build("segment"), deep.input_shape("segment"))
-    mine, theirs = (engine("segment", inputs) for engine in (TorchEngine(deep), OpenVinoEngine({"segment": graph})))
-    assert np.abs(mine - theirs).max() < 1e-3 * np.abs(mine).max()
+def test_the_engine_that_serves_answers_what_the_run_was_judged_by(deep: Bundle) -> None:
+    volume, mask = a_heart(42, slices=5)
+    located = windows_of_truth(mask, margin=deep.spec.locate.margin)
+    found, _ = Pipeline(deep, OpenVinoEngine(graphs_of(deep))).run(volume, located=located)
+    assert np.mean(found.labels != answered(deep, volume, mask).labels) < 1e-3
 
 
 def test_a_stack_at_another_spacing_is_answered_on_its_own_grid(deep: Bundle) -> None:
