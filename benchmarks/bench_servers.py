@@ -1,7 +1,7 @@
 """One network, the same OpenVINO float32 files, behind our server and behind others, in one run.
 
-    benchmarks/peers/install.sh            # LitServe, BentoML, MLServer, Triton, each in an environment of its own
-    python benchmarks/bench_servers.py --peers litserve,bentoml,mlserver,triton --rounds 5 --seconds 5 --network unet
+    benchmarks/peers/install.sh      # LitServe, BentoML, MLServer, Triton, MONAI Label: an environment for each
+    python benchmarks/bench_servers.py --peers litserve,bentoml,mlserver,triton,monailabel --rounds 5 --seconds 5
 
 For each server: the p50 of one client over the bare forward pass in this process, and the rates of 8 and of 32 clients
 over the bare rate of batches of 8, with p95. The servers take turns in each round, and the bare pass is measured before

@@ -38,6 +38,8 @@ COMPONENTS = (
     "containers",
 )
 NEEDS = {"nats-cluster": ("nats",), "autoscaling-queue": ("autoscaling",), "containers": ("network-policies",)}
+BESIDE_ALL = ("alerts",)  # adds documents and changes none: rendered once, and in no pair
+OPERATORS = {"PrometheusRule", "PodMonitor"}  # kinds that a cluster has or has not; the API schemas do not know them
 NEVER_TOGETHER = ({"sqlite", "postgres"}, {"sqlite", "autoscaling"}, {"sqlite", "autoscaling-queue"})
 SECRETS = [
     *(f"irp-{r}={r}.env" for r in ("gateway", "ingest", "quality", "annotation", "training", "inference", "radiomics")),
@@ -74,11 +76,11 @@ def renderer() -> list[str] | None:
 
 def combinations() -> Iterator[tuple[str, ...]]:
     """Each component alone, and each pair that may stand together; what one needs comes before it."""
-    singles = [(name,) for name in COMPONENTS]
+    singles = [(name,) for name in (*COMPONENTS, *BESIDE_ALL)]
     for wanted in [(), *singles, *itertools.combinations(COMPONENTS, 2)]:
         names = {*wanted, *(need for name in wanted for need in NEEDS.get(name, ()))}
         if not any(pair <= names for pair in NEVER_TOGETHER):
-            yield tuple(name for name in COMPONENTS if name in names)
+            yield tuple(name for name in (*COMPONENTS, *BESIDE_ALL) if name in names)
 
 
 def prepare(folder: Path) -> list[Path]:
@@ -127,7 +129,9 @@ def render(command: list[str], target: Path) -> list[Document]:
 
 
 def schema_fault(document: Document) -> str | None:
-    """What the API schemas say against a document."""
+    """What the API schemas say against a document; those of operators are not among them."""
+    if document["kind"] in OPERATORS:
+        return None
     try:
         kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
     except kubernetes_validate.ValidationError as error:

@@ -208,7 +208,8 @@ def algorithms_page() -> str:
         "How to use them: [Segment by marks](../how-to/interactive.md).\n"
     )
     for name, known in METHODS.items():
-        text += f"\n## {name}\n\n{known.finds[:1].upper()}{known.finds[1:]}. Marks: {known.marks}.\n\n"
+        text += f"\n## {name}\n\n{known.finds[:1].upper()}{known.finds[1:]}. Marks: {known.marks}. "
+        text += "Also across slices (`volume`).\n\n" if known.across_slices else "In slices only.\n\n"
         text += "| parameter | default | range | meaning |\n|---|---|---|---|\n"
         for one in parameters_of(known.kind).values():
             values = " or ".join(map(str, one.choices)) or f"{one.low:g} to {one.high:g}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import io
 import json
 from collections.abc import Callable
 from typing import Any, TypedDict
@@ -88,12 +89,24 @@ def bentoml_ask(port: int, image: Image) -> Ask:
     return lambda: np.frombuffer(base64.b64decode(json.loads(ask()[0])[0]), "<f4")
 
 
+def monailabel_ask(port: int, image: Image) -> Ask:
+    """A form with a file, answered by a file."""
+    file = io.BytesIO()
+    np.save(file, image)
+    head = 'Content-Disposition: form-data; name="file"; filename="image.npy"\r\nContent-Type: application/octet-stream'
+    body = f"--irp\r\n{head}\r\n\r\n".encode() + file.getvalue() + b"\r\n--irp--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=irp"}
+    ask = _http(port, "/infer/network?output=image", body, headers)
+    return lambda: np.load(io.BytesIO(ask()[0]))
+
+
 KINDS: dict[str, Callable[..., Ask]] = {
     "grpc": grpc_ask,
     "bytes": bytes_ask,
     "rest": rest_ask,
     "litserve": litserve_ask,
     "bentoml": bentoml_ask,
+    "monailabel": monailabel_ask,
 }
 
 

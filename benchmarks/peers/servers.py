@@ -19,7 +19,7 @@ from peers.asks import Question
 HERE = Path(__file__).resolve().parent
 TOOLS = HERE.parents[1] / ".tools" / "peers"
 OURS = "OpenIRP"
-PEERS = ("litserve", "bentoml", "mlserver", "triton")
+PEERS = ("litserve", "bentoml", "mlserver", "triton", "monailabel")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +104,14 @@ def _triton(xml: str, http: int, grpc: int, image: str) -> tuple[list[str], Door
     return command, _door("Triton (Python backend), gRPC", "grpc", grpc, image, "network", "")
 
 
+def _monailabel(xml: str, http: int, grpc: int, image: str) -> tuple[list[str], Door]:
+    return ["python", "monailabel_server.py", xml, str(http)], _door("MONAI Label", "monailabel", http, image)
+
+
 _TABLE: dict[str, Callable[[str, int, int, str], tuple[list[str], Door]]] = {
     "litserve": _litserve,
     "bentoml": _bentoml,
     "mlserver": _mlserver,
     "triton": _triton,
+    "monailabel": _monailabel,
 }

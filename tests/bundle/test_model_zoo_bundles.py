@@ -5,66 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 import pytest
-import torch
 from irp_bundle import (
     BundleBroken,
     NetworkNotAllowed,
-    Pipeline,
     PipelineNotDerived,
     PipelineNotValid,
-    TorchEngine,
     read_bundle,
     read_spec,
 )
 from irp_bundle.documents import read_yaml
 from irp_bundle.references import resolved
 from irp_bundle.unread import unread_keys
-from irp_kernel import Volume
-from monai.bundle import ConfigParser
-from numpy.typing import NDArray
 
-from .builders import a_volume
-from .zoo_bundles import ARGMAX, PUBLISHED, SCALE, SLICES, SMALL, a_zoo_bundle, a_zoo_config, a_zoo_net
-
-LABELS = np.array([0, 1, 2, 3], np.uint8)  # lv_pool, myocardium, rv_pool: canonical values in the order of the channels
-
-
-def a_chest(rows: int, columns: int, slices: int = 2) -> Volume:
-    """Discs of different brightness, noise, each slice another."""
-    random = np.random.default_rng(1)
-    down, across = np.mgrid[:rows, :columns]
-    images = [
-        200.0 * (np.hypot(down - 90, across - 120 - 5 * n) < 30) + 90.0 * (np.hypot(down - 70, across - 60) < 25 + n)
-        for n in range(slices)
-    ]
-    return a_volume((np.stack(images) + random.normal(30, 9, (slices, rows, columns))).astype(np.float32))
-
-
-def by_monai(config: dict[str, Any], net: torch.nn.Module, volume: Volume, folder: Path) -> NDArray[np.uint8]:
-    """The judge: MONAI parses and runs the same configuration on the same image as a NIfTI file."""
-    to_ras = np.diag([-1.0, -1.0, 1.0, 1.0])
-    slice_row_column = np.array(volume.geometry.affine)
-    affine = to_ras @ slice_row_column[:, [2, 1, 0, 3]]
-    flat = config["inferer"]["_target_"] == "SlidingWindowInferer"  # for MONAI, images of two axes
-    voxels = volume.array[0].transpose(2, 1, 0)
-    nibabel.save(nibabel.Nifti1Image(voxels[..., 0] if flat else voxels, affine), folder / "image.nii.gz")
-    kept = {**config, "postprocessing": {**config["postprocessing"]}}
-    kept["postprocessing"]["transforms"] = config["postprocessing"]["transforms"][:-1]  # it need not be saved
-    parser = ConfigParser(kept)
-    before, inferer = parser.get_parsed_content("preprocessing"), parser.get_parsed_content("inferer")
-    item = before({"image": str(folder / "image.nii.gz")})
-    with torch.inference_mode():
-        item["pred"] = inferer(item["image"][None], net)[0]
-    found = parser.get_parsed_content("postprocessing")(item)["pred"]
-    return np.asarray(found)[0].astype(np.uint8).T
-
-
-def by_us(data: bytes, volume: Volume, **how: Any) -> NDArray[np.uint8]:
-    bundle = read_bundle(data)
-    return Pipeline(bundle, TorchEngine(bundle)).segment(volume, **how).labels[0]
+from .zoo_bundles import (
+    ARGMAX,
+    PUBLISHED,
+    SCALE,
+    SLICES,
+    SMALL,
+    a_chest,
+    a_zoo_bundle,
+    a_zoo_config,
+    a_zoo_net,
+    by_monai,
+    by_us,
+)
 
 
 @pytest.mark.parametrize(
@@ -115,28 +82,39 @@ def test_yaml_and_weights_in_a_checkpoint_are_read_and_a_report_knows_what_becam
     bundle = read_bundle(a_zoo_bundle(config, a_zoo_net(), as_yaml=True, wrapped=True))
     assert bundle.structures == ("lv_blood_pool", "lv_myocardium", "rv_blood_pool")
     assert bundle.licence.startswith("Apache License")
-    assert any(note.startswith("SliceInferer: slide, size 256") for note in bundle.derived)
+    assert any(note.startswith("SliceInferer: look, by slices, size 256 x 256") for note in bundle.derived)
     assert "handlers" in unread_keys(bundle.config, derived=True)
     assert read_spec(bundle.spec.to_json()) == bundle.spec
 
 
-RESIZED = {"_target_": "Resized", "keys": "image", "spatial_size": [64, 64]}
-TWICE = [SCALE, {"_target_": "NormalizeIntensityd", "keys": "image"}]
+NOT_INVERTED = {"_target_": "Spacingd", "keys": "image", "pixdim": [1, 1, 1]}
+SLIDING = {"_target_": "SlidingWindowInferer", "roi_size": [64, 64]}
+LARGEST = {"_target_": "KeepLargestConnectedComponentd", "keys": "pred"}
 
 
 @pytest.mark.parametrize(
     ("parts", "names"),
     [
-        ({"before": [RESIZED]}, "Resized has no equal"),
         ({"before": [{"_target_": "os.system", "command": "true"}]}, "system has no equal"),
         ({"before": [SCALE | {"factor": 0.1}]}, "`factor` of ScaleIntensityd"),
         ({"before": [SCALE | {"minv": "$__import__('os')"}]}, "is an expression"),
-        ({"before": TWICE}, "scaled before"),
+        ({"before": [{"_target_": "Spacingd", "pixdim": [1, 1, 1], "mode": 3}]}, "Spacingd: `space.mode`"),
+        ({"before": [{"_target_": "Spacingd", "pixdim": [1, 1, 1], "diagonal": True}]}, "`diagonal` of Spacingd"),
+        (
+            {"before": [{"_target_": "Resized", "spatial_size": [64, 64], "size_mode": "longest"}]},
+            "`size_mode` of Resized",
+        ),
+        ({"before": [{"_target_": "Orientationd", "axcodes": "RAR"}]}, "Orientationd: `orient.to`"),
+        ({"before": [{"_target_": "CropForegroundd", "select_fn": "$f"}]}, "`select_fn` of CropForegroundd is an expr"),
+        ({"before": [SCALE | {"_disabled_": "$True"}]}, "whether ScaleIntensityd is there"),
         ({"before": [{"_target_": "EnsureTyped", "dtype": "$torch.int8"}]}, "EnsureTyped"),
-        ({"inferer": {"_target_": "SimpleInferer"}}, "SimpleInferer has no equal"),
-        ({"inferer": SLICES | {"spatial_dim": 0}}, "spatial_dim"),
-        ({"inferer": SLICES | {"roi_size": [256, 128]}}, "square"),
-        ({"after": [{"_target_": "KeepLargestConnectedComponentd", "keys": "pred"}]}, "KeepLargestConnectedComponentd"),
+        ({"inferer": {"_target_": "SimpleInferer"}}, "SimpleInferer has an equal where Resized"),
+        ({"inferer": SLICES | {"spatial_dim": 3}}, "SliceInferer: `look.axis`"),
+        ({"inferer": SLICES | {"roi_size": [256, -1]}}, "SliceInferer: `look.size`"),
+        ({"inferer": SLICES | {"padding_mode": "circular"}}, "SliceInferer: `look` is one of constant, replicate"),
+        ({"inferer": SLIDING, "before": [NOT_INVERTED]}, "a slice by itself has no place in space"),
+        ({"after": [LARGEST, ARGMAX]}, "KeepLargestConnectedComponentd comes once, after AsDiscreted"),
+        ({"after": [ARGMAX, ARGMAX]}, "AsDiscreted comes once"),
         ({"after": []}, "no AsDiscreted"),
         ({"after": [ARGMAX | {"threshold": 0.5}]}, "`threshold` of AsDiscreted"),
     ],

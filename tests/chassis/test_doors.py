@@ -214,6 +214,37 @@ async def test_a_refusal_keeps_its_reason_across_the_wire_and_a_crash_says_nothi
     assert "Doe" not in str(crashed.value.__dict__)
 
 
+async def test_a_room_that_leaves_in_the_middle_of_a_call_is_unavailable_to_its_caller(
+    service_settings: ServiceSettings, minter: TokenMinter
+) -> None:
+    begun = asyncio.Event()
+
+    class Hangs(pb_grpc.OperationsServiceServicer):
+        async def ListParked(self, request: pb.ListParkedRequest, context: object) -> pb.ListParkedResponse:
+            begun.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    server = RpcServer(service_settings, bind="127.0.0.1:0")
+    server.add(pb_grpc.add_OperationsServiceServicer_to_server, Hangs())
+    await server.start()
+    client = RpcClient(f"127.0.0.1:{server.port}", minter)
+    act_as(Caller(subject="test", roles=frozenset({"admin"})))
+    # a method that may be sent again would wait for another room: this one may not
+    asked = client.channel.unary_unary(
+        "/irp.common.v1.OperationsService/ListParked",
+        request_serializer=pb.ListParkedRequest.SerializeToString,
+        response_deserializer=pb.ListParkedResponse.FromString,
+    )
+    calling = asyncio.create_task(client.call(asked, pb.ListParkedRequest(), timeout_s=10))
+    await begun.wait()
+    await server.stop(0)
+    with pytest.raises(RemoteError) as refused:
+        await calling
+    assert refused.value.code is Code.UNAVAILABLE
+    await client.close()
+
+
 async def test_a_dead_room_is_unavailable_with_advice(minter: TokenMinter) -> None:
     client = RpcClient("127.0.0.1:1", minter)
     act_as(Caller(subject="test"))

@@ -45,6 +45,7 @@ class Registry:
     """Part of the training room."""
 
     waits = False
+    unagreed = False
     said: str = ""
 
     def promoted(self, model: pb.Model) -> pb.PromoteResponse:

@@ -276,7 +276,8 @@ class Training(Watching, Datasets, ModelReports, Precisions, Registry, training_
         return training_pb.RegisterModelResponse(model=_model())
 
     async def ListModels(self, request: Any, context: Any) -> training_pb.ListModelsResponse:
-        return training_pb.ListModelsResponse(models=[_model()] if request.name in {"", "cine"} else [])
+        models = [_model(unagreed=self.unagreed)] if request.name in {"", "cine"} else []
+        return training_pb.ListModelsResponse(models=models)
 
     async def Promote(self, request: Any, context: Any) -> training_pb.PromoteResponse:
         if request.version != 2:
@@ -309,8 +310,9 @@ def _run(state: str) -> training_pb.Run:
     )
 
 
-def _model() -> training_pb.Model:
+def _model(*, unagreed: bool = False) -> training_pb.Model:
     return training_pb.Model(
+        unagreed=unagreed,
         ref=types_pb2.ModelRef(name="cine", version=2, digest="d" * 64),
         champion=True,
         licence="CC BY-NC-SA",

@@ -48,6 +48,16 @@ def test_marks_and_method_arrive_as_they_were_said(reader: httpx.Client) -> None
     assert (list(scribble.points), scribble.inside, scribble.width) == ([3, 4, 5.5, 6], False, 3)
 
 
+def test_a_method_across_slices_is_asked_for_as_one(reader: httpx.Client) -> None:
+    answer = ask(reader, algorithm={**METHOD, "volume": True}, prompts=PROMPTS)
+    assert answer.status_code == 200, answer.text
+    asked = fake_inference.Inference.asked[-1]
+    assert asked.algorithm.volume
+    assert list(asked.slices) == []
+    found = {one["name"]: one["volume"] for one in reader.get("/api/v1/algorithms").json()}
+    assert (found["random-walker"], found["graph-cut"]) == (True, False)
+
+
 REFUSED: list[dict[str, Any]] = [
     {},
     {"model": "cine", "algorithm": METHOD},

@@ -59,6 +59,18 @@ def test_what_is_not_understood_is_refused_and_changes_nothing(house: House, bod
     assert house.serving.revision == revision
 
 
+def test_a_version_that_nobody_else_agreed_to_answers_no_reader(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(house.training, "unagreed", True)
+    revision = house.serving.revision
+    for answering in ({"pin": 2}, {"canary": {"version": 2, "percent": 10}}):
+        answer = house.person().put("/api/v1/models/cine/serving", json=answering)
+        assert (answer.status_code, answer.json()["reason"]) == (400, "VERSION_NOT_AGREED")
+    assert house.serving.revision == revision
+    shadow = {"shadow": {"version": 2, "percent": 100}, "pin": 1}  # of another nothing is known here
+    assert house.person().put("/api/v1/models/cine/serving", json=shadow).status_code == 200
+    assert house.person().delete("/api/v1/models/cine/serving").status_code == 204
+
+
 def test_only_administrators_change_what_is_served(house: House) -> None:
     house.person().post("/api/v1/projects", json={**PROJECT_OF_SERVING})
     member = house.member("serving-doors", "reader", "viewer")

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import copy
 import importlib
+import os
 import re
+import subprocess
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import nats
 import pytest
+import yaml
 from as_deployed import Container, data_of, one
 from irp_chassis.facts import ROOMS
 from irp_chassis.settings import ServiceSettings
@@ -86,6 +89,14 @@ def test_only_the_gateway_may_call_a_room(dev: Documents) -> None:
         assert open_doors == {"inference": {8001, 8002}}.get(room, set())
 
 
+def test_the_gateway_sees_every_replica_of_the_classification_server_and_none_that_is_not_ready(dev: Documents) -> None:
+    address = Container(dev, one(dev, "Deployment", "gateway")).environment()["IRP_INFERENCE_ADDRESS"]
+    service = one(dev, "Service", "inference")["spec"]
+    assert address == f"dns:///inference:{next(port['port'] for port in service['ports'] if port['name'] == 'rpc')}"
+    assert service["clusterIP"] == "None"  # its name has the address of each pod
+    assert not service.get("publishNotReadyAddresses", False)
+
+
 def test_the_public_and_private_keys_are_a_pair_and_only_the_gateway_sees_the_private_one(dev: Documents) -> None:
     holders = [
         room for room in ROOMS if "irp-private-key" in str(Container(dev, one(dev, "Deployment", room)).pod["volumes"])
@@ -101,6 +112,44 @@ def test_the_public_and_private_keys_are_a_pair_and_only_the_gateway_sees_the_pr
         if "irp-installation-key" in str(Container(dev, one(dev, "Deployment", room)).pod["volumes"])
     ]
     assert holders == ["ingest"]
+
+
+def test_what_the_training_room_may_keep_on_its_disk_fits_the_volume(dev: Documents) -> None:
+    container = Container(dev, one(dev, "Deployment", "training"))
+    told, volumes = container.environment(), {one["name"]: one for one in container.pod["volumes"]}
+    mount = next(m for m in container.spec["volumeMounts"] if told["IRP_TRAINING_CACHE_DIR"].startswith(m["mountPath"]))
+    limit = gibibytes(volumes[mount["name"]]["emptyDir"]["sizeLimit"])
+    assert 1 <= limit - int(told["IRP_TRAINING_CACHE_BYTES"]) / 2**30 <= 2  # beyond its limit the pod is evicted
+
+
+def test_images_say_which_commit_they_are_of(tmp_path: Path) -> None:
+    for room in ROOMS:
+        text = (ROOT / f"services/{room}/Dockerfile").read_text()
+        assert "ARG COMMIT=\nLABEL org.opencontainers.image.revision=${COMMIT}\n" in text
+    assert "ENV IRP_CODE_COMMIT=${COMMIT}\n" in (ROOT / "services/training/Dockerfile").read_text()
+    docker = tmp_path / "docker"
+    docker.write_text('#!/bin/sh\nfor word in "$@"; do echo "$word"; done\n')
+    docker.chmod(0o700)
+    told = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "COMMIT": "c0ffee"}
+    command = [ROOT / "deploy/build_images.sh", "gateway", "training"]
+    words = subprocess.run(command, env=told, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert words.count("COMMIT=c0ffee") == 2
+    assert words.count("TORCH=cpu") == 1
+
+
+def test_alerts_ask_for_metrics_that_the_rooms_tell() -> None:
+    known = set[str]()
+    for source in (*ROOT.glob("services/*/src/**/*.py"), *ROOT.glob("libs/chassis/src/**/*.py")):
+        known |= set(re.findall(r'(?:Gauge|Counter|Histogram)\(\s*"(irp_\w+)"', source.read_text()))
+    document = yaml.safe_load((ROOT / "deploy/k8s/components/alerts/rules.yaml").read_text())
+    rules = [rule for group in document["spec"]["groups"] for rule in group["rules"]]
+    readme = (ROOT / "deploy/k8s/components/alerts/README.md").read_text()
+    for rule in rules:
+        asked = set(re.findall(r"\birp_\w+", rule["expr"]))
+        assert asked
+        assert asked <= known
+        assert f"`{rule['alert']}`" in readme
+        assert rule["labels"]["severity"] in {"info", "warning", "critical"}
 
 
 def test_the_checker_sees_unknown_fields_missing_names_and_broken_rules(

@@ -35,7 +35,7 @@ def test_what_is_not_said_has_defaults_and_nothing_happens_by_itself() -> None:
         "pixels": [],
         "before_arrival": "optional",
     }
-    assert document["automation"] == {"segment": {}, "train": None, "extract": None}
+    assert document["automation"] == {"segment": {}, "containers": {}, "train": None, "extract": None}
     assert document["series_quiet_s"] == 2.0
 
 

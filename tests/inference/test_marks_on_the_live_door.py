@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from irp_inference.adapters.threads import Threads
 from irp_inference.app.answer_wish import AnswerWish
-from irp_inference.app.live_session import Answered, Dropped, LiveSession, Refused
+from irp_inference.app.grow_across import Going
+from irp_inference.app.live_session import Answered, Dropped, LiveSession, Partly, Refused
 from irp_inference.app.ports import Offload
 from irp_inference.app.run_algorithm import RunAlgorithm
 from irp_inference.app.segment_series import Answer, Wish
@@ -157,3 +158,67 @@ async def test_a_method_that_would_come_too_late_is_not_begun() -> None:
     async with a_session(Disks(), at_once) as session:
         await session.ask(Asked(id="late", what=a_wish(0), until=time.monotonic() - 1))
         assert (await ends(session, 1))[0] == Dropped("late", "expired")
+
+
+def a_volume(marks: Marks = BOTH) -> Wish:
+    """What is marked on slice 1 counts for the frame."""
+    method = Wanted(name="region-growing", structure="scar", volume=True)
+    return Wish(project="demo", series_uid="1.2", frames=[0], variant=None, marks={(0, 1): marks}, method=method)
+
+
+async def test_a_volume_comes_as_parts_of_all_slices() -> None:
+    async with a_session(Disks(), at_once) as session:
+        await session.ask(Asked(id="a", what=a_volume()))
+        part, end = await ends(session, 2)
+        assert isinstance(part, Partly)
+        assert (part.done, part.total) == (1, 1)
+        labels = part.answer.segmented.labels
+        assert [dice(one > 0, DISK) >= 0.98 for one in labels[0]] == [True] * 3
+        assert end == Answered("a", part.answer, whole=True)
+
+
+async def test_a_volume_that_is_marked_anew_supersedes_the_one_under_way_and_its_thread_ends() -> None:
+    began, left = threading.Event(), threading.Event()
+
+    async def slowly(work: Callable[[], Any]) -> Any:
+        """The first waits in its thread until it is told that nobody waits any more."""
+        if began.is_set():
+            return work()
+        return await asyncio.to_thread(_until_stopped, work, began, left)
+
+    async with a_session(Disks(), slowly) as session:
+        await session.ask(Asked(id="old", what=a_volume()))
+        assert await asyncio.to_thread(began.wait, 5)
+        await session.ask(Asked(id="new", what=a_volume()))
+        heard = await ends(session, 3)
+        assert Dropped("old", "superseded", passes=0) in heard
+        assert [type(event) for event in heard if event.id == "new"] == [Partly, Answered]
+        assert await asyncio.to_thread(left.wait, 5)
+
+
+def _until_stopped(work: Any, began: threading.Event, left: threading.Event) -> None:
+    going = next(given for given in work.args if isinstance(given, Going))
+    began.set()
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        try:
+            going()
+        except asyncio.CancelledError:
+            left.set()
+            return
+
+
+async def test_volumes_that_are_to_be_kept_are_bounded() -> None:
+    never = asyncio.Event()
+
+    async def waits(work: Callable[[], Any]) -> Any:
+        await never.wait()
+
+    async with a_session(Disks(), waits) as session:
+        for name in ("a", "b", "c"):
+            await session.ask(Asked(id=name, what=a_volume(), keep=True))
+        (refused,) = await ends(session, 1)
+        assert isinstance(refused, Refused)
+        assert (refused.id, refused.error.reason) == ("c", "TOO_MANY_ASKS")
+        await session.cancel("a")
+        assert await ends(session, 1) == [Dropped("a", "cancelled")]

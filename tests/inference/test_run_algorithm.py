@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 from irp.inference.v1 import inference_service_pb2 as pb
+from irp_bundle import NoSuchSlice
 from irp_inference.adapters.compact import wish_of
 from irp_inference.app.ports import SeriesKnown, Ticket
 from irp_inference.app.run_algorithm import RunAlgorithm
-from irp_inference.domain.errors import ParametersNotValid, PromptsNotValid
+from irp_inference.domain.errors import ParametersNotValid, PromptsNotValid, VolumeNotOffered
 from irp_kernel import Geometry, ObjectRef, Volume
 from irp_kernel.errors import SeriesUnknown
 from irp_kernel.mask import SCAR
@@ -46,7 +47,7 @@ class Myocardium:
         self.asked.append(wish)
         labels = np.where(RING, 2, 0).astype(np.uint8)
         labels[:5] = 3
-        return SimpleNamespace(segmented=SimpleNamespace(labels=labels[None, None]))
+        return SimpleNamespace(segmented=SimpleNamespace(labels=np.stack([labels] * len(wish.slices))[None]))
 
 
 async def at_once(work: Callable[[], Any]) -> Any:
@@ -89,11 +90,51 @@ async def test_without_marks_a_method_that_needs_none_answers_the_slices_that_we
     assert dice(answer.segmented.labels[0, 0] == SCAR, TRUE_SCAR) >= 0.99
 
 
+async def test_across_slices_one_marked_slice_speaks_for_all_and_the_model_is_asked_once() -> None:
+    model = Myocardium()
+    request = a_request(volume=True)
+    request.ClearField("slices")
+    answer = await an_algorithm(model)(wish_of(request), TICKET)
+    assert [(wish.frames, wish.slices) for wish in model.asked] == [([0], [0, 1, 2])]
+    assert answer.segmented.labels.shape == (1, 3, SIZE, SIZE)
+    assert [dice(labels == SCAR, TRUE_SCAR) >= 0.99 for labels in answer.segmented.labels[0]] == [True] * 3
+    assert answer.segmented.mask(answer.geometry).annotated[0, :, 0].all()
+    assert answer.parameters["algorithm.across_slices"] == "0-2"
+    assert answer.segmented.estimate.warnings == ()
+
+
+async def test_slices_that_are_named_bound_a_volume() -> None:
+    request = a_request(volume=True)
+    request.slices[:] = [2, 1]
+    answer = await an_algorithm()(wish_of(request), TICKET)
+    assert answer.segmented.report.slices == (1, 2)
+    request.slices[:] = [2]
+    with pytest.raises(PromptsNotValid, match="not named"):  # the mark is on slice 1
+        await an_algorithm()(wish_of(request), TICKET)
+    for slices in ([3], [0, 2**31 - 1]):
+        request.slices[:] = slices
+        with pytest.raises(NoSuchSlice):
+            await an_algorithm()(wish_of(request), TICKET)
+    request.frames[:] = [4]
+    request.ClearField("slices")
+    with pytest.raises(NoSuchSlice):
+        await an_algorithm()(wish_of(request), TICKET)
+
+
+async def test_a_region_that_leaks_to_the_border_of_the_image_says_so() -> None:
+    request = a_request(name="region-growing", parameters='{"tolerance": 100}', within_model="", volume=True)
+    request.prompts.clicks.add(slice=1, row=48, column=44, inside=True)
+    answer = await an_algorithm()(wish_of(request), TICKET)
+    assert answer.segmented.estimate.warnings == ("touches-border",)
+    assert "leaked" in answer.segmented.estimate.texts[0]
+
+
 BROKEN: list[tuple[dict[str, Any], type[Exception]]] = [
     ({"parameters": "[]"}, ParametersNotValid),
     ({"parameters": "{" * 5000}, ParametersNotValid),
     ({"parameters": '{"n": 1e9}'}, ParametersNotValid),
     ({"structure": "stomach"}, ParametersNotValid),
+    ({"name": "graph-cut", "parameters": "", "volume": True}, VolumeNotOffered),
 ]
 
 

@@ -26,7 +26,7 @@ from precision_builders import a_threshold, held_out
 from torch import Tensor, nn
 from training_builders import as_stream
 
-from tests.bundle.exported import a_convolution, exported_bundle, script_of
+from tests.bundle.exported import a_convolution, exported_bundle, onnx_of, script_of
 
 GIB = 1 << 30
 
@@ -94,6 +94,18 @@ def test_a_report_names_what_was_checked_and_what_nobody_reads() -> None:
 
 def test_how_far_a_network_sees_is_measured() -> None:
     assert observe(a_convolution(), (1, 16, 16), 3).sees == (3, 3)
+
+
+def test_an_onnx_file_is_tried_out_as_any_other_network() -> None:
+    checks: list[Check] = []
+    report = inspect(exported_bundle({"models/model.onnx": onnx_of(a_convolution())}), checks.append)
+    network = report["networks"]["segment"]
+    assert (network["kind"], network["answers"], network["parameters"]) == ("onnx", (3, 32, 32), 30)
+    assert (network["sees"], network["other_sizes"]) == ((0, 0), False)
+    assert next(check.state for check in checks if check.name == "network model") == "passed"
+    with pytest.raises(NetworkMisbehaves):
+        torn = onnx_of(a_convolution()).replace(b"Conv", b"Cnov")  # an operator that nobody knows
+        inspect(exported_bundle({"models/model.onnx": torn}), lambda check: None)
 
 
 class Noisy(nn.Module):
@@ -175,6 +187,13 @@ async def test_a_sandbox_that_hangs_is_killed_and_one_that_ends_or_lies_is_not_b
     with pytest.raises(InspectionFailed):
         lie = saying('{"dice": {"lv_blood_pool": 7}}', then=endless)
         await Sandbox(GIB, 30, command=lie).score(b"", as_stream([]), nobody_hears)
+    for lie in (
+        '{"done": [[0.1, 1.0], [7, 1.0]]}',
+        '{"done": []}',
+        '{"dice": [{}, {}]}\n{"done": [[null, 0], [null, 0]]}',
+    ):
+        with pytest.raises(InspectionFailed):
+            await Sandbox(GIB, 30, command=saying(lie)).examine([b"", b""], as_stream([]))
     with pytest.raises(InspectionFailed):
         about_from_report({"about": {"structures": ["a name of somebody"]}})
     assert CHILD[1] == "-I"  # nothing of the room's environment or folder is imported

@@ -9,19 +9,27 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from irp_bundle import SegmentSpec, read_bundle
+from irp_training.domain.allowance import Allowance
+from irp_training.domain.borders import border_figures
 from irp_training.domain.curves import dice_figures
 from irp_training.domain.drawing import draw_curves
 from irp_training.domain.event_file import crc32c, event_file
+from irp_training.domain.examples import Example
 from irp_training.domain.lesson import Lesson
+from irp_training.domain.looks import Look
 from irp_training.domain.overlay import COLOURS, EXPERT, chosen, draw_overlay
 from irp_training.domain.plan import Outcome, Said
 from irp_training.domain.run import Metric
+from irp_training.domain.stages import Segment
 from PIL import Image
 from training_builders import TINY, a_plan, some_files
 
 BRIEF = replace(TINY, locate_epochs=1, segment_epochs=2, checkpoint_epochs=1)
-METRICS = [Metric(epoch, name, 0.1 * epoch) for epoch in (1, 2) for name in ("segment_loss", "val_dice_lv_blood_pool")]
+CURVES = ("segment_loss", "val_dice_lv_blood_pool", "val_hd95_mm_lv_blood_pool")
+METRICS = [Metric(epoch, name, 0.1 * epoch) for epoch in (1, 2) for name in CURVES]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +47,65 @@ def test_curves_carry_intervals_over_patients_and_what_the_machine_did(watched: 
     assert points[last, "cpu_cores"] > 0
 
 
-def test_each_checkpoint_of_the_second_net_shows_its_best_middle_and_worst_slice(
+def test_borders_are_measured_while_a_run_learns_as_its_end_measures_them(watched: tuple[Outcome, list[Said]]) -> None:
+    points = {(m.epoch, m.name): m.value for said in watched[1] for m in said.metrics}
+    last = BRIEF.locate_epochs + BRIEF.segment_epochs
+    assert not any(name.startswith("val_hd95") for epoch, name in points if epoch == BRIEF.locate_epochs)
+    for measure in ("hd95_mm", "assd_mm"):
+        low, mean, high = (points[last, f"val_{measure}_lv_blood_pool{end}"] for end in ("_low", "", "_high"))
+        assert 0 < low <= mean <= high
+    assert points[last, "val_unmatched_lv_blood_pool"] >= 0
+
+
+def test_distances_are_in_mm_of_the_slice_and_none_is_made_up() -> None:
+    stage = Segment(("pool", "scar"), SegmentSpec(size=64), margin=2.0)
+
+    def a_look(patient: str, drawn: slice, found: slice, judged: tuple[bool, bool] = (True, False)) -> Look:
+        box = torch.tensor([[20.0, 20.0, 16.0]])  # the window is 32 pixels wide: half a pixel per pixel of the crop
+        nothing = torch.zeros((1, 40, 40))
+        example = Example(
+            image=nothing[None], labels=nothing.byte(), judged=torch.tensor(judged), box=box, whole=True,
+            patient=patient, pixel_mm=(3.0, 2.0),
+        )  # fmt: skip
+        truth, answer = np.zeros((2, 64, 64), np.uint8)
+        truth[drawn, 10:20] = answer[found, 10:20] = 1
+        return Look(example=example, plane=0, found=answer, truth=truth, judged=np.array(judged))
+
+    assert stage.pixel_mm(a_look("p", slice(0), slice(0)).example) == (1.5, 1.0)
+    equal, moved = slice(10, 20), slice(12, 22)
+    looks = [a_look("p", equal, equal), a_look("q", equal, moved), a_look("q", equal, slice(0), (True, True))]
+    found = border_figures(stage, looks)
+    assert found["val_hd95_mm_pool"] == pytest.approx((0 + 2 * 1.5) / 2)  # two rows; the third slice has no distance
+    assert found["val_hd95_mm_pool_low"] <= found["val_assd_mm_pool"] < found["val_hd95_mm_pool"]
+    assert (found["val_unmatched_pool"], found["val_unmatched_scar"]) == (1, 0)
+    assert "val_hd95_mm_scar" not in found
+
+
+def test_where_passes_are_short_checkpoints_and_pictures_wait_and_the_weights_do_not_notice(
+    watched: tuple[Outcome, list[Said]],
+) -> None:
+    said: list[Said] = []
+    recipe = replace(BRIEF, segment_epochs=3, overhead=0.0)
+    outcome = Lesson(a_plan(recipe), said.append)(some_files(validation=2), None)
+    of_passes = [one for one in said if one.metrics]
+    assert [one.checkpoint is not None for one in of_passes] == [True, False, False, True]  # ends of stages
+    assert [bool(one.overlays) for one in of_passes] == [False, True, False, True]  # the first, and the last
+    always = Lesson(a_plan(replace(recipe, overhead=1.0)), lambda _said: None)(some_files(validation=2), None)
+    for role, weights in read_bundle(always.bundle).weights.items():
+        rare = read_bundle(outcome.bundle).weights[role]
+        assert all(torch.equal(rare[name], tensor) for name, tensor in weights.items())
+
+
+def test_an_allowance_is_a_share_of_the_time_and_is_saved() -> None:
+    times = iter([0.0, 1.0, 1.0, 3.0, 10.0, 19.0, 20.0])
+    allowance = Allowance(0.1, lambda: next(times))
+    assert allowance.paid  # after one second: nothing was spent yet
+    with allowance.spending():  # two seconds
+        pass
+    assert [allowance.paid for _ in range(3)] == [False, False, True]  # after 10, 19 and 20 seconds
+
+
+def test_each_pass_of_the_second_net_shows_its_best_middle_and_worst_slice(
     watched: tuple[Outcome, list[Said]],
 ) -> None:
     shown = [said.overlays for said in watched[1] if said.overlays]
@@ -71,7 +137,8 @@ def test_an_overlay_draws_the_expert_over_the_network_and_nothing_else() -> None
     expert, found = np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.uint8)
     expert[20:30, 20:30], found[40:50, 40:50] = 1, 2
     flat = np.full((64, 64), 7.0)
-    pixels = np.asarray(Image.open(io.BytesIO(draw_overlay(flat, expert, found)))).reshape(-1, 3)
+    picture = Image.open(io.BytesIO(draw_overlay(flat, expert, found)))
+    pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3)
     assert {tuple(pixel) for pixel in np.unique(pixels, axis=0).tolist()} == {(0, 0, 0), EXPERT, COLOURS[1]}
     assert chosen([0.5, 0.9, 0.1]) == {"best": 1, "median": 0, "worst": 2}
     assert chosen([]) == {}

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 from irp_chassis.db import Database
 from irp_chassis.testing.twins import InMemoryObjects
 from irp_kernel.errors import Unavailable
 from irp_training.adapters.change import APPRAISAL_JOB
 from irp_training.adapters.db import METADATA
+from irp_training.adapters.sandbox import Sandbox as RealSandbox
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.wire import report_to_proto
 from irp_training.app.appraise_model import AppraiseModel
@@ -20,17 +22,24 @@ from irp_training.app.approvals import Approvals
 from irp_training.app.ask_report import AskReport
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
+from irp_training.app.examine_models import ExamineModels
 from irp_training.app.frozen_set import FrozenSet
+from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.ports import Project
+from irp_training.app.promote_model import PromoteModel
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.try_bundle import TryBundle
 from irp_training.app.work_ports import CaseFiles
 from irp_training.domain.appraisal import UNMEASURED, Appraisal
 from irp_training.domain.errors import InspectionTooLong, ModelReportUnknown, NetworkMisbehaves, NoFrozenSet
+from irp_training.domain.examined import Examined, examine
 from irp_training.domain.inspected import Inspected
 from irp_training.domain.inspection import Check
 from precision_builders import a_threshold, held_out
 from sqlalchemy import MetaData, select
+from torch import Tensor, nn
+
+from tests.bundle.exported import exported_bundle, onnx_of, script_of
 
 ABOUT = {"structures": ["lv_blood_pool"], "licence": "CC0-1.0", "dataset_digest": "", "figures": {}}
 FINE = Inspected(checks=(Check(name="archive", state="passed", says="fine"),), report={"about": ABOUT})
@@ -189,3 +198,38 @@ async def test_what_is_refused_leaves_nothing_behind(world: World) -> None:
         await world.push(await world.a_project("training"))
     with pytest.raises(ModelReportUnknown):
         await world.store.appraisal("pool", 1)
+
+
+class InThisProcess:
+    """A worker that builds networks from weights, and opens nothing else."""
+
+    async def examine(self, bundles: Sequence[bytes], files: CaseFiles) -> tuple[Examined, ...]:
+        return examine(bundles, [file async for file in files()])
+
+
+def bright(halfway: float) -> nn.Module:
+    """So many standard deviations and more are blood pool."""
+    network = nn.Conv2d(1, 3, 3, padding=1)
+    spot = torch.zeros(3, 1, 3, 3)
+    spot[:2, 0, 1, 1] = Tensor([-1.0, 1.0])
+    network.load_state_dict({"weight": spot, "bias": Tensor([halfway, -halfway, -9.0])})
+    return network.eval()
+
+
+async def test_what_only_runs_passes_the_gate_on_the_patients_of_its_report(
+    world: World,
+) -> None:
+    project = await world.a_project()
+    script = exported_bundle({"models/model.ts": script_of(bright(2.0))})
+    onnx = exported_bundle({"models/model.onnx": onnx_of(bright(1.9))})
+    for data in (script, onnx):
+        await world.register("pool", data, "somebody", promote_if_first=True, project=project)
+    examiner = ExamineModels(InThisProcess(), RealSandbox(4 << 30, 120))
+    judge = JudgeCandidate(world.store, world.objects, examiner)
+    promote = PromoteModel(world.store, judge, Approvals(world.store, Configurations(world.objects), 0), world.now)
+    verdict, state = await promote("pool", 2, "somebody")
+    (compared,) = verdict.comparisons
+    assert (state, compared.structure, compared.cases, verdict.dataset != "") == ("promoted", "lv_blood_pool", 2, True)
+    assert compared.candidate > 0.8
+    assert compared.champion > 0.8
+    assert [check.name for check in verdict.checks] == ["latency"]  # nobody judged a slice whole

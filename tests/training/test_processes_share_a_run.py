@@ -49,6 +49,8 @@ async def test_a_run_shared_by_two_processes_learns_what_one_learns_also_when_on
     wanted = {(m.epoch, m.name): m.value for report in alone for m in report.metrics if "_loss" in m.name}
     found = {(m.epoch, m.name): m.value for report in said for m in report.metrics if "_loss" in m.name}
     assert found == pytest.approx(wanted, rel=1e-4)
+    seen, shown = ({(o.epoch, o.which): o.dice for one in reports for o in one.overlays} for reports in (alone, said))
+    assert shown == pytest.approx(seen, abs=0.05)  # of all slices, whichever process looked at them
     mine, theirs = read_bundle(two.bundle), read_bundle(one.bundle)
     for role, weights in theirs.weights.items():
         for name, tensor in weights.items():

@@ -42,4 +42,5 @@ async def test_runs_their_queue_their_passes_and_their_newest_dice_are_told(data
     assert (value("irp_training_runs", {"state": "queued"}), value("irp_training_runs", {"state": "failed"})) == (1, 0)
     assert value("irp_training_queue_age_seconds") == 60
     assert value("irp_training_epochs_learnt", {"stage": "segment"}) == 3
+    assert value("irp_training_epochs_learnt", {"stage": "locate"}) == 0
     assert value("irp_training_last_dice", {"model": "measured", "split": "test", "structure": "scar"}) == 0.75

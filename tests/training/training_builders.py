@@ -20,6 +20,7 @@ TINY = Recipe(
     batch=2,
     min_steps=2,
     checkpoint_epochs=2,
+    overhead=1.0,
     threads=1,
     ema=0.5,
     locate_channels=(4, 8),
@@ -114,7 +115,17 @@ def some_files(training: int = 2, validation: int = 1) -> list[CaseFile]:
 
 def tiny_json(**changes: object) -> str:
     """The tiny recipe as a request would send it."""
-    keys = ("seed", "locate_epochs", "segment_epochs", "batch", "min_steps", "checkpoint_epochs", "threads", "ema")
+    keys = (
+        "seed",
+        "locate_epochs",
+        "segment_epochs",
+        "batch",
+        "min_steps",
+        "checkpoint_epochs",
+        "overhead",
+        "threads",
+        "ema",
+    )
     given = {key: getattr(TINY, key) for key in keys}
     given |= {"locate_channels": [4, 8], "segment_channels": [4, 8], "segment_size": 64, "licence": "CC0-1.0"}
     return json.dumps(given | changes)

@@ -97,7 +97,8 @@ class Live:
             model: "name" or "name@version"; or `algorithm`.
             slice: counts from 0.
             frame: counts from 0; None = the first, or all of a whole series.
-            algorithm: {"name": "graph-cut", "structure": "scar", ...} in the model's place.
+            algorithm: {"name": "graph-cut", "structure": "scar", ...} in the model's place; with "volume": True, and
+                no slice, every slice of the marked frames comes, as parts.
             prompts: {"clicks": [...], "boxes": [...], "scribbles": [...]}: what a reader marked.
             options: {"test_time_augmentation": True, "estimate": True, "uncertainty": True}: of a model's answer.
             answer: "labels", "contours".

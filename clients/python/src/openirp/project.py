@@ -164,7 +164,8 @@ class Project(Admission):
             model: "name" or "name@version"; or `algorithm`.
             slices: None = all.
             frames: None = all.
-            algorithm: {"name": "n-sd", "structure": "scar", "parameters": {...}, "within_model": "lge"}.
+            algorithm: {"name": "n-sd", "structure": "scar", "parameters": {...}, "within_model": "lge"}; with
+                "volume": True it works across slices.
             prompts: {"clicks": [...], "boxes": [...], "scribbles": [...]}: what a reader marked.
             options: {"test_time_augmentation": True, "estimate": True, "uncertainty": True}: of a model's answer.
             answer: "mask"; or "uncertainty": a map from 0 (certain) to 255, with that option.

@@ -12,6 +12,7 @@ from irp_bundle.errors import (
     PipelineNotDerived,
     PipelineNotValid,
     PromptsNeeded,
+    RegionTooLarge,
     WeightsMissing,
 )
 from irp_bundle.estimate import WARNINGS, Estimate
@@ -27,7 +28,6 @@ from irp_bundle.metrics import (
     surface_distances,
 )
 from irp_bundle.networks import Stage, build_network
-from irp_bundle.patches import RegionTooLarge
 from irp_bundle.pipeline import AugmentationsNotDeclared, NoSuchSlice, PipelineSteps
 from irp_bundle.prepare import ImageNotFinite, as_images, normalise, prepare_locate, prepare_segment
 from irp_bundle.prompts import Kind, PromptsSpec, prompt_maps

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -38,6 +38,7 @@ MEMBER = re.compile(r"models/model\.\d+\.(pt|ts|onnx)")
 KNOWN = {*WEIGHTS.values(), *(path for paths in PATHS.values() for path in paths.values())}
 BACKGROUND = "background"
 MAX_FEATURES = 64  # channels that an encoder answers
+MAX_CHANNELS = 256  # of stage 2: the strongest is kept in a byte
 LOCATE_CHANNELS = 2  # background, left ventricle
 
 # Names that other bundles use for the same structures.
@@ -52,6 +53,9 @@ ALIASES: Mapping[str, str] = {
     "rv_cavity": "rv_blood_pool",
     "right_ventricle_pool": "rv_blood_pool",
     "right_ventricular_pool": "rv_blood_pool",
+    "heart_ventricle_left": "lv_blood_pool",
+    "heart_myocardium": "lv_myocardium",
+    "heart_ventricle_right": "rv_blood_pool",
 }
 
 
@@ -109,10 +113,10 @@ class Bundle:
         """One input of a network: (channels, rows, columns) or (channels, slices, rows, columns)."""
         if stage == "locate":
             return self.spec.locate.input_shape
-        _, *grid = self.spec.segment.input_shape
+        _, *grid = self.spec.input_shape
         if stage in MEMBERS and self.spec.prompts is not None:
             return self.logit_channels("encode") + MAPS, *grid
-        return self.spec.segment.input_shape
+        return self.spec.input_shape
 
     def logit_channels(self, stage: Stage) -> int:
         """Channels that a network answers; without an encoder the crop itself counts as its answer."""
@@ -180,13 +184,20 @@ def read_bundle(data: bytes, limits: Limits = DEFAULT_LIMITS, *, build: bool = T
         card=text_of(files, CARD, limits),
         licence=text_of(files, LICENCE if LICENCE in files else ROOT_LICENCE, limits),
         spec=read_spec(config.get("irp_pipeline", {})),
-        channels=_channels(metadata, config),
+        channels=_channels(metadata, config, foreign=derived is not None),
         exports=read_exports(files, limits),
         derived=tuple(derived.notes) if derived else (),
     )
+    if derived and (unknown := bundle.channels.count(BACKGROUND) - 1):
+        of_it = (
+            "1 structure of it is not known here, and counts"
+            if unknown == 1
+            else f"{unknown} structures of it are not known here, and count"
+        )
+        bundle = replace(bundle, derived=(*bundle.derived, f"channel_def: {of_it} as background"))
     _require_encoder_fits(bundle)
-    if bundle.spec.segment.slide and "locate" in bundle.stages:
-        raise PipelineNotValid("`segment.slide` looks at whole slices: stage 1 has nothing to say")
+    if (bundle.spec.segment.slide or bundle.spec.program) and "locate" in bundle.stages:
+        raise PipelineNotValid("`segment.slide` and `program` look at the whole image: stage 1 has nothing to say")
     for stage in bundle.stages:
         if build and bundle.learns(stage):
             bundle.build(stage)
@@ -246,22 +257,28 @@ def _dump(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, indent=2, sort_keys=True, allow_nan=False).encode() + b"\n"
 
 
-def _channels(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Structure per channel, from MONAI's `channel_def`, by name."""
+def _channels(metadata: Mapping[str, Any], config: Mapping[str, Any], *, foreign: bool) -> tuple[str, ...]:
+    """Structure per channel, from MONAI's `channel_def`, by name.
+
+    What a foreign bundle segments beside structures that are known here counts as background: it is none of them.
+    """
     try:
         definition = metadata["network_data_format"]["outputs"]["pred"]["channel_def"]
         named = {int(channel): _canonical(str(text)) for channel, text in definition.items()}
     except (KeyError, TypeError, ValueError, AttributeError) as cause:
         raise ChannelsNotKnown("configs/metadata.json has no channel_def for `pred`") from cause
     count = out_channels(config.get("network_def") or {}) or len(named)
-    foreign = set(named.values()) - {BACKGROUND, *CANONICAL.values()}
-    if foreign or sorted(named) != list(range(count)) or len(set(named.values())) != count:
+    known = [name for name in named.values() if name in CANONICAL.values()]
+    unknown = [name for name in named.values() if name not in {BACKGROUND, *known}]
+    once = len(set(known)) == len(known) and list(named.values()).count(BACKGROUND) == 1
+    counted = sorted(named) == list(range(count)) and count <= MAX_CHANNELS
+    if (unknown and not foreign) or not known or not once or not counted:
         raise ChannelsNotKnown(f"known are {BACKGROUND}, {', '.join(CANONICAL.values())}", channels=count)
-    if named.get(0) != BACKGROUND or count < 2:
+    if named[0] != BACKGROUND:
         raise ChannelsNotKnown("channel 0 is the background, and there is at least one structure")
     if config.get("locate_def") is not None and out_channels(config["locate_def"]) != LOCATE_CHANNELS:
         raise ChannelsNotKnown("stage 1 answers two channels: background and left ventricle")
-    return tuple(named[channel] for channel in range(count))
+    return tuple(BACKGROUND if named[channel] in unknown else named[channel] for channel in range(count))
 
 
 def _require_encoder_fits(bundle: Bundle) -> None:

@@ -32,7 +32,7 @@ class BundleTooLarge(TooLarge):
 class NetworkNotAllowed(InvalidArgument):
     """The bundle asks for a network class that is not on the list.
 
-    Use one of MONAI's 2D networks that the message lists, with the input channels that it says, and plain numbers as
+    Use one of MONAI's networks that the message lists, with the input channels that it says, and plain numbers as
     arguments. A TorchScript file may call the operators of image networks only, an ONNX file those of ONNX itself.
     """
 
@@ -47,7 +47,8 @@ class PromptsNeeded(InvalidArgument):
 class WeightsMissing(InvalidArgument):
     """The bundle carries a network that runs, and no weights that could be learnt further.
 
-    Send a bundle with `models/model.pt` (and `models/locate.pt`) too.
+    Send a bundle with `models/model.pt` (and `models/locate.pt`) too. An ONNX file is judged where OpenVINO is
+    installed.
     """
 
 
@@ -59,16 +60,25 @@ class PipelineNotValid(InvalidArgument):
 
 
 class ChannelsNotKnown(InvalidArgument):
-    """The bundle's channels do not name structures that are known here.
+    """The bundle's channels do not name structures that are known here, or one of them twice.
 
     `network_data_format.outputs.pred.channel_def` in configs/metadata.json maps each channel to `background` or to a
-    canonical structure; channels are matched by name, never by position.
+    canonical structure; channels are matched by name, never by position. Of a bundle of MONAI's Model Zoo one structure
+    at least is known here; others count as background.
     """
 
 
 class PipelineNotDerived(InvalidArgument):
     """The bundle's own preprocessing has a part that has no equal here.
 
-    The message names the first such part. Add `irp_pipeline` to configs/inference.json, which says the same in this
-    platform's words (libs/bundle/README.md), or leave the part out.
+    The message names the first such part; docs/how-to/push-a-model.md lists all that are understood. Add `irp_pipeline`
+    to configs/inference.json, which says the same in this platform's words (libs/bundle/README.md), or leave the part
+    out.
+    """
+
+
+class RegionTooLarge(InvalidArgument):
+    """At the spacing that the model wants, the image has more voxels than one answer may hold.
+
+    The detail says the limit. Check the image's pixel spacing; a model with stage 1 looks at the heart's window only.
     """

@@ -22,6 +22,7 @@ WARNINGS: Mapping[str, str] = MappingProxyType(
         "heart-not-located": "Stage 1 did not find the heart; the middle of the image was looked at.",
         "window-from-neighbours": "Stage 1 did not find the heart in these slices; their neighbours say where it is.",
         "touches-window": "A structure touches the border of the window and may be cut off.",
+        "touches-border": "A region reaches the border of the image: it has leaked, or is cut off there.",
         "implausible": "Parts that no heart has were removed.",
         "foreign-spacing": "The image's pixel spacing is outside the range that the model was made for.",
         "low-confidence": f"Less sure than on clear images: the network expects a Dice below {LOW_DICE}.",

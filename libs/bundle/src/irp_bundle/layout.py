@@ -24,7 +24,9 @@ def complete_config(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> d
     """configs/inference.json: stage 2 for plain MONAI, both stages for this house."""
     spec = read_spec(config.get("irp_pipeline", {}))
     own = {key: value for key, value in config.items() if key != "irp_pipeline"}
-    return _for_monai(spec, _modality(metadata)) | own | {"irp_pipeline": spec.to_json()}
+    # Whoever has a program has it from MONAI's own keys, or needs none of them.
+    for_monai = _for_monai(spec, _modality(metadata)) if spec.program is None else {}
+    return for_monai | own | {"irp_pipeline": spec.to_json()}
 
 
 def complete_metadata(name: str, metadata: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,9 +69,9 @@ def _data_format(channels: tuple[str, ...], spec: PipelineSpec, modality: str, i
         "format": "magnitude",
         "modality": modality,
         "num_channels": inputs,
-        "spatial_shape": list(spec.segment.input_shape[1:]),
+        "spatial_shape": list(spec.input_shape[1:]),
         "dtype": "float32",
-        "value_range": VALUES[spec.segment.normalise.kind],
+        "value_range": VALUES.get(spec.segment.normalise.kind, []) if spec.program is None else [],
         "is_patch_data": False,
         "channel_def": {"0": "image"} | {str(number): further for number in range(1, inputs)},
     }

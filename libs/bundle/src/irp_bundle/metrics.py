@@ -91,7 +91,13 @@ class Distances:
 
     hd95_mm: float
     assd_mm: float
-    unmatched: int
+    unmatched: int = 0
+
+    @classmethod
+    def of(cls, there: NDArray[np.float64], back: NDArray[np.float64], unmatched: int = 0) -> Distances:
+        """From the distances that `surface_distances` found, of one block or of several; neither is empty."""
+        mean = float(np.concatenate([there, back]).mean())
+        return cls(hd95_mm=_greater_95(there, back), assd_mm=mean, unmatched=unmatched)
 
 
 def distances_per_structure(predicted: Mask, truth: Mask, names: Iterable[str] | None = None) -> dict[str, Distances]:
@@ -120,9 +126,7 @@ def distances_per_structure(predicted: Mask, truth: Mask, names: Iterable[str] |
             there.append(one[0])
             back.append(one[1])
         if there and sum(map(len, there)):
-            to, fro = np.concatenate(there), np.concatenate(back)
-            mean = float(np.concatenate([to, fro]).mean())
-            found[name] = Distances(hd95_mm=_greater_95(to, fro), assd_mm=mean, unmatched=unmatched)
+            found[name] = Distances.of(np.concatenate(there), np.concatenate(back), unmatched)
     return found
 
 

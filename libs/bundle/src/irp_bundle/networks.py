@@ -65,8 +65,9 @@ def definition_of(stage: Stage) -> str:
 
 
 def out_channels(definition: Mapping[str, Any]) -> int:
-    """Number of channels that a checked definition answers."""
-    return int(definition.get("out_channels", 0))
+    """Number of channels that a definition says that it answers; 0 = it does not say."""
+    count = definition.get("out_channels", 0)
+    return count if isinstance(count, int) else 0
 
 
 def _checked(definition: object, inputs: tuple[int, ...]) -> tuple[Callable[..., torch.nn.Module], dict[str, Any]]:
@@ -83,7 +84,8 @@ def _checked(definition: object, inputs: tuple[int, ...]) -> tuple[Callable[...,
     for value in arguments.values():
         _check_plain(value, 0)
     channels, axes = inputs[0], len(inputs) - 1
-    if arguments.get("spatial_dims") != axes or arguments.get("in_channels") != channels:
+    wanted = {"spatial_dims": axes, "in_channels": channels}
+    if any(arguments.get(key, known[key].default) != value for key, value in wanted.items()):
         raise NetworkNotAllowed(f"this pipeline's network has spatial_dims {axes} and in_channels {channels}")
     return make, arguments
 

@@ -29,6 +29,19 @@ def to_openvino(network: torch.nn.Module, size: tuple[int, ...]) -> ov.Model:
     return ov.convert_model(network, example_input=torch.zeros(1, *size), input=[-1, *size])
 
 
+def from_onnx(data: bytes, size: tuple[int, ...]) -> ov.Model:
+    """An ONNX file that was looked through (`onnx_file.py`), for any number of inputs (C, *size)."""
+    model: ov.Model = ov.Core().read_model(data)
+    model.reshape([-1, *size])
+    return model
+
+
+def numbers_in(graph: ov.Model) -> int:
+    """How many numbers a graph has learnt, or holds as if it had: shapes are whole numbers, and do not count."""
+    constants = (op for op in graph.get_ops() if op.get_type_name() == "Constant")
+    return sum(int(np.prod(op.shape)) for op in constants if op.get_element_type().is_real())
+
+
 def graphs_of(bundle: Bundle) -> dict[Stage, ov.Model]:
     """Every network of a bundle, from its weights; see `to_openvino`."""
     return {stage: to_openvino(bundle.build(stage), bundle.input_shape(stage)) for stage in bundle.stages}

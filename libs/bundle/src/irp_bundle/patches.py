@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from irp_kernel.errors import InvalidArgument
 from numpy.typing import NDArray
 from torch import Tensor
 
 from irp_bundle.boxes import Located
+from irp_bundle.errors import RegionTooLarge
 from irp_bundle.networks import Stage
 from irp_bundle.prepare import as_images, normalise
 from irp_bundle.sampling import sample
@@ -26,13 +26,6 @@ from irp_bundle.steps import Steps
 
 MAX_VOXELS = 16_000_000  # of a region's grid
 PATCHES_AT_ONCE = 8
-
-
-class RegionTooLarge(InvalidArgument):
-    """At the spacing that the model wants, the image has more voxels than one answer may hold.
-
-    The detail says the limit. Check the image's pixel spacing; a model with stage 1 looks at the heart's window only.
-    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from irp_kernel import Volume
@@ -82,10 +83,16 @@ class PipelineSteps:
         began = time.perf_counter()
         located = (yield from self._locate(seen)) if located is None else located
         found = time.perf_counter()
-        segmenting = Segmenting(self.bundle, seen, located, *wanted, options)
+        asked_frames, asked = wanted
+        every = tuple(range(volume.geometry.shape[0])) if self.spec.looks_at_frames else asked
+        segmenting = Segmenting(self.bundle, seen, located, asked_frames, every, options)
         yield from segmenting()
         segmented = time.perf_counter()
-        answer = self._answer(seen, located, segmenting, options)
+        answer = self._answer(seen, located, segmenting.narrowed(asked), options)
+        if len(asked_frames) == len(asked) == 1:
+            others = (number for number in every if number not in asked)
+            beside = {n: self._answer(seen, located, segmenting.narrowed((n,)), options) for n in others}
+            answer = replace(answer, beside=beside)
         seconds = {"locate": found - began, "segment": segmented - found, "post": time.perf_counter() - segmented}
         answer.report.timings_ms.update({stage: round(1e3 * each, 3) for stage, each in seconds.items()})
         return answer

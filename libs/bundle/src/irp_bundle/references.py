@@ -29,8 +29,9 @@ def _resolved(value: Any, config: Mapping[str, Any], depth: int, count: list[int
         return {str(key): _resolved(inner, config, depth + 1, count) for key, inner in value.items()}
     if isinstance(value, list):
         return [_resolved(inner, config, depth + 1, count) for inner in value]
-    if isinstance(value, str) and value.startswith("@") and value not in WHOLE_PARTS and _is_plain(value):
-        found = _found(value[1:], config)
+    reference = value.removeprefix("$") if isinstance(value, str) else ""  # `$@name` is `@name`: nothing to evaluate
+    if reference.startswith("@") and reference not in WHOLE_PARTS and _is_plain(reference):
+        found = _found(reference[1:], config)
         # An expression has no value here; whoever needs one sees its text.
         return _resolved(found, config, depth + 1, count)
     return value

@@ -20,11 +20,13 @@ class Seen:
         array: (time, slice, row, column), a view.
         spacing_mm: (slice, row, column).
         way: from the stored lay to this one.
+        matrix: 4 x 4, (slice, row, column, 1) of the stored lay -> LPS mm.
     """
 
     array: NDArray[Any]
     spacing_mm: tuple[float, float, float]
     way: Symmetry
+    matrix: NDArray[np.float64]
 
     @property
     def plane(self) -> tuple[int, int]:
@@ -46,4 +48,4 @@ def see(volume: Volume, orientation: str) -> Seen:
     way = towards(orientation, volume.geometry.matrix)
     slice_mm, row_mm, column_mm = volume.geometry.spacing_mm
     pixel_mm = (column_mm, row_mm) if way.swap else (row_mm, column_mm)
-    return Seen(array=way.apply(volume.array), spacing_mm=(slice_mm, *pixel_mm), way=way)
+    return Seen(array=way.apply(volume.array), spacing_mm=(slice_mm, *pixel_mm), way=way, matrix=volume.geometry.matrix)

@@ -74,6 +74,8 @@ class Segmented:
         estimate: how far they can be trusted.
         confidence: uint8 like labels, 255 times the probability of the strongest channel, 0 outside the window;
             None = it was not asked for.
+        beside: what was found of other slices on the way, by their numbers, where one was asked of a frame that had to
+            be looked at as a whole.
     """
 
     labels: NDArray[np.uint8]
@@ -82,6 +84,7 @@ class Segmented:
     uncertainty: NDArray[np.uint8] | None = None
     estimate: Estimate = NOTHING_KNOWN
     confidence: NDArray[np.uint8] | None = None
+    beside: Mapping[int, Segmented] = field(default_factory=dict)
 
     @property
     def nbytes(self) -> int:

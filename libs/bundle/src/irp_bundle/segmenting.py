@@ -1,8 +1,9 @@
-"""Stage 2 on what was asked: by slice (2d), by slice with its neighbours (2.5d), or by sliding patches (3d)."""
+"""Stage 2 on what was asked: by slice (2d), with its neighbours (2.5d), by sliding patches (3d), or by a program."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 
 import numpy as np
 import torch
@@ -14,6 +15,8 @@ from irp_bundle.bundle import Bundle
 from irp_bundle.certainty import SoftDice, entropy, strongest
 from irp_bundle.patches import region_of, slide
 from irp_bundle.prepare import as_stacks, prepare_segment
+from irp_bundle.program import Program
+from irp_bundle.programmed import Answer, look, units
 from irp_bundle.sampling import PASTE_CHUNK, at_spacing, paste, paste_values
 from irp_bundle.scores import ask, softmax
 from irp_bundle.seen import Seen
@@ -55,10 +58,24 @@ class Segmenting:
 
     def __call__(self) -> Steps[None]:
         """Ask for the passes, and put the answers on the image's grid."""
-        if self._spec.slide:
+        if self._bundle.spec.program is not None:
+            yield from self._by_program(self._bundle.spec.program)
+        elif self._spec.slide:
             yield from self._by_tiles()
         else:
             yield from (self._by_region() if self._spec.dimension == "3d" else self._by_slice())
+
+    def narrowed(self, slices: tuple[int, ...]) -> Segmenting:
+        """The same, for some of its slices."""
+        if slices == self.slices:
+            return self
+        places = [self.slices.index(number) for number in slices]
+        rows = [frame * len(self.slices) + place for frame in range(len(self.frames)) for place in places]
+        found = copy(self)
+        found.slices, found.windows, found.channels = slices, self.windows[places], self.channels[rows]
+        found.uncertainty = None if self.uncertainty is None else self.uncertainty[rows]
+        found.confidence = None if self.confidence is None else self.confidence[rows]
+        return found
 
     def expected_dice(self, places: Mapping[str, int]) -> dict[str, float]:
         """What the network expects of itself, per structure; empty = it was not asked."""
@@ -68,7 +85,10 @@ class Segmenting:
     def parameters(self) -> dict[str, str]:
         """How stage 2 looked, as text, for the answer's provenance."""
         spec = self._spec
-        found = {"dimension": spec.dimension, "grid": "x".join(map(str, spec.input_shape[1:]))}
+        found = {
+            "dimension": self._bundle.spec.dimension,
+            "grid": "x".join(map(str, self._bundle.spec.input_shape[1:])),
+        }
         if spec.spacing:
             found["spacing_mm"] = f"{spec.spacing:g}"
         if len(self._bundle.members) > 1:
@@ -114,17 +134,43 @@ class Segmenting:
             first = place * len(self.slices)
             for begin in range(0, len(images), PASTE_CHUNK):
                 some = images[begin : begin + PASTE_CHUNK]
-                scores = yield from tile(some, self._spec, self._bundle.members, self._augment)
+                scores = yield from tile(some, self._spec.look, self._bundle.members, self._augment)
                 part = slice(first + begin, first + begin + len(some))
                 self.channels[part] = scores.argmax(dim=1).numpy()
                 self._doubt(part, scores, windows[begin : begin + len(some)])
+
+    def _by_program(self, program: Program) -> Steps[None]:
+        self.windows = self._located.windows[list(self.slices)]
+        begin = 0
+        for frame in self.frames:
+            for unit in units(program, self._seen.array[frame], self._seen.matrix, self.slices):
+                answer = yield from look(program, unit, self._bundle.members)
+                part = slice(begin, begin + len(unit.slices))
+                self.channels[part] = answer.labels()
+                self._doubt_of(part, answer)
+                begin = part.stop
+
+    def _doubt_of(self, part: slice, answer: Answer) -> None:
+        """As `_doubt`; what the network expects of itself is told of the whole image that it looked at."""
+        if not self._in_doubt:
+            return
+        probabilities = answer.probabilities()
+        self._soft.add(probabilities)
+        if self.uncertainty is not None:
+            self.uncertainty[part] = answer.on_image(torch.from_numpy(entropy(probabilities))[0])
+        if self.confidence is not None:
+            self.confidence[part] = answer.on_image(torch.from_numpy(strongest(probabilities))[0])
+
+    @property
+    def _in_doubt(self) -> bool:
+        return self._options.estimate or self._options.uncertainty or self._options.confidence
 
     def _keep(self, part: slice, scores: Tensor, windows: Tensor) -> None:
         self.channels[part] = paste(scores, windows, self._seen.plane).numpy()
         self._doubt(part, scores, windows)
 
     def _doubt(self, part: slice, scores: Tensor, windows: Tensor) -> None:
-        if not (self._options.estimate or self._options.uncertainty or self._options.confidence):
+        if not self._in_doubt:
             return
         probabilities = softmax(scores.numpy())
         self._soft.add(probabilities)

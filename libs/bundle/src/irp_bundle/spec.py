@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from irp_bundle.program import Look, Program
 from irp_bundle.prompts import PromptsSpec
 from irp_bundle.symmetry import AS_STORED
 
@@ -121,6 +122,11 @@ class SegmentSpec:
         channels = 2 * self.neighbours + 1 if self.dimension == "2.5d" else 1
         return (channels, *((self.depth,) if self.dimension == "3d" else ()), self.size, self.size)
 
+    @property
+    def look(self) -> Look:
+        """For `slide`: how patches slide."""
+        return Look(by="patches", size=(self.size, self.size), overlap=(self.overlap,), blend=self.blend)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostSpec:
@@ -157,6 +163,7 @@ class PipelineSpec:
         augment: under which mirrors and turns stage 2 is as good as without: test-time augmentation looks at these too.
         post: after both.
         prompts: how the model looks at marks; None = it takes none.
+        program: instead of all of the above but `spacing_range` and `post`: what is done to an image, step by step.
         version: of this format.
     """
 
@@ -167,7 +174,25 @@ class PipelineSpec:
     augment: tuple[str, ...] = ()
     post: PostSpec = PostSpec()
     prompts: PromptsSpec | None = None
+    program: Program | None = None
     version: int = SPEC_VERSION
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """One input of stage 2's network: (channels, *size)."""
+        return self.segment.input_shape if self.program is None else self.program.input_shape
+
+    @property
+    def looks_at_frames(self) -> bool:
+        """Whatever slice is asked for, stage 2 looks at its whole frame."""
+        return self.program is not None and self.program.unit == "frame"
+
+    @property
+    def dimension(self) -> Dimension:
+        """What stage 2's network sees at once."""
+        if self.program is None:
+            return self.segment.dimension
+        return "3d" if len(self.program.look.size) == 3 else "2d"
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in configs/inference.json."""
@@ -178,8 +203,11 @@ class PipelineSpec:
         _leave_out(document["segment"], SegmentSpec(), "slide", "blend")
         for key in ("spacing_range", "augment"):
             document[key] = list(document[key])
-        document.pop("prompts")  # platforms that do not know the key go on reading models without marks
-        return document if self.prompts is None else document | {"prompts": self.prompts.to_json()}
+        for key in ("prompts", "program"):  # platforms that do not know a key go on reading models without it
+            part = getattr(self, key)
+            document.pop(key)
+            document |= {key: part.to_json()} if part is not None else {}
+        return document
 
 
 def _leave_out(document: dict[str, Any], defaults: object, *keys: str) -> None:

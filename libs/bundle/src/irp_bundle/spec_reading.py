@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, TypeVar, get_args
 
 from irp_bundle.errors import PipelineNotValid
+from irp_bundle.program import Program
 from irp_bundle.prompts import PromptsSpec
 from irp_bundle.spec import (
     SPEC_VERSION,
@@ -71,11 +72,13 @@ def read_spec(document: object) -> PipelineSpec:
         augment=_augment(given.get("augment", [])),
         post=_stage(given.get("post", {}), "post", PostSpec),
         prompts=PromptsSpec.from_json(given["prompts"]) if given.get("prompts") is not None else None,
+        program=Program.from_json(given["program"]) if given.get("program") is not None else None,
         version=given.get("version", SPEC_VERSION),
     )
     if spec.version != SPEC_VERSION:
         raise PipelineNotValid(f"this platform knows version {SPEC_VERSION} of `irp_pipeline`")
     _require_sliding(spec)
+    _require_program_alone(spec)
     by_slice = spec.segment.dimension == "2d" and not spec.segment.spacing and spec.orientation == AS_STORED
     if spec.prompts is not None and not by_slice:
         raise PipelineNotValid("a model that takes marks looks at windows of single slices as they are stored")
@@ -89,6 +92,15 @@ def _require_sliding(spec: PipelineSpec) -> None:
         raise PipelineNotValid(f"{' and '.join(WHOLE)} go with `segment.slide`")
     if segment.slide and (segment.dimension != "2d" or segment.spacing or scale.kind in PER_WINDOW):
         raise PipelineNotValid("`segment.slide` is 2d, without `spacing`, and scales whole slices or frames")
+
+
+def _require_program_alone(spec: PipelineSpec) -> None:
+    """A program says all of it: what else said how stage 2 looks would be overheard."""
+    if spec.program is None:
+        return
+    others = replace(spec, program=None, post=PostSpec(), spacing_range=(0.0, 0.0))
+    if others != PipelineSpec():
+        raise PipelineNotValid("beside `program` there are `spacing_range` and `post` only")
 
 
 def _orientation(value: object) -> str:

@@ -35,12 +35,22 @@ RETRY = {
 class RpcClient:
     """A channel to one room and the way to call through it."""
 
-    def __init__(self, address: str, minter: TokenMinter, files: Iterable[FileDescriptor] = ()) -> None:
-        target = address if "://" in address else f"dns:///{address}"
+    def __init__(
+        self, address: str, minter: TokenMinter, files: Iterable[FileDescriptor] = (), *, health: bool = False
+    ) -> None:
+        """A channel.
+
+        Args:
+            address: "host:port", whose replicas take turns; or as gRPC names it ("dns:///...", "ipv4:...").
+            minter: of the tokens that calls carry.
+            files: protos of the methods that may be tried again.
+            health: a replica that says that it does not serve (it drains, it loads) is treated as one that is away.
+        """
+        target = address if "://" in address or address.startswith(("ipv4:", "ipv6:")) else f"dns:///{address}"
         self.channel = grpc.aio.insecure_channel(
             target,
             options=[
-                ("grpc.service_config", json.dumps(service_config(files))),
+                ("grpc.service_config", json.dumps(service_config(files, health=health))),
                 ("grpc.enable_retries", 1),
                 ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
                 ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -49,6 +59,11 @@ class RpcClient:
             ],
         )
         self._minter = minter
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the room is there now; looking makes an idle channel connect."""
+        return self.channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
 
     async def call(self, method: Any, request: Any, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Any:
         """Call a unary-answer method of a stub with a message or an async iterator of messages.
@@ -105,8 +120,8 @@ class RpcClient:
         return (("authorization", f"Bearer {self._minter.mint(caller())}"), *carrier.items())
 
 
-def service_config(files: Iterable[FileDescriptor]) -> dict[str, Any]:
-    """Round robin, and retries for the methods whose `idempotency_level` allows them."""
+def service_config(files: Iterable[FileDescriptor], *, health: bool = False) -> dict[str, Any]:
+    """Round robin, retries for the methods whose `idempotency_level` allows them, and whether health is watched."""
     safe = {MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT}
     names = [
         {"service": service.full_name, "method": method.name}
@@ -117,6 +132,8 @@ def service_config(files: Iterable[FileDescriptor]) -> dict[str, Any]:
         if method.GetOptions().idempotency_level in safe and not method.client_streaming
     ]
     config: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
+    if health:
+        config["healthCheckConfig"] = {"serviceName": ""}
     if names:
         config["methodConfig"] = [{"name": names, "retryPolicy": RETRY}]
     return config

@@ -34,6 +34,8 @@ def to_status(error: IrpError) -> grpc.Status:
 def from_rpc_error(error: grpc.aio.AioRpcError) -> RemoteError:
     """A failed call as an error of our tree; a status from elsewhere keeps its code only."""
     code = CODE_OF_STATUS.get(error.code(), Code.INTERNAL)
+    if error.code() is grpc.StatusCode.CANCELLED:
+        code = Code.UNAVAILABLE  # not by the caller, who would not be here: the room left before it had answered
     status = _status_of(error)
     info, retry_s = error_details_pb2.ErrorInfo(), None
     for detail in status.details if status else ():

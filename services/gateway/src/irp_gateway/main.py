@@ -87,6 +87,7 @@ async def compose(room: Room[Settings]) -> None:
         here.leaving.set()
 
     room.spawn(leave)
+    room.spawn(here.rooms.follow)
     room.refers_to(here.projects.configurations)
     room.on_stop(here.rooms.close)
 

@@ -25,7 +25,8 @@ class Settings(ServiceSettings):
     annotation_address: str = "127.0.0.1:8093"
     """host:port of annotation's gRPC door."""
     inference_address: str = "127.0.0.1:8094"
-    """host:port of inference's gRPC door."""
+    """host:port of inference's gRPC door. Where the name has several addresses, each is a replica and gets its own
+    series; or name them: `ipv4:10.0.0.1:9000,10.0.0.2:9000`."""
     training_address: str = "127.0.0.1:8095"
     """host:port of training's gRPC door."""
     radiomics_address: str = "127.0.0.1:8096"

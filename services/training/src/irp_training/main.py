@@ -47,6 +47,7 @@ from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.decide_promotion import DecidePromotion
 from irp_training.app.describe_dataset import DescribeDataset
+from irp_training.app.examine_models import ExamineModels
 from irp_training.app.export_run import ExportRun
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.frozen_set import FrozenSet
@@ -130,6 +131,7 @@ def _parts(room: Room[Settings], key: bytes | None) -> Parts:
     store, configurations = SqlStore(room.database, keys.sign), Configurations(room.objects)
     device = told.training_device or ("cuda" if torch.cuda.is_available() else "cpu")
     worker = ProcessWorker(device, told.training_processes)
+    sandbox = Sandbox(told.sandbox_memory_bytes, told.sandbox_seconds, told.training_threads)
     create_dataset = CreateDataset(store, room.objects, configurations)
     return Parts(
         keys=keys,
@@ -137,8 +139,8 @@ def _parts(room: Room[Settings], key: bytes | None) -> Parts:
         objects=room.objects,
         configurations=configurations,
         worker=worker,
-        sandbox=Sandbox(told.sandbox_memory_bytes, told.sandbox_seconds, told.training_threads),
-        judge=JudgeCandidate(store, room.objects, worker),
+        sandbox=sandbox,
+        judge=JudgeCandidate(store, room.objects, ExamineModels(worker, sandbox)),
         approvals=Approvals(store, configurations, told.training_approvals),
         create_dataset=create_dataset,
         frozen_set=FrozenSet(store, create_dataset),
@@ -166,6 +168,7 @@ def _verbs(parts: Parts) -> Verbs:
         try_bundle=TryBundle(parts.sandbox),
         export_run=ExportRun(store, objects, in_worker),
         ask_validation=AskValidation(store, objects, create_dataset, now),
+        approvals=parts.approvals,
     )
 
 

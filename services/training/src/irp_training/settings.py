@@ -21,7 +21,7 @@ class Settings(ServiceSettings):
     model_key_file: Path | None = None
     """PEM of the Ed25519 key that signs versions; made there if there is none. Empty = versions are not signed."""
     code_commit: str = ""
-    """Commit of the code that runs, for what is signed; empty = not known."""
+    """Commit of the code that runs, for what is signed; images know theirs. Empty = not known."""
     sandbox_memory_bytes: int = 2 << 30
     """Memory of the process in which a pushed bundle is looked through and tried out."""
     sandbox_seconds: float = 120.0

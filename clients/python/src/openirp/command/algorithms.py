@@ -25,10 +25,16 @@ def algorithms(
         print_json(found)
         return
     rows = [
-        (one["name"], one["finds"], one["marks"], "; ".join(_parameter(said) for said in one["parameters"]))
+        (
+            one["name"],
+            one["finds"],
+            one["marks"],
+            "volume" if one["volume"] else "",
+            "; ".join(_parameter(said) for said in one["parameters"]),
+        )
         for one in found
     ]
-    table("methods", ("name", "finds", "marks", "parameters (default; from to)"), rows)
+    table("methods", ("name", "finds", "marks", "across slices", "parameters (default; from to)"), rows)
 
 
 def _parameter(said: dict[str, Any]) -> str:

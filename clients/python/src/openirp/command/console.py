@@ -79,7 +79,8 @@ def show_run(bar: Progress, task: TaskID, run: dict[str, Any]) -> None:
     said = {name: value for name, value in latest.items() if not name.endswith(("_low", "_high"))}  # ends of bands
     watched = {name: value for name, value in said.items() if name.endswith("_loss") or "_dice_lv_" in name}
     short = {name.removeprefix("val_dice_lv_").removeprefix("segment_"): value for name, value in watched.items()}
-    shown = [f"{name.replace('_', ' ')} {value:.3f}" for name, value in sorted(short.items())]
+    apart = {name: f" ({said[hd95]:.1f} mm)" for name in short if (hd95 := f"val_hd95_mm_lv_{name}") in said}
+    shown = [f"{name.replace('_', ' ')} {value:.3f}{apart.get(name, '')}" for name, value in sorted(short.items())]
     progress = run.get("progress") or {}
     words = "  ".join([f"  {progress.get('step', '')}", *shown])
     bar.update(task, completed=progress.get("fraction", 0.0), description=words)

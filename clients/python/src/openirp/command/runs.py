@@ -79,7 +79,7 @@ def cases(run: Run, project: InProject, json: AsJson = False) -> None:
 def overlays(
     run: Run, project: InProject, out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("overlays")
 ) -> None:
-    """Pictures of the best, middle and worst validation slice of each checkpoint: white the expert, colour the net."""
+    """Pictures of the best, middle and worst validation slice, pass after pass: white the expert, colour the net."""
     one, known = _project(project), _project(project).run_overlays(run)
     out.mkdir(parents=True, exist_ok=True)
     for overlay in known:

@@ -217,6 +217,7 @@ class Algorithm(_message.Message):
     STRUCTURE_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
     WITHIN_MODEL_FIELD_NUMBER: _builtins.int
+    VOLUME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """"region-growing", "random-walker"..."""
     structure: _builtins.str
@@ -225,6 +226,10 @@ class Algorithm(_message.Message):
     """Parameters as JSON; missing ones take their defaults."""
     within_model: _builtins.str
     """Model whose answer the method works in, "name" or "name@version"; empty = none."""
+    volume: _builtins.bool
+    """Work across slices: what is marked counts for its whole frame, and every slice is answered, or those from the first
+    to the last of `slices`. Not for every method: see AlgorithmDescription.
+    """
     def __init__(
         self,
         *,
@@ -232,10 +237,11 @@ class Algorithm(_message.Message):
         structure: _builtins.str = ...,
         parameters: _builtins.str = ...,
         within_model: _builtins.str = ...,
+        volume: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "parameters", b"parameters", "structure", b"structure", "within_model", b"within_model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "parameters", b"parameters", "structure", b"structure", "volume", b"volume", "within_model", b"within_model"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -739,11 +745,14 @@ class AlgorithmDescription(_message.Message):
     FINDS_FIELD_NUMBER: _builtins.int
     MARKS_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
+    VOLUME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     finds: _builtins.str
     """What it finds, with its source."""
     marks: _builtins.str
     """Which marks it takes or needs, in words."""
+    volume: _builtins.bool
+    """It also works across slices."""
     @_builtins.property
     def parameters(self) -> _containers.RepeatedCompositeFieldContainer[Global___AlgorithmParameter]: ...
     def __init__(
@@ -753,10 +762,11 @@ class AlgorithmDescription(_message.Message):
         finds: _builtins.str = ...,
         marks: _builtins.str = ...,
         parameters: _abc.Iterable[Global___AlgorithmParameter] | None = ...,
+        volume: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["finds", b"finds", "marks", b"marks", "name", b"name", "parameters", b"parameters"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finds", b"finds", "marks", b"marks", "name", b"name", "parameters", b"parameters", "volume", b"volume"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

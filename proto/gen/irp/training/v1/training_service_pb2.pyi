@@ -606,7 +606,7 @@ class Run(_message.Message):
     def metrics(self) -> _containers.RepeatedCompositeFieldContainer[Global___Metric]: ...
     @_builtins.property
     def overlays(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunOverlay]:
-        """Pictures of validation slices, a few per checkpoint."""
+        """Pictures of validation slices, a few per pass."""
 
     def __init__(
         self,
@@ -689,7 +689,7 @@ class Metric(_message.Message):
     VALUE_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     name: _builtins.str
-    """loss, val_dice_<structure>..."""
+    """<stage>_loss, val_dice_<structure>, val_hd95_mm_<structure>, val_assd_mm_<structure>..."""
     value: _builtins.float
     def __init__(
         self,
@@ -1184,6 +1184,7 @@ class Model(_message.Message):
     SIGNATURE_FIELD_NUMBER: _builtins.int
     ALIASES_FIELD_NUMBER: _builtins.int
     PENDING_FIELD_NUMBER: _builtins.int
+    UNAGREED_FIELD_NUMBER: _builtins.int
     champion: _builtins.bool
     created_at: _builtins.str
     actor: _builtins.str
@@ -1197,6 +1198,8 @@ class Model(_message.Message):
     """Compact JWS of the statement that says where this version came from; empty = the registry has no key."""
     pending: _builtins.bool
     """The gate lets it pass; a second person has to agree."""
+    unagreed: _builtins.bool
+    """Two persons have to agree on a version like this, and it never was the champion: it must not answer readers yet."""
     @_builtins.property
     def ref(self) -> _types_pb2.ModelRef: ...
     @_builtins.property
@@ -1228,10 +1231,11 @@ class Model(_message.Message):
         signature: _builtins.str = ...,
         aliases: _abc.Iterable[_builtins.str] | None = ...,
         pending: _builtins.bool = ...,
+        unagreed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "ref", b"ref"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "aliases", b"aliases", "bundle", b"bundle", "champion", b"champion", "created_at", b"created_at", "dataset_digest", b"dataset_digest", "figures", b"figures", "licence", b"licence", "pending", b"pending", "precisions", b"precisions", "ref", b"ref", "run_id", b"run_id", "signature", b"signature", "structures", b"structures"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "aliases", b"aliases", "bundle", b"bundle", "champion", b"champion", "created_at", b"created_at", "dataset_digest", b"dataset_digest", "figures", b"figures", "licence", b"licence", "pending", b"pending", "precisions", b"precisions", "ref", b"ref", "run_id", b"run_id", "signature", b"signature", "structures", b"structures", "unagreed", b"unagreed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -33,6 +33,7 @@ class AlgorithmAnswer(BaseModel):
     name: str = Field(examples=["region-growing"])
     finds: str = Field(description="what it finds, with its source")
     marks: str = Field(description="which marks it takes or needs")
+    volume: bool = Field(description="whether it also works across slices")
     parameters: list[ParameterAnswer]
 
 
@@ -45,7 +46,9 @@ async def list_algorithms(identity: Visitor, desk: DeskHere) -> list[AlgorithmAn
 
 def _algorithm(found: Any) -> AlgorithmAnswer:
     parameters = [_parameter(one) for one in found.parameters]
-    return AlgorithmAnswer(name=found.name, finds=found.finds, marks=found.marks, parameters=parameters)
+    return AlgorithmAnswer(
+        name=found.name, finds=found.finds, marks=found.marks, volume=found.volume, parameters=parameters
+    )
 
 
 def _parameter(one: Any) -> ParameterAnswer:

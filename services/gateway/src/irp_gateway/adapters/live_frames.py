@@ -55,6 +55,11 @@ class SegmentFrame(BaseModel):
         return self
 
     @property
+    def is_look(self) -> bool:
+        """Of what a reader looks at now, which the next look supersedes; else a whole series, which goes on."""
+        return self.slice is not None or self.prompts is not None
+
+    @property
     def who(self) -> str:
         """Who is asked, as the audit log says it."""
         return f"algorithm={self.algorithm.name}" if self.algorithm else f"model={self.model}"

@@ -67,6 +67,11 @@ class AlgorithmBody(_Strict):
     within_model: str = Field(
         "", pattern=r"^([a-z][a-z0-9-]{0,46}[a-z0-9](@[0-9]{1,9})?)?$", description="whose myocardium is looked at"
     )
+    volume: bool = Field(
+        False,
+        description="work across slices: what is marked counts for its whole frame, and every slice is answered, or "
+        "those from the first to the last of `slices`. `GET /api/v1/algorithms` says which methods can",
+    )
 
 
 def require_one(model: str | None, algorithm: AlgorithmBody | None) -> None:
@@ -100,4 +105,5 @@ def algorithm_message(body: AlgorithmBody) -> pb.Algorithm:
         structure=body.structure,
         parameters=json.dumps(body.parameters),
         within_model=body.within_model,
+        volume=body.volume,
     )

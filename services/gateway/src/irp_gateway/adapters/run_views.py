@@ -38,7 +38,7 @@ class RunCases(BaseModel):
 
 
 class OverlayAnswer(BaseModel):
-    """A picture of one validation slice at a checkpoint."""
+    """A picture of one validation slice after a pass."""
 
     epoch: int
     which: str = Field(description='"best", "median" or "worst" of the slices that were looked at, by Dice')
@@ -74,9 +74,9 @@ async def cases_table(id: IdInPath, here: AnyMember) -> Response:
     return Response(out.getvalue(), media_type="text/csv", headers=_as_file(f"{id}.csv"))
 
 
-@router.get("/{id}/overlays", summary="Pictures of validation slices, a few per checkpoint")
+@router.get("/{id}/overlays", summary="Pictures of validation slices, three per pass")
 async def overlays(id: IdInPath, here: AnyMember) -> list[OverlayAnswer]:
-    """By epoch; they show hearts of the project's patients and carry no name."""
+    """By epoch; they show hearts of patients and carry no name. Where passes are short few have some: `overhead`."""
     return [
         OverlayAnswer(
             epoch=one.epoch,
@@ -102,7 +102,7 @@ async def overlay(id: IdInPath, epoch: Epoch, which: Which, here: AnyMember) -> 
 
 @router.get("/{id}/curve.{form}", summary="The curves as a picture", **_binary("image/png"))
 async def curve(id: IdInPath, form: Literal["png", "svg"], here: AnyMember) -> Response:
-    """Losses, and Dice on validation slices with 95 % bands over patients."""
+    """Losses; on validation slices Dice, HD95 and mean surface distance (mm), with 95 % bands over patients."""
     return await _export(here, id, f"curve-{form}")
 
 

@@ -19,6 +19,7 @@ from irp_gateway.adapters.labels import contours_json, labels_of
 from irp_gateway.adapters.options import OptionsBody, estimate_json, uncertainty_file
 from irp_gateway.adapters.prompts import AlgorithmBody, PromptsBody, algorithm_message, prompts_message, require_one
 from irp_gateway.adapters.proposals import shown_id
+from irp_gateway.adapters.rooms import series_key
 from irp_gateway.adapters.visitor import Annotator, AnyMember, Inside, UidInPath
 from irp_gateway.domain.negotiation import choose
 
@@ -107,7 +108,7 @@ async def segment(
         compact=True,
     )
     began = time.perf_counter()
-    answer = await here.ask("inference", "Segment", asked, timeout_s=SEGMENT_TIMEOUT_S)
+    answer = await here.ask("inference", "Segment", asked, timeout_s=SEGMENT_TIMEOUT_S, series=series_key(asked))
     answered = time.perf_counter()
     if body.answer == "uncertainty":
         data = await asyncio.to_thread(uncertainty_file, answer, media_type)

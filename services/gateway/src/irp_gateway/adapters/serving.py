@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from irp_gateway.adapters.desk import DeskHere
 from irp_gateway.adapters.door import Door, made
-from irp_gateway.adapters.versions import VersionInPath
+from irp_gateway.adapters.versions import VersionInPath, models_of
 from irp_gateway.adapters.visitor import Admin, ModelInPath, Visitor
+from irp_gateway.domain.errors import VersionNotAgreed
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=Door)
 
@@ -112,7 +113,12 @@ async def get_serving(name: ModelInPath, identity: Visitor, desk: DeskHere) -> S
 async def put_serving(
     name: ModelInPath, body: ServingBody, admin: Admin, desk: DeskHere, request: Request
 ) -> ServingAnswer:
-    """Every replica follows, between two requests."""
+    """Every replica follows, between two requests.
+
+    Where two persons have to agree (`approvals`), pin and canary take versions that were the champion once; a shadow
+    answers nobody, and may be any version.
+    """
+    await _require_agreed(name, body, desk)
     await _configure(name, body, admin.subject, desk, request)
     return await get_serving(name, admin, desk)
 
@@ -137,6 +143,14 @@ async def unload(name: ModelInPath, version: VersionInPath, admin: Admin, desk: 
     """Its last user finishes first. A version that serves is loaded again when it is asked for."""
     await desk.rooms["inference"].ask("UnloadModel", pb.UnloadModelRequest(name=name, version=version))
     return Response(status_code=204)
+
+
+async def _require_agreed(name: str, body: ServingBody, desk: DeskHere) -> None:
+    """Raise VersionNotAgreed if readers would get answers that a second person has not agreed to."""
+    answering = {body.pin, body.canary.version if body.canary else None} - {None}
+    for model in await models_of(desk, name) if answering else ():
+        if model.unagreed and model.ref.version in answering:
+            raise VersionNotAgreed(model=name, version=model.ref.version)
 
 
 async def _configure(name: str, body: ServingBody, actor: str, desk: DeskHere, request: Request) -> None:

@@ -70,9 +70,9 @@ class Inside:
         """Who, as provenance says it."""
         return self.identity.subject
 
-    async def ask(self, room: str, method: str, request: Any, *, timeout_s: float = 60) -> Any:
-        """Ask a room on the member's behalf."""
-        return await self.desk.rooms[room].ask(method, request, timeout_s=timeout_s)
+    async def ask(self, room: str, method: str, request: Any, *, timeout_s: float = 60, series: str = "") -> Any:
+        """Ask a room on the member's behalf; of a series, the replica that knows it (see `Line.ask`)."""
+        return await self.desk.rooms[room].ask(method, request, timeout_s=timeout_s, series=series)
 
     def stream(self, room: str, method: str, request: Any, *, timeout_s: float) -> AsyncIterator[Any]:
         """Ask a room for a stream on the member's behalf."""

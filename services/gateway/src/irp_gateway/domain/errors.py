@@ -228,3 +228,11 @@ class ReportFileUnknown(NotFound):
 
     A report is there when its validation has succeeded; `files` of the validation lists what it has.
     """
+
+
+class VersionNotAgreed(FailedPrecondition):
+    """Two persons have to agree before this version answers readers, and nobody has agreed yet.
+
+    Promote it and have it approved (`irp models promote`, `irp models approve`), pin a version that was the champion
+    before, or let it compute as a shadow: that answers nobody.
+    """

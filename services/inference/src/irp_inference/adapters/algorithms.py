@@ -13,7 +13,9 @@ from irp_inference.domain.algorithms.table import Described
 def described(name: str, known: Described) -> pb.AlgorithmDescription:
     """Method -> message."""
     parameters = [_parameter(one) for one in parameters_of(known.kind).values()]
-    return pb.AlgorithmDescription(name=name, finds=known.finds, marks=known.marks, parameters=parameters)
+    return pb.AlgorithmDescription(
+        name=name, finds=known.finds, marks=known.marks, parameters=parameters, volume=known.across_slices
+    )
 
 
 def _parameter(one: Parameter) -> pb.AlgorithmParameter:

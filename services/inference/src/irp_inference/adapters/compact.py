@@ -9,8 +9,9 @@ from irp_bundle import Estimate, Options
 from irp_kernel import Geometry
 
 from irp_inference.adapters.events import provenance
-from irp_inference.adapters.marks import marks_of, method_of
+from irp_inference.adapters.marks import marked, marks_of, method_of
 from irp_inference.app.segment_series import Answer, Wish
+from irp_inference.domain.algorithms.table import Wanted
 from irp_inference.domain.errors import OptionsNotOffered
 
 LEVEL = 1  # a slice of labels shrinks 60-fold at once
@@ -78,6 +79,8 @@ def wish_of(request: pb.SegmentRequest) -> Wish:
     method, options = method_of(request), options_of(request.options)
     if options.key and (method or request.HasField("prompts")):
         raise OptionsNotOffered
+    if method and method.volume:
+        return _across(request, method)
     marks = marks_of(request) if method or request.HasField("prompts") else {}
     return Wish(
         project=request.project.id,
@@ -87,6 +90,20 @@ def wish_of(request: pb.SegmentRequest) -> Wish:
         slices=sorted({number for _, number in marks}) or list(request.slices),
         variant=None if marks else "",
         options=options,
+        marks=marks,
+        method=method,
+    )
+
+
+def _across(request: pb.SegmentRequest, method: Wanted) -> Wish:
+    """What is marked counts for its whole frame; slices are named by the first and the last."""
+    marks = marked(request)
+    return Wish(
+        project=request.project.id,
+        series_uid=request.series_uid,
+        frames=sorted({frame for frame, _ in marks} | set(request.frames)) or [0],
+        slices=sorted({min(request.slices), max(request.slices)}) if request.slices else (),
+        variant=None,
         marks=marks,
         method=method,
     )

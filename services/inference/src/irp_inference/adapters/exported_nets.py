@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 import openvino as ov
 import torch
 from irp_bundle import Bundle, Stage
-from irp_bundle.openvino_engine import OpenVinoEngine, to_openvino
+from irp_bundle.openvino_engine import OpenVinoEngine, from_onnx, to_openvino
 from irp_bundle.scripts import open_script, torch_network
 
 from irp_inference.adapters.tensor_block import Array
@@ -46,7 +45,7 @@ def openvino_model(bundle: Bundle, stage: Stage, inputs: Array, logits: Array) -
         except Exception:
             if bundle.learns(stage):
                 raise
-    return _onnx_model(onnx, size) if onnx is not None else None
+    return from_onnx(onnx, size) if onnx is not None else None
 
 
 def agreed_logits(bundle: Bundle, stage: Stage, inputs: Array) -> Array:
@@ -79,7 +78,7 @@ def _runs(bundle: Bundle, stage: Stage) -> dict[str, Run]:
     if "torchscript" in exports:
         runs["torchscript"] = _torch_run(open_script(exports["torchscript"]), stage)
     if "onnx" in exports:
-        onnx = OpenVinoEngine({stage: _onnx_model(exports["onnx"], bundle.input_shape(stage))})
+        onnx = OpenVinoEngine({stage: from_onnx(exports["onnx"], bundle.input_shape(stage))})
         runs["onnx"] = partial(onnx, stage)
     return runs
 
@@ -87,12 +86,6 @@ def _runs(bundle: Bundle, stage: Stage) -> dict[str, Run]:
 def _torch_run(network: torch.nn.Module, stage: Stage) -> Run:
     networks = TorchNetworks({stage: network})
     return lambda inputs: np.array(networks(stage, inputs))
-
-
-def _onnx_model(data: bytes, size: tuple[int, ...]) -> ov.Model:
-    model: Any = ov.Core().read_model(data)
-    model.reshape([-1, *size])
-    return model
 
 
 def _require_equal(found: Array, expected: Array, who: str) -> None:

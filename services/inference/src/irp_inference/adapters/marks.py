@@ -25,6 +25,7 @@ def method_of(request: pb.SegmentRequest) -> Wanted | None:
         structure=asked.structure,
         parameters=_parameters(asked.parameters),
         within_model=asked.within_model,
+        volume=asked.volume,
     )
 
 
@@ -34,11 +35,13 @@ def marks_of(request: pb.SegmentRequest) -> dict[Place, Marks]:
     Raises:
         PromptsNotValid: nothing is marked or asked for, or too much, or not the same slices in each frame.
     """
-    said = request.prompts
-    drawn = sum(len(one.points) for one in said.scribbles) // 2
-    if len(said.clicks) + 2 * len(said.boxes) + drawn > MOST_POINTS_IN_ALL:
-        raise PromptsNotValid(f"at most {MOST_POINTS_IN_ALL} points in one request", limit=MOST_POINTS_IN_ALL)
-    marks = _marks(request)
+    drawn = marked(request)
+    wanted = set(request.frames) or {frame for frame, _ in drawn} or {0}
+    numbers = set(request.slices)
+    if len(wanted) * len(numbers) > MOST_SLICES:
+        raise PromptsNotValid(f"mark, or ask for, 1 to {MOST_SLICES} slices")
+    asked = {(frame, number): Marks() for frame in sorted(wanted) for number in sorted(numbers)}
+    marks = asked | drawn
     frames, slices = {frame for frame, _ in marks}, {number for _, number in marks}
     if not 0 < len(marks) <= MOST_SLICES:
         raise PromptsNotValid(f"mark, or ask for, 1 to {MOST_SLICES} slices")
@@ -47,13 +50,17 @@ def marks_of(request: pb.SegmentRequest) -> dict[Place, Marks]:
     return marks
 
 
-def _marks(request: pb.SegmentRequest) -> dict[Place, Marks]:
-    found: defaultdict[Place, tuple[list[Click], list[Box], list[Scribble]]] = defaultdict(lambda: ([], [], []))
+def marked(request: pb.SegmentRequest) -> dict[Place, Marks]:
+    """What is marked, by frame and slice.
+
+    Raises:
+        PromptsNotValid: it is too much, or not well-formed.
+    """
     said = request.prompts
-    marked = {mark.frame for marks in (said.clicks, said.boxes, said.scribbles) for mark in marks}
-    for frame in request.frames or marked or [0]:
-        for number in request.slices:
-            found[frame, number]  # asked for, perhaps unmarked
+    drawn = sum(len(one.points) for one in said.scribbles) // 2
+    if len(said.clicks) + 2 * len(said.boxes) + drawn > MOST_POINTS_IN_ALL:
+        raise PromptsNotValid(f"at most {MOST_POINTS_IN_ALL} points in one request", limit=MOST_POINTS_IN_ALL)
+    found: defaultdict[Place, tuple[list[Click], list[Box], list[Scribble]]] = defaultdict(lambda: ([], [], []))
     for click in said.clicks:
         found[click.frame, click.slice][0].append(Click(row=click.row, column=click.column, inside=click.inside))
     for box in said.boxes:

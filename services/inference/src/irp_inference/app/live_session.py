@@ -7,6 +7,7 @@ import dataclasses
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import structlog
 from irp_kernel.errors import DeadlineExceeded, IrpError
@@ -16,6 +17,8 @@ from irp_inference.app.scroll_ahead import ScrollAhead
 from irp_inference.app.segment_series import Answer, Segments, Wish
 from irp_inference.domain.errors import ServerLeaves, TooManyAsks
 from irp_inference.domain.live_queue import Asked, LiveQueue
+
+T = TypeVar("T")
 
 EVENTS_LIMIT = 64  # answers that a slow reader may fall behind; then nothing further is computed for them
 WHOLE_LIMIT = 2  # whole series at once
@@ -62,8 +65,8 @@ Event = Answered | Partly | Refused | Dropped
 
 
 @dataclass(slots=True)
-class _Running:
-    task: asyncio.Task[Answer]
+class _Running(Generic[T]):
+    task: asyncio.Task[T]
     turn: Turn
     asked: Asked
     reason: str = ""
@@ -77,8 +80,8 @@ class LiveSession:
         self._queue = LiveQueue(limit)
         self._ahead = ScrollAhead(segment, ahead)
         self._events: asyncio.Queue[Event | None] = asyncio.Queue(EVENTS_LIMIT)
-        self._running: _Running | None = None
-        self._whole: dict[str, asyncio.Task[None]] = {}
+        self._running: _Running[Answer] | None = None
+        self._whole: dict[str, _Running[None]] = {}
         self._rung, self._last, self._leaving = asyncio.Event(), False, False
         self._log = structlog.get_logger(part="live")
 
@@ -113,7 +116,7 @@ class LiveSession:
             self._running.reason = "cancelled"
             self._running.task.cancel()
         elif id in self._whole:
-            self._whole[id].cancel()
+            self._stop_whole(self._whole[id], "cancelled")
 
     def finish(self) -> None:
         """No more asks come: end when those that are there have ended."""
@@ -128,8 +131,8 @@ class LiveSession:
     async def leave(self) -> None:
         """The server stops: what has begun is answered, the rest is refused."""
         self._leaving = True
-        for task in self._whole.values():
-            task.cancel()
+        for running in self._whole.values():
+            running.task.cancel()
         while (asked := self._queue.take()) is not None:
             await self._events.put(Refused(asked.id, ServerLeaves()))
         self.finish()
@@ -142,7 +145,7 @@ class LiveSession:
                 self._rung.clear()
                 while await self._one():
                     pass
-            await asyncio.gather(*self._whole.values(), return_exceptions=True)
+            await asyncio.gather(*(running.task for running in self._whole.values()), return_exceptions=True)
             await self._events.put(None)
         finally:
             await self.close()
@@ -150,8 +153,10 @@ class LiveSession:
     async def close(self) -> None:
         """The reader is gone: nothing more is computed."""
         await self._ahead.stop()
-        for task in [*self._whole.values(), *([self._running.task] if self._running else [])]:
-            task.cancel()
+        for running in self._whole.values():
+            running.task.cancel()
+        if self._running:
+            self._running.task.cancel()
 
     async def _one(self) -> bool:
         """Answer the newest ask; False if there is none."""
@@ -198,21 +203,33 @@ class LiveSession:
             self._running.task.cancel()
 
     def _begin_whole(self, asked: Asked, begun: list[str]) -> list[Asked]:
-        if len(self._whole) >= WHOLE_LIMIT:
-            raise TooManyAsks(f"{WHOLE_LIMIT} whole series are being computed", waiting=WHOLE_LIMIT)
+        """A whole series beside the slices. What was marked anew supersedes what was marked before."""
         self._queue.require_free(asked.id, begun)
-        task = self._whole[asked.id] = asyncio.create_task(self._answer_whole(asked))
+        if asked.what.marks:
+            for running in self._whole.values():
+                if running.asked.what.marks and not running.asked.keep:
+                    self._stop_whole(running, "superseded")
+        if sum(not running.reason for running in self._whole.values()) >= WHOLE_LIMIT:
+            raise TooManyAsks(f"{WHOLE_LIMIT} whole series are being computed", waiting=WHOLE_LIMIT)
+        turn = Turn()
+        task = asyncio.create_task(self._answer_whole(asked, turn))
+        self._whole[asked.id] = _Running(task, turn, asked)
         task.add_done_callback(lambda _: self._whole.pop(asked.id, None))
         return []  # slices go on
 
-    async def _answer_whole(self, asked: Asked) -> None:
+    def _stop_whole(self, running: _Running[None], reason: str) -> None:
+        if not running.reason:  # cancelled twice, it might not say its end
+            running.reason = reason
+            running.task.cancel()
+
+    async def _answer_whole(self, asked: Asked, turn: Turn) -> None:
         """Frame by frame, behind slices that somebody looks at."""
-        turn = Turn()
         try:
             end: Event = await self._frames(asked, turn)
         except asyncio.CancelledError:
             left = Refused(asked.id, ServerLeaves())
-            end = left if self._leaving else Dropped(asked.id, "cancelled", turn.passes)
+            reason = self._whole[asked.id].reason or "cancelled"
+            end = left if self._leaving else Dropped(asked.id, reason, turn.passes)
         except Exception as error:
             end = Refused(asked.id, self._known(error))
         await self._events.put(end)

@@ -1,21 +1,21 @@
-"""A conventional method on marked slices, one after the other; the answer has the form of a model's."""
+"""A conventional method on marked slices, one after the other or across them; the answer has the form of a model's."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
-from irp_bundle import Located, PipelineReport, Segmented, as_images
+from irp_bundle import Estimate, Located, PipelineReport, Segmented, as_images
 from irp_kernel import LabelTable, Volume
 from irp_kernel.errors import SeriesUnknown
-from irp_kernel.mask import LV_MYOCARDIUM, NO_REFLOW, SCAR, VALUE_OF
+from irp_kernel.mask import VALUE_OF
 from numpy.typing import NDArray
 
+from irp_inference.app.grow_across import MYOCARDIUM, Found, GrowAcross
 from irp_inference.app.ports import Offload, Series, SeriesKnown, Ticket, Volumes
 from irp_inference.app.segment_series import Answer, Segments, Wish
 from irp_inference.domain.algorithms.marks import Marks, Place, Region, fingerprint, require_usable
@@ -23,7 +23,6 @@ from irp_inference.domain.algorithms.table import Method, Wanted, method
 from irp_inference.domain.errors import AlgorithmUnknown, ParametersNotValid
 
 VERSION = 1  # of the methods here: it changes when their results do
-MYOCARDIUM = (LV_MYOCARDIUM, SCAR, NO_REFLOW)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,35 +39,45 @@ class RunAlgorithm:
 
     def __init__(self, series: Series, volumes: Volumes, segment: Segments, offload: Offload) -> None:
         self._series, self._volumes, self._segment, self._offload = series, volumes, segment, offload
+        self._across = GrowAcross(segment, offload)
 
     async def __call__(self, wish: Wish, ticket: Ticket) -> Answer:
-        """Labels of the marked slices.
+        """Labels of the marked slices; of all slices, or those that were named, if the method works across them.
 
         Raises:
             SeriesUnknown, AlgorithmUnknown: no such thing.
-            ParametersNotValid, PromptsNotValid: what was said cannot be used.
+            ParametersNotValid, PromptsNotValid, VolumeNotOffered: what was said cannot be used.
+            NoSuchSlice: a frame or slice that the image does not have.
+            TooMuchToLookAt: it would take too many voxels, or too long.
             ImageNotFinite: the image holds NaN or infinity.
             DeadlineExceeded: it would come too late.
         """
         if wish.method is None:
             raise AlgorithmUnknown
-        run = method(wish.method.name, wish.method.parameters)
+        method(wish.method.name, wish.method.parameters)
         if wish.method.structure not in VALUE_OF:
             raise ParametersNotValid(f"structures are {', '.join(VALUE_OF)}")
         series = await self._series.get(wish.project, wish.series_uid)
         if series is None:
             raise SeriesUnknown
         volume = await self._volumes.get(series.volume)
-        require_usable(wish.marks, volume.geometry.frames, volume.geometry.shape)
-        within = await self._within(wish, wish.method, ticket)
         began = time.perf_counter()
+        work = self._across if wish.method.volume else self._each
+        found = await work(wish, wish.method, volume, ticket)
+        timings = {"segment": (time.perf_counter() - began) * 1000}
+        return _answer(wish, wish.method, series, volume, found, timings)
+
+    async def _each(self, wish: Wish, wanted: Wanted, volume: Volume, ticket: Ticket) -> Found:
+        """Each marked slice by itself."""
+        run = method(wanted.name, wanted.parameters)
+        require_usable(wish.marks, volume.geometry.frames, volume.geometry.shape)
+        within = await self._within(wish, wanted, ticket)
         regions: dict[Place, Region] = {}
         for place, marks in wish.marks.items():
             ticket.require_wanted()
             find = partial(_find, run, volume.array[place], marks, within.get(place), ticket)
             regions[place] = await self._offload(find)
-        timings = {"segment": (time.perf_counter() - began) * 1000}
-        return _answer(wish, wish.method, series, volume, regions, timings)
+        return Found(frames=tuple(wish.frames), slices=tuple(wish.slices), regions=regions)
 
     async def _within(self, wish: Wish, wanted: Wanted, ticket: Ticket) -> dict[Place, Region]:
         """The model's myocardium with what lies in it (scar, no-reflow), per marked slice."""
@@ -99,17 +108,19 @@ def _answer(
     wanted: Wanted,
     series: SeriesKnown,
     volume: Volume,
-    regions: Mapping[Place, Region],
+    found: Found,
     timings: dict[str, float],
 ) -> Answer:
-    frames, slices = tuple(wish.frames), tuple(wish.slices)
+    frames, slices = tuple(found.frames), tuple(found.slices)
     labels = np.zeros((len(frames), len(slices), *volume.geometry.shape[1:]), np.uint8)
-    for (frame, number), region in regions.items():
+    for (frame, number), region in found.regions.items():
         labels[frames.index(frame), slices.index(number)][region] = VALUE_OF[wanted.structure]
     nowhere = Located(windows=np.zeros((volume.geometry.shape[0], 3)), outcomes=(), box=0.0)
     report = PipelineReport(located=nowhere, slices=slices, frames=frames)
+    table, estimate = LabelTable.canonical((wanted.structure,)), Estimate(warnings=found.warnings)
+    across = {"algorithm.across_slices": f"{slices[0]}-{slices[-1]}"} if wanted.volume else {}
     return Answer(
-        segmented=Segmented(labels=labels, table=LabelTable.canonical((wanted.structure,)), report=report),
+        segmented=Segmented(labels=labels, table=table, report=report, estimate=estimate),
         geometry=volume.geometry,
         series=series,
         model=MethodUsed(name=wanted.name),
@@ -120,5 +131,6 @@ def _answer(
             "algorithm.within_model": wanted.within_model,
             "algorithm.marks_sha256": fingerprint(wish.marks),
             "algorithm.marked_slices": str(len(wish.marks)),
+            **across,
         },
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from irp_bundle import PLAIN, Options, PromptsNeeded, Segmented
@@ -141,7 +141,7 @@ class SegmentSeries:
             known = self._memory.get(key) if key else None
             segmented = known or await self._segment(wish, series, volume, model, ticket)
             if key and not known:
-                self._memory.put(key, segmented, segmented.nbytes + OVERHEAD_BYTES)
+                self._remember(wish, series, model, segmented)
         return Answer(
             segmented=segmented,
             geometry=volume.geometry,
@@ -151,6 +151,12 @@ class SegmentSeries:
             parameters={"precision": model.nets.precision} | described([segmented]) | _marks(wish),
             known=known is not None,
         )
+
+    def _remember(self, wish: Wish, series: SeriesKnown, model: Loaded, found: Segmented) -> None:
+        """Also what a network that looks at whole frames has said of the other slices; what was asked stays longest."""
+        for number, one in [*found.beside.items(), (wish.slices[0], replace(found, beside={}))]:
+            key = _key(replace(wish, slices=[number]), series, model)
+            self._memory.put(key, one, one.nbytes + OVERHEAD_BYTES)
 
     async def _segment(
         self, wish: Wish, series: SeriesKnown, volume: Volume, model: Loaded, ticket: Ticket

@@ -160,6 +160,20 @@ class AlgorithmUnknown(InvalidArgument):
     """
 
 
+class VolumeNotOffered(InvalidArgument):
+    """The method works in slices only.
+
+    Leave `volume` out, or name one of the methods of the detail.
+    """
+
+
+class TooMuchToLookAt(InvalidArgument):
+    """The method would look at more voxels than it may, or for longer than it may.
+
+    Name fewer `slices`, mark a smaller part, or lower the method's `margin` or `reach`.
+    """
+
+
 class ParametersNotValid(InvalidArgument):
     """A parameter of the method is unknown, or out of its range.
 

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from irp_training.adapters.container_tables import CHALLENGE, ENTRY
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.documents import dataset_from_document, to_document
+from irp_training.app.attempts import grown
 from irp_training.domain.challenges.challenge import CaseScore, Challenge, Entry
 from irp_training.domain.container_errors import ChallengeExists, ChallengeUnknown, EntryUnknown, TooManyEntries
 from irp_training.domain.run import ModelRef, Progress
@@ -93,9 +94,9 @@ class ChallengeRows:
         async with self._database.transaction() as tx:
             query = _entry_query(entry.challenge, entry.id).with_for_update()
             current = entry_from_document((await tx.execute(query)).scalar_one())
-            if current.ended or current.attempt != entry.attempt:
+            if (changed := grown(current, entry)) is None:
                 return False
-            await _write(tx, replace(entry, changes=current.changes + 1), [asdict(case) for case in cases])
+            await _write(tx, changed, [asdict(case) for case in cases])
         return True
 
     async def scores(self, challenge: str) -> Mapping[str, Sequence[CaseScore]]:

@@ -18,6 +18,7 @@ from irp_training.adapters.container_tables import CONTAINER, CONTAINER_RUN
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.documents import to_document
 from irp_training.adapters.wire import project_to_proto
+from irp_training.app.attempts import grown
 from irp_training.app.container_ports import Proposed
 from irp_training.app.ports import Project
 from irp_training.domain.container_errors import ContainerRunUnknown, ContainerUnknown
@@ -79,9 +80,9 @@ class ContainerRows:
         async with self._database.transaction() as tx:
             query = _container_query(container.name, container.version).with_for_update()
             current = container_from_document((await tx.execute(query)).scalar_one())
-            if current.ended or current.attempt != container.attempt:
+            if (changed := grown(current, container)) is None:
                 return False
-            await _write_container(tx, replace(container, changes=current.changes + 1))
+            await _write_container(tx, changed)
         return True
 
     async def promote(self, name: str, version: int, actor: str, at: str) -> Container:

@@ -10,6 +10,7 @@ from irp.common.v1 import types_pb2
 from irp_chassis.rpc import caller
 
 from irp_training.adapters.wire import project_from_proto
+from irp_training.app.approvals import Approvals
 from irp_training.app.ask_precision import AskPrecision
 from irp_training.app.ask_report import AskReport
 from irp_training.app.ask_validation import AskValidation
@@ -51,6 +52,7 @@ class Verbs:
     try_bundle: TryBundle
     export_run: ExportRun
     ask_validation: AskValidation
+    approvals: Approvals
 
 
 class Desk:

@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 from irp_training.adapters import db
 from irp_training.adapters.documents import drift_from_document, run_from_document
 from irp_training.domain.drift import Drift
+from irp_training.domain.recipe import STAGES
 from irp_training.domain.run import Run, State
 
 LOOK_S = 30.0
@@ -78,8 +79,9 @@ class RoomMetrics:
             RUNS.labels(state).set(counts.get(state, 0))
         waited = (now or datetime.now(UTC)) - datetime.fromisoformat(since) if since else None
         OLDEST.set(max(0.0, waited.total_seconds()) if waited else 0)
-        for name, count in learnt:
-            EPOCHS.labels(name.removesuffix(LOSS)).set(count)
+        passes: dict[str, int] = dict(learnt)
+        for stage in STAGES:  # also before the first pass: what is not there cannot be said to stand still
+            EPOCHS.labels(stage).set(passes.get(f"{stage}{LOSS}", 0))
         for model, kind, count in promoted:
             PROMOTIONS.labels(model, kind).set(count)
         _set_dice(last)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from irp.training.v1 import training_service_pb2 as pb
@@ -12,7 +12,7 @@ from irp_kernel.ids import Alias
 
 from irp_training.adapters.desk import Desk, judging
 from irp_training.adapters.wire import happened_to_proto, model_to_proto, report_to_proto
-from irp_training.domain.registry import Model, aliases
+from irp_training.domain.registry import Model, Promotion, aliases
 
 BUNDLE_LIMIT = 256 << 20  # bytes of a pushed archive
 
@@ -43,7 +43,8 @@ class RegistryDoors(Desk):
         models, candidacies = await self._store.models(request.name), await self._store.candidacies(request.name)
         trials = await self._store.trials(request.name)
         waiting = {latest.model for latest in {c.model: c for c in candidacies}.values() if latest.state == "pending"}
-        names = {name: await self._aliases(name) for name in {m.ref.name for m in models}}
+        histories = {name: await self._store.history(name) for name in {m.ref.name for m in models}}
+        names = {name: _names(name, models, history) for name, history in histories.items()}
         return pb.ListModelsResponse(
             models=[
                 model_to_proto(
@@ -51,6 +52,7 @@ class RegistryDoors(Desk):
                     [alias for alias, version in names[m.ref.name].items() if version == m.ref.version],
                     [trial for trial in trials if trial.model == m.ref],
                     pending=m.ref in waiting,
+                    unagreed=await self._do.approvals.lacking(m, histories[m.ref.name]),
                 )
                 for m in models
             ]
@@ -89,14 +91,19 @@ class RegistryDoors(Desk):
         return pb.GetModelKeysResponse(jwks=self._jwks)
 
     async def _model(self, model: Model) -> pb.Model:
-        names = await self._aliases(model.ref.name)
-        stood = [c for c in await self._store.candidacies(model.ref.name) if c.model == model.ref]
-        mine = [alias for alias, version in names.items() if version == model.ref.version]
-        return model_to_proto(model, mine, pending=bool(stood) and stood[-1].state == "pending")
+        name, history = model.ref.name, await self._store.history(model.ref.name)
+        names = _names(name, await self._store.models(name), history)
+        stood = [c for c in await self._store.candidacies(name) if c.model == model.ref]
+        return model_to_proto(
+            model,
+            [alias for alias, version in names.items() if version == model.ref.version],
+            pending=bool(stood) and stood[-1].state == "pending",
+            unagreed=await self._do.approvals.lacking(model, history),
+        )
 
-    async def _aliases(self, name: str) -> dict[Alias, int]:
-        versions = [model.ref.version for model in await self._store.models(name)]
-        return aliases(versions, await self._store.history(name))
+
+def _names(name: str, models: Sequence[Model], history: Sequence[Promotion]) -> dict[Alias, int]:
+    return aliases([model.ref.version for model in models if model.ref.name == name], history)
 
 
 async def _receive(pieces: AsyncIterator[pb.RegisterModelRequest]) -> tuple[pb.RegisterModelHeader, bytes]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from math import isnan
-from typing import Any
+from typing import Any, TypeVar
 
 from irp_bundle import (
     BundleBroken,
@@ -23,14 +23,17 @@ from irp_kernel import CANONICAL
 from irp_kernel.errors import IrpError
 
 from irp_training.adapters.sandbox_process import Blobs, Talk, sandbox_process
-from irp_training.app.work_ports import CaseFiles
+from irp_training.app.work_ports import CaseFiles, StoredFile
 from irp_training.domain.errors import InspectionFailed, InspectionTooLarge, InspectionTooLong, NetworkMisbehaves
+from irp_training.domain.examined import Examined
 from irp_training.domain.inspected import Inspected
 from irp_training.domain.inspection import Check
 
+T = TypeVar("T")
+
 CHILD = (sys.executable, "-I", "-m", "irp_training.adapters.sandbox_child")
 AT_ONCE = 1  # inspections, and benchmarks: whoever pushes does not wait until another version is judged
-CHECKS = 64  # lines of one inspection
+CHECKS, CASES = 64, 100_000  # lines of one inspection, of one benchmark
 TEXT = 400  # characters of a sentence that the sandbox says
 DAY_S = 86_400  # processor's seconds of a whole benchmark; each case is bounded by the clock
 BARS = ("namespace", "system_calls", "files")  # see irp_kernel.confinement; a namespace is not to be had in a container
@@ -88,23 +91,59 @@ class Sandbox:
         """Dice per structure, case by case.
 
         Raises:
-            WeightsMissing: the bundle is an ONNX file only.
+            WeightsMissing: the bundle is an ONNX file only, and OpenVINO is not installed.
             InspectionFailed, InspectionTooLong, InspectionTooLarge: the process ended, or one case took too long.
         """
         found: list[Mapping[str, float]] = []
-        async with self._judging, sandbox_process(self._told("score"), _blobs(bundle, files)) as talk:
-            while True:
-                try:
-                    async with asyncio.timeout(self._seconds):
-                        line = await talk.line()
-                except TimeoutError:
-                    raise self._too_long() from None
+        async with self._judging, sandbox_process(self._told("score"), _blobs(bundle, files=files)) as talk:
+            async for line in self._lines(talk):
+                if "done" not in line:
+                    found.append(_dice(line["dice"]))
+                    await listen(len(found))
+        return found
+
+    async def examine(self, bundles: Sequence[bytes], files: CaseFiles) -> tuple[Examined, ...]:
+        """Two models on the same cases: Dice, calibration and seconds.
+
+        Raises:
+            WeightsMissing: one of them is an ONNX file only, and OpenVINO is not installed.
+            InspectionFailed, InspectionTooLong, InspectionTooLarge: as `score`.
+        """
+        series, dice, figures = list[str](), list[list[dict[str, float]]](), list[tuple[float | None, float]]()
+        async with (
+            self._judging,
+            sandbox_process(self._told("examine"), _blobs(*bundles, files=_noted(files, series))) as talk,
+        ):
+            async for line in self._lines(talk):
                 if "done" in line:
-                    return found
-                if "dice" not in line:
-                    raise self._refusal(line)
-                found.append(_dice(line["dice"]))
-                await listen(len(found))
+                    figures = _each(_figures, line["done"], len(bundles))
+                else:
+                    dice.append(_each(_dice, line["dice"], len(bundles)))
+        if len(dice) != len(series):
+            raise InspectionFailed
+        return tuple(
+            Examined(
+                scores={one: case[number] for one, case in zip(series, dice, strict=True)},
+                calibration_error=calibration,
+                seconds_per_slice=seconds,
+            )
+            for number, (calibration, seconds) in enumerate(figures)
+        )
+
+    async def _lines(self, talk: Talk) -> AsyncIterator[dict[str, Any]]:
+        """One for each case, as soon as it is there, and the last, which holds `done`."""
+        for _ in range(CASES):
+            try:
+                async with asyncio.timeout(self._seconds):
+                    line = await talk.line()
+            except TimeoutError:
+                raise self._too_long() from None
+            if "dice" not in line and "done" not in line:
+                raise self._refusal(line)
+            yield line
+            if "done" in line:
+                return
+        raise InspectionFailed
 
     def _told(self, work: str) -> tuple[str, ...]:
         seconds = max(1, round(self._seconds)) if work == "inspect" else DAY_S
@@ -122,12 +161,24 @@ class Sandbox:
         return InspectionFailed()
 
 
-async def _blobs(bundle: bytes, files: CaseFiles | None = None) -> Blobs:
-    yield bundle
+async def _blobs(*bundles: bytes, files: CaseFiles | None = None) -> Blobs:
+    for bundle in bundles:
+        yield bundle
     if files is not None:
         async for _, _, *pair in files():
             for file in pair:
                 yield file if isinstance(file, bytes) else await asyncio.to_thread(file.read_bytes)
+
+
+def _noted(files: CaseFiles, series: list[str]) -> CaseFiles:
+    """The same files; the sandbox need not know whose they are, and the room remembers."""
+
+    async def noted() -> AsyncIterator[StoredFile]:
+        async for file in files():
+            series.append(file[0].series)
+            yield file
+
+    return noted
 
 
 async def _last(talk: Talk, checks: list[Check]) -> dict[str, Any]:
@@ -167,3 +218,21 @@ def _dice(said: Any) -> dict[str, float]:
     if not all(isnan(value) or 0 <= value <= 1 for value in values.values()):
         raise InspectionFailed
     return values
+
+
+def _figures(said: Any) -> tuple[float | None, float]:
+    """Calibration error, None if there is none, and seconds per slice."""
+    calibration, seconds = said if isinstance(said, list) and len(said) == 2 else (-1, -1)
+    if not (calibration is None or _within(calibration, 1.0)) or not _within(seconds, DAY_S):
+        raise InspectionFailed
+    return calibration, float(seconds)
+
+
+def _within(value: Any, most: float) -> bool:
+    return isinstance(value, (int, float)) and 0 <= value <= most
+
+
+def _each(read: Callable[[Any], T], said: Any, count: int) -> list[T]:
+    if not isinstance(said, list) or len(said) != count:
+        raise InspectionFailed
+    return [read(one) for one in said]

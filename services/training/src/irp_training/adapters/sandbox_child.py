@@ -1,7 +1,7 @@
 """The sandbox: a bundle on standard input, what was found of it as JSON lines on standard output. It has nothing else.
 
-Run: `python -I -m irp_training.adapters.sandbox_child inspect|score MEMORY_BYTES SECONDS THREADS`. It confines itself
-before it reads a byte of the bundle, and before it imports anything that begins threads.
+Run: `python -I -m irp_training.adapters.sandbox_child inspect|score|examine MEMORY_BYTES SECONDS THREADS`. It confines
+itself before it reads a byte of the bundle, and before it imports anything that begins threads.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ def blobs(stream: BinaryIO) -> Iterator[bytes]:
 def _work(work: str, given: Iterator[bytes], answers: TextIO, held: Confinement, threads: int) -> dict[str, Any]:
     if work == "score":
         return _score(given, answers, threads)
+    if work == "examine":
+        return _examine(given, answers, threads)
     from irp_training.domain.inspection import inspect
 
     report = inspect(next(given), lambda check: _tell(answers, {"check": asdict(check)}))
@@ -58,18 +60,32 @@ def _work(work: str, given: Iterator[bytes], answers: TextIO, held: Confinement,
 
 def _score(given: Iterator[bytes], answers: TextIO, threads: int) -> dict[str, Any]:
     import torch
-    from irp_bundle import Pipeline, TorchEngine, read_bundle
-    from irp_bundle.scripts import runnable
+    from irp_bundle import Pipeline
     from irp_kernel import decode_mask, decode_volume
 
+    from irp_training.domain.exported import engines_of
     from irp_training.domain.scores import score_case
 
     torch.set_num_threads(threads)
-    bundle = read_bundle(next(given))
-    pipeline = Pipeline(bundle, TorchEngine(bundle, build=runnable))
+    (model,) = engines_of([next(given)], threads)
+    pipeline = Pipeline(*model)
     for volume, mask in zip(given, given, strict=True):
         _tell(answers, {"dice": score_case(pipeline, decode_volume(volume), decode_mask(mask))})
     return {"done": True}
+
+
+def _examine(given: Iterator[bytes], answers: TextIO, threads: int) -> dict[str, Any]:
+    """Two bundles, then the cases of both."""
+    import torch
+
+    from irp_training.domain.examined import compare
+    from irp_training.domain.exported import engines_of
+
+    torch.set_num_threads(threads)
+    models = engines_of([next(given), next(given)], threads)
+    cases = ((str(number), volume, mask) for number, (volume, mask) in enumerate(zip(given, given, strict=True)))
+    found = compare(models, cases, lambda dice: _tell(answers, {"dice": dice}))
+    return {"done": [[one.calibration_error, one.seconds_per_slice] for one in found]}
 
 
 def _is_memory(error: Exception) -> bool:

@@ -139,9 +139,14 @@ def report_to_proto(appraisal: Appraisal) -> pb.ModelReport:
 
 
 def model_to_proto(
-    model: Model, aliases: Sequence[Alias], trials: Sequence[Trial] = (), *, pending: bool = False
+    model: Model,
+    aliases: Sequence[Alias],
+    trials: Sequence[Trial] = (),
+    *,
+    pending: bool = False,
+    unagreed: bool = False,
 ) -> pb.Model:
-    """Model -> message, with the names it has now, the trials of its reduced precisions, and whether it waits."""
+    """Model -> message, with the names it has now, trials of reduced precisions, and whether a person lacks."""
     return pb.Model(
         ref=model_ref_to_proto(model.ref),
         bundle=object_ref_to_proto(model.bundle),
@@ -157,6 +162,7 @@ def model_to_proto(
         signature=model.signature,
         aliases=aliases,
         pending=pending,
+        unagreed=unagreed,
     )
 
 

@@ -7,12 +7,11 @@ from dataclasses import replace
 
 from irp_kernel.errors import IrpError
 
-from irp_training.app.attempts import advanced, ended
+from irp_training.app.attempts import advanced, ended, failed
 from irp_training.app.case_files import case_files
 from irp_training.app.learnt_from import LearntFrom
 from irp_training.app.ports import Clock, Objects, Store
 from irp_training.app.snapshots import read_snapshot
-from irp_training.app.train_run import TRANSIENT
 from irp_training.app.work_ports import Sandbox
 from irp_training.domain.appraisal import UNMEASURED, Appraisal, benchmark
 from irp_training.domain.dataset import Snapshot
@@ -38,9 +37,7 @@ class AppraiseModel:
             found = await self._inspected(found)
             found = await self._measured(found)
         except IrpError as error:
-            if error.code in TRANSIENT and not last:
-                raise
-            found = replace(found, state="failed", reason=error.reason, message=error.message)
+            found = failed(found, error, last=last)
         await self._end(found)
 
     async def _inspected(self, asked: Appraisal) -> Appraisal:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from irp_training.app.configuration import Configurations
 from irp_training.app.ports import Store
-from irp_training.domain.registry import Model
+from irp_training.domain.registry import Model, Promotion
 
 
 class Approvals:
@@ -19,3 +21,8 @@ class Approvals:
         if project is None:
             return self._everywhere
         return max(self._everywhere, int((await self._configurations.of(project)).get("approvals") or 0))
+
+    async def lacking(self, model: Model, history: Iterable[Promotion]) -> bool:
+        """True where another person has to agree and nobody has: the version was never the champion."""
+        was_champion = any(entry.version == model.ref.version for entry in history)
+        return not was_champion and await self.of(model) > 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from irp_training.app.create_dataset import CreateDataset
+from irp_training.app.frozen_set import FrozenSet
 from irp_training.app.learnt_from import LearntFrom
 from irp_training.app.ports import Clock, Objects, Project, Store
 from irp_training.app.snapshots import read_snapshot
 from irp_training.domain.certificate import Validation, split_of, validation_id
 from irp_training.domain.dataset import Snapshot
 from irp_training.domain.errors import ModelSawPatients, NoFrozenSet
-from irp_training.domain.registry import Model
 from irp_training.domain.run import DatasetRow
 
 
@@ -17,7 +17,8 @@ class AskValidation:
     """Queues a validation, if the model has not learnt from the patients that shall judge it."""
 
     def __init__(self, store: Store, objects: Objects, create_dataset: CreateDataset, now: Clock) -> None:
-        self._store, self._objects, self._create_dataset, self._now = store, objects, create_dataset, now
+        self._store, self._objects, self._now = store, objects, now
+        self._frozen_set = FrozenSet(store, create_dataset)
         self._learnt_from = LearntFrom(store, objects)
 
     async def __call__(
@@ -41,7 +42,7 @@ class AskValidation:
             DatasetEmpty, DatasetUnknown, PatientLeak: of the project.
         """
         model = await self._store.model(name, version)
-        dataset = await self._dataset(model, project, digest)
+        dataset = await self._frozen_set.dataset(name, model.run, project, digest)
         if dataset is None:
             raise NoFrozenSet
         judging, snapshot = split_of(dataset, split), await self._snapshot(dataset)
@@ -61,13 +62,6 @@ class AskValidation:
         )
         async with self._store.change() as change:
             return await change.add_validation(validation)
-
-    async def _dataset(self, model: Model, project: Project | None, digest: str) -> DatasetRow | None:
-        if project is not None:
-            return await (self._store.dataset_of(project.id, digest) if digest else self._create_dataset(project))
-        if model.run is not None:
-            return (await self._store.run(*model.run)).dataset
-        return await self._store.newest_dataset(model.ref.name)
 
     async def _snapshot(self, dataset: DatasetRow) -> Snapshot:
         return await read_snapshot(self._objects, dataset.manifest)

@@ -9,9 +9,9 @@ from irp_kernel import Volume
 from irp_kernel.errors import IrpError
 
 from irp_training.app.answer_with_container import AnswerWithContainer, ContainerAnswer
+from irp_training.app.attempts import failed, finished
 from irp_training.app.container_ports import Containers, Runtime
 from irp_training.app.ports import Clock
-from irp_training.app.train_run import TRANSIENT
 from irp_training.domain.container_errors import ITS_FAULT
 from irp_training.domain.containers.container import Check, Container, Ended, report_of
 from irp_training.domain.containers.phantom import FRAMES, Kind, phantom
@@ -36,11 +36,8 @@ class ConformContainer:
         try:
             tested = await self._tested(container)
         except IrpError as error:
-            if error.code in TRANSIENT and not last:
-                raise
-            tested = replace(container, state="failed", reason=error.reason, message=error.message)
-        progress = Progress(fraction=1.0, eta_s=0.0, step=tested.state)
-        await self._containers.save(replace(tested, progress=progress, finished_at=self._now()))
+            tested = failed(container, error, last=last)
+        await self._containers.save(finished(tested, self._now()))
 
     async def _tested(self, container: Container) -> Container:
         """Two runs on a phantom, and one on its floating twin.

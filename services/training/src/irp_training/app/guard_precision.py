@@ -8,12 +8,11 @@ from irp_kernel import ObjectRef
 from irp_kernel.errors import IrpError
 from irp_kernel.ids import Slug
 
-from irp_training.app.attempts import advanced, ended
+from irp_training.app.attempts import advanced, ended, failed
 from irp_training.app.case_files import case_files
 from irp_training.app.ports import Clock, Objects, Store
 from irp_training.app.register_model import REGISTRY
 from irp_training.app.snapshots import read_snapshot
-from irp_training.app.train_run import TRANSIENT
 from irp_training.app.work_ports import Worker
 from irp_training.domain.plan import Said
 from irp_training.domain.precision import Reduced, Trial
@@ -36,9 +35,7 @@ class GuardPrecision:
             outcome = await self._judge(trial)
             artefact = await self._keep(trial, outcome.artefact) if outcome.artefact else None
         except IrpError as error:
-            if error.code in TRANSIENT and not last:
-                raise
-            await self._end(replace(trial, state="failed", reason=error.reason, message=error.message))
+            await self._end(failed(trial, error, last=last))
         else:
             await self._end(_judged(trial, outcome, artefact))
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 from irp_training.app.case_files import case_files
 from irp_training.app.ports import Objects, Store
 from irp_training.app.unseen import Unseen
-from irp_training.app.work_ports import Worker
+from irp_training.app.work_ports import Examiner
 from irp_training.domain.bounds import Bounds
 from irp_training.domain.checks import examine_candidate
+from irp_training.domain.errors import ModelReportUnknown
 from irp_training.domain.gate import Verdict
 from irp_training.domain.recipe import Recipe, read_frozen
 from irp_training.domain.registry import Model, champion
@@ -22,8 +23,8 @@ ALL_SEEN = "one of the two models has learnt from every patient of the validatio
 class JudgeCandidate:
     """Measures both models with the whole pipeline, side by side, and applies the gate's rule."""
 
-    def __init__(self, store: Store, objects: Objects, worker: Worker) -> None:
-        self._store, self._objects, self._worker = store, objects, worker
+    def __init__(self, store: Store, objects: Objects, examiner: Examiner) -> None:
+        self._store, self._objects, self._examiner = store, objects, examiner
         self._unseen = Unseen(store, objects)
 
     async def __call__(self, candidate: Model) -> tuple[Verdict, Model | None]:
@@ -45,7 +46,7 @@ class JudgeCandidate:
         if seen and not snapshot.count("validation"):
             return Verdict(passed=False, reason=ALL_SEEN, margin=bounds.margin, dataset=dataset.digest)
         bundles = [await self._objects.get(model.bundle) for model in (candidate, rival)]
-        mine, theirs = await self._worker.examine(bundles, case_files(self._objects, snapshot, ("validation",)))
+        mine, theirs = await self._examiner.examine(bundles, case_files(self._objects, snapshot, ("validation",)))
         verdict = examine_candidate(
             mine,
             theirs,
@@ -60,9 +61,16 @@ class JudgeCandidate:
         return replace(verdict, warnings=(*verdict.warnings, *left_out))
 
     async def _dataset(self, candidate: Model, rival: Model | None) -> tuple[DatasetRow | None, Bounds]:
-        """That of the candidate's run; else that of the champion's run; else the newest of any run for this name."""
+        """That of the candidate's run, of the champion's, the newest of any run for this name; else of its report."""
         for model in (candidate, rival):
             if model is not None and model.run is not None:
                 run = await self._store.run(*model.run)
                 return run.dataset, read_frozen(run.recipe).bounds
-        return await self._store.newest_dataset(candidate.ref.name), DEFAULTS
+        return await self._store.newest_dataset(candidate.ref.name) or await self._reported(candidate), DEFAULTS
+
+    async def _reported(self, candidate: Model) -> DatasetRow | None:
+        """Where no run ever made a version: what whoever pushed this one had it judged on."""
+        try:
+            return (await self._store.appraisal(candidate.ref.name, candidate.ref.version)).dataset
+        except ModelReportUnknown:
+            return None

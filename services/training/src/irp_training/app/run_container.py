@@ -12,9 +12,9 @@ from irp_kernel.codec import NRRD
 from irp_kernel.errors import IrpError
 
 from irp_training.app.answer_with_container import AnswerWithContainer, ContainerAnswer
+from irp_training.app.attempts import failed, finished
 from irp_training.app.container_ports import Containers, Proposed, Runtime
 from irp_training.app.ports import Clock, Objects
-from irp_training.app.train_run import TRANSIENT
 from irp_training.domain.containers.container import Container, ContainerRun, Ended
 from irp_training.domain.containers.sockets import read_sockets
 from irp_training.domain.run import Progress
@@ -36,12 +36,9 @@ class RunContainer:
         try:
             done, proposed = await self._proposed(run, ends)
         except IrpError as error:
-            if error.code in TRANSIENT and not last:
-                raise
-            done, proposed = replace(run, state="failed", reason=error.reason, message=error.message), None
-        progress = Progress(fraction=1.0, eta_s=0.0, step=done.state)
-        told = replace(done, progress=progress, finished_at=self._now(), ended_with=_summary(ends), said=_said(ends))
-        await self._containers.save_run(told, proposed)
+            done, proposed = failed(run, error, last=last), None
+        told = replace(done, ended_with=_summary(ends), said=_said(ends))
+        await self._containers.save_run(finished(told, self._now()), proposed)
 
     async def _proposed(self, run: ContainerRun, ends: list[Ended]) -> tuple[ContainerRun, Proposed]:
         container = await self._containers.container(run.name, run.version)

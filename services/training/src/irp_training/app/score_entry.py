@@ -10,12 +10,12 @@ from irp_kernel import Mask, decode_mask, decode_volume
 from irp_kernel.errors import IrpError
 
 from irp_training.app.answer_with_container import AnswerWithContainer
+from irp_training.app.attempts import failed, finished
 from irp_training.app.case_files import case_files
 from irp_training.app.challenge_ports import Challenges, Examiner
 from irp_training.app.container_ports import Containers, Runtime
 from irp_training.app.ports import Clock, Objects, Store
 from irp_training.app.snapshots import read_snapshot
-from irp_training.app.train_run import TRANSIENT
 from irp_training.domain.challenges.challenge import CaseScore, Challenge, Entry
 from irp_training.domain.challenges.scoring import at_frames, score_answer
 from irp_training.domain.container_errors import ITS_FAULT
@@ -51,13 +51,10 @@ class ScoreEntry:
         cases: Sequence[CaseScore] = ()
         try:
             cases = await (self._model(asked, entry) if entry.kind == "model" else self._container(asked, entry))
-            ended = replace(entry, state="scored")
+            entry = replace(entry, state="scored")
         except IrpError as error:
-            if error.code in TRANSIENT and not last:
-                raise
-            ended = replace(entry, state="failed", reason=error.reason, message=error.message)
-        progress = Progress(fraction=1.0, eta_s=0.0, step=ended.state)
-        await self._challenges.save_entry(replace(ended, progress=progress, finished_at=self._now()), cases)
+            entry = failed(entry, error, last=last)
+        await self._challenges.save_entry(finished(entry, self._now()), cases)
 
     async def _model(self, challenge: Challenge, entry: Entry) -> Sequence[CaseScore]:
         snapshot = await self._snapshot(challenge)

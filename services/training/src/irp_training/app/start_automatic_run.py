@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from irp_kernel.errors import IrpError
 
+from irp_training.app.attempts import TRANSIENT
 from irp_training.app.configuration import Configurations
 from irp_training.app.ports import Store
 from irp_training.app.start_run import StartRun, Wish
-from irp_training.app.train_run import TRANSIENT
 from irp_training.domain.automation import TrainByItself
 
 ACTOR = "training"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from irp_kernel import ObjectRef
-from irp_kernel.errors import Code, IrpError
+from irp_kernel.errors import IrpError
 
+from irp_training.app.attempts import TRANSIENT
 from irp_training.app.case_files import case_files
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.keep_apart import KeepApart
@@ -20,8 +21,6 @@ from irp_training.domain.price import FREE, Price
 from irp_training.domain.recipe import read_frozen
 from irp_training.domain.replay import to_replay
 from irp_training.domain.run import DatasetRow, KeptOverlay, Progress, Run
-
-TRANSIENT = frozenset({Code.UNAVAILABLE, Code.ABORTED, Code.DEADLINE_EXCEEDED})
 
 
 class Cancelled(Exception):

@@ -25,12 +25,8 @@ class Unseen:
         """
         snapshot = await read_snapshot(self._objects, dataset.manifest)
         learnt = [await self._learnt_from(model) for model in models]
-        people = frozenset[tuple[str, str]]().union(*(one.patients for one in learnt))
-        images = frozenset[str]().union(*(one.volumes for one in learnt))
         kept = tuple(
-            entry
-            for entry in snapshot.entries
-            if (snapshot.project, entry.case.patient) not in people and entry.case.volume.sha256 not in images
+            entry for entry in snapshot.entries if not any(one.knows(snapshot.project, entry.case) for one in learnt)
         )
         unseen = replace(snapshot, entries=kept)
         return unseen, snapshot.count("validation") - unseen.count("validation")

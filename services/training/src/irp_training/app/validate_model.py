@@ -8,11 +8,10 @@ from dataclasses import replace
 from irp_kernel import ObjectRef
 from irp_kernel.errors import IrpError
 
-from irp_training.app.attempts import advanced, ended
+from irp_training.app.attempts import advanced, ended, failed
 from irp_training.app.case_files import case_files
 from irp_training.app.ports import Clock, Objects, Signer, Store
 from irp_training.app.snapshots import read_snapshot
-from irp_training.app.train_run import TRANSIENT
 from irp_training.app.work_ports import Worker
 from irp_training.domain.certificate import MEDIA_TYPES, Validation
 from irp_training.domain.plan import Said
@@ -37,9 +36,7 @@ class ValidateModel:
             if signature := self._sign(manifest(validation, files)):
                 files |= await self._keep(validation, {"signature.jws": signature.encode()})
         except IrpError as error:
-            if error.code in TRANSIENT and not last:
-                raise
-            await self._end(replace(validation, state="failed", reason=error.reason, message=error.message))
+            await self._end(failed(validation, error, last=last))
         else:
             words = "" if "signature.jws" in files else "not signed: this installation has no key"
             done = replace(validation, state="succeeded", files=files, summary=outcome.summary, message=words)

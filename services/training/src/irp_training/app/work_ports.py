@@ -21,15 +21,19 @@ StoredFile = tuple[Case, str, bytes | Path, bytes | Path]  # case, split, volume
 CaseFiles = Callable[[], AsyncIterator[StoredFile]]
 
 
-class Worker(Protocol):
+class Examiner(Protocol):
+    """Who measures models for the gate."""
+
+    async def examine(self, bundles: Sequence[bytes], files: CaseFiles) -> tuple[Examined, ...]:
+        """Each bundle on the same files."""
+        ...
+
+
+class Worker(Examiner, Protocol):
     """Where the heavy work happens: a process of its own."""
 
     async def train(self, plan: Plan, files: CaseFiles, checkpoint: bytes | None, listen: Listener) -> Outcome | None:
         """None if the listener ended it."""
-        ...
-
-    async def examine(self, bundles: Sequence[bytes], files: CaseFiles) -> tuple[Examined, ...]:
-        """Each bundle on the same files."""
         ...
 
     async def guard(self, plan: TrialPlan, files: CaseFiles, listen: Listener) -> TrialOutcome: ...
@@ -40,7 +44,7 @@ class Worker(Protocol):
 Inspect = Callable[[bytes], Awaitable[Inspected]]  # what is wrong with a bundle is in the answer
 
 
-class Sandbox(Protocol):
+class Sandbox(Examiner, Protocol):
     """Where bundles from outside are opened and run: a process that can do nothing else."""
 
     async def __call__(self, data: bytes) -> Inspected: ...

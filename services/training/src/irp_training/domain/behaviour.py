@@ -5,6 +5,7 @@ Called in the sandbox alone: a network that came as TorchScript runs code of its
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from irp_training.domain.errors import NetworkMisbehaves
 SAME = 1e-3  # of the largest logit: sums are added up in another order when there are more inputs
 NOTICED = 1e-3  # of the strongest influence
 TIMED = (1, 8)  # inputs at once
+TIMED_NUMBERS, SEEN_NUMBERS = 1 << 22, 1 << 19  # of inputs: more at once, or looked back into, take gigabytes in 3D
 TIMING_S = 0.6  # seconds per number of inputs, after which nothing is measured again
 TURNS = 5
 
@@ -29,9 +31,10 @@ class Behaviour:
         answers: the same of its logits.
         parameters: numbers in it.
         sees: (rows, columns) around the middle that move the answer there by more than a thousandth of what the
-            strongest of them does; what it has learnt, not what its layers would allow.
+            strongest of them does; what it has learnt, not what its layers would allow. (0, 0) = not measured, for
+            the image is large, or the network has no gradients.
         other_sizes: it takes images that are a pixel smaller.
-        ms_per_input: number at once -> milliseconds of one input, one thread.
+        ms_per_input: number at once -> milliseconds of one input, one thread; large ones alone only.
     """
 
     inputs: tuple[int, ...]
@@ -61,19 +64,20 @@ def observe(network: nn.Module, inputs: tuple[int, ...], channels: int) -> Behav
         if tuple(answer.shape) != expected:
             raise NetworkMisbehaves(f"it answers {_size(answer.shape[1:])}, the bundle says {_size(expected[1:])}")
         _require_finite(answer, "noise")
-        _require_finite(_run(network, torch.zeros_like(noise)), "an empty image")
+        _require_finite(_run(network, torch.zeros_like(noise[:1])), "an empty image")
         if not torch.equal(_run(network, noise), answer):
             raise NetworkMisbehaves("it answers the same image differently the second time")
         alone = _run(network, noise[:1])
         if alone.shape != answer[:1].shape or (alone - answer[:1]).abs().max() > SAME * answer.abs().max():
             raise NetworkMisbehaves("its answer for an image depends on the others of its batch")
-        speed = {str(rows): round(_per_input_ms(network, inputs, rows), 3) for rows in TIMED}
-        other = _takes(network, noise[..., 1:, 1:])
+        timed = [rows for rows in TIMED if rows == 1 or rows * math.prod(inputs) <= TIMED_NUMBERS]
+        speed = {str(rows): round(_per_input_ms(network, inputs, rows), 3) for rows in timed}
+        other = _takes(network, noise[:1, ..., 1:, 1:])
     return Behaviour(
         inputs=inputs,
         answers=expected[1:],
         parameters=sum(parameter.numel() for parameter in network.parameters()),
-        sees=_sees(network, noise[:1]),
+        sees=_sees(network, noise[:1]) if math.prod(inputs) <= SEEN_NUMBERS else (0, 0),
         other_sizes=other,
         ms_per_input=speed,
     )
@@ -109,6 +113,8 @@ def _sees(network: nn.Module, image: Tensor) -> tuple[int, int]:
     """By the gradient of the middle's logits."""
     image = image.clone().requires_grad_()
     answer = network(image)
+    if not answer.requires_grad:
+        return 0, 0
     middle = tuple(size // 2 for size in answer.shape[2:])
     answer[(0, slice(None), *middle)].square().sum().backward()
     if image.grad is None:

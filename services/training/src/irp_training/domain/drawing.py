@@ -10,6 +10,7 @@ import matplotlib as mpl
 from cycler import cycler
 
 mpl.use("Agg")
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -30,7 +31,11 @@ STYLE: Any = {
     "axes.spines.right": False,
     "axes.prop_cycle": cycler(color=LINES),
 }
-DICE = "val_dice_"
+BANDS = (
+    ("val_dice_", "Dice on validation slices, 95 % over patients"),
+    ("val_hd95_mm_", "HD95 in the plane of a slice, mm"),
+    ("val_assd_mm_", "mean surface distance, mm"),
+)
 
 
 def to_bytes(figure: Figure, form: Form) -> bytes:
@@ -43,25 +48,32 @@ def to_bytes(figure: Figure, form: Form) -> bytes:
 
 
 def draw_curves(metrics: Sequence[Metric], form: Form) -> bytes:
-    """A run's curves: losses at the left, Dice on validation slices with 95 % bands over patients at the right."""
+    """A run's curves: losses; on validation slices Dice and distances of borders, with 95 % bands over patients."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9.0, 3.4), layout="constrained")
-        left, right = figure.subplots(1, 2)
         names = list(dict.fromkeys(metric.name for metric in metrics))
+        panels = [(prefix, title) for prefix, title in BANDS if any(name.startswith(prefix) for name in names)]
+        rows = -(-(1 + len(panels)) // 2)
+        figure = Figure(figsize=(9.0, 3.4 * rows), layout="constrained")
+        axes_of = [figure.add_subplot(rows, 2, place) for place in range(1, 2 + len(panels))]
         for name in (one for one in names if one.endswith("_loss")):
-            left.plot(*_line(metrics, name), label=name.removesuffix("_loss"), linewidth=1.4)
-        for name in (one for one in names if one.startswith(DICE) and not is_end(one)):
-            (line,) = right.plot(*_line(metrics, name), label=name.removeprefix(DICE).replace("_", " "), linewidth=1.4)
-            epochs, low = _line(metrics, f"{name}_low")
-            _, high = _line(metrics, f"{name}_high")
-            right.fill_between(epochs, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
-        for axes, title in ((left, "loss"), (right, "Dice on validation slices, 95 % over patients")):
+            axes_of[0].plot(*_line(metrics, name), label=name.removesuffix("_loss"), linewidth=1.4)
+        for axes, (prefix, _) in zip(axes_of[1:], panels, strict=True):
+            _draw_bands(axes, metrics, [name for name in names if name.startswith(prefix) and not is_end(name)], prefix)
+        for axes, title in zip(axes_of, ("loss", *(title for _, title in panels)), strict=True):
             axes.set_title(title, loc="left", fontsize=9)
             axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             if axes.get_legend_handles_labels()[0]:
                 axes.legend(frameon=False, fontsize=7)
     return to_bytes(figure, form)
+
+
+def _draw_bands(axes: Axes, metrics: Sequence[Metric], names: Sequence[str], prefix: str) -> None:
+    for name in names:
+        (line,) = axes.plot(*_line(metrics, name), label=name.removeprefix(prefix).replace("_", " "), linewidth=1.4)
+        epochs, low = _line(metrics, f"{name}_low")
+        _, high = _line(metrics, f"{name}_high")
+        axes.fill_between(epochs, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
 
 
 def is_end(name: str) -> bool:

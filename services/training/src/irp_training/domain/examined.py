@@ -9,17 +9,17 @@ Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equat
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from irp_bundle import Pipeline, TorchEngine, dice_per_structure, read_bundle
+from irp_bundle import Bundle, Engine, Pipeline, TorchEngine, dice_per_structure, read_bundle
 from irp_bundle.segmented import Options
 from irp_kernel import Mask, Volume, decode_mask, decode_volume
 from numpy.typing import NDArray
 
 from irp_training.domain.clicked import answer_to_clicks
-from irp_training.domain.plan import CaseFile
+from irp_training.domain.plan import CaseFile, FileBytes
 from irp_training.domain.scores import as_model_sees, judged_frames, score_case
 
 BINS = 10
@@ -66,9 +66,8 @@ class _Bins:
 class _Pupil:
     """One model under examination."""
 
-    def __init__(self, data: bytes, device: str) -> None:
-        bundle = read_bundle(data)
-        self.pipeline = Pipeline(bundle, TorchEngine(bundle, device))
+    def __init__(self, bundle: Bundle, engine: Engine) -> None:
+        self.pipeline = Pipeline(bundle, engine)
         self.scores: dict[str, Mapping[str, float]] = {}
         self.seconds: list[float] = []
         self._bins = _Bins()
@@ -110,20 +109,41 @@ class _Pupil:
 
 
 def examine(bundles: Sequence[bytes], files: Iterable[CaseFile], device: str = "cpu") -> tuple[Examined, ...]:
-    """Measure each bundle on every case file, and time them in turn, so that a busy machine is busy for all.
+    """Measure each bundle on every case file, from its weights.
 
     Args:
         bundles: archives.
         files: cases with their volume and mask files.
         device: "cpu" or "cuda".
+
+    Raises:
+        WeightsMissing: one of them has an exported network only.
     """
-    pupils = [_Pupil(data, device) for data in bundles]
+    read = [read_bundle(data) for data in bundles]
+    pupils = [(bundle, TorchEngine(bundle, device)) for bundle in read]
+    return compare(pupils, ((case.series, volume, mask) for case, _, volume, mask in files))
+
+
+def compare(
+    models: Sequence[tuple[Bundle, Engine]],
+    cases: Iterable[tuple[str, FileBytes, FileBytes]],
+    told: Callable[[list[Mapping[str, float]]], None] = lambda _: None,
+) -> tuple[Examined, ...]:
+    """Measure each model on every case, and time them in turn, so that a busy machine is busy for all.
+
+    Args:
+        models: bundles, each with what runs it.
+        cases: (series, volume file, mask file).
+        told: hears each case's Dice, model by model.
+    """
+    pupils = [_Pupil(*model) for model in models]
     first: tuple[Volume, Mask] | None = None
-    for case, _, volume_file, mask_file in files:
+    for series, volume_file, mask_file in cases:
         volume, truth = decode_volume(volume_file), decode_mask(mask_file)
         for pupil in pupils:
-            pupil.judge(case.series, volume, truth)
-        if first is None and all(pupil.scores[case.series] for pupil in pupils):
+            pupil.judge(series, volume, truth)
+        told([pupil.scores[series] for pupil in pupils])
+        if first is None and all(pupil.scores[series] for pupil in pupils):
             first = volume, truth
     if first is not None and len(pupils) > 1:
         for _ in range(PAIRS):

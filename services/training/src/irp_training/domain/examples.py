@@ -47,6 +47,7 @@ class Example:
             pixels; size 0 if nothing of it was drawn.
         whole: the left ventricle was judged as a whole, pool and wall.
         patient: pseudonym, for figures by patient.
+        pixel_mm: (row, column), size of a pixel of the image.
         stack: that it is a slice of, where a net sees more than single slices.
     """
 
@@ -56,6 +57,7 @@ class Example:
     box: Tensor
     whole: bool
     patient: str = ""
+    pixel_mm: tuple[float, float] = (1.0, 1.0)
     stack: Stack | None = None
 
 
@@ -86,6 +88,7 @@ def stacked_examples_of(volume: Volume, mask: Mask, structures: Sequence[str]) -
             judged=stack.judged[place],
             box=torch.from_numpy(boxes[place][None].astype(np.float32)),
             whole=bool(whole[frame, place]),
+            pixel_mm=spacing_mm[1:],
             stack=stack,
         )
         for frame, stack in stacks.items()
@@ -104,6 +107,7 @@ def examples_of(volume: Volume, mask: Mask, structures: Sequence[str]) -> list[E
     labels, judged = channels(mask, structures)
     whole = mask.judged("lv_blood_pool") & mask.judged("lv_myocardium")
     boxes = heart_boxes(mask)
+    _, row_mm, column_mm = volume.geometry.spacing_mm
     return [
         Example(
             image=as_images(volume.array[frame, place][None]),
@@ -111,6 +115,7 @@ def examples_of(volume: Volume, mask: Mask, structures: Sequence[str]) -> list[E
             judged=torch.from_numpy(judged[frame, place].copy()),
             box=torch.from_numpy(boxes[place][None].astype(np.float32)),
             whole=bool(whole[frame, place]),
+            pixel_mm=(row_mm, column_mm),
         )
         for frame, place in np.argwhere(judged.any(axis=2))
     ]

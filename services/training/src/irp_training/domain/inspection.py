@@ -6,7 +6,7 @@ A report is JSON that a reader may trust as far as the sandbox: it names what wa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -18,6 +18,7 @@ from irp_bundle.unread import unread_files, unread_keys
 from irp_kernel import sha256_of
 
 from irp_training.domain.behaviour import Behaviour, observe
+from irp_training.domain.exported import OnnxNetwork
 from irp_training.domain.pushed import About, about
 
 REPORT_VERSION = 1
@@ -69,7 +70,7 @@ def inspect(data: bytes, say: Say) -> dict[str, Any]:
         said = "; ".join(bundle.derived)
         say(Check(name="pipeline", state="noted", says=f"made from MONAI's preprocessing and inferer: {said}"))
     else:
-        _passed(say, "pipeline", f"{bundle.spec.segment.dimension}, irp_pipeline version {bundle.spec.version}")
+        _passed(say, "pipeline", f"{bundle.spec.dimension}, irp_pipeline version {bundle.spec.version}")
     found = about(bundle)
     _licence(say, found)
     networks = {stage: _observe(bundle, stage, say) for stage in bundle.stages}
@@ -89,15 +90,21 @@ def inspect(data: bytes, say: Say) -> dict[str, Any]:
 
 
 def _observe(bundle: Bundle, stage: Stage, say: Say) -> dict[str, Any]:
-    network = torch_network(bundle, stage)
-    name = f"network {ROLES[stage]}"
-    if network is None:
-        say(Check(name=name, state="noted", says="an ONNX file: looked through, and tried where it is loaded"))
-        return {"kind": "onnx", "input": list(bundle.input_shape(stage)), "output": [bundle.logit_channels(stage)]}
     torch.set_num_threads(1)
-    seen = observe(network, bundle.input_shape(stage), bundle.logit_channels(stage))
+    name, inputs, channels = f"network {ROLES[stage]}", bundle.input_shape(stage), bundle.logit_channels(stage)
+    network = torch_network(bundle, stage)
+    if network is not None:
+        seen, kind = observe(network, inputs, channels), "weights" if bundle.learns(stage) else "torchscript"
+    else:
+        try:
+            onnx = OnnxNetwork(bundle, stage)
+        except ImportError:  # OpenVINO is not installed
+            says = "an ONNX file: looked through, and tried where it is loaded"
+            say(Check(name=name, state="noted", says=says))
+            return {"kind": "onnx", "input": list(inputs), "output": [channels]}
+        seen, kind = replace(observe(onnx, inputs, channels), parameters=onnx.numbers), "onnx"
     _passed(say, name, _in_words(seen))
-    return {"kind": "weights" if bundle.learns(stage) else "torchscript", **asdict(seen)}
+    return {"kind": kind, **asdict(seen)}
 
 
 def _in_words(seen: Behaviour) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
 from irp_bundle import Bundle, read_bundle
 from torch import Tensor
 
+from irp_training.domain.allowance import Allowance
 from irp_training.domain.batch_size import MOST, ON_A_CPU, PATCHES_ON_A_CPU, largest_that_fits, memory_told, one_step
+from irp_training.domain.borders import border_figures
 from irp_training.domain.checkpoint import Saved, pack, unpack
 from irp_training.domain.configured import Configured
 from irp_training.domain.configuring import configure
@@ -22,6 +24,7 @@ from irp_training.domain.examination import Examination
 from irp_training.domain.examples import Example
 from irp_training.domain.fingerprint import Traits, fingerprint_of
 from irp_training.domain.limits import Meter
+from irp_training.domain.overlay import Overlay
 from irp_training.domain.plan import CaseFile, Outcome, Plan, Said, Say
 from irp_training.domain.pupils import Pupils, read_pupils
 from irp_training.domain.ranks import Alone, Ranks, agreed
@@ -29,6 +32,8 @@ from irp_training.domain.run import Metric, Progress
 from irp_training.domain.showing import show
 from irp_training.domain.stages import Stage
 from irp_training.domain.trainer import Trainer
+
+SETS = 100  # of pictures of a run at most: of every n-th pass
 
 
 class Lesson:
@@ -52,6 +57,7 @@ class Lesson:
         self._taught = Curriculum(plan.recipe, self._base)
         self._meter = Meter(plan.recipe, plan.price, plan.spent_s, clock)
         self._ending = Ending(plan.recipe, self._meter, self._ranks)
+        self._saving, self._looking = Allowance(plan.recipe.overhead), Allowance(plan.recipe.overhead)
 
     def __call__(self, files: Iterable[CaseFile], checkpoint: bytes | None) -> Outcome:
         """Learn, then look at patients that were kept out.
@@ -155,16 +161,23 @@ class Lesson:
 
     def _run_stage(self, trainer: Trainer, stage: Stage, validation: list[Example], saved: Saved) -> list[str]:
         """All passes of a stage; what is to be told of how it ended."""
-        while not (end := self._ending(trainer, stage)):
-            began, losses = self._clock(), list[float]()
-            for loss in trainer.epoch():
-                losses.append(loss)
-                if trainer.epochs_done and self._ending.limit(stage):
-                    break
-            else:
-                metrics = self._measure(trainer, stage, losses, validation)
-                self._report(trainer, stage, saved, metrics, began, validation)
+        end = self._ending(trainer, stage)
+        while not end:
+            began, losses = self._clock(), self._pass(trainer, stage)
+            metrics = self._measure(trainer, stage, losses, validation) if losses else ()
+            end = self._ending(trainer, stage)
+            if losses and self._ranks.rank == 0:
+                self._report(trainer, stage, saved, metrics, began, last=end is not None)
         return end.remarks
+
+    def _pass(self, trainer: Trainer, stage: Stage) -> list[float]:
+        """The loss of every step; empty if a limit was reached before the last."""
+        losses = list[float]()
+        for loss in trainer.epoch():
+            losses.append(loss)
+            if trainer.epochs_done and self._ending.limit(stage):
+                return []
+        return losses
 
     def _measure(
         self, trainer: Trainer, stage: Stage, losses: list[float], validation: list[Example]
@@ -173,10 +186,16 @@ class Lesson:
         figures = {f"{stage.name}_loss": sum(losses) / len(losses)} | trainer.tempo.figures()
         if validation:
             trainer.validate(validation)
-            figures |= dice_figures(trainer.counted)
+            figures |= dice_figures(trainer.judged.counted)
         if trainer.short_of_memory:
             figures["slices_at_once"] = trainer.slices_at_once
-        epoch = self._taught.epochs_before(stage) + trainer.epochs_done
+        return self._points(trainer, stage, figures)
+
+    def _epoch(self, trainer: Trainer, stage: Stage) -> int:
+        return self._taught.epochs_before(stage) + trainer.epochs_done
+
+    def _points(self, trainer: Trainer, stage: Stage, figures: Mapping[str, float]) -> tuple[Metric, ...]:
+        epoch = self._epoch(trainer, stage)
         return tuple(Metric(epoch, name, value) for name, value in figures.items())
 
     def _report(
@@ -186,21 +205,33 @@ class Lesson:
         saved: Saved,
         metrics: tuple[Metric, ...],
         began_s: float,
-        validation: list[Example],
+        *,
+        last: bool,
     ) -> None:
-        if self._ranks.rank:
-            return
-        due = trainer.epochs_done % self._recipe.checkpoint_epochs == 0 or trainer.epochs_done == trainer.epochs
-        epoch = self._taught.epochs_before(stage) + trainer.epochs_done
+        """What rank 0 says of a pass; a checkpoint costs until it is handed over."""
+        overlays, distances = self._look(trainer, stage, last=last)
         progress = Progress(
-            fraction=0.95 * epoch / self._taught.all_epochs,
+            fraction=0.95 * self._epoch(trainer, stage) / self._taught.all_epochs,
             eta_s=self._eta(stage, trainer, self._clock() - began_s),
             step=f"{stage.name}: epoch {trainer.epochs_done} of {trainer.epochs}",
         )
-        state = pack(replace(saved, state=trainer.state())) if due else None
-        overlays = show(trainer, validation, epoch) if due and stage.name == "segment" else ()
-        spent_s = self._meter.spent_s
-        self._say(Said(progress=progress, metrics=metrics, checkpoint=state, spent_s=spent_s, overlays=overlays))
+        said = Said(progress=progress, metrics=metrics + distances, spent_s=self._meter.spent_s, overlays=overlays)
+        due = trainer.epochs_done % self._recipe.checkpoint_epochs == 0 and self._saving.paid
+        if not (due or last):
+            self._say(said)
+            return
+        with self._saving.spending():
+            self._say(replace(said, checkpoint=pack(replace(saved, state=trainer.state()))))
+
+    def _look(self, trainer: Trainer, stage: Stage, *, last: bool) -> tuple[tuple[Overlay, ...], tuple[Metric, ...]]:
+        """Pictures and distances of borders, where there is time for them."""
+        epoch, every = self._epoch(trainer, stage), -(-self._taught.all_epochs // SETS)
+        due = epoch % every == 0 and self._looking.paid
+        if stage.name != "segment" or not (due or last):
+            return (), ()
+        with self._looking.spending():
+            looks = trainer.judged.looks
+            return show(stage, looks, epoch), self._points(trainer, stage, border_figures(stage, looks))
 
     def _eta(self, stage: Stage, trainer: Trainer, last_s: float) -> float:
         later = self._taught.all_epochs - self._taught.epochs_before(stage) - trainer.epochs

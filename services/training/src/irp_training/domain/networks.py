@@ -106,7 +106,7 @@ def _taken_over(base: Bundle, structures: Sequence[str]) -> Definition:
     """The base's second net for this platform's own pipeline: any 2D net that sees one slice at a time."""
     if not base.learns("segment"):
         raise WeightsMissing
-    if base.spec.segment.dimension != "2d" or base.spec.prompts is not None or len(base.members) > 1:
+    if base.spec.dimension != "2d" or base.spec.prompts is not None or len(base.members) > 1:
         raise PipelineNotLearnt("`pipeline` own takes one net that sees single slices")
     return {**base.config["network_def"], "out_channels": 1 + len(structures)}
 
@@ -131,7 +131,7 @@ def _require_learnable(base: Bundle) -> None:
 
 
 def _require_same_dimensions(recipe: Recipe, base: Bundle) -> None:
-    has = 3 if base.spec.segment.dimension == "3d" else 2
+    has = 3 if base.spec.dimension == "3d" else 2
     if recipe.dimensions not in (0, has):
         raise BadRecipe(f"the base sees {has} dimensions: leave `dimensions` out, or start from scratch")
 

@@ -20,6 +20,11 @@ SIDE = 384  # pixels of the longer side, about
 GAMMA = 0.8  # below 1 brightens dark muscle
 EXPERT = (255, 255, 255)
 COLOURS = ((45, 212, 191), (251, 146, 60), (167, 139, 250), (250, 204, 21), (248, 113, 113))  # by label, from 1
+PENS = (*COLOURS, EXPERT)
+GREYS = 256 - len(PENS)  # of a palette; one byte per pixel is compressed in a tenth of the time that three take
+PALETTE = [round(255 * grey / (GREYS - 1)) for grey in range(GREYS) for _ in range(3)] + [
+    c for pen in PENS for c in pen
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,18 +54,20 @@ def draw_overlay(image: NDArray[Any], expert: NDArray[np.uint8], found: NDArray[
     """
     zoom = max(1, round(SIDE / max(image.shape)))
     low, high = np.percentile(image, (1, 99))
-    grey = np.clip((image.astype(np.float64) - low) / max(float(high - low), 1e-9), 0, 1) ** GAMMA * 255
+    grey = np.clip((image.astype(np.float64) - low) / max(float(high - low), 1e-9), 0, 1) ** GAMMA * (GREYS - 1)
     size = (image.shape[1] * zoom, image.shape[0] * zoom)
-    picture = Image.fromarray(grey.astype(np.uint8)).resize(size, Image.Resampling.BICUBIC).convert("RGB")
+    enlarged = Image.fromarray(grey.astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
+    picture = enlarged.point([min(value, GREYS - 1) for value in range(256)])
+    picture.putpalette(PALETTE)
     pen = ImageDraw.Draw(picture)
     for labels, width in ((found, 2), (expert, 1)):
         for label in np.unique(labels[labels > 0]).tolist():
-            colour = EXPERT if labels is expert else COLOURS[(label - 1) % len(COLOURS)]
+            colour = 255 if labels is expert else GREYS + (label - 1) % len(COLOURS)  # place in the palette
             for line in outline(labels == label):
                 points = [tuple(point) for point in ((line + 0.5) * zoom).tolist()]
                 pen.line([*points, points[0]], fill=colour, width=width)
     out = io.BytesIO()
-    picture.save(out, "PNG")  # `optimize` takes nine times as long for files that are a sixth smaller
+    picture.save(out, "PNG", compress_level=1)  # the slowest makes files smaller by 4 % and takes thrice as long
     return out.getvalue()
 
 

@@ -53,7 +53,9 @@ class Recipe:
             where pixels are not square and nobody knows by how much.
         upright: share of examples that are neither mirrored nor turned by quarters: 0 makes the nets indifferent to how
             a site stores rows, 1 lets them believe that all sites do as those of the data.
-        checkpoint_epochs: passes between two checkpoints.
+        checkpoint_epochs: passes between two checkpoints, or more where passes are short: see `overhead`.
+        overhead: share of a run's time that checkpoints may take, and again pictures with distances of borders: what
+            is not paid for yet is left out after a pass, but never after the last of a stage. 1 = whenever due.
         threads: CPU threads of the worker; part of the recipe, for sums depend on it. 0 = the room's setting.
         margin: Dice that a structure may lose on average before the gate refuses.
         gate: how that is shown: "mean", "bootstrap" (interval over patients), or "auto": where patients suffice.
@@ -105,6 +107,7 @@ class Recipe:
     stretch: float = STRETCH
     upright: float = 0.0
     checkpoint_epochs: int = 2
+    overhead: float = 0.01
     threads: int = 0
     margin: float = 0.01
     gate: Way = "auto"
@@ -204,6 +207,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "stretch": (0.0, 0.7),
     "upright": (0.0, 1.0),
     "checkpoint_epochs": (1, 1000),
+    "overhead": (0.0, 1.0),
     "threads": (0, 256),
     "segment_size": (0, SIZES[1]),
     "window": (0.0, 5.0),

@@ -82,6 +82,14 @@ class SegmentStack:
         )
         return laid.image[cut][None], laid.labels[cut], laid.judged[cut[0]]
 
+    def pixel_mm(self, example: Example) -> tuple[float, float]:
+        """See Stage.pixel_mm."""
+        if example.stack is None:
+            raise ValueError("an example without its stack")
+        region, (_, row_mm, column_mm) = self._region(example.stack), example.stack.spacing_mm
+        _, _, height, width = region.window.tolist()
+        return height * row_mm / region.size, width * column_mm / region.size
+
     def _region(self, stack: Stack) -> Region:
         windows = stack.boxes * np.array([1.0, 1.0, self.margin])
         return region_of(

@@ -74,6 +74,10 @@ class Stage(Protocol):
         """What the net sees; without a generator, exactly what it would see in inference."""
         ...
 
+    def pixel_mm(self, example: Example) -> tuple[float, float]:
+        """(row, column), size of a pixel of what the net sees in inference."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -97,6 +101,10 @@ class Segment:
             warp = _disturb(window, float(example.box[0, 2]), generator, how)
         image = _see(sample(example.image, *warp.cut(self.spec.size)), self.spec.normalise, generator, how)
         return image, sample_labels(example.labels, *warp.cut(self.spec.size))[0], example.judged
+
+    def pixel_mm(self, example: Example) -> tuple[float, float]:
+        """See Stage.pixel_mm."""
+        return _pixel_mm(example, float(example.box[0, 2]) * self.margin / self.spec.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +131,10 @@ class Locate:
         places = torch.tensor([n for n, name in enumerate(self.drawn, start=1) if name in LEFT_VENTRICLE])
         return image, torch.isin(labels, places).long(), torch.ones(1, dtype=torch.bool)
 
+    def pixel_mm(self, example: Example) -> tuple[float, float]:
+        """See Stage.pixel_mm."""
+        return _pixel_mm(example, float(whole_windows(example.image)[0, 2]) / self.spec.size)
+
     def _disturbed(self, example: Example, whole: Tensor, generator: np.random.Generator, how: Augmentation) -> Warp:
         size = float(example.box[0, 2])
         if size > 0 and self.spec.look_again and generator.random() < SECOND_LOOK_SHARE:
@@ -132,6 +144,12 @@ class Locate:
         zoom = math.exp(generator.uniform(-ZOOM_IN, ZOOM_OUT) * how.strength)
         window = whole * torch.tensor([[1.0, 1.0, zoom]])
         return _disturb(window, float(whole[0, 2]), generator, how)
+
+
+def _pixel_mm(example: Example, pixels: float) -> tuple[float, float]:
+    """Of a crop each of whose pixels is so many of the image's along each side."""
+    row_mm, column_mm = example.pixel_mm
+    return pixels * row_mm, pixels * column_mm
 
 
 def _disturb(window: Tensor, reach: float, generator: np.random.Generator, how: Augmentation) -> Warp:

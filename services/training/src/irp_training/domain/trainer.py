@@ -12,9 +12,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from irp_training.domain.ahead import made_ahead
@@ -31,7 +29,7 @@ from irp_training.domain.rates import Rates
 from irp_training.domain.recipe import Recipe
 from irp_training.domain.stages import Sample, Stage
 from irp_training.domain.tempo import Tempo
-from irp_training.domain.validation import Counted, Validation, dice_of, labels_of
+from irp_training.domain.validation import Judged, Validation, dice_of
 
 WARM_UP = 0.15  # share of the steps in which the learning rate rises
 CLIP_NORM = 5.0
@@ -44,7 +42,7 @@ class Trainer:
         epochs_done: passes so far.
         best: the pass that was best on the validation slices, if the recipe may end early.
         tempo: of the present pass.
-        counted: parts of Dice by patient, of the last validation.
+        judged: the last validation.
     """
 
     def __init__(
@@ -80,7 +78,7 @@ class Trainer:
         self._validation = Validation(stage, device, together, threads_ahead)
         self._threads_ahead = threads_ahead
         self.epochs_done, self.best, self.tempo = 0, Best(), Tempo(device)
-        self.counted: Counted = {}
+        self.judged = Judged({}, [])
 
     @property
     def stage(self) -> Stage:
@@ -127,17 +125,11 @@ class Trainer:
 
     def validate(self, examples: Sequence[Example]) -> dict[str, float]:
         """Dice per structure over all validation slices, in the stage's own window, on judged slices only."""
-        self.counted = self._validation(self._average, examples, self.slices_at_once)
-        scores = dice_of(self.counted)
+        self.judged = self._validation(self._average, examples, self.slices_at_once)
+        scores = dice_of(self.judged.counted)
         if self._recipe.may_end_early:
             self.best.see(self.epochs_done, scores, self.weights())
         return scores
-
-    def answer(self, samples: Sequence[Sample]) -> NDArray[np.uint8]:
-        """Labels of the moving average, 1 + place of the structure: (sample, row, column); a patch has its planes."""
-        parts = [samples[start : start + self.slices_at_once] for start in range(0, len(samples), self.slices_at_once)]
-        found = [labels_of(self._average, collate(part, self._device)[0]).to(torch.uint8).cpu() for part in parts]
-        return np.asarray(torch.cat(found).numpy())
 
     def state(self) -> dict[str, Any]:
         """Everything that going on needs."""

@@ -1,4 +1,4 @@
-"""Dice of one net on the validation slices, in its own window: the curve that people watch.
+"""One net on the validation slices, in its own window: Dice, the curve that people watch, and slices to look at.
 
 A net with three axes is judged on the patch in the middle of each stack; the examination at the end slides over all.
 """
@@ -6,6 +6,7 @@ A net with three axes is judged on the patch in the middle of each stack; the ex
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -14,11 +15,20 @@ from irp_training.domain.ahead import made_ahead
 from irp_training.domain.augment import NONE
 from irp_training.domain.batches import collate
 from irp_training.domain.examples import Example
+from irp_training.domain.looks import Look, Looks
 from irp_training.domain.ranks import Ranks, share
 from irp_training.domain.stages import Sample, Stage
 
 Counted = dict[str, dict[str, tuple[float, float]]]
 """Structure -> patient -> (twice the pixels in common, all pixels): parts of Dice; who judged nothing is left out."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """What is found on all validation slices, and some of them to look at; all ranks have the same."""
+
+    counted: Counted
+    looks: list[Look]
 
 
 class Validation:
@@ -34,8 +44,8 @@ class Validation:
     def __init__(self, stage: Stage, device: torch.device, ranks: Ranks, threads_ahead: int) -> None:
         self._stage, self._device, self._ranks, self._threads_ahead = stage, device, ranks, threads_ahead
 
-    def __call__(self, net: nn.Module, examples: Sequence[Example], size: int) -> Counted:
-        """Pixels of all judged slices.
+    def __call__(self, net: nn.Module, examples: Sequence[Example], size: int) -> Judged:
+        """Pixels of all judged slices, and the answers on a few.
 
         Args:
             net: in any mode; it is judged as in inference, in float32.
@@ -43,7 +53,11 @@ class Validation:
             size: slices per pass.
         """
         usable = self._stage.usable(examples)
-        mine = usable[share(self._ranks, len(usable))]
+        if not usable:
+            return Judged({}, [])
+        looks = Looks(usable, self._stage.sample(usable[0], None, NONE))
+        places = range(len(usable))[share(self._ranks, len(usable))]
+        mine = [usable[place] for place in places]
         patients = sorted({example.patient for example in usable})
         # (patient, structure, 2): twice the overlap, both sizes
         counted = torch.zeros((len(patients), len(self._stage.structures), 2), dtype=torch.float64)
@@ -55,7 +69,14 @@ class Validation:
         starts = range(0, len(mine), size)
         for start, samples in zip(starts, made_ahead(as_inference_sees, starts, self._threads_ahead), strict=True):
             whose = [patients.index(example.patient) for example in mine[start : start + size]]
-            counted.index_add_(0, torch.tensor(whose), self._count(net, samples))
+            image, labels, judged = collate(samples, self._device)
+            found = labels_of(net, image)
+            counted.index_add_(0, torch.tensor(whose), self._count(found, labels, judged))
+            for at, place in enumerate(places[start : start + size]):
+                looks.see(place, found[at], labels[at], judged[at])
+        return Judged(self._by_patient(counted, patients), looks.together(self._ranks))
+
+    def _by_patient(self, counted: torch.Tensor, patients: Sequence[str]) -> Counted:
         sums = self._ranks.sum(counted.to(self._device)).cpu()
         return {
             name: {
@@ -67,11 +88,9 @@ class Validation:
             if sums[:, place, 1].sum() > 0
         }
 
-    def _count(self, net: nn.Module, samples: Sequence[Sample]) -> torch.Tensor:
+    def _count(self, found: torch.Tensor, labels: torch.Tensor, judged: torch.Tensor) -> torch.Tensor:
         """(sample, structure, 2): twice the overlap, both sizes."""
-        image, labels, judged = collate(samples, self._device)
-        found = labels_of(net, image)
-        counted = torch.zeros((len(samples), len(self._stage.structures), 2), dtype=torch.float64)
+        counted = torch.zeros((len(found), len(self._stage.structures), 2), dtype=torch.float64)
         for place in range(len(self._stage.structures)):
             seen = judged[..., place, None, None]  # of a slice, or of each plane of a patch
             a, b = ((whose == place + 1) & seen for whose in (found, labels))

@@ -71,7 +71,12 @@ class Marks:
         if any(not 0 < s.width <= min(shape) for s in self.scribbles):
             raise PromptsNotValid("a scribble's width is above 0 and at most the image's side")
 
-    def region(self, shape: tuple[int, int], *, inside: bool) -> Region:
+    @property
+    def has_boxes(self) -> bool:
+        """Whether a box bounds what is found."""
+        return bool(self.boxes)
+
+    def region(self, shape: tuple[int, ...], *, inside: bool) -> Region:
         """Pixels that were marked as inside (or outside): clicks and scribbles."""
         found = np.zeros(shape, np.bool_)
         for click in self.clicks:
@@ -82,7 +87,7 @@ class Marks:
                 found |= _drawn(scribble, shape)
         return found
 
-    def frame(self, shape: tuple[int, int], margin: int, most: int = LARGEST) -> tuple[slice, slice]:
+    def frame(self, shape: tuple[int, ...], margin: int, most: int = LARGEST) -> tuple[slice, slice]:
         """Rows and columns of the smallest rectangle around all marks, with a margin, within the image.
 
         Raises:
@@ -96,7 +101,7 @@ class Marks:
             raise PromptsNotValid(f"the marks and their margin span more than {most} pixels: mark a smaller part")
         return slice(top, bottom), slice(left, right)
 
-    def boxed(self, shape: tuple[int, int]) -> Region:
+    def boxed(self, shape: tuple[int, ...]) -> Region:
         """Pixels within any box."""
         found = np.zeros(shape, np.bool_)
         for box in self.boxes:
@@ -123,7 +128,7 @@ def require_usable(marks: Mapping[Place, Marks], frames: int, shape: tuple[int, 
         marked.require_on((rows, columns))
 
 
-def _drawn(scribble: Scribble, shape: tuple[int, int]) -> Region:
+def _drawn(scribble: Scribble, shape: tuple[int, ...]) -> Region:
     found = np.zeros(shape, np.bool_)
     points = [(round(row), round(column)) for row, column in scribble.points]
     for (r0, c0), (r1, c1) in zip(points, points[1:] or points, strict=False):

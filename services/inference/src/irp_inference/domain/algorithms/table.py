@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,20 @@ from irp_inference.domain.algorithms.marks import Marks, Region
 from irp_inference.domain.algorithms.parameters import parameters_of
 from irp_inference.domain.algorithms.random_walk import RandomWalker
 from irp_inference.domain.algorithms.region_growing import RegionGrowing
+from irp_inference.domain.algorithms.stack import Marked, Stack
 from irp_inference.domain.algorithms.thresholds import FullWidthHalfMaximum, StandardDeviations, Threshold
-from irp_inference.domain.errors import AlgorithmUnknown, ParametersNotValid
+from irp_inference.domain.errors import AlgorithmUnknown, ParametersNotValid, VolumeNotOffered
 
 Method = Callable[[NDArray[np.float32], Marks, Region | None], Region]
+
+
+@runtime_checkable
+class AcrossSlices(Protocol):
+    """A method that also works across slices."""
+
+    def across(self, stack: Stack, marks: Marked, within: Region | None) -> Region:
+        """Voxels (slice, row, column)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +45,11 @@ class Described:
     finds: str
     marks: str
 
+    @property
+    def across_slices(self) -> bool:
+        """Whether it also works across slices (`volume`)."""
+        return issubclass(self.kind, AcrossSlices)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
@@ -45,12 +60,14 @@ class Wanted:
         structure: canonical name of what is found.
         parameters: of the method; missing ones take their defaults.
         within_model: "name" or "name@version" whose myocardium is looked at; empty = none.
+        volume: work across the slices of each frame, instead of in each marked slice by itself.
     """
 
     name: str
     structure: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     within_model: str = ""
+    volume: bool = False
 
 
 METHODS: Mapping[str, Described] = {
@@ -106,4 +123,17 @@ def method(name: str, parameters: Mapping[str, Any]) -> Method:
     if set(parameters) - set(known):
         raise ParametersNotValid(f"parameters of {name} are {', '.join(known)}")
     made: Method = kind(**{key: known[key].read(value) for key, value in parameters.items()})
+    return made
+
+
+def method_across(name: str, parameters: Mapping[str, Any]) -> AcrossSlices:
+    """A method that works across slices, with its parameters.
+
+    Raises:
+        VolumeNotOffered: it does not.
+        AlgorithmUnknown, ParametersNotValid: as `method`.
+    """
+    made = method(name, parameters)
+    if not isinstance(made, AcrossSlices):
+        raise VolumeNotOffered(f"those that do: {', '.join(n for n, one in METHODS.items() if one.across_slices)}")
     return made
