@@ -192,7 +192,7 @@ def test_a_run_in_three_dimensions_makes_a_bundle_that_answers_on_the_images_gri
 def test_its_curve_pictures_and_cases_are_those_of_every_run(run: tuple[Outcome, list[Said]]) -> None:
     outcome, said = run
     names = {metric.name for one in said for metric in one.metrics}
-    assert {"segment_loss", "val_dice_lv_blood_pool"} <= names
+    assert {"segment_loss", "val_dice_lv_blood_pool", "val_hd95_mm_lv_blood_pool"} <= names
     assert {overlay.which for one in said for overlay in one.overlays} == {"best", "median", "worst"}
     (case,) = outcome.cases
     assert set(case["after"]) == set(HEART)
