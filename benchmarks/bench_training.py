@@ -55,7 +55,7 @@ from irp_training.domain.case import Case
 from irp_training.domain.dataset import Snapshot
 from irp_training.domain.plan import Outcome, Plan, Said
 from irp_training.domain.pupils import read_pupils
-from irp_training.domain.recipe import read_recipe
+from irp_training.domain.recipe_reading import read_recipe
 from plain_loop import beside
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -23,7 +23,7 @@ from irp_kernel.mask import VALUE_OF
 from irp_training.domain.dataset import Case
 from irp_training.domain.lesson import Lesson
 from irp_training.domain.plan import CaseFile, Outcome, Plan
-from irp_training.domain.recipe import read_recipe
+from irp_training.domain.recipe_reading import read_recipe
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -306,6 +306,7 @@ def _run(state: str) -> training_pb.Run:
         dataset=training_pb.Dataset(digest="e", training=3, validation=1, test=1),
         metrics=[training_pb.Metric(epoch=1, name="loss", value=0.5)],
         recipe='{"epochs": 4}',
+        configured='{"chosen": {"window": 2.6}, "reasons": {"window": "Hearts fit."}, "fingerprint": {"series": 3}}',
     )
 
 

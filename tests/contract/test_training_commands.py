@@ -1,4 +1,4 @@
-"""What you learn here: the queue of runs from the command line: who is next, what it costs, and how to stop one."""
+"""What you learn here: the queue of runs from the command line: who is next, what was chosen, how to stop one."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from .conftest import TOKEN, House
         (["runs", "cancel", "-p", "shared", "run-1"], "run-1 is cancelled"),
         (["train", "start", "-p", "shared", "--priority", "-5"], "run-1 is queued"),
         (["train", "list", "-p", "shared"], "priority"),
+        (["runs", "plan", "-p", "shared", "run-1"], "window │ 2.6 │ Hearts fit."),
+        (["runs", "plan", "-p", "shared", "run-1", "--json"], '"fingerprint": { "series": 3 }'),
     ],
 )
 @pytest.mark.usefixtures("project")
-def test_runs_are_started_moved_stopped_and_listed(
+def test_runs_are_started_moved_stopped_listed_and_explained(
     house: House, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
 ) -> None:
     monkeypatch.setenv("IRP_URL", house.url)

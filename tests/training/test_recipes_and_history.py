@@ -11,7 +11,8 @@ from irp_training.domain.automation import TrainByItself
 from irp_training.domain.card import model_card
 from irp_training.domain.errors import BadRecipe, NoEarlierChampion, PipelineNotLearnt
 from irp_training.domain.networks import definitions
-from irp_training.domain.recipe import FINE_TUNING, FROM_SCRATCH, read_frozen, read_recipe
+from irp_training.domain.recipe import FINE_TUNING, FROM_SCRATCH, read_frozen
+from irp_training.domain.recipe_reading import read_recipe
 from irp_training.domain.registry import Promotion, champion, earlier_champion
 from training_builders import HEART
 
@@ -96,6 +97,8 @@ def test_a_run_keeps_the_window_of_its_base_unless_the_recipe_names_another() ->
         a_base(PipelineSpec(), members=2),
         a_base(PipelineSpec(prompts=PromptsSpec())),
         a_base(PipelineSpec(), locate=False),
+        a_base(PipelineSpec(segment=SegmentSpec(dimension="3d")), locate=False),
+        a_base(PipelineSpec(orientation="LF", segment=SegmentSpec(dimension="3d"))),
     ],
 )
 def test_a_base_whose_inputs_the_lessons_do_not_make_is_refused(base: Bundle) -> None:

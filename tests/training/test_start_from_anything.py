@@ -30,13 +30,15 @@ from irp_training.domain.dataset import Entry, Snapshot
 from irp_training.domain.errors import BadRecipe, NothingToReplay, PatientLeak, PipelineNotLearnt
 from irp_training.domain.examples import Example, examples_of
 from irp_training.domain.lesson import Lesson
-from irp_training.domain.networks import adopt, definitions
-from irp_training.domain.plan import Outcome, Plan
+from irp_training.domain.networks import adopt, definitions, fresh
+from irp_training.domain.plan import Outcome, Plan, Said
 from irp_training.domain.pupils import read_pupils
 from irp_training.domain.ranks import Alone
 from irp_training.domain.rates import Rates, layers_of
-from irp_training.domain.recipe import Recipe, read_recipe
+from irp_training.domain.recipe import Recipe
+from irp_training.domain.recipe_reading import read_recipe
 from irp_training.domain.replay import replayed, to_replay
+from irp_training.domain.run import Progress
 from irp_training.domain.stages import Stage
 from irp_training.domain.trainer import Trainer
 from monai.networks.nets.unet import UNet
@@ -108,6 +110,19 @@ def test_a_frozen_encoder_is_the_bases_after_learning(cine: bytes) -> None:
     same = {name for name, tensor in after.items() if torch.equal(tensor, before[name])}
     assert any(name.startswith("model.0.") for name in same)
     assert not any(name.startswith("model.2.") and name.endswith("conv.weight") for name in same)
+
+
+def test_a_net_that_lists_its_layers_twice_is_averaged_once() -> None:
+    shape = {"strides": [1, 2, 2], "kernel_size": [3, 3, 3], "upsample_kernel_size": [2, 2], "filters": [4, 8, 8]}
+    definition = {"_target_": "DynUNet", "spatial_dims": 2, "in_channels": 1, "out_channels": 4, **shape}
+    recipe = replace(TINY, segment_epochs=1, min_steps=1, batch=2)
+    net = fresh(definition, 1)
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    trainer = Trainer(net, segment_stage(recipe), slices_of([a_heart(1, slices=2)], HEART), recipe, CPU)
+    assert list(trainer.epoch())
+    name = "input_block.conv1.conv.weight"
+    expected = torch.lerp(before[name], net.state_dict()[name], 1 - 1 / 10)  # the first step's share of the past
+    torch.testing.assert_close(trainer.weights()[name], expected, atol=1e-7, rtol=1e-6)
 
 
 def test_cine_becomes_lge_by_the_names_of_its_structures(cine: bytes) -> None:
@@ -230,12 +245,14 @@ def metadata() -> MetaData:
 
 
 class Reader:
-    """A worker that only reads what it is given."""
+    """A worker that only reads what it is given, and says what that chose."""
 
     parts: tuple[tuple[str, str], ...] = ()
 
     async def train(self, plan: Plan, files: CaseFiles, checkpoint: bytes | None, listen: Listener) -> None:
         self.parts = tuple([(case.series, part) async for case, part, _, _ in files()])
+        await listen(Said(progress=Progress(), configured='{"chosen": {}}'))
+        await listen(Said(progress=Progress()))
 
 
 async def test_a_run_is_frozen_with_what_its_base_learnt_from(database: Database, cine: bytes) -> None:
@@ -280,5 +297,6 @@ async def test_a_run_is_frozen_with_what_its_base_learnt_from(database: Database
     finish = FinishRun(store, objects, None, approvals, now)  # type: ignore[arg-type]  # nobody is a candidate
     await TrainRun(store, objects, reader, finish, Terms(threads=1), objects)("demo", run.id)  # type: ignore[arg-type]
     assert reader.parts == (("1.2.2", "training"), ("1.2.1", "replay"))
+    assert (await store.run("demo", run.id)).configured == '{"chosen": {}}'
     with pytest.raises(NothingToReplay):
         await start(project, replace(wish, base="elsewhere@1", request_id="once more"))

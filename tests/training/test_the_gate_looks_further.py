@@ -80,10 +80,12 @@ def test_a_subgroup_that_loses_is_a_refusal_however_well_the_others_do() -> None
     assert [(s.value, s.patients, s.passed) for s in verdict.subgroups] == [("a", 5, True), ("b", 5, False)]
 
 
-def test_a_small_subgroup_is_shown_and_decides_nothing() -> None:
-    before, after = Examined(scores=scores(*[0.9] * 5)), Examined(scores=scores(0.99, 0.99, 0.99, 0.99, 0.8))
-    verdict = verdict_on(after, before, "aaaab", way="mean")
+def test_a_small_subgroup_decides_nothing_and_of_one_or_two_patients_nothing_is_told() -> None:
+    before = Examined(scores=scores(*[0.85] * 10))
+    after = Examined(scores=scores(*[0.99] * 5, *[0.75] * 5))
+    verdict = verdict_on(after, before, "aaaaabbbcc", way="mean")
     assert verdict.passed
+    assert [(s.value, s.patients) for s in verdict.subgroups] == [("a", 5), ("b", 3)]
     assert verdict.subgroups[1].bound is None
     assert verdict.subgroups[1].difference == pytest.approx(-0.1)
 

@@ -84,8 +84,8 @@ def slide(
     """Scores of the asked slices of one frame (slice, row, column) -> (asked, channels, size, size)."""
     from monai.data.utils import compute_importance_map, dense_patch_slices  # seconds, for 3D networks alone
 
-    grid = _grid(array, region, spec)
-    below, above, share = _between(region.at[list(slices)], region.shape[0])
+    grid = normalise(planes_of(as_images(array), region, spec)[None], spec.normalise)[0]
+    below, above, share = between(region.at[list(slices)], region.shape[0])
     wanted = set(below) | set(above)
     patch = (spec.depth, spec.size, spec.size)
     steps = [max(1, int(p * (1 - spec.overlap))) if p < n else p for p, n in zip(patch, region.shape, strict=True)]
@@ -107,20 +107,28 @@ def slide(
     return torch.lerp(one, two, torch.from_numpy(share).float()[None, :, None, None]).transpose(0, 1).contiguous()
 
 
-def _grid(array: NDArray[np.generic], region: Region, spec: SegmentSpec) -> Tensor:
-    """One frame on the region's grid with the network's intensities: float32 (slice, row, column)."""
-    below, above, share = _between(region.planes, len(array))
-    images = as_images(array)
+def planes_of(
+    images: Tensor, region: Region, spec: SegmentSpec, windows: Tensor | None = None, turn: Tensor | None = None
+) -> Tensor:
+    """One frame on the region's grid before its intensities are scaled: float32 (plane, row, column).
+
+    Args:
+        images: float32 (slice, 1, row, column).
+        region: the grid.
+        spec: of stage 2.
+        windows: (slice, 4): what is looked at instead of the region's own square, slice by slice, for augmentation.
+        turn: (slice, 2, 2) or None; see `sample`.
+    """
+    below, above, share = between(region.planes, len(images))
     darkest = images.amin(dim=(2, 3), keepdim=True)
-    windows = torch.from_numpy(region.window).float().expand(len(images), 4)
-    lit = sample(images, windows, region.size) + darkest
+    if windows is None:
+        windows = torch.from_numpy(region.window).float().expand(len(images), 4)
+    lit = sample(images, windows, region.size, turn) + darkest
     planes = torch.lerp(lit[below], lit[above], torch.from_numpy(share).float()[:, None, None, None])[:, 0]
-    if not spec.normalise.absolute:
-        planes = planes - darkest.min()
-    return normalise(planes[None], spec.normalise)[0]
+    return planes if spec.normalise.absolute else planes - darkest.min()
 
 
-def _between(at: NDArray[np.float64], count: int) -> tuple[list[int], list[int], NDArray[np.float64]]:
+def between(at: NDArray[np.float64], count: int) -> tuple[list[int], list[int], NDArray[np.float64]]:
     """The planes below and above each place, and how far it is from the one below."""
     below = np.clip(np.floor(at), 0, count - 1).astype(int)
     above = np.clip(below + 1, 0, count - 1)

@@ -1,4 +1,4 @@
-"""`irp runs`: move or stop a run, and look into it: its cases, its pictures, and files for other programs' viewers."""
+"""`irp runs`: move or stop a run, and look into it: plan, cases, pictures, and files for other programs' viewers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from openirp.command.images import AsJson, InProject
 from openirp.mlflow import Mlflow
 from openirp.project import Project
 
-app = typer.Typer(no_args_is_help=True, help="Training runs: priority, cases, pictures, TensorBoard, MLflow.")
+app = typer.Typer(no_args_is_help=True, help="Training runs: priority, plan, cases, pictures, TensorBoard, MLflow.")
 Run = Annotated[str, typer.Argument(help="Id of a run: `irp train list` shows them.")]
 
 
@@ -29,6 +29,21 @@ def cancel(run: Run, project: InProject) -> None:
     """Stop a run; what it learnt is discarded."""
     stopped = _project(project).cancel_run(run)
     say(f"Run {stopped['id']} is {stopped['state']}; one that learns ends after its present pass.")
+
+
+@app.command(epilog="Example:  irp runs plan run-0123456789abcdef -p study-a")
+def plan(run: Run, project: InProject, json: AsJson = False) -> None:
+    """What the training cases chose for a run (`configure` fingerprint), and why, in words."""
+    found = _project(project).run(run)["configured"]
+    if json:
+        print_json(found)
+        return
+    if not found:
+        say("Nothing: the recipe of this run is fixed, or it has not looked at its training cases yet.")
+        return
+    rows = [(key, str(value), found["reasons"][key]) for key, value in sorted(found["chosen"].items())]
+    table("plan", ("key", "value", "why"), rows)
+    table("fingerprint", ("of the training cases", "value"), [(k, str(v)) for k, v in found["fingerprint"].items()])
 
 
 @app.command(epilog="Example:  irp runs cases run-0123456789abcdef -p study-a")

@@ -16,12 +16,19 @@ from openirp.project import Project
 app = typer.Typer(no_args_is_help=True, help="Training runs.")
 
 
-@app.command(epilog="Example:  irp train start -p study-a --model cine --base cine --watch")
+@app.command(
+    epilog="Examples:  irp train start -p study-a --model cine --base cine --watch  ·  "
+    "irp train start -p study-a --base '' --recipe '{\"configure\": \"fingerprint\"}'  ·  "
+    "irp train start -p study-a --base '' --recipe '{\"dimensions\": 3}'"
+)
 def start(
     project: InProject,
     model: Annotated[str, typer.Option(help="Model that gets the new version.")] = "cine",
     base: Annotated[str, typer.Option(help='Start from "name" or "name@version"; empty = from scratch.')] = "cine",
-    recipe: Annotated[str, typer.Option(help="Recipe as JSON; missing keys take defaults.")] = "{}",
+    recipe: Annotated[
+        str,
+        typer.Option(help="Recipe as JSON; missing keys take defaults, or with `configure` what the cases say."),
+    ] = "{}",
     dataset: Annotated[str, typer.Option(help="Frozen dataset to learn from; empty = freeze what is accepted.")] = "",
     promote: Annotated[bool, typer.Option(help="Promote if the gate allows.")] = True,
     priority: Annotated[int, typer.Option(min=-100, max=100, help="The highest begins first; above 0: owners.")] = 0,

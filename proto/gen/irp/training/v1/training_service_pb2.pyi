@@ -477,7 +477,7 @@ class StartRunRequest(_message.Message):
     base: _builtins.str
     """"name" or "name@version" to start from; empty = from scratch."""
     recipe: _builtins.str
-    """Recipe as JSON; missing keys take the room's defaults."""
+    """Recipe as JSON; missing keys take the room's defaults, or what the training cases say (`configure`)."""
     actor: _builtins.str
     """Ignored: it is whoever the token names."""
     request_id: _builtins.str
@@ -568,6 +568,7 @@ class Run(_message.Message):
     CURRENCY_FIELD_NUMBER: _builtins.int
     OVERLAYS_FIELD_NUMBER: _builtins.int
     SUMMARY_FIELD_NUMBER: _builtins.int
+    CONFIGURED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     state: _builtins.str
     """"queued", "running", "succeeded", "failed" or "cancelled"."""
@@ -593,6 +594,8 @@ class Run(_message.Message):
     currency: _builtins.str
     summary: _builtins.str
     """Means over the cases with their intervals over patients, as JSON."""
+    configured: _builtins.str
+    """What the training cases chose (`configure` "fingerprint"), why, and their fingerprint, as JSON; empty = nothing."""
     @_builtins.property
     def progress(self) -> _types_pb2.Progress: ...
     @_builtins.property
@@ -633,10 +636,11 @@ class Run(_message.Message):
         currency: _builtins.str = ...,
         overlays: _abc.Iterable[Global___RunOverlay] | None = ...,
         summary: _builtins.str = ...,
+        configured: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "dataset", b"dataset", "progress", b"progress", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ahead", b"ahead", "base", b"base", "cases", b"cases", "cost", b"cost", "created_at", b"created_at", "currency", b"currency", "dataset", b"dataset", "finished_at", b"finished_at", "gate", b"gate", "id", b"id", "message", b"message", "metrics", b"metrics", "model", b"model", "overlays", b"overlays", "priority", b"priority", "progress", b"progress", "promoted", b"promoted", "reason", b"reason", "recipe", b"recipe", "result", b"result", "spent_s", b"spent_s", "state", b"state", "summary", b"summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ahead", b"ahead", "base", b"base", "cases", b"cases", "configured", b"configured", "cost", b"cost", "created_at", b"created_at", "currency", b"currency", "dataset", b"dataset", "finished_at", b"finished_at", "gate", b"gate", "id", b"id", "message", b"message", "metrics", b"metrics", "model", b"model", "overlays", b"overlays", "priority", b"priority", "progress", b"progress", "promoted", b"promoted", "reason", b"reason", "recipe", b"recipe", "result", b"result", "spent_s", b"spent_s", "state", b"state", "summary", b"summary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -43,7 +43,12 @@ class RunBody(BaseModel):
     model: str = Field(examples=["cine"], description="name that the new version belongs to")
     base: str = Field("", examples=["cine", "cine@1"], description="where to start from; empty = from scratch")
     recipe: dict[str, Any] = Field(
-        {}, description="keys that differ from the room's defaults", examples=[{"epochs": 4}]
+        {},
+        description=(
+            'keys that differ from the room\'s defaults; `"configure": "fingerprint"` lets the training cases choose '
+            'window, spacing, patch, network, batch and intensities, `"dimensions": 3` learns from stacks of slices'
+        ),
+        examples=[{"segment_epochs": 4}, {"dimensions": 3}],
     )
     sequence_classes: list[str] = Field([], examples=[["cine-sax"]], description="empty = all")
     include: Inclusion = Field(Inclusion(), description="which accepted masks count, where they are frozen now")
@@ -100,6 +105,10 @@ class RunAnswer(BaseModel):
     gate: dict[str, Any] = Field(description="the gate's verdict: per structure candidate, champion, difference")
     promoted: bool
     recipe: dict[str, Any]
+    configured: dict[str, Any] = Field(
+        description="what the training cases chose: `chosen` by key, `reasons` in words, their `fingerprint`; "
+        "empty unless the recipe says `configure` fingerprint"
+    )
     cases: Any = Field(description="validation Dice per case, before and after")
     created_at: str
     finished_at: str
@@ -213,6 +222,7 @@ def run_answer(run: pb.Run) -> RunAnswer:
         gate=read_json(run.gate),
         promoted=run.promoted,
         recipe=read_json(run.recipe),
+        configured=read_json(run.configured),
         cases=read_json(run.cases),
         created_at=run.created_at,
         finished_at=run.finished_at,

@@ -98,6 +98,7 @@ def run_to_proto(run: Run, metrics: list[Metric], ahead: int = 0) -> pb.Run:
         spent_s=run.spent_s,
         cost=run.price.of(run.spent_s),
         currency=run.currency,
+        configured=run.configured,
     )
 
 

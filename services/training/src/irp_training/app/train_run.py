@@ -121,6 +121,7 @@ class TrainRun:
             await change.add_metrics(current, report.metrics)
             await change.add_overlays(current, overlays)
             noted = replace(current, progress=report.progress, checkpoint=checkpoint or current.checkpoint)
+            noted = replace(noted, configured=report.configured or current.configured)
             await change.save_run(replace(noted, spent_s=report.spent_s))
         return not current.cancel_asked
 

@@ -19,6 +19,7 @@ TURN = 0.5  # radians, beside quarter turns and mirrors, which make the nets ind
 SHIFT = 0.18  # of the box
 SCALE = 0.25  # natural logarithm
 STRETCH = 0.08  # natural logarithm; the ratio of the sides changes by twice as much
+SLIP = 0.03  # of the box, standard deviation: breath-holds differ from slice to slice
 GAMMA = 0.5  # natural logarithm
 FIELD = 0.3  # natural logarithm per term of the bias field
 NOISE = 0.15  # standard deviations of the normalised crop
@@ -56,6 +57,12 @@ def jitter(window: Tensor, reach: float, generator: np.random.Generator, strengt
     scale = math.exp(generator.uniform(-SCALE, SCALE) * strength)
     moved = window + torch.tensor([[row, column, 0.0]], dtype=window.dtype)
     return moved * torch.tensor([[1.0, 1.0, scale]], dtype=window.dtype)
+
+
+def slip(windows: Tensor, reach: float, generator: np.random.Generator, strength: float) -> Tensor:
+    """Every slice of a stack (slice, 4) a little beside its neighbours; `reach` in pixels as in `jitter`."""
+    moved = torch.from_numpy(generator.normal(0, SLIP, (len(windows), 2)) * strength * reach).to(windows.dtype)
+    return windows + functional.pad(moved, (0, 2))
 
 
 def turn(generator: np.random.Generator, how: Augmentation) -> Tensor:

@@ -14,7 +14,7 @@ from irp_training.domain.mixed import Mixed
 from irp_training.domain.stages import Sample
 
 MOST = 64  # slices; beyond, a run has fewer steps than it needs, however large the memory
-ON_A_CPU = 12  # slices; memory is no measure there
+ON_A_CPU, PATCHES_ON_A_CPU = 12, 2  # slices, or patches of stacks; memory is no measure there
 
 
 @contextlib.contextmanager

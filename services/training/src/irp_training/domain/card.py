@@ -7,13 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from irp_bundle import PipelineSpec
+
 from irp_training.domain.figures import FEWEST
 from irp_training.domain.recipe import Recipe
 
+DESIGNED = PipelineSpec()
 TOLD = {"description", "licence", "notes"}  # have their own place on the card
 
+PLACE = {True: "stacks of slices, patch by patch, about it", False: "inside a window around it"}
+SEEN = {
+    True: "Short-axis stacks of the heart only, at one time: it knows nothing of neighbours in time.",
+    False: "Short-axis slices of the heart only, one slice at a time: it knows nothing of neighbours in time or space.",
+}
 LIMITS = """\
-- Short-axis slices of the heart only, one slice at a time: it knows nothing of neighbours in time or space.
 - Figures were measured on patients of the same collection as the training data; another scanner, another sequence or
   another way of drawing can lower them. Measure on your own masks before relying on it.
 - Weakest where experts differ too: the most basal slice (is this still ventricle?) and the apex.
@@ -22,7 +29,15 @@ LIMITS = """\
 
 
 def model_card(
-    *, name: str, recipe: Recipe, base: str, digest: str, structures: Sequence[str], figures: Mapping[str, Any]
+    *,
+    name: str,
+    recipe: Recipe,
+    base: str,
+    digest: str,
+    structures: Sequence[str],
+    figures: Mapping[str, Any],
+    pipeline: PipelineSpec = DESIGNED,
+    configured: Mapping[str, Any] | None = None,
 ) -> str:
     """docs/README.md of a bundle, in Markdown.
 
@@ -33,13 +48,16 @@ def model_card(
         digest: of the dataset.
         structures: canonical names of its channels.
         figures: see `figures`: counts, dice, dice_of_base, subgroups.
+        pipeline: of the bundle.
+        configured: see `Configured.to_json`; None or empty = the training cases chose nothing.
     """
+    deep = pipeline.segment.dimension == "3d"
     origin = f"Fine-tuned from `{base}`" if base else "Trained from scratch"
     lines = [
         f"# {name}",
         "",
         f"Segments {', '.join(structures)} in short-axis cardiac MR, in two stages: a small net finds the left",
-        f"ventricle on the whole slice, a second one segments inside a window around it. {origin}.",
+        f"ventricle on the whole slice, a second one segments {PLACE[deep]}. {origin}.",
         "",
         "## Data",
         recipe.description or "Accepted masks of one project.",
@@ -62,8 +80,10 @@ def model_card(
         "```",
         f"Seed {recipe.seed}. Loss: cross-entropy + Dice on judged structures only. AdamW, one cycle, moving average.",
         *(["", recipe.notes] if recipe.notes else []),
+        *(_chosen(configured) if configured else []),
         "",
         "## Limits and failure modes",
+        f"- {SEEN[deep]}",
         LIMITS,
         "",
         "## Licence",
@@ -71,6 +91,23 @@ def model_card(
         "",
     ]
     return "\n".join(lines)
+
+
+def _chosen(configured: Mapping[str, Any]) -> list[str]:
+    """What the training cases decided, why, and what they are like."""
+    chosen, reasons = configured["chosen"], configured["reasons"]
+    return [
+        "",
+        "## Chosen by the training cases",
+        "| key | value | why |",
+        "|---|---|---|",
+        *(f"| `{key}` | {json.dumps(chosen[key])} | {_cell(reasons[key])} |" for key in sorted(chosen)),
+        "",
+        "Their fingerprint, medians over series:",
+        "```json",
+        json.dumps(configured["fingerprint"], sort_keys=True, indent=1),
+        "```",
+    ]
 
 
 def _counts(figures: Mapping[str, Any]) -> list[str]:

@@ -23,18 +23,20 @@ class Saved:
         state: of the stage being trained: see `Trainer.state`; None at its beginning.
         batch: slices per step, where the recipe left it open; 0 = it did not.
         remarks: what is to be told at the end, in sentences.
+        configured: see `Configured.to_text`: what was chosen stays chosen, whatever later releases would choose.
     """
 
     done: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     state: dict[str, Any] | None = None
     batch: int = 0
     remarks: tuple[str, ...] = ()
+    configured: str = ""
 
 
 def pack(saved: Saved) -> bytes:
     """Saved -> bytes."""
     out = io.BytesIO()
-    told = {"batch": saved.batch, "remarks": list(saved.remarks)}
+    told = {"batch": saved.batch, "remarks": list(saved.remarks), "configured": saved.configured}
     torch.save({"format": FORMAT, "done": saved.done, "state": saved.state, **told}, out)
     return out.getvalue()
 
@@ -52,4 +54,5 @@ def unpack(data: bytes) -> Saved:
     if found.get("format") != FORMAT:
         raise DataLoss("a checkpoint is of another format")
     told = {"batch": found.get("batch", 0), "remarks": tuple(found.get("remarks", ()))}
+    told |= {"configured": found.get("configured", "")}
     return Saved(done=found["done"], state=found["state"], **told)

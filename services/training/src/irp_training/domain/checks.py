@@ -1,7 +1,8 @@
 """What the gate looks at beside the structures: subgroups, calibration, latency.
 
 - **Subgroups** (site, ...): on no subgroup of at least five patients may the mean difference of a structure be
-  below -`subgroup_margin`. Smaller ones are shown and decide nothing: three patients differ by chance.
+  below -`subgroup_margin`. Smaller ones decide nothing: three patients differ by chance. Of fewer than three nothing
+  is told: a verdict is for whoever sees the model, also in other projects.
 - **Calibration**: the expected calibration error of the pipeline's probabilities may rise by `calibration_margin` at
   most. With fewer than six patients it only warns.
 - **Latency**: seconds per slice, both models in turn on the same machine, may grow by the factor `latency_ratio` at
@@ -18,6 +19,7 @@ from dataclasses import replace
 from irp_training.domain.bounds import Bounds
 from irp_training.domain.dataset import Case
 from irp_training.domain.examined import Examined
+from irp_training.domain.figures import FEWEST
 from irp_training.domain.gate import ENOUGH, Check, Subgroup, Verdict, judge, paired
 from irp_training.domain.patients import by_patient
 from irp_training.domain.subgroups import subgroups_of
@@ -88,7 +90,7 @@ def _subgroups(
         for structure in structures:
             pairs = paired(structure, candidate.scores, champion.scores)
             here = {one: pair for one, pair in pairs.items() if one in inside}
-            if here:
+            if len({patients[series] for series in here}) >= FEWEST:
                 found.append(_subgroup(attribute, value, structure, here, patients, margin))
     return tuple(found)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from irp_bundle import Bundle, read_spec
+from irp_bundle import Bundle, PipelineSpec, read_spec
 from torch import nn
 
 from irp_training.domain.networks import adopt, definitions, fresh
 from irp_training.domain.recipe import STAGES, Recipe
+from irp_training.domain.stacks import SegmentStack
 from irp_training.domain.stages import Locate, Segment, Stage
 
 LEARNT = ("lv_blood_pool", "lv_myocardium", "rv_blood_pool")  # where neither recipe nor base says otherwise
@@ -23,15 +24,15 @@ class Curriculum:
 
     Attributes:
         structures: canonical names, by channel.
-        config: `network_def`, `locate_def` and `irp_pipeline` of the result.
-        stages: that are trained, in order.
+        config: `network_def`, `locate_def` and `irp_pipeline` of the result; empty while the recipe is open.
+        stages: that are trained, in order; empty likewise.
     """
 
     def __init__(self, recipe: Recipe, base: Bundle | None) -> None:
         self._recipe, self._base = recipe, base
         self.structures: tuple[str, ...] = recipe.structures or (base.structures if base else LEARNT)
-        self.config: dict[str, Any] = definitions(recipe, self.structures, base)
-        self.stages = self._stages()
+        self.config: dict[str, Any] = {} if recipe.is_open else definitions(recipe, self.structures, base)
+        self.stages = self._stages() if self.config else []
 
     def net(self, stage: Stage) -> nn.Module:
         """Where a stage starts."""
@@ -65,6 +66,11 @@ class Curriculum:
         spec = read_spec(self.config["irp_pipeline"])
         all_: dict[str, Stage] = {
             "locate": Locate(self.structures, spec.locate),
-            "segment": Segment(self.structures, spec.segment, spec.locate.margin),
+            "segment": self._segment(spec),
         }
         return [all_[name] for name in STAGES if name in self._recipe.stages]
+
+    def _segment(self, spec: PipelineSpec) -> Stage:
+        if spec.segment.dimension == "3d":
+            return SegmentStack(self.structures, spec.segment, spec.locate.margin, self._recipe.foreground)
+        return Segment(self.structures, spec.segment, spec.locate.margin)

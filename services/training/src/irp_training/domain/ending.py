@@ -65,6 +65,5 @@ class Ending:
     def _of_memory(self, trainer: Trainer, stage: Stage) -> list[str]:
         if not trainer.short_of_memory:
             return []
-        return [
-            f"{stage.name}: memory held {trainer.slices_at_once} slices at once; results are those of whole batches"
-        ]
+        held = f"{trainer.slices_at_once} {stage.unit}"
+        return [f"{stage.name}: memory held {held} at once; results are those of whole batches"]

@@ -94,8 +94,9 @@ class PipelineNotLearnt(InvalidArgument):
     """Training cannot go on from this bundle: it would teach its networks something else than they will see.
 
     Bases have one network per stage, see slices one by one as they are stored (`dimension` 2d, no `orientation`, no
-    `spacing`), take no marks, and scale intensities by percentiles. Push such a bundle, let the recipe say
-    `"pipeline": "own"`, which takes the weights of its net 2 into this platform's pipeline, or train from scratch.
+    `spacing`) or stacks of them (3d), take no marks, and scale intensities by percentiles. Push such a bundle, let the
+    recipe say `"pipeline": "own"`, which takes the weights of its net 2 into this platform's pipeline if that sees
+    single slices, or train from scratch (`"dimensions": 3` for stacks).
     """
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from irp_bundle import Bundle, Pipeline, TorchEngine, read_bundle, write_bundle
+from irp_bundle import Bundle, Pipeline, TorchEngine, read_bundle, read_spec, write_bundle
 from torch import Tensor
 
 from irp_training.domain.card import model_card
@@ -26,9 +27,18 @@ class Examination:
         base: where the run started; None = from scratch.
         structures: canonical names, by channel.
         config: `network_def`, `locate_def` and `irp_pipeline` of the result.
+        configured: see `Configured.to_text`; empty = the training cases chose nothing.
     """
 
-    def __init__(self, plan: Plan, base: Bundle | None, structures: tuple[str, ...], config: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        base: Bundle | None,
+        structures: tuple[str, ...],
+        config: dict[str, Any],
+        configured: str = "",
+    ) -> None:
+        self._configured: dict[str, Any] = json.loads(configured) if configured else {}
         self._plan, self._base, self._structures, self._config = plan, base, structures, config
         self._licence = plan.recipe.licence or (base.licence if base else "") or "Not stated."
 
@@ -65,6 +75,8 @@ class Examination:
             digest=self._plan.dataset_digest,
             structures=self._structures,
             figures=figures,
+            pipeline=read_spec(self._config["irp_pipeline"]),
+            configured=self._configured,
         )
 
     def _write(self, states: dict[str, Weights], figures: dict[str, Any], card: str) -> bytes:
@@ -80,7 +92,7 @@ class Examination:
             "run": self._plan.run,
             "created_at": self._plan.created_at,
             "figures": figures,
-        }
+        } | ({"configured": self._configured} if self._configured else {})
         return write_bundle(self._plan.model, segment, locate, self._config, metadata, card, self._licence)
 
     def _weights(self, stage: str, states: dict[str, Weights]) -> Weights | None:

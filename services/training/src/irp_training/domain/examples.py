@@ -16,6 +16,25 @@ INSIDE = {"scar": "lv_myocardium", "no_reflow": "lv_myocardium"}  # part of, whe
 WALL = 1.35  # size of the whole left ventricle over that of its blood pool, where only the latter was drawn
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Stack:
+    """All slices of a series at one time.
+
+    Attributes:
+        images: float32 (slice, 1, row, column).
+        labels: uint8 (slice, row, column); see `Example`.
+        judged: bool (slice, structures).
+        boxes: float64 (slice, 3); see `heart_boxes`.
+        spacing_mm: (slice, row, column).
+    """
+
+    images: Tensor
+    labels: Tensor
+    judged: Tensor
+    boxes: NDArray[np.float64]
+    spacing_mm: tuple[float, float, float]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
     """One slice at one time.
@@ -29,6 +48,7 @@ class Example:
         whole: the left ventricle was judged as a whole, pool and wall.
         patient: pseudonym, for figures by patient.
         pixel_mm: (row, column), size of a pixel of the image.
+        stack: that it is a slice of, where a net sees more than single slices.
     """
 
     image: Tensor
@@ -38,6 +58,42 @@ class Example:
     whole: bool
     patient: str = ""
     pixel_mm: tuple[float, float] = (1.0, 1.0)
+    stack: Stack | None = None
+
+
+def stacked_examples_of(volume: Volume, mask: Mask, structures: Sequence[str]) -> list[Example]:
+    """As `examples_of`, each with the stack that it is a slice of; they share the stack's memory.
+
+    Raises:
+        As `examples_of`.
+    """
+    volume.geometry.require_same_grid(mask.geometry)
+    labels, judged = channels(mask, structures)
+    boxes, spacing_mm = heart_boxes(mask), volume.geometry.spacing_mm
+    stacks = {
+        int(frame): Stack(
+            images=as_images(volume.array[frame]),
+            labels=torch.from_numpy(labels[frame].copy()),
+            judged=torch.from_numpy(judged[frame].copy()),
+            boxes=boxes,
+            spacing_mm=spacing_mm,
+        )
+        for frame in np.flatnonzero(judged.any(axis=(1, 2)))
+    }
+    whole = mask.judged("lv_blood_pool") & mask.judged("lv_myocardium")
+    return [
+        Example(
+            image=stack.images[place][None],
+            labels=stack.labels[place][None],
+            judged=stack.judged[place],
+            box=torch.from_numpy(boxes[place][None].astype(np.float32)),
+            whole=bool(whole[frame, place]),
+            pixel_mm=spacing_mm[1:],
+            stack=stack,
+        )
+        for frame, stack in stacks.items()
+        for place in np.flatnonzero(judged[frame].any(axis=1)).tolist()
+    ]
 
 
 def examples_of(volume: Volume, mask: Mask, structures: Sequence[str]) -> list[Example]:

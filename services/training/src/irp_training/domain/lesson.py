@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -11,14 +11,18 @@ from irp_bundle import Bundle, read_bundle
 from torch import Tensor
 
 from irp_training.domain.allowance import Allowance
-from irp_training.domain.batch_size import MOST, ON_A_CPU, largest_that_fits, memory_told, one_step
+from irp_training.domain.batch_size import MOST, ON_A_CPU, PATCHES_ON_A_CPU, largest_that_fits, memory_told, one_step
 from irp_training.domain.borders import border_figures
 from irp_training.domain.checkpoint import Saved, pack, unpack
+from irp_training.domain.configured import Configured
+from irp_training.domain.configuring import configure
 from irp_training.domain.curriculum import Curriculum
 from irp_training.domain.curves import dice_figures
 from irp_training.domain.ending import Ending
+from irp_training.domain.errors import NothingJudged
 from irp_training.domain.examination import Examination
 from irp_training.domain.examples import Example
+from irp_training.domain.fingerprint import Traits, fingerprint_of
 from irp_training.domain.limits import Meter
 from irp_training.domain.overlay import Overlay
 from irp_training.domain.plan import CaseFile, Outcome, Plan, Said, Say
@@ -65,9 +69,8 @@ class Lesson:
         """
         pupils, saved = self.learn(files, checkpoint)
         self._tell("judging on patients kept out", 0.97)
-        examine = Examination(
-            replace(self._plan, recipe=self._recipe), self._base, self._taught.structures, self._taught.config
-        )
+        plan = replace(self._plan, recipe=self._recipe)
+        examine = Examination(plan, self._base, self._taught.structures, self._taught.config, saved.configured)
         with memory_told():
             return replace(examine(pupils, saved.done), remarks=saved.remarks)
 
@@ -75,10 +78,36 @@ class Lesson:
         """What every rank does: the weights of all stages, and whom to examine them on."""
         torch.use_deterministic_algorithms(True, warn_only=self._device.type != "cpu")
         torch.set_num_threads(max(1, self._recipe.threads // self._ranks.size))
-        pupils = read_pupils(files, self._taught.structures)
+        saved = unpack(checkpoint) if checkpoint else Saved()
+        survey: list[Traits] | None = [] if self._recipe.configure == "fingerprint" else None
+        pupils = read_pupils(files, self._taught.structures, stacked=self._sees_stacks, survey=survey)
+        saved = self._configured(survey or (), saved)
         with memory_told():
-            saved = self._settled(pupils, unpack(checkpoint) if checkpoint else Saved())
+            saved = self._settled(pupils, saved)
             return pupils, self._train(pupils, saved)
+
+    @property
+    def _sees_stacks(self) -> bool:
+        spec = self._base.spec if self._base else None
+        return self._recipe.dimensions == 3 or (spec is not None and spec.segment.dimension == "3d")
+
+    def _configured(self, survey: Sequence[Traits], saved: Saved) -> Saved:
+        """Closes what the recipe leaves open, as the training cases say; for all attempts of the run."""
+        if self._recipe.configure != "fingerprint":
+            return saved
+        if not saved.configured:
+            fingerprint = fingerprint_of(survey)
+            if fingerprint is None:
+                raise NothingJudged(stage="segment")
+            saved = replace(saved, configured=configure(fingerprint, self._recipe).to_text())
+        closed = Configured.from_text(saved.configured).close(self._recipe)
+        # A rank without a share of the batch would have nothing to learn from.
+        self._recipe = replace(closed, batch=max(closed.batch, self._ranks.size))
+        self._taught = Curriculum(self._recipe, self._base)
+        if self._ranks.rank == 0:
+            step = Progress(fraction=0.0, step="configured by the training cases")
+            self._say(Said(progress=step, spent_s=self._meter.spent_s, configured=saved.configured))
+        return saved
 
     def _settled(self, pupils: Pupils, saved: Saved) -> Saved:
         """Chooses the batch where the recipe leaves it open; for all attempts of the run."""
@@ -86,13 +115,17 @@ class Lesson:
             return saved
         if not saved.batch:
             batch = agreed(self._ranks, self._largest_batch(pupils.training))
-            saved = replace(saved, batch=batch, remarks=(f"a step had {batch} slices",))
+            saved = replace(saved, batch=batch, remarks=(f"a step had {batch} {self._unit}",))
         self._recipe = replace(self._recipe, batch=saved.batch)
         return saved
 
+    @property
+    def _unit(self) -> str:
+        return "patches" if self._sees_stacks else "slices"
+
     def _largest_batch(self, examples: list[Example]) -> int:
         if self._device.type == "cpu":
-            return ON_A_CPU
+            return PATCHES_ON_A_CPU if self._sees_stacks else ON_A_CPU
         fits = [MOST]
         for stage in self._taught.stages:
             for example in stage.usable(examples)[:1]:

@@ -3,7 +3,7 @@
 Channels that were not judged on a slice are merged with the background into "the rest" before anything is compared:
 where only the cavity was drawn, the net is asked for cavity against everything else, and nothing is said about how
 "everything else" divides into myocardium, right ventricle and background. A slice on which nothing was judged
-gives no gradient at all.
+gives no gradient at all. A patch of several slices is looked at as the slices that it consists of.
 """
 
 from __future__ import annotations
@@ -16,17 +16,31 @@ SMOOTH = 1.0  # pixels: keeps Dice finite where a structure is absent
 LOWEST = -1e4  # a logit that no sum notices
 
 
+def by_slice(logits: Tensor, labels: Tensor, judged: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Patches as the slices that they consist of, for what is judged is judged slice by slice; slices as they are.
+
+    Args:
+        logits: (batch, 1 + structures, plane, row, column), or without planes.
+        labels: (batch, plane, row, column), or without.
+        judged: (batch, plane, structures), or without.
+    """
+    if logits.ndim == 4:
+        return logits, labels, judged
+    return logits.transpose(1, 2).flatten(0, 1), labels.flatten(0, 1), judged.flatten(0, 1)
+
+
 def partial_loss(logits: Tensor, labels: Tensor, judged: Tensor) -> Tensor:
     """Cross-entropy over the merged classes plus batch Dice of the judged structures.
 
     Args:
-        logits: (batch, 1 + structures, row, column); channel 0 is background.
+        logits: (batch, 1 + structures, row, column); channel 0 is background. Of patches: see `by_slice`.
         labels: (batch, row, column), 0 to structures; only meaningful where judged.
         judged: bool (batch, structures).
 
     Returns:
         Scalar; zero, without gradient, if nothing was judged.
     """
+    logits, labels, judged = by_slice(logits, labels, judged)
     if not bool(judged.any()):
         return logits.sum() * 0.0
     log_p = merged_log_probabilities(logits, judged)
@@ -50,6 +64,8 @@ def remembering_loss(logits: Tensor, base_logits: Tensor, labels: Tensor, judged
     Returns:
         Scalar; zero if every structure was judged on every slice.
     """
+    base_logits, _, _ = by_slice(base_logits, labels, judged)
+    logits, labels, judged = by_slice(logits, labels, judged)
     some = judged.any(dim=1) & ~judged.all(dim=1)
     where = (known_labels(labels, judged) == 0) & some[:, None, None]
     if not bool(where.any()):

@@ -69,13 +69,20 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """One report on the way; `spent_s` counts the seconds of all attempts so far, `overlays` are of a checkpoint."""
+    """One report on the way.
+
+    Attributes:
+        spent_s: seconds of all attempts so far.
+        overlays: of a checkpoint.
+        configured: see `Configured.to_text`; empty = nothing new was chosen.
+    """
 
     progress: Progress
     metrics: tuple[Metric, ...] = ()
     checkpoint: bytes | None = None
     spent_s: float = 0.0
     overlays: tuple[Overlay, ...] = ()
+    configured: str = ""
 
 
 Say = Callable[[Said], None]

@@ -9,7 +9,8 @@ from irp_kernel import Mask, Volume, decode_mask, decode_volume
 
 from irp_training.domain.dataset import Case
 from irp_training.domain.errors import NothingJudged
-from irp_training.domain.examples import Example, examples_of
+from irp_training.domain.examples import Example, examples_of, stacked_examples_of
+from irp_training.domain.fingerprint import Traits, traits_of
 from irp_training.domain.plan import CaseFile
 
 REPLAYED = "replay"  # beside the splits: cases of what the base learnt from
@@ -35,8 +36,16 @@ class Pupils:
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
-def read_pupils(files: Iterable[CaseFile], structures: Sequence[str]) -> Pupils:
+def read_pupils(
+    files: Iterable[CaseFile], structures: Sequence[str], *, stacked: bool = False, survey: list[Traits] | None = None
+) -> Pupils:
     """Decode the case files one by one.
+
+    Args:
+        files: of the run.
+        structures: canonical names, by channel.
+        stacked: a net sees more than single slices.
+        survey: takes what the training cases are like; None = nobody wants to know.
 
     Raises:
         NothingJudged: the training split judges none of the structures.
@@ -45,9 +54,11 @@ def read_pupils(files: Iterable[CaseFile], structures: Sequence[str]) -> Pupils:
     patients: dict[str, set[str]] = {}
     for case, part, volume_file, mask_file in files:
         volume, mask = decode_volume(volume_file), decode_mask(mask_file)
-        found = examples_of(volume, mask, structures)
+        found = (stacked_examples_of if stacked else examples_of)(volume, mask, structures)
         if part == "training":
             pupils.training += found
+            if survey is not None and (traits := traits_of(volume, mask, structures)):
+                survey.append(traits)
         elif part == REPLAYED:
             pupils.replay += found
         elif part == "validation":

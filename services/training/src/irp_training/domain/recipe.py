@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from irp_training.domain.augment import STRETCH, Augmentation
 from irp_training.domain.bounds import Bounds
-from irp_training.domain.errors import BadRecipe
-from irp_training.domain.gate import WAYS, Way
-from irp_training.domain.precision import REDUCED
+from irp_training.domain.gate import Way
 
 TEXT_LIMIT = 4000  # characters
 STAGES = ("locate", "segment")
 PIPELINES = ("base", "own")
 AMP = ("off", "bf16", "fp16", "auto")
 SIZES, SIZE_STEP = (64, 512), 16  # pixels; a net of five levels halves its input four times
+CONFIGURING = ("fixed", "fingerprint")
+OPEN: Mapping[str, Any] = {  # what the training cases may decide, and how a recipe says that they shall
+    "segment_size": 0,
+    "segment_depth": 0,
+    "segment_spacing": 0.0,
+    "slice_spacing": 0.0,
+    "segment_channels": (),
+    "window": 0.0,
+    "clip_percentile": 0.0,
+    "batch": 0,
+}
+OF_STACKS = ("segment_depth", "segment_spacing", "slice_spacing")  # say nothing where slices are seen one by one
 NARROWEST = 1.2  # sizes of the left ventricle: below, an imperfect box would cut it off
 
 
@@ -66,6 +76,15 @@ class Recipe:
         replay: share of each batch that is drawn from what the base learnt from, so that it does not get worse on it.
         pipeline: "base": go on in the base's own pipeline; "own": take its weights of net 2 into this platform's, with
             a net 1 built anew: for bases from elsewhere.
+        dimensions: 2: slices one by one; 3: stacks of slices; 0 = the base's, and 2 from scratch.
+        configure: "fixed": what is left out takes the values here; "fingerprint": the training cases decide it, by the
+            rules of `configuring.py`. From scratch only; three dimensions are always configured so.
+        segment_depth: slices along the third axis of what net 2 sees at once; 0 = the base's, or by the rules.
+        segment_spacing: mm per pixel at which stacks of slices are seen; 0 = the base's, or by the rules.
+        slice_spacing: mm between the slices of such a stack; 0 = the base's, or by the rules.
+        clip_percentile: of a window's intensities: what is brighter is cut; 0 = the base's, or as designed.
+        foreground: share of the patches of a stack that are laid about something that was drawn.
+        memory_gib: that a step may take, for the rules: nets and patches are made to fit. An estimate.
         precisions: "int8", "bfloat16", or both: tried on the frozen validation set when the run has ended.
         licence: of the weights; empty = the base's.
         description: of the data, for the model card; no patient data.
@@ -107,6 +126,14 @@ class Recipe:
     layer_decay: float = 1.0
     replay: float = 0.0
     pipeline: str = "base"
+    dimensions: int = 0
+    configure: str = "fixed"
+    segment_depth: int = 0
+    segment_spacing: float = 0.0
+    slice_spacing: float = 0.0
+    clip_percentile: float = 0.0
+    foreground: float = 1 / 3
+    memory_gib: float = 8.0
     precisions: tuple[str, ...] = ()
     licence: str = ""
     description: str = ""
@@ -141,6 +168,12 @@ class Recipe:
         return self.patience > 0 or self.max_minutes > 0 or self.max_cost > 0
 
     @property
+    def is_open(self) -> bool:
+        """The training cases have still to decide something."""
+        keys = [key for key in OPEN if self.dimensions == 3 or key not in OF_STACKS]
+        return self.configure == "fingerprint" and any(getattr(self, key) == OPEN[key] for key in keys)
+
+    @property
     def augmentation(self) -> Augmentation:
         """How far examples are changed."""
         return Augmentation(strength=self.augment, stretch=self.stretch, upright=self.upright)
@@ -159,7 +192,7 @@ FINE_TUNING = Recipe(
     checkpoint_epochs=1,
 )
 
-_LIMITS: dict[str, tuple[float, float]] = {
+LIMITS: dict[str, tuple[float, float]] = {
     "seed": (0, 2**31 - 1),
     "locate_epochs": (1, 10_000),
     "segment_epochs": (1, 10_000),
@@ -178,6 +211,13 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "threads": (0, 256),
     "segment_size": (0, SIZES[1]),
     "window": (0.0, 5.0),
+    "dimensions": (0, 3),
+    "segment_depth": (0, 64),
+    "segment_spacing": (0.0, 10.0),
+    "slice_spacing": (0.0, 50.0),
+    "clip_percentile": (0.0, 100.0),
+    "foreground": (0.0, 1.0),
+    "memory_gib": (0.1, 1000.0),
     "margin": (0.0, 1.0),
     "layer_decay": (0.1, 1.0),
     "replay": (0.0, 0.9),
@@ -190,86 +230,8 @@ _LIMITS: dict[str, tuple[float, float]] = {
 }
 
 
-def read_recipe(text: str, *, fine_tuning: bool, structures: Mapping[str, int]) -> Recipe:
-    """A recipe from a request's JSON over the defaults.
-
-    Args:
-        text: JSON object, or empty.
-        fine_tuning: the run starts from a model.
-        structures: the canonical names that there are.
-
-    Raises:
-        BadRecipe: an unknown key, or a value out of bounds.
-    """
-    base = FINE_TUNING if fine_tuning else FROM_SCRATCH
-    given = _read_object(text)
-    known = {field.name: getattr(base, field.name) for field in fields(Recipe)}
-    for key in given:
-        if key not in known:
-            raise BadRecipe(f"keys of a recipe are {', '.join(known)}")
-    recipe = replace(base, **{key: _read_value(key, value, known[key]) for key, value in given.items()})
-    if recipe.pipeline == "own" and "stages" not in given:
-        recipe = replace(recipe, stages=STAGES)
-    _require_base(recipe, fine_tuning)
-    _require(bool(recipe.stages) and set(recipe.stages) <= set(STAGES), f"`stages` holds some of {', '.join(STAGES)}")
-    _require(set(recipe.precisions) <= set(REDUCED), f"`precisions` holds some of {', '.join(REDUCED)}")
-    _require(recipe.gate in WAYS, f"`gate` is one of {', '.join(WAYS)}")
-    _require(recipe.amp in AMP, f"`amp` is one of {', '.join(AMP)}")
-    _require(set(recipe.structures) <= set(structures), f"`structures` holds some of {', '.join(structures)}")
-    _require(fine_tuning or set(recipe.stages) == set(STAGES), "a run from scratch trains both stages")
-    _require(
-        _fits(recipe.segment_size), f"`segment_size` is 0, or from {SIZES[0]} to {SIZES[1]} in steps of {SIZE_STEP}"
-    )
-    _require(recipe.window == 0 or recipe.window >= NARROWEST, f"`window` is 0, or from {NARROWEST:g} up")
-    return recipe
-
-
-def _require_base(recipe: Recipe, fine_tuning: bool) -> None:
-    """What goes with a base only."""
-    _require(recipe.pipeline in PIPELINES, f"`pipeline` is one of {', '.join(PIPELINES)}")
-    own = recipe.pipeline == "own"
-    _require(fine_tuning or not (recipe.frozen or recipe.replay or own), "`frozen`, `replay`, `pipeline` need a base")
-    _require(not own or set(recipe.stages) == set(STAGES), "with `pipeline` own both stages are trained")
-
-
 def read_frozen(text: str) -> Recipe:
     """The recipe that a run was frozen with: `Recipe.to_json` read back."""
     given: dict[str, Any] = json.loads(text)
     read: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
     return Recipe(**read)
-
-
-def _fits(size: int) -> bool:
-    return size == 0 or (size >= SIZES[0] and size % SIZE_STEP == 0)
-
-
-def _read_object(text: str) -> dict[str, Any]:
-    try:
-        given = json.loads(text) if text.strip() else {}
-    except ValueError:
-        raise BadRecipe("the recipe is not JSON") from None
-    _require(isinstance(given, dict), "the recipe is not a JSON object")
-    return dict(given)
-
-
-def _read_value(key: str, value: Any, default: Any) -> Any:
-    if isinstance(default, tuple):
-        element: Callable[[Any], Any] = int if key.endswith("channels") else str
-        valid = isinstance(value, list) and len(value) <= 8 and all(type(v) is element for v in value)
-        _require(valid, f"`{key}` is a list")
-        return tuple(value)
-    if isinstance(default, str):
-        _require(
-            isinstance(value, str) and len(value) <= TEXT_LIMIT, f"`{key}` is text of at most {TEXT_LIMIT} letters"
-        )
-        return value
-    _require(isinstance(value, (int, float)) and not isinstance(value, bool), f"`{key}` is a number")
-    low, high = _LIMITS[key]
-    _require(low <= value <= high, f"`{key}` is from {low:g} to {high:g}")
-    _require(isinstance(default, float) or float(value).is_integer(), f"`{key}` is a whole number")
-    return type(default)(value)
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise BadRecipe(message)

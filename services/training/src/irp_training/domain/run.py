@@ -98,6 +98,7 @@ class Run:
         spent_s: seconds of learning, over all attempts.
         price_per_hour: of learning, when it began; 0 = the room has no price.
         currency: of the price.
+        configured: what the training cases chose, why, and by what numbers, as JSON; empty = nothing.
         replay: datasets that the base learnt from, newest first; empty = nothing is replayed.
     """
 
@@ -128,6 +129,7 @@ class Run:
     price_per_hour: float = 0.0
     currency: str = ""
     replay: tuple[DatasetRow, ...] = ()
+    configured: str = ""
 
     @property
     def ended(self) -> bool:

@@ -31,7 +31,9 @@ from irp_training.domain.examples import Example
 ZOOM_IN, ZOOM_OUT = 0.35, 0.8  # natural logarithm of the side of the whole slice
 SECOND_LOOK_SHARE = 0.4  # of the examples of stage 1 are windows of its second look
 
-Sample = tuple[Tensor, Tensor, Tensor]  # image (1, size, size), labels (size, size) int64, judged (structures,)
+# Image (1, size, size), labels (size, size) int64, judged (structures,); of a stack each has one axis more, of planes:
+# image (1, plane, size, size), labels (plane, size, size), judged (plane, structures).
+Sample = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,11 @@ class Stage(Protocol):
         """Names of the channels after the background."""
         ...
 
+    @property
+    def unit(self) -> str:
+        """What a step has so many of: "slices" or "patches"."""
+        ...
+
     def usable(self, examples: Sequence[Example]) -> list[Example]:
         """Those that can teach something."""
         ...
@@ -80,6 +87,7 @@ class Segment:
     spec: SegmentSpec
     margin: float  # side of the window over size of the box
     name: str = "segment"
+    unit: str = "slices"
 
     def usable(self, examples: Sequence[Example]) -> list[Example]:
         """Slices of series in which the left ventricle was drawn."""
@@ -107,6 +115,7 @@ class Locate:
     spec: LocateSpec
     name: str = "locate"
     structures: tuple[str, ...] = ("left_ventricle",)
+    unit: str = "slices"
 
     def usable(self, examples: Sequence[Example]) -> list[Example]:
         """Slices on which the whole left ventricle was judged; half of it would teach a wrong box."""

@@ -63,7 +63,7 @@ class Trainer:
             raise NothingJudged(stage=stage.name)
         self._net = net.to(device)
         self._average = copy.deepcopy(self._net)
-        pairs = list(zip(self._average.state_dict().values(), self._net.state_dict().values(), strict=True))
+        pairs = _pairs(self._average, self._net)
         self._averaged = [pair for pair in pairs if pair[0].dtype.is_floating_point]
         self._counted = [pair for pair in pairs if not pair[0].dtype.is_floating_point]
         self._rates = self._rates_of(usable[0])
@@ -186,6 +186,12 @@ class Trainer:
             torch._foreach_lerp_(averages, now, 1 - decay)
             for average, count in self._counted:
                 average.copy_(count)
+
+
+def _pairs(average: nn.Module, net: nn.Module) -> list[tuple[Tensor, Tensor]]:
+    """Each tensor of both once: a net may list its layers under two names (MONAI's DynUNet does)."""
+    both = zip(average.state_dict().values(), net.state_dict().values(), strict=True)
+    return list({(one.data_ptr(), one.shape): (one, other) for one, other in both}.values())
 
 
 def one_cycle(step: int, steps: int) -> float:

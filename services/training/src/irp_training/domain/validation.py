@@ -1,4 +1,7 @@
-"""One net on the validation slices, in its own window: Dice, the curve that people watch, and slices to look at."""
+"""One net on the validation slices, in its own window: Dice, the curve that people watch, and slices to look at.
+
+A net with three axes is judged on the patch in the middle of each stack; the examination at the end slides over all.
+"""
 
 from __future__ import annotations
 
@@ -89,15 +92,15 @@ class Validation:
         """(sample, structure, 2): twice the overlap, both sizes."""
         counted = torch.zeros((len(found), len(self._stage.structures), 2), dtype=torch.float64)
         for place in range(len(self._stage.structures)):
-            seen = judged[:, place, None, None]
-            a, b = (found == place + 1) & seen, (labels == place + 1) & seen
-            counted[:, place, 0] = 2.0 * (a & b).sum(dim=(1, 2)).cpu()
-            counted[:, place, 1] = (a.sum(dim=(1, 2)) + b.sum(dim=(1, 2))).double().cpu()
+            seen = judged[..., place, None, None]  # of a slice, or of each plane of a patch
+            a, b = ((whose == place + 1) & seen for whose in (found, labels))
+            counted[:, place, 0] = 2.0 * (a & b).flatten(1).sum(dim=1).cpu()
+            counted[:, place, 1] = (a.flatten(1).sum(dim=1) + b.flatten(1).sum(dim=1)).double().cpu()
         return counted
 
 
 def labels_of(net: nn.Module, image: torch.Tensor) -> torch.Tensor:
-    """The strongest channel per pixel, (N, size, size); the net is left as it is in inference."""
+    """The strongest channel per pixel, (N, *size); the net is left as it is in inference."""
     net.eval()
     with torch.no_grad():
         found: torch.Tensor = net(image).argmax(dim=1)
