@@ -244,5 +244,10 @@ async def test_a_deleted_series_does_not_come_back_and_no_mean_holds_it(world: W
     await NoticeCorrection(world.store, world.objects, meanwhile, lambda: NOW).compare("demo", "1.2.1", "pool", 1)
     assert await world.store.correction("demo", "1.2.1", "pool", 1) is None
     assert {one.cases for one in await world.store.drifts("pool")} == {1}
+    first = {"model": "pool", "version": "1", "when": "reference"}
+    await RoomMetrics(world.database).look()
+    assert REGISTRY.get_sample_value("irp_training_proposal_dice", first) == 1
     await rows.forget(deleted("1.2.2"))
+    await RoomMetrics(world.database).look()
+    assert REGISTRY.get_sample_value("irp_training_proposal_dice", first) is None
     assert {(one.cases, one.reference) for one in await world.store.drifts("pool")} == {(0, 0.0)}

@@ -105,6 +105,7 @@ def _set_dice(runs: Iterable[Run]) -> None:
 def _set_drift(drifts: Iterable[Drift]) -> None:
     """By version and kind of group: names of sites are no labels, for there may be many."""
     alarms: dict[tuple[str, str, str], bool] = {}
+    AGREEMENT.clear()  # a mean whose patients were deleted is not told any more
     for one in drifts:
         name, version = one.model.name, str(one.model.version)
         alarms[name, version, one.by] = alarms.get((name, version, one.by), False) or one.drifted
