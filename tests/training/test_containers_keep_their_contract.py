@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
 import os
+import shutil
 import stat
 import tarfile
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +21,14 @@ import pytest
 import SimpleITK
 from container_builders import SOCKETS, an_archive, manifest_digest, sockets, some_weights
 from irp_kernel import Volume
-from irp_training.adapters.container_files import collect, lay_out, make_loadable, unpack_weights
+from irp_training.adapters.container_files import (
+    collect,
+    lay_out,
+    make_loadable,
+    measure,
+    require_space,
+    unpack_weights,
+)
 from irp_training.adapters.container_runtime import find_runtime, run_words
 from irp_training.domain.container_errors import (
     ImageNotAllowed,
@@ -26,6 +38,7 @@ from irp_training.domain.container_errors import (
     OutputMissing,
     OutputNotReadable,
     OutputNotSafe,
+    RuntimeRefused,
     SocketsNotValid,
     WeightsNotReadable,
 )
@@ -216,6 +229,39 @@ def test_only_plain_files_within_bounds_are_taken(tmp_path: Path) -> None:
     (output / "/".join("deep" * 8)).mkdir(parents=True)
     with pytest.raises(OutputNotSafe):
         collect(output, 100)
+
+
+def test_what_is_closed_to_the_room_is_not_taken_for_empty() -> None:
+    with tempfile.TemporaryDirectory() as folder:  # every folder above it is open to others
+        (closed := Path(folder) / "output/closed").mkdir(parents=True)
+        (closed / "big").write_bytes(b"0" * 100)
+        Path(folder).chmod(0o755)
+        assert measure(Path(folder) / "output") == (2, 100 + closed.stat().st_size)
+        for mode in (0o000, 0o444):
+            closed.chmod(mode)
+            with as_somebody_else():
+                for look in (measure, lambda output: collect(output, 1000)):
+                    with pytest.raises(OutputNotSafe):
+                        look(Path(folder) / "output")
+
+
+@contextlib.contextmanager
+def as_somebody_else() -> Iterator[None]:
+    """Root may read everything, and is nobody meanwhile."""
+    if os.getuid() == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(os.getuid())
+
+
+def test_containers_do_not_fill_the_disk_with_files_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    for free, full in ((2 << 30, False), (1 << 29, True)):
+        usage = SimpleNamespace(total=1 << 40, free=free)
+        monkeypatch.setattr(shutil, "disk_usage", lambda folder, usage=usage: usage)
+        with pytest.raises(RuntimeRefused) if full else contextlib.nullcontext():
+            require_space(Path("/"))
 
 
 def test_an_oci_archive_is_made_loadable_by_older_dockers_too(tmp_path: Path) -> None:

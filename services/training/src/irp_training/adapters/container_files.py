@@ -10,12 +10,13 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from irp_training.domain.container_errors import OutputNotSafe
+from irp_training.domain.container_errors import OutputNotSafe, RuntimeRefused
 from irp_training.domain.containers.archive import docker_manifest
 from irp_training.domain.containers.limits import OUTPUT_DEPTH, OUTPUT_FILES
 from irp_training.domain.containers.weights import weights
 
 INPUT, OUTPUT, MODEL = "input", "output", "model"
+SPARE = 1 << 30  # bytes that containers leave free on the volume; less where it is small
 GZIP = b"\x1f\x8b"  # how such a file begins
 
 
@@ -103,7 +104,13 @@ def make_loadable(path: Path, limit: int) -> None:
 
 
 def measure(folder: Path) -> tuple[int, int]:
-    """Number and bytes of what lies below a folder, without following anything; what vanishes meanwhile is left out."""
+    """Number and bytes of what lies below a folder, without following anything; what vanishes meanwhile is left out.
+
+    A file that was unlinked while it is open has no name, and is not seen: see `require_space`.
+
+    Raises:
+        OutputNotSafe: a directory that is closed to us, or too deep.
+    """
     count = size = 0
     for _, found in _walk(folder):
         count, size = count + 1, size + found.st_size
@@ -112,11 +119,22 @@ def measure(folder: Path) -> tuple[int, int]:
     return count, size
 
 
+def require_space(folder: Path) -> None:
+    """Whatever takes it: files without a name, or all containers together.
+
+    Raises:
+        RuntimeRefused: the volume is almost full; it need not be this container's fault.
+    """
+    volume = shutil.disk_usage(folder)
+    if volume.free < min(SPARE, volume.total // 20):
+        raise RuntimeRefused("the volume of the containers' files is almost full")
+
+
 def collect(folder: Path, limit: int) -> dict[str, bytes]:
     """Plain files by their path below the folder.
 
     Raises:
-        OutputNotSafe: a link, a device, too many, too deep, or more bytes than `limit`.
+        OutputNotSafe: a link, a device, a closed directory, too many, too deep, or more bytes than `limit`.
     """
     found: dict[str, bytes] = {}
     total = 0
@@ -137,13 +155,17 @@ def _walk(folder: Path, depth: int = 0) -> Iterator[tuple[Path, os.stat_result]]
         raise OutputNotSafe(f"the container left directories deeper than {OUTPUT_DEPTH}")
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):  # it vanished
         return
+    except OSError:  # closed: it may hold anything
+        raise OutputNotSafe("the container left a directory that cannot be read") from None
     for entry in entries:
         try:
             status = entry.stat(follow_symlinks=False)
-        except OSError:
+        except FileNotFoundError:
             continue
+        except OSError:
+            raise OutputNotSafe("the container left a directory that cannot be read") from None
         yield Path(entry.path), status
         if stat.S_ISDIR(status.st_mode):
             yield from _walk(Path(entry.path), depth + 1)

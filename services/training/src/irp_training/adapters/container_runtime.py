@@ -28,6 +28,7 @@ from irp_training.adapters.container_files import (
     lay_out,
     make_loadable,
     measure,
+    require_space,
     unpack_weights,
 )
 from irp_training.app.container_ports import Work
@@ -152,6 +153,7 @@ class OciRuntime:
         return code, time.monotonic() - began, _last(said), timed_out
 
     async def _require_bounded(self, folder: Path, limits: Limits) -> None:
+        await asyncio.to_thread(require_space, folder)
         count, size = await asyncio.to_thread(measure, folder / OUTPUT)
         if count > OUTPUT_FILES or size > limits.output_mb << 20:
             raise OutputNotSafe(f"the container wrote more than {OUTPUT_FILES} files or {limits.output_mb} MiB")
