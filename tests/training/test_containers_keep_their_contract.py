@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gzip
 import io
@@ -11,7 +12,7 @@ import shutil
 import stat
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +21,7 @@ import numpy as np
 import pytest
 import SimpleITK
 from container_builders import SOCKETS, an_archive, manifest_digest, sockets, some_weights
-from irp_kernel import Volume
+from irp_kernel import ObjectRef, Volume
 from irp_training.adapters.container_files import (
     collect,
     lay_out,
@@ -30,6 +31,7 @@ from irp_training.adapters.container_files import (
     unpack_weights,
 )
 from irp_training.adapters.container_runtime import find_runtime, run_words
+from irp_training.adapters.unpacked_weights import KEPT, UnpackedWeights
 from irp_training.domain.container_errors import (
     ImageNotAllowed,
     ImageNotReadable,
@@ -303,6 +305,45 @@ def test_weights_are_unpacked_as_a_whole_and_stay_inside(tmp_path: Path) -> None
         unpack_weights(archive, folder, limit=7)
     assert not (tmp_path / "outside").exists()
     assert (folder / "net/weights.bin").exists()
+
+
+async def test_weights_that_a_run_uses_stay_whoever_comes_and_two_runs_unpack_them_once(tmp_path: Path) -> None:
+    fetched = list[str]()
+
+    @contextlib.asynccontextmanager
+    async def download(ref: ObjectRef) -> AsyncIterator[Path]:
+        fetched.append(ref.sha256)
+        await asyncio.sleep(0)  # the other run comes meanwhile
+        (archive := tmp_path / f"{ref.sha256}.tar").write_bytes(some_weights())
+        yield archive
+
+    def model(number: int) -> ObjectRef:
+        return ObjectRef(bucket="b", key="k", sha256=f"{number:064d}"[::-1], size=1, media_type="application/x-tar")
+
+    torn = tmp_path / "irp-weights-0.a.half"
+    torn.mkdir()
+    shelf, first = UnpackedWeights(tmp_path, download), model(1)
+    async with shelf.held(first, 7) as mine:
+        assert mine is not None
+        os.utime(mine, (1, 1))  # unpacked long ago
+        for number in range(2, 3 + KEPT):
+            async with shelf.held(model(number), 7):
+                pass
+        assert (mine / "net/weights.bin").read_bytes() == b"weights"
+        assert not torn.exists()
+    async with shelf.held(model(9), 7):  # now it is the oldest that nobody uses
+        assert not mine.exists()
+        assert len(await asyncio.to_thread(lambda: [*tmp_path.glob("irp-weights-*")])) == KEPT + 1
+    async with shelf.held(None, 0) as nothing:
+        assert nothing is None
+
+    async def use() -> bool:
+        async with shelf.held(first, 7) as folder:
+            return folder is not None and (folder / "net/weights.bin").exists()
+
+    fetched.clear()
+    assert await asyncio.gather(use(), use()) == [True, True]
+    assert fetched == [first.sha256]
 
 
 def an_archive_named(name: str) -> bytes:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shutil
 import stat
 import tarfile
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import IO
 
 from irp_training.domain.container_errors import OutputNotSafe, RuntimeRefused
 from irp_training.domain.containers.archive import docker_manifest
@@ -39,24 +42,34 @@ def lay_out(folder: Path, files: Mapping[str, bytes], directories: Iterator[str]
 def unpack_weights(archive: Path, folder: Path, limit: int) -> None:
     """Unpack weights into a folder, which is there as a whole or not at all; everybody may read them.
 
+    Two may do it at the same time: whoever is ready first is taken.
+
     Raises:
         WeightsNotReadable: not such an archive.
     """
-    half = folder.with_name(f"{folder.name}.half")
-    shutil.rmtree(half, ignore_errors=True)
-    half.mkdir(parents=True)
-    with archive.open("rb") as file:
-        for member, content in weights(file, limit):
-            place = half / member.name
-            if content is None:
-                place.mkdir(parents=True, exist_ok=True)
-                continue
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with place.open("wb") as written:
-                shutil.copyfileobj(content, written)
-            place.chmod(0o444)
-    shutil.rmtree(folder, ignore_errors=True)
-    half.rename(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    half = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=".half", dir=folder.parent))
+    try:
+        half.chmod(0o755)
+        with archive.open("rb") as file:
+            for member, content in weights(file, limit):
+                _unpack(half / member.name, content)
+        with contextlib.suppress(OSError):
+            half.rename(folder)
+        if not folder.is_dir():
+            raise RuntimeRefused("there is no place for the weights")
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+
+
+def _unpack(place: Path, content: IO[bytes] | None) -> None:
+    if content is None:
+        place.mkdir(parents=True, exist_ok=True)
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.open("wb") as written:
+        shutil.copyfileobj(content, written)
+    place.chmod(0o444)
 
 
 def packed(files: Mapping[str, bytes]) -> bytes:

@@ -29,8 +29,8 @@ from irp_training.adapters.container_files import (
     make_loadable,
     measure,
     require_space,
-    unpack_weights,
 )
+from irp_training.adapters.unpacked_weights import UnpackedWeights
 from irp_training.app.container_ports import Work
 from irp_training.domain.container_errors import OutputNotSafe, RuntimeMissing, RuntimeRefused
 from irp_training.domain.containers.container import Container, Ended
@@ -41,7 +41,6 @@ PURE_CGROUPS = Path("/sys/fs/cgroup/cgroup.controllers")  # cgroup v2 and nothin
 COMMAND_TIMEOUT_S = 600.0  # of anything but a run: loading 10 GB takes minutes
 LOOK_S = 0.5  # between two looks at what a run has written
 LEAVE_S = 10.0  # for a container that is told to end
-WEIGHTS_KEPT = 4  # unpacked
 IMAGES_KEPT = 8  # in the runtime's own store; older ones are removed from it, and loaded again when needed
 OPEN_FILES, MOST_PROCESSES = 1024, 4096
 TAIL = 4096  # bytes of standard error that are looked at
@@ -75,6 +74,7 @@ class OciRuntime:
         self._objects, self._command = objects, list(command)
         self._scratch = scratch or Path(tempfile.gettempdir())
         self._name, self._loaded = "", dict[str, None]()
+        self._weights = UnpackedWeights(self._scratch, self._downloaded)
 
     async def describe(self) -> str:
         """Name and version; asked once.
@@ -96,7 +96,10 @@ class OciRuntime:
         """Run to the end; whatever is left of an earlier try of the same key is removed first."""
         runtime = await self.describe()
         await self._load(work.container)
-        weights = await self._weights(work.container)
+        async with self._weights.held(work.container.model, work.container.model_bytes) as weights:
+            return await self._run(work, runtime, weights)
+
+    async def _run(self, work: Work, runtime: str, weights: Path | None) -> Ended:
         name, folder = f"irp-{work.key}", self._scratch / f"irp-container-{work.key}"
         outputs = read_sockets(work.container.sockets)
         await self._call("rm", "--force", name)
@@ -174,17 +177,6 @@ class OciRuntime:
             oldest = next(iter(self._loaded))
             self._loaded.pop(oldest)
             await self._call("rmi", oldest)
-
-    async def _weights(self, container: Container) -> Path | None:
-        """The unpacked weights; the latest few stay unpacked."""
-        if container.model is None:
-            return None
-        folder = self._scratch / f"irp-weights-{container.model.sha256[:32]}"
-        if not await asyncio.to_thread(folder.is_dir):
-            async with self._downloaded(container.model) as path:
-                await asyncio.to_thread(unpack_weights, path, folder, container.model_bytes)
-            await asyncio.to_thread(_keep_newest, self._scratch, WEIGHTS_KEPT)
-        return folder
 
     @contextlib.asynccontextmanager
     async def _downloaded(self, ref: ObjectRef) -> AsyncIterator[Path]:
@@ -265,13 +257,6 @@ def run_words(name: str, folder: Path, image: str, limits: Limits, weights: Path
         *([f"--volume={weights}:/opt/ml/model:ro,z"] if weights else []),
         image,
     ]
-
-
-def _keep_newest(scratch: Path, most: int) -> None:
-    """Remove unpacked weights but for the newest ones; they are unpacked again when needed."""
-    folders = sorted(scratch.glob("irp-weights-*"), key=lambda folder: folder.stat().st_mtime)
-    for folder in folders[:-most]:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _removed(folder: Path) -> bool:
