@@ -12,6 +12,8 @@ import shutil
 import stat
 import tarfile
 import tempfile
+import tracemalloc
+import zlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -209,6 +211,17 @@ MASK = "images/heart-segmentation/a.mha"
 def test_an_output_that_is_not_as_declared_is_refused(error: type[Exception], changes: dict[str, Any]) -> None:
     with pytest.raises(error):
         read_outputs(an_output(**changes), read_sockets(sockets()), phantom().geometry)
+
+
+def test_a_small_file_that_unpacks_to_a_large_one_is_refused_before_it_does() -> None:
+    header, _, _ = an_output()[MASK].partition(b"ElementDataFile")
+    large = header.replace(b"72 64 3", b"1024 1024 64").replace(b"CompressedData = False", b"CompressedData = True")
+    bomb = large + b"ElementDataFile = LOCAL\n" + zlib.compress(bytes(64 << 20), 1)
+    tracemalloc.start()
+    with pytest.raises(OutputGridDiffers):
+        read_outputs(an_output(**{MASK: bomb}), read_sockets(sockets()), phantom().geometry)
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()
 
 
 def test_only_plain_files_within_bounds_are_taken(tmp_path: Path) -> None:
