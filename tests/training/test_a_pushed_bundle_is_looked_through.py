@@ -70,6 +70,10 @@ async def refused(*command: str, seconds: float = 30.0) -> IrpError | None:
     return (await Sandbox(GIB, seconds, command=command)(a_threshold())).problem
 
 
+async def hears(count: int) -> None:
+    assert count <= len(held_out())
+
+
 async def nobody_hears(count: int) -> None:
     raise AssertionError(count)
 
@@ -187,6 +191,14 @@ async def test_a_sandbox_that_hangs_is_killed_and_one_that_ends_or_lies_is_not_b
     with pytest.raises(InspectionFailed):
         lie = saying('{"dice": {"lv_blood_pool": 7}}', then=endless)
         await Sandbox(GIB, 30, command=lie).score(b"", as_stream([]), nobody_hears)
+    # More answers than cases, also without end; and fewer.
+    for lie in (
+        saying(then="while True: print('{\"dice\":{}}')"),
+        saying('{"dice":{}}', '{"done":true}'),
+        saying('{"done":true}'),
+    ):
+        with pytest.raises(InspectionFailed):
+            await Sandbox(GIB, 30, command=lie).score(b"", as_stream(held_out()), hears)
     for lie in (
         '{"done": [[0.1, 1.0], [7, 1.0]]}',
         '{"done": []}',
