@@ -185,8 +185,11 @@ async def test_a_sandbox_that_hangs_is_killed_and_one_that_ends_or_lies_is_not_b
     assert isinstance(await refused(*saying(then="print('x' * (2 << 20))")), InspectionFailed)
     assert isinstance(await refused(*saying('{"refused": "memory"}')), InspectionTooLarge)
     assert isinstance(await refused(*saying('{"refused": "UNAVAILABLE"}')), InspectionFailed)
-    told = '{"report": {}, "held": {"files": true, "system_calls": false}}'
-    bars = (await Sandbox(GIB, 30, command=saying(told))(b"")).checks[-1]
+    told = '{"report": {"checks": [], "passed": 1}, "held": {"files": true, "system_calls": false}}'
+    found = await Sandbox(GIB, 30, command=saying(told))(b"")
+    assert [check["name"] for check in found.document()["checks"]] == ["sandbox"]
+    assert found.document()["passed"] is True
+    bars = found.checks[-1]
     assert (bars.state, bars.says) == ("noted", "held by files; not there: namespace, system_calls")
     with pytest.raises(InspectionFailed):
         lie = saying('{"dice": {"lv_blood_pool": 7}}', then=endless)
