@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 import SimpleITK
 from container_builders import SOCKETS, an_archive, manifest_digest, sockets, some_weights
+from irp_chassis.testing.twins import InMemoryObjects
 from irp_kernel import ObjectRef, Volume
 from irp_training.adapters.container_files import (
     collect,
@@ -32,8 +33,9 @@ from irp_training.adapters.container_files import (
     require_space,
     unpack_weights,
 )
-from irp_training.adapters.container_runtime import find_runtime, run_words
+from irp_training.adapters.container_runtime import IMAGES_KEPT, OciRuntime, find_runtime, run_words
 from irp_training.adapters.unpacked_weights import KEPT, UnpackedWeights
+from irp_training.app.container_ports import Work
 from irp_training.domain.container_errors import (
     ImageNotAllowed,
     ImageNotReadable,
@@ -47,6 +49,7 @@ from irp_training.domain.container_errors import (
     WeightsNotReadable,
 )
 from irp_training.domain.containers.archive import read_image
+from irp_training.domain.containers.container import Container
 from irp_training.domain.containers.inputs import input_files, pieces
 from irp_training.domain.containers.limits import Limits
 from irp_training.domain.containers.metaimage import read_mha, write_mha
@@ -374,6 +377,44 @@ def test_every_limit_stands_in_the_command() -> None:
         assert word in words
     assert "--volume=/w:/opt/ml/model:ro,z" in run_words("x", Path("/s"), "image", Limits(), Path("/w"))
     assert not any("docker.sock" in word or "--privileged" in word for word in words)
+
+
+RUNTIME = """#!/bin/sh
+echo "$*" >> {calls}
+case "$1 $3" in
+images*) echo "localhost/irp-container sha256:new"; echo "debian sha256:theirs"; echo "irp-container sha256:old" ;;
+"image --format") echo "irp-container:old algorithm:latest" ;;
+--version*) echo "podman 5.0" ;;
+esac
+"""
+
+
+async def test_images_that_an_earlier_process_loaded_go_when_there_are_too_many(tmp_path: Path) -> None:
+    runtime, calls = tmp_path / "podman", tmp_path / "calls"
+    runtime.write_text(RUNTIME.format(calls=calls))
+    runtime.chmod(0o755)
+    ours = OciRuntime(InMemoryObjects(), [str(runtime)], tmp_path)
+    for number in range(IMAGES_KEPT - 1):
+        await ours.run(
+            Work(key="x", sees_patients=False, container=a_container(f"{number:064d}"), limits=Limits(), inputs={})
+        )
+    said = calls.read_text().splitlines()
+    assert [line for line in said if line.startswith("rmi")] == ["rmi irp-container:old algorithm:latest"]
+    assert f"tag {0:064d} irp-container:{0:032d}" in said
+
+
+def a_container(image: str) -> Container:
+    archive = ObjectRef(bucket="b", key="k", sha256="0" * 64, size=1, media_type="application/x-tar")
+    return Container(
+        name="x",
+        version=1,
+        digest="",
+        image=image,
+        archive=archive,
+        sockets=canonical(sockets()),
+        actor="",
+        created_at="",
+    )
 
 
 def test_a_runtime_that_is_told_must_be_there() -> None:

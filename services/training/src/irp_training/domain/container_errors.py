@@ -80,9 +80,10 @@ class ContainerFailed(FailedPrecondition):
 
 
 class ContainerOutOfMemory(FailedPrecondition):
-    """The container needed more memory than it was given.
+    """The container was killed, as it is when it needs more memory than it was given.
 
-    Push it again with a larger `memory_mb`, or let it work on smaller pieces.
+    Push it again with a larger `memory_mb`, or let it work on smaller pieces. On one machine the runtime tells the exit
+    code 137 only: a program that kills itself, or that an operator kills, looks the same.
     """
 
 
