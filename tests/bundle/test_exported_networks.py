@@ -20,7 +20,8 @@ from irp_bundle import (
     build_network,
     read_bundle,
 )
-from irp_bundle.onnx_file import MAX_FIELDS
+from irp_bundle.archive import DEFAULT_LIMITS
+from irp_bundle.onnx_file import MAX_FIELDS, check_onnx
 from torch import Tensor
 
 from .builders import NET
@@ -140,6 +141,17 @@ def test_an_onnx_file_of_very_many_parts_is_not_read_to_its_end() -> None:
         exported_bundle({ONNX: message(7, message(1, message(5, parts)))})
     with pytest.raises(BundleBroken):
         exported_bundle({ONNX: message(7, message(5, message(1, b"\x01" * 2000)))})
+
+
+def test_an_onnx_file_of_very_many_dimensions_is_not_taken() -> None:
+    def value(dimensions: int) -> bytes:
+        shape = message(1, b"") * dimensions
+        return message(1, b"x") + message(2, message(1, number(1, 1) + message(2, shape)))
+
+    for inputs, outputs in ((9, 4), (4, 100_000)):
+        graph = message(11, value(inputs)) + message(12, value(outputs))
+        with pytest.raises(BundleBroken, match="8 dimensions"):
+            check_onnx(message(7, graph), DEFAULT_LIMITS)
 
 
 def test_an_onnx_file_uses_the_operators_of_onnx() -> None:

@@ -40,7 +40,7 @@ from .zoo_bundles import (
         (PUBLISHED, (170, 200), None, SLICES),
         (SMALL, (150, 190), None, SLICES | {"roi_size": [64, 64], "overlap": 0.25}),
         (SMALL, (150, 60), None, SLICES | {"roi_size": [64, 64], "overlap": 0.5, "mode": "gaussian"}),
-        (SMALL, (90, 80), [{"_target_": "NormalizeIntensityd", "keys": "image"}], SLICES),
+        (SMALL, (90, 80), [{"_target_": "NormalizeIntensityd", "keys": ["image"]}], SLICES),
         (SMALL, (90, 80), [{"_target_": "NormalizeIntensityD", "keys": "image", "nonzero": True}], SLICES),
         (
             SMALL,
@@ -89,6 +89,7 @@ def test_yaml_and_weights_in_a_checkpoint_are_read_and_a_report_knows_what_becam
 
 NOT_INVERTED = {"_target_": "Spacingd", "keys": "image", "pixdim": [1, 1, 1]}
 SLIDING = {"_target_": "SlidingWindowInferer", "roi_size": [64, 64]}
+LOADED = {"_target_": "LoadImaged", "keys": "image"}
 LARGEST = {"_target_": "KeepLargestConnectedComponentd", "keys": "pred"}
 
 
@@ -108,6 +109,13 @@ LARGEST = {"_target_": "KeepLargestConnectedComponentd", "keys": "pred"}
         ({"before": [{"_target_": "CropForegroundd", "select_fn": "$f"}]}, "`select_fn` of CropForegroundd is an expr"),
         ({"before": [SCALE | {"_disabled_": "$True"}]}, "whether ScaleIntensityd is there"),
         ({"before": [{"_target_": "EnsureTyped", "dtype": "$torch.int8"}]}, "EnsureTyped"),
+        ({"before": [SCALE | {"keys": "label"}]}, "`keys` of ScaleIntensityd do not name `image`"),
+        ({"after": [ARGMAX | {"keys": ["label"]}]}, "`keys` of AsDiscreted do not name `pred`"),
+        ({"before": [LOADED | {"reverse_indexing": True}]}, "`reverse_indexing` of LoadImaged"),
+        (
+            {"before": [LOADED | {"reader": {"_target_": "ITKReader", "reverse_indexing": True}}]},
+            "`reader` of LoadImaged",
+        ),
         ({"inferer": {"_target_": "SimpleInferer"}}, "SimpleInferer has an equal where Resized"),
         ({"inferer": SLICES | {"spatial_dim": 3}}, "SliceInferer: `look.axis`"),
         ({"inferer": SLICES | {"roi_size": [256, -1]}}, "SliceInferer: `look.size`"),

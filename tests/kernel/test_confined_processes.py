@@ -11,7 +11,7 @@ from pathlib import Path
 
 # Tries everything that it must not, and says for each whether it could.
 PROBE = """
-import ctypes, json, os, resource, socket, subprocess, sys, threading
+import ctypes, json, mmap, os, resource, socket, subprocess, sys, threading
 from irp_kernel.confinement import Bounds, confine
 held = confine(Bounds(memory_bytes=1 << 30, seconds=30))
 secret, parent, port = sys.argv[1], os.getppid(), int(sys.argv[2])
@@ -37,6 +37,9 @@ attempt("read", lambda: open(secret).read())
 attempt("remove", lambda: os.unlink(secret))
 attempt("environment of the room", lambda: open(f"/proc/{parent}/environ").read())
 attempt("memory", lambda: bytearray(2 << 30))
+attempt("shared memory", lambda: mmap.mmap(-1, 4 << 20))
+attempt("memory as a file", lambda: os.memfd_create("x"))
+attempt("private memory", lambda: mmap.mmap(-1, 4 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
 attempt("thread", lambda: threading.Thread(target=int).start())
 print(json.dumps(found))
 """
@@ -54,6 +57,6 @@ def test_a_confined_process_reaches_nothing_and_still_computes(tmp_path: Path) -
     assert (system_calls, offline) == (True, True)
     could = {name for name, what in found.items() if what == "done"}
     # A kernel without Landlock still has the filter: reading is then what remains.
-    assert could - (set() if files else {"read", "environment of the room"}) == {"thread"}
+    assert could - (set() if files else {"read", "environment of the room"}) == {"thread", "private memory"}
     assert found["memory"] == "MemoryError"
     assert secret.read_text() == "of the room"

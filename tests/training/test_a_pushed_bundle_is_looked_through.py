@@ -70,6 +70,10 @@ async def refused(*command: str, seconds: float = 30.0) -> IrpError | None:
     return (await Sandbox(GIB, seconds, command=command)(a_threshold())).problem
 
 
+async def hears(count: int) -> None:
+    assert count <= len(held_out())
+
+
 async def nobody_hears(count: int) -> None:
     raise AssertionError(count)
 
@@ -181,12 +185,23 @@ async def test_a_sandbox_that_hangs_is_killed_and_one_that_ends_or_lies_is_not_b
     assert isinstance(await refused(*saying(then="print('x' * (2 << 20))")), InspectionFailed)
     assert isinstance(await refused(*saying('{"refused": "memory"}')), InspectionTooLarge)
     assert isinstance(await refused(*saying('{"refused": "UNAVAILABLE"}')), InspectionFailed)
-    told = '{"report": {}, "held": {"files": true, "system_calls": false}}'
-    bars = (await Sandbox(GIB, 30, command=saying(told))(b"")).checks[-1]
+    told = '{"report": {"checks": [], "passed": 1}, "held": {"files": true, "system_calls": false}}'
+    found = await Sandbox(GIB, 30, command=saying(told))(b"")
+    assert [check["name"] for check in found.document()["checks"]] == ["sandbox"]
+    assert found.document()["passed"] is True
+    bars = found.checks[-1]
     assert (bars.state, bars.says) == ("noted", "held by files; not there: namespace, system_calls")
     with pytest.raises(InspectionFailed):
         lie = saying('{"dice": {"lv_blood_pool": 7}}', then=endless)
         await Sandbox(GIB, 30, command=lie).score(b"", as_stream([]), nobody_hears)
+    # More answers than cases, also without end; and fewer.
+    for lie in (
+        saying(then="while True: print('{\"dice\":{}}')"),
+        saying('{"dice":{}}', '{"done":true}'),
+        saying('{"done":true}'),
+    ):
+        with pytest.raises(InspectionFailed):
+            await Sandbox(GIB, 30, command=lie).score(b"", as_stream(held_out()), hears)
     for lie in (
         '{"done": [[0.1, 1.0], [7, 1.0]]}',
         '{"done": []}',

@@ -70,6 +70,14 @@ async def test_what_was_not_used_for_longest_goes_first_and_nothing_in_use_goes(
     assert set(os.listdir(tmp_path)) == {one.sha256, three.sha256}  # noqa: PTH208 - two names
 
 
+async def test_another_process_of_the_same_number_may_write_the_same_case(tmp_path: Path) -> None:
+    objects = Counting()  # in two containers both are the first process
+    (ref,) = await hearts(objects, 1)
+    (tmp_path / f"{ref.sha256}.{os.getpid()}.new").mkdir()
+    assert await CaseCache(objects, tmp_path, 1 << 20).get(ref) == tmp_path / ref.sha256
+    assert len(os.listdir(tmp_path)) == 2  # noqa: PTH208 - the other's draft, and the case
+
+
 @pytest.mark.parametrize("folder", ["a file", "a file/under"])
 async def test_a_broken_disk_costs_time_and_no_run(tmp_path: Path, folder: str) -> None:
     (tmp_path / "a file").write_bytes(b"")

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gzip
 import io
 import json
 import os
+import shutil
 import stat
 import tarfile
+import tempfile
+import tracemalloc
+import zlib
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import SimpleITK
 from container_builders import SOCKETS, an_archive, manifest_digest, sockets, some_weights
-from irp_kernel import Volume
-from irp_training.adapters.container_files import collect, lay_out, make_loadable, unpack_weights
-from irp_training.adapters.container_runtime import find_runtime, run_words
+from irp_chassis.testing.twins import InMemoryObjects
+from irp_kernel import ObjectRef, Volume
+from irp_training.adapters.container_files import (
+    collect,
+    lay_out,
+    make_loadable,
+    measure,
+    require_space,
+    unpack_weights,
+)
+from irp_training.adapters.container_runtime import IMAGES_KEPT, OciRuntime, find_runtime, run_words
+from irp_training.adapters.unpacked_weights import KEPT, UnpackedWeights
+from irp_training.app.container_ports import Work
 from irp_training.domain.container_errors import (
     ImageNotAllowed,
     ImageNotReadable,
@@ -26,10 +44,12 @@ from irp_training.domain.container_errors import (
     OutputMissing,
     OutputNotReadable,
     OutputNotSafe,
+    RuntimeRefused,
     SocketsNotValid,
     WeightsNotReadable,
 )
 from irp_training.domain.containers.archive import read_image
+from irp_training.domain.containers.container import Container
 from irp_training.domain.containers.inputs import input_files, pieces
 from irp_training.domain.containers.limits import Limits
 from irp_training.domain.containers.metaimage import read_mha, write_mha
@@ -196,6 +216,17 @@ def test_an_output_that_is_not_as_declared_is_refused(error: type[Exception], ch
         read_outputs(an_output(**changes), read_sockets(sockets()), phantom().geometry)
 
 
+def test_a_small_file_that_unpacks_to_a_large_one_is_refused_before_it_does() -> None:
+    header, _, _ = an_output()[MASK].partition(b"ElementDataFile")
+    large = header.replace(b"72 64 3", b"1024 1024 64").replace(b"CompressedData = False", b"CompressedData = True")
+    bomb = large + b"ElementDataFile = LOCAL\n" + zlib.compress(bytes(64 << 20), 1)
+    tracemalloc.start()
+    with pytest.raises(OutputGridDiffers):
+        read_outputs(an_output(**{MASK: bomb}), read_sockets(sockets()), phantom().geometry)
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()
+
+
 def test_only_plain_files_within_bounds_are_taken(tmp_path: Path) -> None:
     lay_out(tmp_path / "run", {"images/x/a.mha": b"voxels"}, ("images/y",))
     output = tmp_path / "run/output"
@@ -216,6 +247,39 @@ def test_only_plain_files_within_bounds_are_taken(tmp_path: Path) -> None:
     (output / "/".join("deep" * 8)).mkdir(parents=True)
     with pytest.raises(OutputNotSafe):
         collect(output, 100)
+
+
+def test_what_is_closed_to_the_room_is_not_taken_for_empty() -> None:
+    with tempfile.TemporaryDirectory() as folder:  # every folder above it is open to others
+        (closed := Path(folder) / "output/closed").mkdir(parents=True)
+        (closed / "big").write_bytes(b"0" * 100)
+        Path(folder).chmod(0o755)
+        assert measure(Path(folder) / "output") == (2, 100 + closed.stat().st_size)
+        for mode in (0o000, 0o444):
+            closed.chmod(mode)
+            with as_somebody_else():
+                for look in (measure, lambda output: collect(output, 1000)):
+                    with pytest.raises(OutputNotSafe):
+                        look(Path(folder) / "output")
+
+
+@contextlib.contextmanager
+def as_somebody_else() -> Iterator[None]:
+    """Root may read everything, and is nobody meanwhile."""
+    if os.getuid() == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(os.getuid())
+
+
+def test_containers_do_not_fill_the_disk_with_files_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    for free, full in ((2 << 30, False), (1 << 29, True)):
+        usage = SimpleNamespace(total=1 << 40, free=free)
+        monkeypatch.setattr(shutil, "disk_usage", lambda folder, usage=usage: usage)
+        with pytest.raises(RuntimeRefused) if full else contextlib.nullcontext():
+            require_space(Path("/"))
 
 
 def test_an_oci_archive_is_made_loadable_by_older_dockers_too(tmp_path: Path) -> None:
@@ -259,6 +323,45 @@ def test_weights_are_unpacked_as_a_whole_and_stay_inside(tmp_path: Path) -> None
     assert (folder / "net/weights.bin").exists()
 
 
+async def test_weights_that_a_run_uses_stay_whoever_comes_and_two_runs_unpack_them_once(tmp_path: Path) -> None:
+    fetched = list[str]()
+
+    @contextlib.asynccontextmanager
+    async def download(ref: ObjectRef) -> AsyncIterator[Path]:
+        fetched.append(ref.sha256)
+        await asyncio.sleep(0)  # the other run comes meanwhile
+        (archive := tmp_path / f"{ref.sha256}.tar").write_bytes(some_weights())
+        yield archive
+
+    def model(number: int) -> ObjectRef:
+        return ObjectRef(bucket="b", key="k", sha256=f"{number:064d}"[::-1], size=1, media_type="application/x-tar")
+
+    torn = tmp_path / "irp-weights-0.a.half"
+    torn.mkdir()
+    shelf, first = UnpackedWeights(tmp_path, download), model(1)
+    async with shelf.held(first, 7) as mine:
+        assert mine is not None
+        os.utime(mine, (1, 1))  # unpacked long ago
+        for number in range(2, 3 + KEPT):
+            async with shelf.held(model(number), 7):
+                pass
+        assert (mine / "net/weights.bin").read_bytes() == b"weights"
+        assert not torn.exists()
+    async with shelf.held(model(9), 7):  # now it is the oldest that nobody uses
+        assert not mine.exists()
+        assert len(await asyncio.to_thread(lambda: [*tmp_path.glob("irp-weights-*")])) == KEPT + 1
+    async with shelf.held(None, 0) as nothing:
+        assert nothing is None
+
+    async def use() -> bool:
+        async with shelf.held(first, 7) as folder:
+            return folder is not None and (folder / "net/weights.bin").exists()
+
+    fetched.clear()
+    assert await asyncio.gather(use(), use()) == [True, True]
+    assert fetched == [first.sha256]
+
+
 def an_archive_named(name: str) -> bytes:
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as archive:
@@ -274,6 +377,44 @@ def test_every_limit_stands_in_the_command() -> None:
         assert word in words
     assert "--volume=/w:/opt/ml/model:ro,z" in run_words("x", Path("/s"), "image", Limits(), Path("/w"))
     assert not any("docker.sock" in word or "--privileged" in word for word in words)
+
+
+RUNTIME = """#!/bin/sh
+echo "$*" >> {calls}
+case "$1 $3" in
+images*) echo "localhost/irp-container sha256:new"; echo "debian sha256:theirs"; echo "irp-container sha256:old" ;;
+"image --format") echo "irp-container:old algorithm:latest" ;;
+--version*) echo "podman 5.0" ;;
+esac
+"""
+
+
+async def test_images_that_an_earlier_process_loaded_go_when_there_are_too_many(tmp_path: Path) -> None:
+    runtime, calls = tmp_path / "podman", tmp_path / "calls"
+    runtime.write_text(RUNTIME.format(calls=calls))
+    runtime.chmod(0o755)
+    ours = OciRuntime(InMemoryObjects(), [str(runtime)], tmp_path)
+    for number in range(IMAGES_KEPT - 1):
+        await ours.run(
+            Work(key="x", sees_patients=False, container=a_container(f"{number:064d}"), limits=Limits(), inputs={})
+        )
+    said = calls.read_text().splitlines()
+    assert [line for line in said if line.startswith("rmi")] == ["rmi irp-container:old algorithm:latest"]
+    assert f"tag {0:064d} irp-container:{0:032d}" in said
+
+
+def a_container(image: str) -> Container:
+    archive = ObjectRef(bucket="b", key="k", sha256="0" * 64, size=1, media_type="application/x-tar")
+    return Container(
+        name="x",
+        version=1,
+        digest="",
+        image=image,
+        archive=archive,
+        sockets=canonical(sockets()),
+        actor="",
+        created_at="",
+    )
 
 
 def test_a_runtime_that_is_told_must_be_there() -> None:

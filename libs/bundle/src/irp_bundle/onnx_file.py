@@ -10,6 +10,7 @@ import math
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from irp_bundle.archive import Limits
 from irp_bundle.errors import BundleBroken, BundleTooLarge, BundleUnsafe, NetworkNotAllowed
@@ -20,6 +21,7 @@ MAX_DEPTH = 8  # graphs within attributes of nodes
 MAX_MESSAGES = 200_000
 MAX_FIELDS = 1_000_000  # of all of them: numbers lie packed in one
 MAX_RANK_BYTES = 1 << 10  # of packed dimensions
+MAX_RANK = 8  # of what a network takes and answers
 
 # What lies in what: kind of message -> field -> kind of message. Fields that are not here are skipped.
 INSIDE: Mapping[str, Mapping[int, str]] = {
@@ -124,7 +126,10 @@ def _shape(graph: memoryview) -> OnnxShape:
 def _tensor_type(value_info: memoryview) -> tuple[int, tuple[int | None, ...]]:
     tensor = _bytes(_first(_bytes(_first(value_info, 2, b"")), 1, b""))
     shape = _bytes(_first(tensor, 2, b""))
-    dimensions = [_bytes(value) for number, value in _fields(shape) if number == 1]
+    found = (_bytes(value) for number, value in _fields(shape) if number == 1)
+    dimensions = list(islice(found, MAX_RANK + 1))
+    if len(dimensions) > MAX_RANK:
+        raise BundleBroken(f"a network takes and answers at most {MAX_RANK} dimensions")
     sizes = [_first(dimension, 1, 0) for dimension in dimensions]
     return int(_first(tensor, 1, 0)), tuple(int(size) or None for size in sizes)
 

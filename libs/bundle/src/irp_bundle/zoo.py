@@ -20,7 +20,8 @@ INDIFFERENT = frozenset(
     {"keys", "device", "sw_device", "sw_batch_size", "progress", "cache_roi_weight_map", "cpu_thresh"}
 )
 INDIFFERENT |= {"allow_missing_keys", "track_meta", "data_type", "image_only", "ensure_channel_first", "simple_keys"}
-INDIFFERENT |= {"meta_keys", "meta_key_postfix", "meta_key", "orig_keys", "orig_meta_keys", "buffer_steps", "reader"}
+INDIFFERENT |= {"meta_keys", "meta_key_postfix", "meta_key", "orig_meta_keys", "buffer_steps"}
+IMAGE, ANSWER = "image", "pred"  # what MONAI's evaluators call them
 
 
 def is_foreign(config: Mapping[str, Any]) -> bool:
@@ -38,10 +39,10 @@ def derive(config: Mapping[str, Any]) -> Derived:
     axes = definition.get("spatial_dims") if isinstance(definition, Mapping) else None
     made = Derived(axes=axes if axes in (2, 3) else 2)
     for step in _steps(config, "preprocessing"):
-        _apply(PREPROCESSING, made, *step)
+        _apply(PREPROCESSING, made, *step, of=IMAGE)
     _apply(INFERERS, made, *_part(resolved(config.get("inferer"), config), "inferer"))
     for step in _steps(config, "postprocessing"):
-        _apply(POSTPROCESSING, made, *step)
+        _apply(POSTPROCESSING, made, *step, of=ANSWER)
     try:
         made.finish()
     except PipelineNotValid as cause:
@@ -85,7 +86,7 @@ def _is_off(step: object) -> bool:
     return isinstance(step, Mapping) and step.get("_disabled_") is True
 
 
-def _apply(table: Mapping[str, Part], made: Derived, name: str, said: Arguments) -> None:
+def _apply(table: Mapping[str, Part], made: Derived, name: str, said: Arguments, of: str = "") -> None:
     if name == "SaveImaged":
         return
     part = SAME.get(name, table.get(name))
@@ -101,6 +102,12 @@ def _apply(table: Mapping[str, Part], made: Derived, name: str, said: Arguments)
         raise PipelineNotDerived(f"{name}: {cause.message}") from cause
     if left:
         raise PipelineNotDerived(f"`{min(left)[:64]}` of {name} has no equal here")
+    if of and name not in SAME and of not in _listed(said.get("keys")):
+        raise PipelineNotDerived(f"`keys` of {name} do not name `{of}`, and nothing else is known here")
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _alone(value: Any) -> Any:

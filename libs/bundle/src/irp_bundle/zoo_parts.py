@@ -19,6 +19,7 @@ from irp_bundle.zoo_derived import Derived
 
 AS_FLOAT = (None, "float32", "$torch.float32", "$np.float32", "$numpy.float32")
 AS_DOUBLE = (None, "float64", "$torch.float64", "$np.float64", "$numpy.float64")
+READERS = ("itkreader", "nibabelreader", "pydicomreader")
 LABELS = [["L", "R"], ["P", "A"], ["I", "S"]]  # of Orientationd: its default
 
 Arguments = dict[str, Any]
@@ -37,6 +38,14 @@ def _take(said: Arguments, key: str, default: Any, *allowed: Any) -> Any:
 
 def _as_it_is(made: Derived, said: Arguments) -> None:
     _take(said, "dtype", None, *AS_FLOAT)
+
+
+def _load(made: Derived, said: Arguments) -> None:
+    """These readers give the column as the first axis; one with arguments of its own need not."""
+    if isinstance(reader := said.get("reader"), str):
+        said["reader"] = reader.rsplit(".", 1)[-1].lower()
+    _take(said, "reader", None, None, *READERS)
+    _as_it_is(made, said)
 
 
 def _channel_first(made: Derived, said: Arguments) -> None:
@@ -188,6 +197,7 @@ def _invert(made: Derived, said: Arguments) -> None:
     _take(said, "transform", None, "@preprocessing")
     _take(said, "to_tensor", True, True, False)
     _take(said, "post_func", None, None)
+    _take(said, "orig_keys", None, None, "image")
     nearest = _take(said, "nearest_interp", True, True, False)
     if made.after.back != "none":
         raise PipelineNotDerived("Invertd comes once")
@@ -227,7 +237,7 @@ def _keep_largest(made: Derived, said: Arguments) -> None:
 
 
 SAME: Mapping[str, Part] = {
-    "LoadImaged": _as_it_is,
+    "LoadImaged": _load,
     "EnsureChannelFirstd": _channel_first,
     "AddChanneld": _as_it_is,
     "EnsureTyped": _as_it_is,

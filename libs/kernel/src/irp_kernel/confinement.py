@@ -28,7 +28,7 @@ class Bounds:
     """What a confined process may use.
 
     Attributes:
-        memory_bytes: of its own data.
+        memory_bytes: of its own data. The limit counts no shared memory, which is refused where `system_calls` holds.
         seconds: of the processor, all threads together.
     """
 
@@ -42,7 +42,7 @@ class Confinement:
 
     Attributes:
         namespace: it is alone in a network without interfaces, and is nobody outside.
-        system_calls: sockets, processes and changes of files are refused by a filter.
+        system_calls: sockets, processes, changes of files and shared memory are refused by a filter.
         files: it reads the installed software only.
     """
 

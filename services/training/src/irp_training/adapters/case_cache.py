@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -62,13 +63,20 @@ class CaseCache:
             return data
 
     def _write(self, ref: ObjectRef, plain: bytes) -> Path:
-        path, draft = self._folder / ref.sha256, self._folder / f"{ref.sha256}.{os.getpid()}.new"
-        with draft.open("wb") as file:
-            file.write(plain)
-            file.flush()
-            os.fsync(file.fileno())
-        os.utime(draft, (self._now(), self._now()))
-        draft.replace(path)
+        path = self._folder / ref.sha256
+        # A name of its own: two containers that share the folder may have the same process number.
+        number, name = tempfile.mkstemp(dir=self._folder, suffix=".new")
+        draft = Path(name)
+        try:
+            with os.fdopen(number, "wb") as file:
+                file.write(plain)
+                file.flush()
+                os.fsync(number)
+            os.utime(draft, (self._now(), self._now()))
+            draft.replace(path)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise
         return path
 
     def _make_room(self, wanted: int) -> bool:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shutil
 import stat
 import tarfile
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import IO
 
-from irp_training.domain.container_errors import OutputNotSafe
+from irp_training.domain.container_errors import OutputNotSafe, RuntimeRefused
 from irp_training.domain.containers.archive import docker_manifest
 from irp_training.domain.containers.limits import OUTPUT_DEPTH, OUTPUT_FILES
 from irp_training.domain.containers.weights import weights
 
 INPUT, OUTPUT, MODEL = "input", "output", "model"
+SPARE = 1 << 30  # bytes that containers leave free on the volume; less where it is small
 GZIP = b"\x1f\x8b"  # how such a file begins
 
 
@@ -38,24 +42,34 @@ def lay_out(folder: Path, files: Mapping[str, bytes], directories: Iterator[str]
 def unpack_weights(archive: Path, folder: Path, limit: int) -> None:
     """Unpack weights into a folder, which is there as a whole or not at all; everybody may read them.
 
+    Two may do it at the same time: whoever is ready first is taken.
+
     Raises:
         WeightsNotReadable: not such an archive.
     """
-    half = folder.with_name(f"{folder.name}.half")
-    shutil.rmtree(half, ignore_errors=True)
-    half.mkdir(parents=True)
-    with archive.open("rb") as file:
-        for member, content in weights(file, limit):
-            place = half / member.name
-            if content is None:
-                place.mkdir(parents=True, exist_ok=True)
-                continue
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with place.open("wb") as written:
-                shutil.copyfileobj(content, written)
-            place.chmod(0o444)
-    shutil.rmtree(folder, ignore_errors=True)
-    half.rename(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    half = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=".half", dir=folder.parent))
+    try:
+        half.chmod(0o755)
+        with archive.open("rb") as file:
+            for member, content in weights(file, limit):
+                _unpack(half / member.name, content)
+        with contextlib.suppress(OSError):
+            half.rename(folder)
+        if not folder.is_dir():
+            raise RuntimeRefused("there is no place for the weights")
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+
+
+def _unpack(place: Path, content: IO[bytes] | None) -> None:
+    if content is None:
+        place.mkdir(parents=True, exist_ok=True)
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.open("wb") as written:
+        shutil.copyfileobj(content, written)
+    place.chmod(0o444)
 
 
 def packed(files: Mapping[str, bytes]) -> bytes:
@@ -103,7 +117,13 @@ def make_loadable(path: Path, limit: int) -> None:
 
 
 def measure(folder: Path) -> tuple[int, int]:
-    """Number and bytes of what lies below a folder, without following anything; what vanishes meanwhile is left out."""
+    """Number and bytes of what lies below a folder, without following anything; what vanishes meanwhile is left out.
+
+    A file that was unlinked while it is open has no name, and is not seen: see `require_space`.
+
+    Raises:
+        OutputNotSafe: a directory that is closed to us, or too deep.
+    """
     count = size = 0
     for _, found in _walk(folder):
         count, size = count + 1, size + found.st_size
@@ -112,11 +132,22 @@ def measure(folder: Path) -> tuple[int, int]:
     return count, size
 
 
+def require_space(folder: Path) -> None:
+    """Whatever takes it: files without a name, or all containers together.
+
+    Raises:
+        RuntimeRefused: the volume is almost full; it need not be this container's fault.
+    """
+    volume = shutil.disk_usage(folder)
+    if volume.free < min(SPARE, volume.total // 20):
+        raise RuntimeRefused("the volume of the containers' files is almost full")
+
+
 def collect(folder: Path, limit: int) -> dict[str, bytes]:
     """Plain files by their path below the folder.
 
     Raises:
-        OutputNotSafe: a link, a device, too many, too deep, or more bytes than `limit`.
+        OutputNotSafe: a link, a device, a closed directory, too many, too deep, or more bytes than `limit`.
     """
     found: dict[str, bytes] = {}
     total = 0
@@ -137,13 +168,17 @@ def _walk(folder: Path, depth: int = 0) -> Iterator[tuple[Path, os.stat_result]]
         raise OutputNotSafe(f"the container left directories deeper than {OUTPUT_DEPTH}")
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):  # it vanished
         return
+    except OSError:  # closed: it may hold anything
+        raise OutputNotSafe("the container left a directory that cannot be read") from None
     for entry in entries:
         try:
             status = entry.stat(follow_symlinks=False)
-        except OSError:
+        except FileNotFoundError:
             continue
+        except OSError:
+            raise OutputNotSafe("the container left a directory that cannot be read") from None
         yield Path(entry.path), status
         if stat.S_ISDIR(status.st_mode):
             yield from _walk(Path(entry.path), depth + 1)

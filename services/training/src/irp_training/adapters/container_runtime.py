@@ -21,15 +21,8 @@ import structlog
 from irp_chassis.objects import Objects
 from irp_kernel import ObjectRef
 
-from irp_training.adapters.container_files import (
-    INPUT,
-    OUTPUT,
-    collect,
-    lay_out,
-    make_loadable,
-    measure,
-    unpack_weights,
-)
+from irp_training.adapters.container_files import INPUT, OUTPUT, collect, lay_out, make_loadable, measure, require_space
+from irp_training.adapters.unpacked_weights import UnpackedWeights
 from irp_training.app.container_ports import Work
 from irp_training.domain.container_errors import OutputNotSafe, RuntimeMissing, RuntimeRefused
 from irp_training.domain.containers.container import Container, Ended
@@ -40,10 +33,11 @@ PURE_CGROUPS = Path("/sys/fs/cgroup/cgroup.controllers")  # cgroup v2 and nothin
 COMMAND_TIMEOUT_S = 600.0  # of anything but a run: loading 10 GB takes minutes
 LOOK_S = 0.5  # between two looks at what a run has written
 LEAVE_S = 10.0  # for a container that is told to end
-WEIGHTS_KEPT = 4  # unpacked
+NAME = "irp-container"  # of images that were loaded here
 IMAGES_KEPT = 8  # in the runtime's own store; older ones are removed from it, and loaded again when needed
 OPEN_FILES, MOST_PROCESSES = 1024, 4096
 TAIL = 4096  # bytes of standard error that are looked at
+ANSWER = 1 << 18  # bytes of a command's answer
 KILLED = 137
 REFUSED = (125, 126, 127)  # the runtime's own exit codes
 ITS_OWN_WORDS = ("Error", "docker:", "time=", "See ")  # how its last line begins then
@@ -74,6 +68,7 @@ class OciRuntime:
         self._objects, self._command = objects, list(command)
         self._scratch = scratch or Path(tempfile.gettempdir())
         self._name, self._loaded = "", dict[str, None]()
+        self._weights = UnpackedWeights(self._scratch, self._downloaded)
 
     async def describe(self) -> str:
         """Name and version; asked once.
@@ -95,7 +90,10 @@ class OciRuntime:
         """Run to the end; whatever is left of an earlier try of the same key is removed first."""
         runtime = await self.describe()
         await self._load(work.container)
-        weights = await self._weights(work.container)
+        async with self._weights.held(work.container.model, work.container.model_bytes) as weights:
+            return await self._run(work, runtime, weights)
+
+    async def _run(self, work: Work, runtime: str, weights: Path | None) -> Ended:
         name, folder = f"irp-{work.key}", self._scratch / f"irp-container-{work.key}"
         outputs = read_sockets(work.container.sockets)
         await self._call("rm", "--force", name)
@@ -107,6 +105,7 @@ class OciRuntime:
         finally:
             await asyncio.shield(self._clean(folder))
         code, seconds, said, timed_out = ended
+        # podman 4 does not always hear of it from the kernel, and a program can say 137 itself: the error tells so.
         memory = code == KILLED and not timed_out
         return Ended(
             exit_code=code,
@@ -152,6 +151,7 @@ class OciRuntime:
         return code, time.monotonic() - began, _last(said), timed_out
 
     async def _require_bounded(self, folder: Path, limits: Limits) -> None:
+        await asyncio.to_thread(require_space, folder)
         count, size = await asyncio.to_thread(measure, folder / OUTPUT)
         if count > OUTPUT_FILES or size > limits.output_mb << 20:
             raise OutputNotSafe(f"the container wrote more than {OUTPUT_FILES} files or {limits.output_mb} MiB")
@@ -159,6 +159,8 @@ class OciRuntime:
     async def _load(self, container: Container) -> None:
         """Bring the image into the runtime's store, by the hash of its configuration."""
         image = container.image
+        if not self._loaded:
+            self._loaded = {**await self._left_loaded(), **self._loaded}
         if (await self._call("image", "inspect", image))[0] != 0:
             async with self._downloaded(container.archive) as path:
                 await asyncio.to_thread(make_loadable, path, container.archive.size)
@@ -166,23 +168,26 @@ class OciRuntime:
             if (await self._call("image", "inspect", image))[0] != 0:
                 _log.error("container_not_loaded", container=str(container))
                 raise RuntimeRefused
+        if image not in self._loaded:
+            await self._call("tag", image, f"{NAME}:{image[:32]}")
         self._loaded.pop(image, None)
         self._loaded[image] = None
         while len(self._loaded) > IMAGES_KEPT:
             oldest = next(iter(self._loaded))
             self._loaded.pop(oldest)
-            await self._call("rmi", oldest)
+            await self._forget(oldest)
 
-    async def _weights(self, container: Container) -> Path | None:
-        """The unpacked weights; the latest few stay unpacked."""
-        if container.model is None:
-            return None
-        folder = self._scratch / f"irp-weights-{container.model.sha256[:32]}"
-        if not await asyncio.to_thread(folder.is_dir):
-            async with self._downloaded(container.model) as path:
-                await asyncio.to_thread(unpack_weights, path, folder, container.model_bytes)
-            await asyncio.to_thread(_keep_newest, self._scratch, WEIGHTS_KEPT)
-        return folder
+    async def _left_loaded(self) -> dict[str, None]:
+        """Images of an earlier process, the oldest first, by the name that it gave them."""
+        _, said = await self._call("images", "--no-trunc", "--format", "{{.Repository}} {{.ID}}")
+        lines = [words for line in said.splitlines() if len(words := line.split()) == 2]
+        ours = [image.removeprefix("sha256:") for name, image in lines if name.rpartition("/")[2] == NAME]
+        return dict.fromkeys(reversed(ours))
+
+    async def _forget(self, image: str) -> None:
+        """Remove an image, unless it is in use: by its names, for by its hash only one of one name can be."""
+        _, said = await self._call("image", "inspect", "--format", "{{range .RepoTags}}{{.}} {{end}}", image)
+        await self._call("rmi", *(said.split() or [image]))
 
     @contextlib.asynccontextmanager
     async def _downloaded(self, ref: ObjectRef) -> AsyncIterator[Path]:
@@ -220,7 +225,7 @@ class OciRuntime:
         except TimeoutError:
             process.kill()
             raise RuntimeRefused from None
-        return process.returncode or 0, said[:TAIL].decode(errors="replace")
+        return process.returncode or 0, said[:ANSWER].decode(errors="replace")
 
 
 def run_words(name: str, folder: Path, image: str, limits: Limits, weights: Path | None = None) -> list[str]:
@@ -263,13 +268,6 @@ def run_words(name: str, folder: Path, image: str, limits: Limits, weights: Path
         *([f"--volume={weights}:/opt/ml/model:ro,z"] if weights else []),
         image,
     ]
-
-
-def _keep_newest(scratch: Path, most: int) -> None:
-    """Remove unpacked weights but for the newest ones; they are unpacked again when needed."""
-    folders = sorted(scratch.glob("irp-weights-*"), key=lambda folder: folder.stat().st_mtime)
-    for folder in folders[:-most]:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _removed(folder: Path) -> bool:

@@ -53,6 +53,33 @@ REFUSALS: Mapping[str, type[IrpError]] = {
 }
 
 
+class Given:
+    """Files as they are handed over; the sandbox need not know whose they are, and the room remembers.
+
+    Attributes:
+        series: of the cases so far.
+    """
+
+    def __init__(self, files: CaseFiles) -> None:
+        self._files, self._ended = files, False
+        self.series = list[str]()
+
+    async def __call__(self) -> AsyncIterator[StoredFile]:
+        """The same files."""
+        async for file in self._files():
+            self.series.append(file[0].series)
+            yield file
+        self._ended = True
+
+    def allows(self, answered: int) -> bool:
+        """Whether one more case can have been answered: nobody knows a case before it is given."""
+        return answered < len(self.series)
+
+    def are_all(self, answered: int) -> bool:
+        """Whether so many answers are one for each."""
+        return self._ended and answered == len(self.series)
+
+
 class Sandbox:
     """Has bundles looked through and tried out, each in a fresh process; see app.ports.Sandbox.
 
@@ -94,9 +121,9 @@ class Sandbox:
             WeightsMissing: the bundle is an ONNX file only, and OpenVINO is not installed.
             InspectionFailed, InspectionTooLong, InspectionTooLarge: the process ended, or one case took too long.
         """
-        found: list[Mapping[str, float]] = []
-        async with self._judging, sandbox_process(self._told("score"), _blobs(bundle, files=files)) as talk:
-            async for line in self._lines(talk):
+        found, given = list[Mapping[str, float]](), Given(files)
+        async with self._judging, sandbox_process(self._told("score"), _blobs(bundle, files=given)) as talk:
+            async for line in self._lines(talk, given):
                 if "done" not in line:
                     found.append(_dice(line["dice"]))
                     await listen(len(found))
@@ -109,30 +136,25 @@ class Sandbox:
             WeightsMissing: one of them is an ONNX file only, and OpenVINO is not installed.
             InspectionFailed, InspectionTooLong, InspectionTooLarge: as `score`.
         """
-        series, dice, figures = list[str](), list[list[dict[str, float]]](), list[tuple[float | None, float]]()
-        async with (
-            self._judging,
-            sandbox_process(self._told("examine"), _blobs(*bundles, files=_noted(files, series))) as talk,
-        ):
-            async for line in self._lines(talk):
+        given, dice, figures = Given(files), list[list[dict[str, float]]](), list[tuple[float | None, float]]()
+        async with self._judging, sandbox_process(self._told("examine"), _blobs(*bundles, files=given)) as talk:
+            async for line in self._lines(talk, given):
                 if "done" in line:
                     figures = _each(_figures, line["done"], len(bundles))
                 else:
                     dice.append(_each(_dice, line["dice"], len(bundles)))
-        if len(dice) != len(series):
-            raise InspectionFailed
         return tuple(
             Examined(
-                scores={one: case[number] for one, case in zip(series, dice, strict=True)},
+                scores={one: case[number] for one, case in zip(given.series, dice, strict=True)},
                 calibration_error=calibration,
                 seconds_per_slice=seconds,
             )
             for number, (calibration, seconds) in enumerate(figures)
         )
 
-    async def _lines(self, talk: Talk) -> AsyncIterator[dict[str, Any]]:
-        """One for each case, as soon as it is there, and the last, which holds `done`."""
-        for _ in range(CASES):
+    async def _lines(self, talk: Talk, given: Given) -> AsyncIterator[dict[str, Any]]:
+        """One for each case, as soon as it is there, and the last, which holds `done`; no more and no fewer."""
+        for answered in range(CASES):
             try:
                 async with asyncio.timeout(self._seconds):
                     line = await talk.line()
@@ -140,6 +162,8 @@ class Sandbox:
                 raise self._too_long() from None
             if "dice" not in line and "done" not in line:
                 raise self._refusal(line)
+            if not (given.are_all(answered) if "done" in line else given.allows(answered)):
+                raise InspectionFailed
             yield line
             if "done" in line:
                 return
@@ -168,17 +192,6 @@ async def _blobs(*bundles: bytes, files: CaseFiles | None = None) -> Blobs:
         async for _, _, *pair in files():
             for file in pair:
                 yield file if isinstance(file, bytes) else await asyncio.to_thread(file.read_bytes)
-
-
-def _noted(files: CaseFiles, series: list[str]) -> CaseFiles:
-    """The same files; the sandbox need not know whose they are, and the room remembers."""
-
-    async def noted() -> AsyncIterator[StoredFile]:
-        async for file in files():
-            series.append(file[0].series)
-            yield file
-
-    return noted
 
 
 async def _last(talk: Talk, checks: list[Check]) -> dict[str, Any]:

@@ -14,10 +14,11 @@ class RuntimeMissing(FailedPrecondition):
 
 
 class RuntimeRefused(FailedPrecondition):
-    """The container runtime did not start the container.
+    """The container runtime did not start the container, or could not let it go on.
 
     The operator finds the runtime's own words in the training server's log. Often a limit cannot be kept on this
-    machine (cgroups), or there is no room for the image.
+    machine (cgroups), or there is no room for the image. A container is also ended when the volume of the containers'
+    files is almost full, whoever filled it.
     """
 
 
@@ -79,9 +80,10 @@ class ContainerFailed(FailedPrecondition):
 
 
 class ContainerOutOfMemory(FailedPrecondition):
-    """The container needed more memory than it was given.
+    """The container was killed, as it is when it needs more memory than it was given.
 
-    Push it again with a larger `memory_mb`, or let it work on smaller pieces.
+    Push it again with a larger `memory_mb`, or let it work on smaller pieces. On one machine the runtime tells the exit
+    code 137 only: a program that kills itself, or that an operator kills, looks the same.
     """
 
 
@@ -109,7 +111,7 @@ class OutputNotReadable(InvalidArgument):
 class OutputNotSafe(InvalidArgument):
     """The container wrote something that is not taken from it.
 
-    Only plain files and directories are: no links, no devices, not too many, not too large.
+    Only plain files and directories that others may read are: no links, no devices, not too many, not too large.
     """
 
 

@@ -83,16 +83,25 @@ def write_mha(volume: Volume) -> bytes:
     return text.encode("ascii") + array.astype(f"<{kind}").tobytes()
 
 
+def stated_shape(data: bytes) -> tuple[int, int, int, int]:
+    """Frames, slices, rows and columns that a file says it has, without looking at its voxels.
+
+    Raises:
+        OutputNotReadable: as `read_mha`.
+    """
+    return _shape(_size(_header(data)[0]))
+
+
 def read_mha(data: bytes) -> Volume:
     """File -> Volume; a file from nobody we know, so everything it says is doubted.
+
+    A small file may unpack to all the voxels that it states: compare `stated_shape` first where the shape is known.
 
     Raises:
         OutputNotReadable: broken, of another kind, or too large.
     """
     header, begins = _header(data)
-    size = [int(n) for n in _values(header, "DimSize")]
-    if len(size) not in (3, 4) or not all(1 <= n <= SIDE_LIMIT for n in size) or math.prod(size) > VOXELS_LIMIT:
-        raise OutputNotReadable("an image has three or four axes, and not too many voxels")
+    size = _size(header)
     if header.get("ElementNumberOfChannels", "1") != "1":
         raise OutputNotReadable("an image has one number per voxel")
     try:
@@ -106,13 +115,25 @@ def read_mha(data: bytes) -> Volume:
     if len(body) < expected:
         raise OutputNotReadable("the image holds fewer voxels than its header says")
     array = np.frombuffer(body, dtype=kind, count=math.prod(size)).reshape([*reversed(size)])
-    frames = size[3] if len(size) == 4 else 1
+    frames, *shape = _shape(size)
     return Volume(
         geometry=Geometry(
-            shape=(size[2], size[1], size[0]), affine=to_matrix(_affine(header, len(size))), frames=frames
+            shape=(shape[0], shape[1], shape[2]), affine=to_matrix(_affine(header, len(size))), frames=frames
         ),
-        array=array.reshape((frames, size[2], size[1], size[0])),
+        array=array.reshape((frames, *shape)),
     )
+
+
+def _size(header: dict[str, str]) -> list[int]:
+    """Voxels along each axis, as the file has them: column, row, slice (and time)."""
+    size = [int(n) for n in _values(header, "DimSize")]
+    if len(size) not in (3, 4) or not all(1 <= n <= SIDE_LIMIT for n in size) or math.prod(size) > VOXELS_LIMIT:
+        raise OutputNotReadable("an image has three or four axes, and not too many voxels")
+    return size
+
+
+def _shape(size: list[int]) -> tuple[int, int, int, int]:
+    return (size[3] if len(size) == 4 else 1, size[2], size[1], size[0])
 
 
 def _header(data: bytes) -> tuple[dict[str, str], int]:

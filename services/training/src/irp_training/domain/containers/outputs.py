@@ -22,7 +22,7 @@ from irp_training.domain.container_errors import (
     OutputNotReadable,
 )
 from irp_training.domain.containers.inputs import finite
-from irp_training.domain.containers.metaimage import read_mha
+from irp_training.domain.containers.metaimage import read_mha, stated_shape
 from irp_training.domain.containers.sockets import Socket, Sockets
 
 JSON_LIMIT = 1 << 20  # bytes of one value
@@ -77,9 +77,10 @@ def _labels(files: Mapping[str, bytes], sockets: Sockets, geometry: Geometry) ->
     images = [data for path, data in files.items() if path.startswith(place) and path.lower().endswith(".mha")]
     if len(images) != 1:
         raise OutputMissing(f"{slug}: one .mha file is expected, there are {len(images)}")
+    shape = stated_shape(images[0])
+    if shape != geometry.array_shape:  # before its voxels are unpacked
+        raise OutputGridDiffers(f"{slug}: shape is {shape}, expected {geometry.array_shape}")
     volume = read_mha(images[0])
-    if volume.geometry.array_shape != geometry.array_shape:
-        raise OutputGridDiffers(f"{slug}: shape is {volume.geometry.array_shape}, expected {geometry.array_shape}")
     apart = geometry.grid_distance_mm(volume.geometry)
     if apart > GRID_TOLERANCE_MM:
         raise OutputGridDiffers(f"{slug}: the grids lie {apart:.3f} mm apart, allowed are {GRID_TOLERANCE_MM} mm")
