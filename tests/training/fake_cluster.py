@@ -32,6 +32,7 @@ class Cluster:
         self.removed: list[str] = []
         self.ends: dict[str, Any] = {}
         self.link = self.refuses = False
+        self.successor = False  # another try of the same work removes ours and begins
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         self.address = f"http://127.0.0.1:{self._server.server_port}"
@@ -50,12 +51,14 @@ class Cluster:
         if method == "POST":
             return self._create(json.loads(body))
         if method == "DELETE":
-            key = query["labelSelector"][0].removeprefix(f"{PART}/key=")
-            self.removed.append(key)
-            self.there = {n: d for n, d in self.there.items() if d["metadata"]["labels"][f"{PART}/key"] != key}
+            label, _, value = query["labelSelector"][0].partition("=")
+            self.removed.append(value)
+            self.there = {n: d for n, d in self.there.items() if d["metadata"]["labels"].get(label) != value}
             return 200, {}
         if path.endswith("/pods"):
             return 200, {"items": [self._pod(query["labelSelector"][0].removeprefix("job-name="))]}
+        if path.rpartition("/")[2] not in self.there:
+            return 404, {}
         failed = self._ended(path.rpartition("/")[2])["exitCode"]
         reason = {"reason": self.ends["job"]} if failed and "job" in self.ends else {}
         kind = "Failed" if failed else "Complete"
@@ -69,6 +72,9 @@ class Cluster:
         self.there[name] = document
         if document["kind"] == "Job":
             self._work(document)
+        if self.successor and name.endswith("-algorithm"):
+            labels = document["metadata"]["labels"] | {f"{PART}/run": "successor"}
+            self.there = {"successor": {"metadata": {"labels": labels}}}
         return 201, document
 
     def _work(self, document: Document) -> None:

@@ -163,3 +163,13 @@ async def test_a_cluster_that_refuses_or_is_not_there_is_told_apart(world: World
         await world.answer()
     with pytest.raises(RuntimeMissing):
         await KubernetesRuntime(world.objects, world.runtime._cluster).describe()
+
+
+async def test_a_run_that_another_try_removed_is_not_the_container_s_fault_and_leaves_that_try_alone(
+    world: World,
+) -> None:
+    world.cluster.successor = True
+    with pytest.raises(Unavailable, match="removed"):
+        await world.answer()
+    assert list(world.cluster.there) == ["successor"]
+    assert await world.left() == []

@@ -104,14 +104,16 @@ class JobRunner:
         return Job(row.kind, row.key, row.payload, row.attempts + 1)
 
     async def _work(self, job: Job) -> None:
-        beat = asyncio.create_task(self._renew(job))
         outcome: dict[str, Any] = {"state": "queued", "not_before": 0.0}
+        work = asyncio.create_task(self._traced(job))
+        beat = asyncio.create_task(self._renew(job, work))
         try:
-            with span(f"job {job.kind}"):
-                await self._handler(job)
+            await work
             outcome = {"state": "done", "reason": ""}
         except asyncio.CancelledError:
-            raise
+            if _leaving():
+                raise
+            self._log.warning("job_lost", key=job.key, attempt=job.attempt)
         except Exception as error:
             outcome = self._after_failure(job, error)
         finally:
@@ -127,20 +129,44 @@ class JobRunner:
             return {"state": "failed", "reason": reason}
         return {"state": "queued", "reason": reason, "not_before": time.time() + max(wait_s, BACK_OFF_S[2])}
 
-    async def _renew(self, job: Job) -> None:
+    async def _traced(self, job: Job) -> None:
+        with span(f"job {job.kind}"):
+            await self._handler(job)
+
+    async def _renew(self, job: Job, work: asyncio.Task[None]) -> None:
+        """Hold the lease; end the work once somebody else has it, for then it is being done a second time."""
         while True:
             await asyncio.sleep(LEASE_S / 3)
-            with contextlib.suppress(Exception):
+            try:
                 async with self._database.transaction(mark=False) as tx:
-                    await self._set(tx, job.key, lease_until=time.time() + LEASE_S)
+                    held = await self._set(tx, job.key, lease_until=time.time() + LEASE_S)
+            except Exception as error:
+                # Whether it is lost is not known until the database answers; then a row says so.
+                self._log.warning("lease_not_renewed", key=job.key, exc_info=error)
+                continue
+            if not held:
+                work.cancel()
+                return
 
     async def _finish(self, job: Job, outcome: dict[str, Any]) -> None:
-        async with self._database.transaction(mark=False) as tx:
-            await self._set(tx, job.key, owner="", lease_until=0.0, **outcome)
+        try:
+            async with self._database.transaction(mark=False) as tx:
+                await self._set(tx, job.key, owner="", lease_until=0.0, **outcome)
+        except Exception as error:
+            # The lease ends by itself, and the work is done again: every step may run twice.
+            self._log.error("job_end_not_written", key=job.key, exc_info=error)
 
-    async def _set(self, tx: Any, key: str, **values: Any) -> None:
+    async def _set(self, tx: Any, key: str, **values: Any) -> bool:
+        """Change the row; False if it is somebody else's."""
         table = self._table
         statement = table.update().where(table.c.kind == self._kind, table.c.key == key)
         if "owner" not in values or values["owner"] == "":
             statement = statement.where(table.c.owner == self._owner)
-        await tx.execute(statement.values(**values))
+        changed = await tx.execute(statement.values(**values))
+        return bool(changed.rowcount)
+
+
+def _leaving() -> bool:
+    """The task itself was cancelled, not only what it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

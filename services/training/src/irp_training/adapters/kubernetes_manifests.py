@@ -166,4 +166,4 @@ def _container(
 
 
 def _labels(parcel: Parcel) -> dict[str, str]:
-    return {"app.kubernetes.io/part-of": "openirp-containers", f"{PART}/key": parcel.key}
+    return {"app.kubernetes.io/part-of": "openirp-containers", f"{PART}/key": parcel.key, f"{PART}/run": parcel.name}

@@ -72,6 +72,10 @@ class _End:
     timed_out: bool
 
 
+class _NotThere(RuntimeRefused):
+    """404."""
+
+
 class KubernetesRuntime:
     """See app.container_ports.Runtime."""
 
@@ -103,7 +107,7 @@ class KubernetesRuntime:
         if not work.container.reference:
             raise RuntimeRefused("the container was pushed without a reference that a cluster could pull it from")
         runtime = await self.describe()
-        await self._remove(work.key)
+        await self._remove("key", work.key)
         parcel = await self._parcel(work)
         try:
             await self._create("persistentvolumeclaims", claim(parcel))
@@ -157,12 +161,19 @@ class KubernetesRuntime:
         await self._create("jobs", document)
         name, until = document["metadata"]["name"], time.monotonic() + _patience(document)
         while time.monotonic() < until:
-            found = await self._call("GET", self._path("jobs", name))
+            found = await self._look(name)
             ends = {c["type"]: c for c in found.get("status", {}).get("conditions", []) if c["status"] == "True"}
             if "Complete" in ends or "Failed" in ends:
                 return await self._end(name, ends.get("Failed", {}).get("reason", ""))
             await asyncio.sleep(self._look_s)
         raise Unavailable("the cluster had no node for a container in time")
+
+    async def _look(self, name: str) -> Any:
+        try:
+            return await self._call("GET", self._path("jobs", name))
+        except _NotThere:
+            # Another try of the same work, or an operator; the cluster has not refused the container.
+            raise Unavailable("the container's Job was removed") from None
 
     async def _end(self, name: str, reason: str) -> _End:
         query = urlencode({"labelSelector": f"job-name={name}"})
@@ -200,15 +211,15 @@ class KubernetesRuntime:
         return "".join(c for c in text.decode(errors="replace").strip()[:SAID_LIMIT] if c.isprintable())
 
     async def _forget(self, parcel: Parcel) -> None:
-        """Remove the Jobs and the volume, and what was passed on."""
-        await self._remove(parcel.key)
+        """Remove our own Jobs and volume, and what was passed on: a later try of the same work may be running."""
+        await self._remove("run", parcel.name)
         await self._objects.remove(await self._objects.keys(project=PARCELS, entity=PARCELS, id=parcel.name))
 
     async def _create(self, kind: str, document: Document) -> None:
         await self._call("POST", self._path(kind), document)
 
-    async def _remove(self, key: str) -> None:
-        query = urlencode({"labelSelector": f"{PART}/key={key}", "propagationPolicy": "Background"})
+    async def _remove(self, label: str, value: str) -> None:
+        query = urlencode({"labelSelector": f"{PART}/{label}={value}", "propagationPolicy": "Background"})
         for kind in ("jobs", "persistentvolumeclaims"):
             await self._call("DELETE", f"{self._path(kind)}?{query}")
 
@@ -233,7 +244,7 @@ class KubernetesRuntime:
             raise Unavailable("the cluster's API does not answer") from None
         if answer.status in (*REFUSALS, NOT_FOUND):
             _log.error("cluster_refused", method=method, path=path.partition("?")[0], status=answer.status)
-            raise RuntimeRefused
+            raise _NotThere if answer.status == NOT_FOUND else RuntimeRefused
         if answer.status >= 300:
             raise Unavailable(f"the cluster's API answered {answer.status}")
         return answer.data
