@@ -35,6 +35,7 @@ WAITING_S = 1800.0  # beyond its deadline, that a Job may wait for a node
 ADDRESS_S = 24 * 3600 + 3600  # that an address to fetch from or send to is good
 TIMEOUT = urllib3.Timeout(connect=5, read=30)
 NOT_FOUND, REFUSALS = 404, (400, 403, 422)
+REMOVED = "the container's Job was removed"
 PACKING = 1 << 20  # bytes that an archive may be larger than its files, besides a fifth
 
 _log = structlog.get_logger()
@@ -70,10 +71,6 @@ class _End:
     seconds: float
     pod: str
     timed_out: bool
-
-
-class _NotThere(RuntimeRefused):
-    """404."""
 
 
 class KubernetesRuntime:
@@ -161,19 +158,13 @@ class KubernetesRuntime:
         await self._create("jobs", document)
         name, until = document["metadata"]["name"], time.monotonic() + _patience(document)
         while time.monotonic() < until:
-            found = await self._look(name)
+            # It is removed by another try of the same work, or by an operator: the cluster has not refused it.
+            found = await self._call("GET", self._path("jobs", name), absent=REMOVED)
             ends = {c["type"]: c for c in found.get("status", {}).get("conditions", []) if c["status"] == "True"}
             if "Complete" in ends or "Failed" in ends:
                 return await self._end(name, ends.get("Failed", {}).get("reason", ""))
             await asyncio.sleep(self._look_s)
         raise Unavailable("the cluster had no node for a container in time")
-
-    async def _look(self, name: str) -> Any:
-        try:
-            return await self._call("GET", self._path("jobs", name))
-        except _NotThere:
-            # Another try of the same work, or an operator; the cluster has not refused the container.
-            raise Unavailable("the container's Job was removed") from None
 
     async def _end(self, name: str, reason: str) -> _End:
         query = urlencode({"labelSelector": f"job-name={name}"})
@@ -228,11 +219,11 @@ class KubernetesRuntime:
         path = f"{group}/namespaces/{self._cluster.namespace}/{kind}"
         return f"{path}/{quote(name)}" if name else path
 
-    async def _call(self, method: str, path: str, document: Document | None = None) -> Any:
-        return json.loads(await self._send(method, path, document))
+    async def _call(self, method: str, path: str, document: Document | None = None, *, absent: str = "") -> Any:
+        return json.loads(await self._send(method, path, document, absent=absent))
 
-    async def _send(self, method: str, path: str, document: Document | None = None) -> bytes:
-        """Body of the API's answer.
+    async def _send(self, method: str, path: str, document: Document | None = None, *, absent: str = "") -> bytes:
+        """Body of the API's answer; `absent` says what it means that nothing is there, if that is no refusal.
 
         Raises:
             RuntimeRefused: the API says no.
@@ -242,9 +233,11 @@ class KubernetesRuntime:
             answer = await asyncio.to_thread(self._request, method, path, document)
         except (urllib3.exceptions.HTTPError, OSError):
             raise Unavailable("the cluster's API does not answer") from None
+        if absent and answer.status == NOT_FOUND:
+            raise Unavailable(absent)
         if answer.status in (*REFUSALS, NOT_FOUND):
             _log.error("cluster_refused", method=method, path=path.partition("?")[0], status=answer.status)
-            raise _NotThere if answer.status == NOT_FOUND else RuntimeRefused
+            raise RuntimeRefused
         if answer.status >= 300:
             raise Unavailable(f"the cluster's API answered {answer.status}")
         return answer.data
