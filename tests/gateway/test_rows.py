@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from irp_chassis.db import Database
+from irp_chassis.db import Database, Transaction
 from irp_gateway.adapters.audit_rows import AuditRows
 from irp_gateway.adapters.db import AUDIT, METADATA
 from irp_gateway.adapters.project_rows import ProjectRows
@@ -105,3 +108,54 @@ async def test_the_database_itself_refuses_to_change_the_audit_log(either_databa
             async with either_database.transaction() as tx:
                 await tx.execute(statement)
     assert len(await audit.lines(project="", after=0, limit=10)) == 3
+
+
+async def test_lines_of_many_readers_share_commits_and_each_is_written_when_its_writer_goes_on(
+    either_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits, whole = 0, either_database.transaction
+
+    @asynccontextmanager
+    async def counted(**options: Any) -> AsyncIterator[Transaction]:
+        nonlocal commits
+        commits += 1
+        async with whole(**options) as tx:
+            yield tx
+
+    monkeypatch.setattr(either_database, "transaction", counted)
+    audit = AuditRows(either_database)
+
+    async def reader(number: int) -> None:
+        await audit.write(subject=f"s{number}", project="p", action="a", target="", status=200)
+        lines = await audit.lines(project="p", after=0, limit=100)
+        assert f"s{number}" in {line.subject for line in lines}
+
+    await asyncio.gather(*(reader(number) for number in range(40)))
+    assert len(await audit.lines(project="p", after=0, limit=100)) == 40
+    assert commits < 10
+
+
+async def test_a_reader_who_leaves_takes_no_line_with_him_and_a_failed_commit_is_told_to_all_who_shared_it(
+    either_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit = AuditRows(either_database)
+
+    def write(number: int) -> asyncio.Task[None]:
+        line = audit.write(subject=f"s{number}", project="p", action="a", target="", status=200)
+        return asyncio.create_task(line)
+
+    leaves, stays = write(1), write(2)
+    await asyncio.sleep(0)
+    leaves.cancel()
+    await stays
+    assert {line.subject for line in await audit.lines(project="p", after=0, limit=9)} == {"s1", "s2"}
+
+    def away(**_: Any) -> None:
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(either_database, "transaction", away)
+        failed = await asyncio.gather(write(3), write(4), return_exceptions=True)
+    assert [type(error) for error in failed] == [OSError, OSError]
+    await write(5)
+    assert {line.subject for line in await audit.lines(project="p", after=0, limit=9)} == {"s1", "s2", "s5"}

@@ -125,6 +125,10 @@ def stop_telemetry() -> None:
         provider.shutdown()
 
 
+# Made once: to make one takes as long as to begin and end a span. It finds the provider when the first span begins.
+_TRACER = trace.get_tracer("irp")
+
+
 @contextmanager
 def span(name: str, carrier: Mapping[str, str] | None = None) -> Iterator[None]:
     """A span of the present trace, or of the trace that a message's headers carry.
@@ -132,8 +136,7 @@ def span(name: str, carrier: Mapping[str, str] | None = None) -> Iterator[None]:
     Exceptions are not recorded: their text is not ours.
     """
     parent = propagate.extract(carrier) if carrier is not None else None
-    tracer = trace.get_tracer("irp")
-    with tracer.start_as_current_span(name, context=parent, record_exception=False, set_status_on_exception=False):
+    with _TRACER.start_as_current_span(name, context=parent, record_exception=False, set_status_on_exception=False):
         yield
 
 

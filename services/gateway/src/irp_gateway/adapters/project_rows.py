@@ -9,12 +9,19 @@ from irp.gateway.v1.events_pb2 import ProjectConfigured
 from irp_chassis.db import Database, Transaction
 from irp_chassis.wire import object_ref_to_proto
 from irp_kernel import ObjectRef
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from irp_gateway.adapters.db import MEMBER, PROJECT, ref_from_text, ref_to_text
 from irp_gateway.app.ports import Project
 from irp_gateway.domain.errors import LastOwner, MemberUnknown, ProjectExists, RevisionChanged
 from irp_gateway.domain.roles import Identity, Member
+
+# Made once: every request in a project asks this, and to make it takes as long as to ask.
+PROJECT_AND_MEMBER = (
+    select(PROJECT, MEMBER.c.roles)
+    .outerjoin(MEMBER, (MEMBER.c.project == PROJECT.c.id) & (MEMBER.c.subject == bindparam("subject")))
+    .where(PROJECT.c.id == bindparam("project"))
+)
 
 
 class ProjectRows:
@@ -46,10 +53,9 @@ class ProjectRows:
 
     async def find(self, id: str, subject: str) -> tuple[Project, Member | None] | None:
         """See Projects.find."""
-        belongs = (MEMBER.c.project == PROJECT.c.id) & (MEMBER.c.subject == subject)
-        query = select(PROJECT, MEMBER.c.roles).outerjoin(MEMBER, belongs).where(PROJECT.c.id == id)
+        asked = {"project": id, "subject": subject}
         async with self._database.read() as connection:
-            row = (await connection.execute(query)).mappings().first()
+            row = (await connection.execute(PROJECT_AND_MEMBER, asked)).mappings().first()
         if row is None:
             return None
         roles = row["roles"]

@@ -9,13 +9,15 @@ from typing import Any
 from irp_chassis.db import Database
 from irp_chassis.objects import Objects
 from irp_kernel import ObjectRef, Volume, decode_volume
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from irp_inference.adapters.db import SERIES
 from irp_inference.app.ports import SeriesKnown
 from irp_inference.domain.cache import BytesBoundCache
 
 CONFIGURATIONS_BYTES = 16 << 20
+# Made once: this is read for every slice that is asked for, and to make it takes as long as to read.
+ONE = select(SERIES).where(SERIES.c.project == bindparam("project"), SERIES.c.uid == bindparam("uid"))
 
 
 class SqlSeries:
@@ -26,9 +28,8 @@ class SqlSeries:
 
     async def get(self, project: str, uid: str) -> SeriesKnown | None:
         """A series, or None."""
-        query = select(SERIES).where(SERIES.c.project == project, SERIES.c.uid == uid)
         async with self._database.read() as connection:
-            row = (await connection.execute(query)).first()
+            row = (await connection.execute(ONE, {"project": project, "uid": uid})).first()
         if row is None:
             return None
         return SeriesKnown(
