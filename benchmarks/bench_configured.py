@@ -19,10 +19,10 @@ from typing import Any
 import torch
 from irp_bundle import Pipeline, TorchEngine, interval_over_patients, read_bundle, windows_of_truth
 from irp_kernel.mask import VALUE_OF
-from irp_training.domain.lesson import Lesson
-from irp_training.domain.plan import CaseFile, Outcome, Plan, Said
-from irp_training.domain.recipe_reading import read_recipe
-from irp_training.domain.scores import score_case
+from irp_training.domain.judging.scores import score_case
+from irp_training.domain.learning.lesson import Lesson
+from irp_training.domain.learning.plan import CaseFile, Outcome, Plan, Said
+from irp_training.domain.recipes.reading import read_recipe
 from learners import Diary, Heart, note, options, patients_of
 
 STRUCTURES = {"cine": ["lv_blood_pool", "lv_myocardium", "rv_blood_pool"], "lge": ["lv_blood_pool", "lv_myocardium"]}

@@ -10,7 +10,7 @@ when only the mean decides.
 from __future__ import annotations
 
 import numpy as np
-from irp_training.domain.patients import lower_bound
+from irp_training.domain.judging.patients import lower_bound
 
 MARGIN = 0.01
 DRAWS = 2000

@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 from bench_house import KEPT
 from irp_bundle import Pipeline, TorchEngine, read_bundle
-from irp_training.domain.gate import judge
-from irp_training.domain.scores import as_model_sees, score_case
+from irp_training.domain.judging.gate import judge
+from irp_training.domain.judging.scores import as_model_sees, score_case
 from learners import SMALL, Diary, Heart, interval, learn, options, patients_of, size_of, to_correct
 
 SEEDS = (1, 2, 3)

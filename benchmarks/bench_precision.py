@@ -25,9 +25,9 @@ from irp_bundle import Pipeline, read_bundle
 from irp_bundle.openvino_engine import OpenVinoEngine, graphs_of, processor
 from irp_bundle.reduced import read_reduced
 from irp_kernel import Mask, Volume
-from irp_training.domain.precision import compare
-from irp_training.domain.scores import score_case
-from irp_training.domain.trial import PrecisionTrial, TrialPlan
+from irp_training.domain.judging.precision import compare
+from irp_training.domain.judging.scores import score_case
+from irp_training.domain.reducing.trial import PrecisionTrial, TrialPlan
 from learners import COLLECTIONS, ROOT, Heart, hearts
 
 PAIRS = 25

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from bench_house import KEPT
-from irp_training.domain.plan import CaseFile
+from irp_training.domain.learning.plan import CaseFile
 from learners import SMALL, Diary, Heart, interval, judged_only, learn, options, patients_of, size_of
 from numpy.typing import NDArray
 

@@ -51,11 +51,11 @@ from irp_training.app.ports import Project
 from irp_training.app.start_run import StartRun, Wish
 from irp_training.app.train_run import Terms, TrainRun
 from irp_training.app.work_ports import CaseFiles, Listener
-from irp_training.domain.case import Case
-from irp_training.domain.dataset import Snapshot
-from irp_training.domain.plan import Outcome, Plan, Said
-from irp_training.domain.pupils import read_pupils
-from irp_training.domain.recipe_reading import read_recipe
+from irp_training.domain.datasets.case import Case
+from irp_training.domain.datasets.dataset import Snapshot
+from irp_training.domain.learning.plan import Outcome, Plan, Said
+from irp_training.domain.learning.pupils import read_pupils
+from irp_training.domain.recipes.reading import read_recipe
 from plain_loop import beside
 
 ROOT = Path(__file__).resolve().parents[1]

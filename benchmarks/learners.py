@@ -20,10 +20,10 @@ import torch
 from bench_house import KEPT
 from irp_kernel import Geometry, Mask, ObjectRef, Volume, encode_mask, encode_volume
 from irp_kernel.mask import VALUE_OF
-from irp_training.domain.dataset import Case
-from irp_training.domain.lesson import Lesson
-from irp_training.domain.plan import CaseFile, Outcome, Plan
-from irp_training.domain.recipe_reading import read_recipe
+from irp_training.domain.datasets.dataset import Case
+from irp_training.domain.learning.lesson import Lesson
+from irp_training.domain.learning.plan import CaseFile, Outcome, Plan
+from irp_training.domain.recipes.reading import read_recipe
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[1]

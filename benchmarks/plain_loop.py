@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 from irp_training.adapters.worker import NICENESS
-from irp_training.domain.augment import NONE
-from irp_training.domain.curriculum import Curriculum
-from irp_training.domain.loss import partial_loss
-from irp_training.domain.plan import CaseFile
-from irp_training.domain.pupils import read_pupils
-from irp_training.domain.recipe import Recipe
-from irp_training.domain.trainer import CLIP_NORM, one_cycle
+from irp_training.domain.learning.curriculum import Curriculum
+from irp_training.domain.learning.plan import CaseFile
+from irp_training.domain.learning.pupils import read_pupils
+from irp_training.domain.learning.trainer import CLIP_NORM, one_cycle
+from irp_training.domain.recipes.recipe import Recipe
+from irp_training.domain.samples.augment import NONE
+from irp_training.domain.samples.loss import partial_loss
 
 
 def beside(files: Sequence[CaseFile], recipe: Recipe) -> tuple[float, float, list[float]]:

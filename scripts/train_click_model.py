@@ -38,11 +38,11 @@ from irp_bundle import (
 )
 from irp_bundle.spec import PostSpec
 from irp_kernel import Geometry, LabelTable, Mask, Volume
-from irp_training.domain.augment import Augmentation
-from irp_training.domain.examples import Example, examples_of
-from irp_training.domain.loss import partial_loss
-from irp_training.domain.stages import Sample, Segment
-from irp_training.domain.trainer import one_cycle
+from irp_training.domain.learning.trainer import one_cycle
+from irp_training.domain.samples.augment import Augmentation
+from irp_training.domain.samples.examples import Example, examples_of
+from irp_training.domain.samples.loss import partial_loss
+from irp_training.domain.samples.stages import Sample, Segment
 from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor, nn

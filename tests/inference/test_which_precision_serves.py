@@ -28,7 +28,7 @@ from irp_inference.adapters.serving_rows import ServingRows
 from irp_inference.adapters.shelf import Shelf
 from irp_inference.domain.precision import Guarded, choose
 from irp_kernel import ObjectRef, sha256_of
-from irp_training.domain.quantise import RECIPES, quantise
+from irp_training.domain.reducing.quantise import RECIPES, quantise
 from sqlalchemy import MetaData
 
 from .room import World, a_volume, living, segment, until_version

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from irp_bundle import InteractiveSteps, PipelineSteps, TorchEngine, complete, dice, read_bundle
 from irp_kernel import Mask, Volume
-from irp_training.domain.clicked import click_in
+from irp_training.domain.judging.clicked import click_in
 from numpy.typing import NDArray
 
 POOL = 1

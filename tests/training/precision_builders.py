@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from irp_bundle import build_network, write_bundle
 from irp_kernel import Geometry, LabelTable, Mask, Volume, encode_mask, encode_volume
-from irp_training.domain.plan import CaseFile
+from irp_training.domain.learning.plan import CaseFile
 from training_builders import a_case
 
 NET = {"_target_": "UNet", "spatial_dims": 2, "in_channels": 1, "out_channels": 2, "channels": [2, 2], "strides": [2]}

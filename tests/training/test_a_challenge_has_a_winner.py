@@ -51,8 +51,8 @@ from irp_training.domain.container_errors import (
     EntrySawTestSet,
     TooManyEntries,
 )
-from irp_training.domain.dataset import Snapshot
-from irp_training.domain.registry import Model
+from irp_training.domain.datasets.dataset import Snapshot
+from irp_training.domain.registry.registry import Model
 from irp_training.domain.run import DatasetRow, ModelRef, Run
 from precision_builders import a_pool, a_threshold, held_out
 from sqlalchemy import MetaData, select

@@ -27,13 +27,13 @@ from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.ports import Project
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.work_ports import CaseFiles, Listener
-from irp_training.domain.dataset import Entry, Snapshot
+from irp_training.domain.datasets.dataset import Entry, Snapshot
 from irp_training.domain.errors import NoFrozenSet, NotQuantisable, PrecisionUnknown, TrialUnknown
-from irp_training.domain.plan import Outcome, Said
-from irp_training.domain.precision import Trial
-from irp_training.domain.recipe import Recipe
+from irp_training.domain.judging.precision import Trial
+from irp_training.domain.learning.plan import Outcome, Said
+from irp_training.domain.recipes.recipe import Recipe
+from irp_training.domain.reducing.trial import TrialOutcome, TrialPlan
 from irp_training.domain.run import DatasetRow, Progress, Run
-from irp_training.domain.trial import TrialOutcome, TrialPlan
 from precision_builders import a_threshold, held_out
 from sqlalchemy import MetaData, select
 from training_builders import a_ref

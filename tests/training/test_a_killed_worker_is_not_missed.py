@@ -10,8 +10,8 @@ import pytest
 import torch
 from irp_bundle import read_bundle
 from irp_training.adapters.worker import ProcessWorker, WorkerDied
-from irp_training.domain.lesson import Lesson
-from irp_training.domain.plan import Said
+from irp_training.domain.learning.lesson import Lesson
+from irp_training.domain.learning.plan import Said
 from irp_training.domain.run import Metric
 from training_builders import TINY, a_plan, as_stream, some_files
 

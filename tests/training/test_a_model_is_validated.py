@@ -30,15 +30,15 @@ from irp_training.app.ports import Project
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.validate_model import ValidateModel
 from irp_training.app.work_ports import CaseFiles, Listener
-from irp_training.domain.agreement import agreement
-from irp_training.domain.certificate import split_of
-from irp_training.domain.disturb import KINDS, STRENGTHS, disturb
 from irp_training.domain.errors import DatasetUnknown, ModelSawPatients, NoFrozenSet, ValidationUnknown
-from irp_training.domain.recipe import Recipe
+from irp_training.domain.recipes.recipe import Recipe
 from irp_training.domain.run import DatasetRow, ModelRef, Run
-from irp_training.domain.validation_plan import ValidationOutcome, ValidationPlan
-from irp_training.domain.validation_work import ValidationWork
-from irp_training.domain.volumes import function_pairs, volume_pairs
+from irp_training.domain.validations.agreement import agreement
+from irp_training.domain.validations.certificate import split_of
+from irp_training.domain.validations.disturb import KINDS, STRENGTHS, disturb
+from irp_training.domain.validations.plan import ValidationOutcome, ValidationPlan
+from irp_training.domain.validations.volumes import function_pairs, volume_pairs
+from irp_training.domain.validations.work import ValidationWork
 from precision_builders import a_pool, a_threshold, held_out
 from sqlalchemy import MetaData
 from training_builders import a_ref

@@ -25,8 +25,8 @@ from irp_training.app.remember_project import RememberProject
 from irp_training.app.start_automatic_run import StartAutomaticRun
 from irp_training.app.start_run import StartRun
 from irp_training.app.tell_policy import TellPolicy
-from irp_training.domain.automation import TrainByItself
-from irp_training.domain.schedule import Schedule
+from irp_training.domain.datasets.automation import TrainByItself
+from irp_training.domain.datasets.schedule import Schedule
 from sqlalchemy import MetaData, select
 from training_builders import a_case, a_ref
 

@@ -13,15 +13,15 @@ import torch
 from irp_bundle import BundleUnsafe, NetworkNotAllowed
 from irp_kernel.errors import IrpError
 from irp_training.adapters.sandbox import CHILD, Sandbox
-from irp_training.domain.behaviour import observe
 from irp_training.domain.errors import (
     InspectionFailed,
     InspectionTooLarge,
     InspectionTooLong,
     NetworkMisbehaves,
 )
-from irp_training.domain.inspection import Check, inspect
-from irp_training.domain.pushed import about_from_report
+from irp_training.domain.pushing.behaviour import observe
+from irp_training.domain.pushing.inspection import Check, inspect
+from irp_training.domain.pushing.pushed import about_from_report
 from precision_builders import a_threshold, held_out
 from torch import Tensor, nn
 from training_builders import as_stream

@@ -9,17 +9,17 @@ import pytest
 from irp_bundle import read_bundle
 from irp_kernel import Geometry, Mask, Volume
 from irp_kernel.mask import VALUE_OF
-from irp_training.domain.configured import Configured
-from irp_training.domain.configuring import NAMED, configure
 from irp_training.domain.errors import BadRecipe
-from irp_training.domain.fingerprint import Fingerprint, fingerprint_of, traits_of
-from irp_training.domain.lesson import Lesson
-from irp_training.domain.networks import definitions
-from irp_training.domain.plan import Said
-from irp_training.domain.poolings import factors, padded, poolings
-from irp_training.domain.pupils import read_pupils
-from irp_training.domain.recipe import FROM_SCRATCH, Recipe, read_frozen
-from irp_training.domain.recipe_reading import read_recipe
+from irp_training.domain.learning.lesson import Lesson
+from irp_training.domain.learning.plan import Said
+from irp_training.domain.learning.pupils import read_pupils
+from irp_training.domain.networks.build import definitions
+from irp_training.domain.recipes.configured import Configured
+from irp_training.domain.recipes.configuring import NAMED, configure
+from irp_training.domain.recipes.fingerprint import Fingerprint, fingerprint_of, traits_of
+from irp_training.domain.recipes.poolings import factors, padded, poolings
+from irp_training.domain.recipes.reading import read_recipe
+from irp_training.domain.recipes.recipe import FROM_SCRATCH, Recipe, read_frozen
 from training_builders import HEART, TINY, a_heart, a_plan, case_files, only
 
 HOSPITAL = Fingerprint(

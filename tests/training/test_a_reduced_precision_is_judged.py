@@ -12,10 +12,10 @@ from irp_bundle.openvino_engine import graphs_of
 from irp_bundle.reduced import read_reduced
 from irp_kernel import sha256_of
 from irp_kernel.errors import InvalidArgument
-from irp_training.domain.plan import Said
-from irp_training.domain.precision import accepts, compare
-from irp_training.domain.quantise import RECIPES, finest, quantise, recipes_for
-from irp_training.domain.trial import PrecisionTrial, TrialOutcome, TrialPlan
+from irp_training.domain.judging.precision import accepts, compare
+from irp_training.domain.learning.plan import Said
+from irp_training.domain.reducing.quantise import RECIPES, finest, quantise, recipes_for
+from irp_training.domain.reducing.trial import PrecisionTrial, TrialOutcome, TrialPlan
 from precision_builders import a_threshold, held_out
 
 

@@ -12,18 +12,18 @@ import pytest
 import torch
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from irp_bundle import SegmentSpec, read_bundle
-from irp_training.domain.allowance import Allowance
-from irp_training.domain.borders import border_figures
-from irp_training.domain.curves import dice_figures
-from irp_training.domain.drawing import draw_curves
-from irp_training.domain.event_file import crc32c, event_file
-from irp_training.domain.examples import Example
-from irp_training.domain.lesson import Lesson
-from irp_training.domain.looks import Look
-from irp_training.domain.overlay import COLOURS, EXPERT, chosen, draw_overlay
-from irp_training.domain.plan import Outcome, Said
+from irp_training.domain.learning.allowance import Allowance
+from irp_training.domain.learning.lesson import Lesson
+from irp_training.domain.learning.plan import Outcome, Said
 from irp_training.domain.run import Metric
-from irp_training.domain.stages import Segment
+from irp_training.domain.samples.examples import Example
+from irp_training.domain.samples.stages import Segment
+from irp_training.domain.watching.borders import border_figures
+from irp_training.domain.watching.curves import dice_figures
+from irp_training.domain.watching.drawing import draw_curves
+from irp_training.domain.watching.event_file import crc32c, event_file
+from irp_training.domain.watching.looks import Look
+from irp_training.domain.watching.overlay import COLOURS, EXPERT, chosen, draw_overlay
 from PIL import Image
 from training_builders import TINY, a_plan, some_files
 

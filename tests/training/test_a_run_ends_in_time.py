@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 import torch
 from irp_bundle import read_bundle
-from irp_training.domain.best import Best
-from irp_training.domain.lesson import Lesson
-from irp_training.domain.limits import Meter
-from irp_training.domain.plan import Outcome, Plan, Said
+from irp_training.domain.learning.best import Best
+from irp_training.domain.learning.lesson import Lesson
+from irp_training.domain.learning.limits import Meter
+from irp_training.domain.learning.plan import Outcome, Plan, Said
 from irp_training.domain.price import Price
 from training_builders import TINY, a_plan, some_files
 

@@ -30,12 +30,12 @@ from irp_training.app.promote_model import PromoteModel
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.try_bundle import TryBundle
 from irp_training.app.work_ports import CaseFiles
-from irp_training.domain.appraisal import UNMEASURED, Appraisal
 from irp_training.domain.errors import InspectionTooLong, ModelReportUnknown, NetworkMisbehaves, NoFrozenSet
-from irp_training.domain.examined import Examined, examine
-from irp_training.domain.inspected import Inspected
-from irp_training.domain.inspection import Check
-from irp_training.domain.registry import Promotion
+from irp_training.domain.pushing.appraisal import UNMEASURED, Appraisal
+from irp_training.domain.pushing.inspected import Inspected
+from irp_training.domain.pushing.inspection import Check
+from irp_training.domain.registry.examined import Examined, examine
+from irp_training.domain.registry.registry import Promotion
 from irp_training.domain.run import Run
 from precision_builders import a_threshold, held_out
 from sqlalchemy import MetaData, select

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 import torch
 from irp_bundle import SegmentSpec
-from irp_training.domain.ahead import made_ahead
-from irp_training.domain.examples import examples_of
-from irp_training.domain.networks import definitions, fresh
-from irp_training.domain.stages import Segment
-from irp_training.domain.tempo import Tempo
-from irp_training.domain.trainer import Trainer
+from irp_training.domain.feeding.ahead import made_ahead
+from irp_training.domain.learning.tempo import Tempo
+from irp_training.domain.learning.trainer import Trainer
+from irp_training.domain.networks.build import definitions, fresh
+from irp_training.domain.samples.examples import examples_of
+from irp_training.domain.samples.stages import Segment
 from training_builders import HEART, TINY, a_heart
 
 

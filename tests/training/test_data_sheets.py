@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from irp_training.adapters.wire_datasets import dataset_to_proto
 from irp_training.app.create_dataset import patients_of
-from irp_training.domain.composition import composition
-from irp_training.domain.dataset import Entry, Snapshot
-from irp_training.domain.datasheet import datasheet
-from irp_training.domain.inclusion import Rules
+from irp_training.domain.datasets.composition import composition
+from irp_training.domain.datasets.dataset import Entry, Snapshot
+from irp_training.domain.datasets.datasheet import datasheet
+from irp_training.domain.datasets.inclusion import Rules
 from irp_training.domain.run import DatasetRow
 from training_builders import a_case, a_ref
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from irp_training.domain.dataset import Entry, Snapshot, freeze
+from irp_training.domain.datasets.dataset import Entry, Snapshot, freeze
+from irp_training.domain.datasets.inclusion import Rules
+from irp_training.domain.datasets.split import PARTS, Splits
 from irp_training.domain.errors import DatasetEmpty, PatientLeak, RulesNotValid
-from irp_training.domain.inclusion import Rules
-from irp_training.domain.split import PARTS, Splits
 from training_builders import a_case
 
 NAMED = {"splits": {"training": ["patient-1"], "validation": ["patient-2"], "test": ["patient-3"]}}

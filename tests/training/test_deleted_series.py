@@ -11,10 +11,10 @@ from irp_training.adapters.change import SqlChange
 from irp_training.adapters.db import METADATA, VERDICT
 from irp_training.adapters.deleted_series import DeletedSeries
 from irp_training.adapters.documents import to_document
-from irp_training.domain.dataset import freeze
-from irp_training.domain.registry import Model
+from irp_training.domain.datasets.dataset import freeze
+from irp_training.domain.datasets.split import Splits
+from irp_training.domain.registry.registry import Model
 from irp_training.domain.run import DatasetRow, ModelRef, Run
-from irp_training.domain.split import Splits
 from sqlalchemy import MetaData, select
 from training_builders import a_case, a_ref
 

@@ -26,8 +26,8 @@ from irp_training.app.notice_correction import NoticeCorrection
 from irp_training.app.ports import Project
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.remember_mask import RememberMask
-from irp_training.domain.correction import Correction, Proposal, compare
-from irp_training.domain.drift import ALPHA, BLOCK, REFERENCE, groups, look, worse
+from irp_training.domain.drift.blocks import ALPHA, BLOCK, REFERENCE, groups, look, worse
+from irp_training.domain.drift.correction import Correction, Proposal, compare
 from irp_training.domain.run import ModelRef
 from precision_builders import a_pool, a_threshold
 from prometheus_client import REGISTRY

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from irp_bundle import WeightsMissing, read_bundle
 from irp_training.domain.errors import PipelineNotLearnt
-from irp_training.domain.networks import definitions
-from irp_training.domain.pushed import describe
-from irp_training.domain.recipe import Recipe
+from irp_training.domain.networks.build import definitions
+from irp_training.domain.pushing.pushed import describe
+from irp_training.domain.recipes.recipe import Recipe
 
 from tests.bundle.exported import STRUCTURES, a_convolution, exported_bundle, onnx_of, script_of
 from tests.bundle.zoo_bundles import SMALL_3D, a_zoo_bundle, a_zoo_config, a_zoo_net

@@ -33,14 +33,14 @@ from irp_training.app.remember_clinical import RememberClinical, hash_of
 from irp_training.app.start_run import StartRun, Wish
 from irp_training.app.train_run import Terms, TrainRun
 from irp_training.app.work_ports import CaseFiles
-from irp_training.domain.dataset import Case, Entry, Snapshot
+from irp_training.domain.datasets.dataset import Case, Entry, Snapshot
+from irp_training.domain.datasets.inclusion import Rules
+from irp_training.domain.datasets.split import Part
 from irp_training.domain.errors import DatasetUnknown, FrozenPatient, PatientLeak
-from irp_training.domain.examined import Examined
-from irp_training.domain.inclusion import Rules
-from irp_training.domain.recipe import Recipe
-from irp_training.domain.registry import Model
+from irp_training.domain.recipes.recipe import Recipe
+from irp_training.domain.registry.examined import Examined
+from irp_training.domain.registry.registry import Model
 from irp_training.domain.run import DatasetRow, ModelRef, Run
-from irp_training.domain.split import Part
 from sqlalchemy import MetaData, select
 from training_builders import a_case, a_heart, only
 

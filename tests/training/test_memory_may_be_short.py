@@ -9,15 +9,15 @@ from dataclasses import replace
 import pytest
 import torch
 from irp_bundle import SegmentSpec, read_bundle
-from irp_training.domain.batch_size import largest_that_fits, memory_told, one_step
 from irp_training.domain.errors import OutOfMemory
-from irp_training.domain.examples import Example, examples_of
-from irp_training.domain.lesson import Lesson
-from irp_training.domain.networks import definitions, fresh
-from irp_training.domain.plan import Said
-from irp_training.domain.recipe import Recipe
-from irp_training.domain.stages import Segment
-from irp_training.domain.trainer import Trainer
+from irp_training.domain.learning.batch_size import largest_that_fits, memory_told, one_step
+from irp_training.domain.learning.lesson import Lesson
+from irp_training.domain.learning.plan import Said
+from irp_training.domain.learning.trainer import Trainer
+from irp_training.domain.networks.build import definitions, fresh
+from irp_training.domain.recipes.recipe import Recipe
+from irp_training.domain.samples.examples import Example, examples_of
+from irp_training.domain.samples.stages import Segment
 from torch import nn
 from training_builders import HEART, TINY, a_heart, a_plan, only, some_files
 

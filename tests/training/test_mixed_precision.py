@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 from irp_bundle import SegmentSpec
-from irp_training.domain.checkpoint import Saved, pack, unpack
-from irp_training.domain.examples import examples_of
-from irp_training.domain.mixed import chosen
-from irp_training.domain.networks import definitions, fresh
-from irp_training.domain.stages import Segment
-from irp_training.domain.trainer import Trainer
+from irp_training.domain.learning.checkpoint import Saved, pack, unpack
+from irp_training.domain.learning.trainer import Trainer
+from irp_training.domain.networks.build import definitions, fresh
+from irp_training.domain.networks.mixed import chosen
+from irp_training.domain.samples.examples import examples_of
+from irp_training.domain.samples.stages import Segment
 from training_builders import HEART, TINY, a_heart
 
 EXAMPLES = examples_of(*a_heart(3), HEART)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from irp_bundle import Pipeline, TorchEngine, read_bundle
-from irp_training.domain.clicked import click_in
-from irp_training.domain.examined import examine
-from irp_training.domain.scores import score_case
+from irp_training.domain.judging.clicked import click_in
+from irp_training.domain.judging.scores import score_case
+from irp_training.domain.registry.examined import examine
 from training_builders import a_heart, case_files, only
 
 from tests.bundle.marked import ByMarks, a_marked_bundle

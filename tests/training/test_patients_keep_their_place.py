@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from irp_training.domain.datasets.placing import PARTS, SHARES, Placement, place
+from irp_training.domain.datasets.split import Splits
 from irp_training.domain.errors import FrozenPatient
-from irp_training.domain.placing import PARTS, SHARES, Placement, place
-from irp_training.domain.split import Splits
 from training_builders import a_case
 
 WITHIN = 2.5  # patients that a split may be off its share, in the project, a site, or a scanner

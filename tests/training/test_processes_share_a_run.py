@@ -12,9 +12,9 @@ import torch
 from irp_bundle import read_bundle
 from irp_training.adapters.ranks import RankLost, devices_of
 from irp_training.adapters.worker import ProcessWorker, WorkerDied
-from irp_training.domain.lesson import Lesson
-from irp_training.domain.plan import Said
-from irp_training.domain.ranks import Alone, share
+from irp_training.domain.feeding.ranks import Alone, share
+from irp_training.domain.learning.lesson import Lesson
+from irp_training.domain.learning.plan import Said
 from training_builders import TINY, a_plan, as_stream, some_files
 
 # Three slices per step: shares are not of equal size.

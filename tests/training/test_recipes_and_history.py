@@ -7,13 +7,13 @@ import json
 import pytest
 from irp_bundle import Bundle, LocateSpec, Normalise, PipelineSpec, PromptsSpec, SegmentSpec
 from irp_kernel.mask import VALUE_OF
-from irp_training.domain.automation import TrainByItself
-from irp_training.domain.card import model_card
+from irp_training.domain.datasets.automation import TrainByItself
 from irp_training.domain.errors import BadRecipe, NoEarlierChampion, PipelineNotLearnt
-from irp_training.domain.networks import definitions
-from irp_training.domain.recipe import FINE_TUNING, FROM_SCRATCH, read_frozen
-from irp_training.domain.recipe_reading import read_recipe
-from irp_training.domain.registry import Promotion, champion, earlier_champion
+from irp_training.domain.learning.card import model_card
+from irp_training.domain.networks.build import definitions
+from irp_training.domain.recipes.reading import read_recipe
+from irp_training.domain.recipes.recipe import FINE_TUNING, FROM_SCRATCH, read_frozen
+from irp_training.domain.registry.registry import Promotion, champion, earlier_champion
 from training_builders import HEART
 
 

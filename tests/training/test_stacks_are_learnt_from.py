@@ -21,15 +21,15 @@ from irp_bundle import (
 from irp_bundle.openvino_engine import OpenVinoEngine, graphs_of
 from irp_bundle.patches import planes_of, region_of
 from irp_kernel import Geometry, Mask, Volume
-from irp_training.domain.augment import NONE, Augmentation
-from irp_training.domain.curriculum import Curriculum
 from irp_training.domain.errors import BadRecipe, PipelineNotLearnt
-from irp_training.domain.examples import Example, examples_of, stacked_examples_of
-from irp_training.domain.lesson import Lesson
-from irp_training.domain.loss import partial_loss
-from irp_training.domain.plan import Outcome, Said
-from irp_training.domain.recipe import FINE_TUNING, Recipe
-from irp_training.domain.stacks import SegmentStack
+from irp_training.domain.learning.curriculum import Curriculum
+from irp_training.domain.learning.lesson import Lesson
+from irp_training.domain.learning.plan import Outcome, Said
+from irp_training.domain.recipes.recipe import FINE_TUNING, Recipe
+from irp_training.domain.samples.augment import NONE, Augmentation
+from irp_training.domain.samples.examples import Example, examples_of, stacked_examples_of
+from irp_training.domain.samples.loss import partial_loss
+from irp_training.domain.samples.stacks import SegmentStack
 from training_builders import HEART, TINY, a_heart, a_plan, case_files, only
 
 SPEC = SegmentSpec(size=32, depth=4, dimension="3d", spacing=2.0, slice_spacing=8.0)

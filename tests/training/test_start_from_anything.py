@@ -24,23 +24,23 @@ from irp_training.app.register_model import RegisterModel
 from irp_training.app.start_run import StartRun, Wish
 from irp_training.app.train_run import Terms, TrainRun
 from irp_training.app.work_ports import CaseFiles, Listener
-from irp_training.domain.batches import Batches
-from irp_training.domain.curriculum import Curriculum
-from irp_training.domain.dataset import Entry, Snapshot
+from irp_training.domain.datasets.dataset import Entry, Snapshot
+from irp_training.domain.datasets.replay import replayed, to_replay
 from irp_training.domain.errors import BadRecipe, NothingToReplay, PatientLeak, PipelineNotLearnt
-from irp_training.domain.examples import Example, examples_of
-from irp_training.domain.lesson import Lesson
-from irp_training.domain.networks import adopt, definitions, fresh
-from irp_training.domain.plan import Outcome, Plan, Said
-from irp_training.domain.pupils import read_pupils
-from irp_training.domain.ranks import Alone
-from irp_training.domain.rates import Rates, layers_of
-from irp_training.domain.recipe import Recipe
-from irp_training.domain.recipe_reading import read_recipe
-from irp_training.domain.replay import replayed, to_replay
+from irp_training.domain.feeding.batches import Batches
+from irp_training.domain.feeding.ranks import Alone
+from irp_training.domain.learning.curriculum import Curriculum
+from irp_training.domain.learning.lesson import Lesson
+from irp_training.domain.learning.plan import Outcome, Plan, Said
+from irp_training.domain.learning.pupils import read_pupils
+from irp_training.domain.learning.trainer import Trainer
+from irp_training.domain.networks.build import adopt, definitions, fresh
+from irp_training.domain.networks.rates import Rates, layers_of
+from irp_training.domain.recipes.reading import read_recipe
+from irp_training.domain.recipes.recipe import Recipe
 from irp_training.domain.run import Progress
-from irp_training.domain.stages import Stage
-from irp_training.domain.trainer import Trainer
+from irp_training.domain.samples.examples import Example, examples_of
+from irp_training.domain.samples.stages import Stage
 from monai.networks.nets.unet import UNet
 from sqlalchemy import MetaData
 from torch import nn

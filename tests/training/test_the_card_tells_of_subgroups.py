@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from irp_training.domain.card import model_card
-from irp_training.domain.figures import by_subgroup, summarise
-from irp_training.domain.recipe import Recipe
+from irp_training.domain.judging.figures import by_subgroup, summarise
+from irp_training.domain.learning.card import model_card
+from irp_training.domain.recipes.recipe import Recipe
 
 POOL = "lv_blood_pool"
 

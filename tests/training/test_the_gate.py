@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from irp_training.domain.gate import judge
+from irp_training.domain.judging.gate import judge
 
 BOTH = ("lv_blood_pool", "lv_myocardium")
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from irp_training.domain.bounds import Bounds
-from irp_training.domain.checks import examine_candidate
-from irp_training.domain.examined import Examined, examine
-from irp_training.domain.gate import Verdict, judge
-from irp_training.domain.patients import by_patient, lower_bound
-from irp_training.domain.subgroups import subgroups_of
+from irp_training.domain.datasets.subgroups import subgroups_of
+from irp_training.domain.judging.bounds import Bounds
+from irp_training.domain.judging.gate import Verdict, judge
+from irp_training.domain.judging.patients import by_patient, lower_bound
+from irp_training.domain.registry.checks import examine_candidate
+from irp_training.domain.registry.examined import Examined, examine
 from precision_builders import a_threshold, held_out
 from training_builders import a_case
 

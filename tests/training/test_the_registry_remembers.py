@@ -38,7 +38,7 @@ from irp_training.app.rollback_model import RollbackModel
 from irp_training.app.sign_known import SignKnown
 from irp_training.app.tell_history import TellHistory
 from irp_training.app.work_ports import CaseFiles
-from irp_training.domain.dataset import Entry, Snapshot
+from irp_training.domain.datasets.dataset import Entry, Snapshot
 from irp_training.domain.errors import (
     CandidateWorse,
     NoEarlierChampion,
@@ -46,11 +46,11 @@ from irp_training.domain.errors import (
     SecondPersonNeeded,
     VerdictOutdated,
 )
-from irp_training.domain.examined import Examined
-from irp_training.domain.gate import Verdict
-from irp_training.domain.plan import Outcome
-from irp_training.domain.recipe import Recipe
-from irp_training.domain.registry import Model, aliases
+from irp_training.domain.judging.gate import Verdict
+from irp_training.domain.learning.plan import Outcome
+from irp_training.domain.recipes.recipe import Recipe
+from irp_training.domain.registry.examined import Examined
+from irp_training.domain.registry.registry import Model, aliases
 from irp_training.domain.run import DatasetRow, ModelRef, Run
 from sqlalchemy import MetaData, create_engine, select, text
 from training_builders import a_case

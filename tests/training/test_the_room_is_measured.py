@@ -10,7 +10,7 @@ from irp_chassis.db import Database
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.room_metrics import RoomMetrics
 from irp_training.adapters.store import SqlStore
-from irp_training.domain.recipe import Recipe
+from irp_training.domain.recipes.recipe import Recipe
 from irp_training.domain.run import DatasetRow, Metric, Run
 from prometheus_client import REGISTRY
 from sqlalchemy import MetaData

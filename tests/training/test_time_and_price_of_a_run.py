@@ -23,7 +23,7 @@ from irp_training.app.start_run import StartRun, Wish
 from irp_training.app.train_run import Terms, TrainRun
 from irp_training.app.work_ports import CaseFiles, Listener
 from irp_training.domain.errors import BadRecipe
-from irp_training.domain.plan import Outcome, Plan, Said
+from irp_training.domain.learning.plan import Outcome, Plan, Said
 from irp_training.domain.price import Price
 from irp_training.domain.run import Progress
 from sqlalchemy import MetaData

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from irp_bundle import LocateSpec, SegmentSpec, as_images, prepare_locate, prepare_segment, windows_of_truth
 from irp_kernel import LabelTable, Mask
-from irp_training.domain.augment import NONE, TURN, Augmentation, turn
-from irp_training.domain.examples import WALL, channels, examples_of, heart_boxes
-from irp_training.domain.stages import Locate, Segment
-from irp_training.domain.surgery import rechannel
+from irp_training.domain.networks.surgery import rechannel
+from irp_training.domain.samples.augment import NONE, TURN, Augmentation, turn
+from irp_training.domain.samples.examples import WALL, channels, examples_of, heart_boxes
+from irp_training.domain.samples.stages import Locate, Segment
 from training_builders import HEART, a_heart, only
 
 

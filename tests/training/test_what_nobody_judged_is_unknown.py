@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from irp_training.domain.loss import merged_log_probabilities, partial_loss, remembering_loss
+from irp_training.domain.samples.loss import merged_log_probabilities, partial_loss, remembering_loss
 from torch.nn import functional
 
 

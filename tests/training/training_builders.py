@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Sequence
 import numpy as np
 from irp_kernel import Geometry, LabelTable, Mask, ObjectRef, Volume, encode_mask, encode_volume, sha256_of
 from irp_training.app.work_ports import CaseFiles
-from irp_training.domain.dataset import Case
-from irp_training.domain.plan import CaseFile, Plan
-from irp_training.domain.recipe import Recipe
+from irp_training.domain.datasets.dataset import Case
+from irp_training.domain.learning.plan import CaseFile, Plan
+from irp_training.domain.recipes.recipe import Recipe
 
 HEART = ("lv_blood_pool", "lv_myocardium", "rv_blood_pool")
 TINY = Recipe(

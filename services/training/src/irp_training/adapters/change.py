@@ -24,13 +24,13 @@ from irp_training.adapters.registry_rows import Sign, unsigned
 from irp_training.adapters.watched import WatchedRows
 from irp_training.adapters.wire import model_ref_to_proto, project_to_proto
 from irp_training.app.ports import Project
-from irp_training.domain.appraisal import Appraisal
-from irp_training.domain.candidacy import Candidacy
-from irp_training.domain.dataset import Case
+from irp_training.domain.datasets.dataset import Case
+from irp_training.domain.datasets.placing import Placement
 from irp_training.domain.errors import ModelReportUnknown, RunUnknown, TrialUnknown
-from irp_training.domain.placing import Placement
-from irp_training.domain.precision import Trial
-from irp_training.domain.registry import Model, Promotion
+from irp_training.domain.judging.precision import Trial
+from irp_training.domain.pushing.appraisal import Appraisal
+from irp_training.domain.registry.candidacy import Candidacy
+from irp_training.domain.registry.registry import Model, Promotion
 from irp_training.domain.run import DatasetRow, Metric, ModelRef, Run
 
 RUN_JOB, AUTOMATIC_JOB, PRECISION_JOB = "training-run", "automatic-run", "precision-trial"

@@ -13,9 +13,9 @@ from sqlalchemy import and_, select
 
 from irp_training.adapters import db
 from irp_training.adapters.documents import dataset_from_document, to_document
-from irp_training.domain.case import Case
+from irp_training.domain.datasets.case import Case
+from irp_training.domain.datasets.placing import HELD_OUT, Placement
 from irp_training.domain.errors import DatasetUnknown
-from irp_training.domain.placing import HELD_OUT, Placement
 from irp_training.domain.run import DatasetRow
 
 LEAST_DIGITS = 8  # of a digest that is named by its beginning

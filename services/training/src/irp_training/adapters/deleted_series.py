@@ -23,7 +23,7 @@ from irp_training.adapters.documents import (
 from irp_training.app.notice_correction import look_anew
 from irp_training.app.ports import Clock
 from irp_training.app.snapshots import read_snapshot
-from irp_training.domain.registry import Model
+from irp_training.domain.registry.registry import Model
 from irp_training.domain.run import Run
 
 

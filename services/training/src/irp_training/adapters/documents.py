@@ -9,15 +9,15 @@ from typing import Any
 from irp_kernel import ObjectRef
 
 from irp_training.app.ports import Project
-from irp_training.domain.appraisal import Appraisal
-from irp_training.domain.candidacy import Candidacy
-from irp_training.domain.certificate import Validation
-from irp_training.domain.correction import Correction, Proposal
-from irp_training.domain.dataset import Case
-from irp_training.domain.drift import Drift
-from irp_training.domain.precision import Trial
-from irp_training.domain.registry import Model
+from irp_training.domain.datasets.dataset import Case
+from irp_training.domain.drift.blocks import Drift
+from irp_training.domain.drift.correction import Correction, Proposal
+from irp_training.domain.judging.precision import Trial
+from irp_training.domain.pushing.appraisal import Appraisal
+from irp_training.domain.registry.candidacy import Candidacy
+from irp_training.domain.registry.registry import Model
 from irp_training.domain.run import DatasetRow, KeptOverlay, ModelRef, Progress, Run
+from irp_training.domain.validations.certificate import Validation
 
 Document = dict[str, Any]
 

@@ -14,7 +14,7 @@ from irp_kernel.model_statement import KIND, model_statement
 from irp_kernel.signed import public_jwk, sign
 from irp_kernel.validation_report import KIND as REPORT_KIND
 
-from irp_training.domain.registry import Model
+from irp_training.domain.registry.registry import Model
 
 SOFTWARE = "irp-training"
 

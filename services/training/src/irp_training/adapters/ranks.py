@@ -57,7 +57,7 @@ def seated(devices: Sequence[str]) -> Iterator[list[Seat]]:
 
 
 class Group:
-    """See `irp_training.domain.ranks.Ranks`; made in each process of the run, and waits for all of them."""
+    """See `irp_training.domain.feeding.ranks.Ranks`; made in each process of the run, and waits for all of them."""
 
     def __init__(self, seat: Seat) -> None:
         self.rank, self.size, self.device = seat.rank, seat.size, torch.device(seat.device)

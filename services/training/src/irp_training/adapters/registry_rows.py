@@ -16,8 +16,8 @@ from sqlalchemy import Table, func, select
 from irp_training.adapters import db
 from irp_training.adapters.documents import candidacy_from_document, model_from_document, to_document
 from irp_training.adapters.wire import model_ref_to_proto
-from irp_training.domain.candidacy import Candidacy
-from irp_training.domain.registry import Model, Promotion, previous
+from irp_training.domain.registry.candidacy import Candidacy
+from irp_training.domain.registry.registry import Model, Promotion, previous
 from irp_training.domain.run import ModelRef
 
 Sign = Callable[[Model, bool], str]  # version, registered just now -> compact JWS of what the registry says of it

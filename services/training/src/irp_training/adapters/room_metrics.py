@@ -16,8 +16,8 @@ from sqlalchemy import func, select
 
 from irp_training.adapters import db
 from irp_training.adapters.documents import drift_from_document, run_from_document
-from irp_training.domain.drift import Drift
-from irp_training.domain.recipe import STAGES
+from irp_training.domain.drift.blocks import Drift
+from irp_training.domain.recipes.recipe import STAGES
 from irp_training.domain.run import Run, State
 
 LOOK_S = 30.0

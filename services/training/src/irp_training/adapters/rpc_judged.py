@@ -11,7 +11,7 @@ from irp_chassis.rpc import caller
 from irp_training.adapters.desk import Desk, judging
 from irp_training.adapters.wire import model_ref_to_proto, report_to_proto, trial_to_proto
 from irp_training.adapters.wire_watching import drift_to_proto, validation_to_proto
-from irp_training.domain.certificate import Validation
+from irp_training.domain.validations.certificate import Validation
 
 
 class JudgedDoors(Desk):

@@ -12,7 +12,7 @@ from irp_kernel.ids import Alias
 
 from irp_training.adapters.desk import Desk, judging
 from irp_training.adapters.wire import happened_to_proto, model_to_proto, report_to_proto
-from irp_training.domain.registry import Model, Promotion, aliases
+from irp_training.domain.registry.registry import Model, Promotion, aliases
 
 BUNDLE_LIMIT = 256 << 20  # bytes of a pushed archive
 

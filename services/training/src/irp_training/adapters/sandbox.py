@@ -25,9 +25,9 @@ from irp_kernel.errors import IrpError
 from irp_training.adapters.sandbox_process import Blobs, Talk, sandbox_process
 from irp_training.app.work_ports import CaseFiles, StoredFile
 from irp_training.domain.errors import InspectionFailed, InspectionTooLarge, InspectionTooLong, NetworkMisbehaves
-from irp_training.domain.examined import Examined
-from irp_training.domain.inspected import Inspected
-from irp_training.domain.inspection import Check
+from irp_training.domain.pushing.inspected import Inspected
+from irp_training.domain.pushing.inspection import Check
+from irp_training.domain.registry.examined import Examined
 
 T = TypeVar("T")
 

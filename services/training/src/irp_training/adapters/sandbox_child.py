@@ -51,7 +51,7 @@ def _work(work: str, given: Iterator[bytes], answers: TextIO, held: Confinement,
         return _score(given, answers, threads)
     if work == "examine":
         return _examine(given, answers, threads)
-    from irp_training.domain.inspection import inspect
+    from irp_training.domain.pushing.inspection import inspect
 
     report = inspect(next(given), lambda check: _tell(answers, {"check": asdict(check)}))
     peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10  # with torch itself
@@ -63,8 +63,8 @@ def _score(given: Iterator[bytes], answers: TextIO, threads: int) -> dict[str, A
     from irp_bundle import Pipeline
     from irp_kernel import decode_mask, decode_volume
 
-    from irp_training.domain.exported import engines_of
-    from irp_training.domain.scores import score_case
+    from irp_training.domain.judging.scores import score_case
+    from irp_training.domain.pushing.exported import engines_of
 
     torch.set_num_threads(threads)
     (model,) = engines_of([next(given)], threads)
@@ -78,8 +78,8 @@ def _examine(given: Iterator[bytes], answers: TextIO, threads: int) -> dict[str,
     """Two bundles, then the cases of both."""
     import torch
 
-    from irp_training.domain.examined import compare
-    from irp_training.domain.exported import engines_of
+    from irp_training.domain.pushing.exported import engines_of
+    from irp_training.domain.registry.examined import compare
 
     torch.set_num_threads(threads)
     models = engines_of([next(given), next(given)], threads)

@@ -28,17 +28,17 @@ from irp_training.adapters.documents import (
 from irp_training.adapters.queue import runs_ahead
 from irp_training.adapters.registry_rows import Sign, unsigned
 from irp_training.app.ports import Project
-from irp_training.domain.appraisal import Appraisal
-from irp_training.domain.candidacy import Candidacy
-from irp_training.domain.certificate import Validation
-from irp_training.domain.correction import Correction
-from irp_training.domain.dataset import Case
-from irp_training.domain.drift import Drift
+from irp_training.domain.datasets.dataset import Case
+from irp_training.domain.datasets.placing import Placement
+from irp_training.domain.drift.blocks import Drift
+from irp_training.domain.drift.correction import Correction
 from irp_training.domain.errors import ModelReportUnknown, RunUnknown, TrialUnknown, ValidationUnknown
-from irp_training.domain.placing import Placement
-from irp_training.domain.precision import Trial
-from irp_training.domain.registry import Model, Promotion
+from irp_training.domain.judging.precision import Trial
+from irp_training.domain.pushing.appraisal import Appraisal
+from irp_training.domain.registry.candidacy import Candidacy
+from irp_training.domain.registry.registry import Model, Promotion
 from irp_training.domain.run import DatasetRow, KeptOverlay, Metric, Run
+from irp_training.domain.validations.certificate import Validation
 
 
 class SqlStore:

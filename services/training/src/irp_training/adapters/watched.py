@@ -21,11 +21,11 @@ from irp_training.adapters.documents import (
     validation_from_document,
 )
 from irp_training.adapters.wire import model_ref_to_proto
-from irp_training.domain.certificate import Validation
-from irp_training.domain.correction import Correction, Proposal
-from irp_training.domain.drift import Drift, Group
+from irp_training.domain.drift.blocks import Drift, Group
+from irp_training.domain.drift.correction import Correction, Proposal
 from irp_training.domain.errors import ValidationUnknown
 from irp_training.domain.run import KeptOverlay, Run
+from irp_training.domain.validations.certificate import Validation
 
 CORRECTION_JOB, VALIDATION_JOB = "correction", "model-validation"
 

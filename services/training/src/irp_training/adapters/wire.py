@@ -19,11 +19,11 @@ from irp_kernel.ids import Alias
 
 from irp_training.adapters.wire_datasets import dataset_to_proto
 from irp_training.app.ports import Project
-from irp_training.domain.appraisal import Appraisal
-from irp_training.domain.chronicle import Happened
-from irp_training.domain.dataset import Case
-from irp_training.domain.precision import Trial
-from irp_training.domain.registry import Model
+from irp_training.domain.datasets.dataset import Case
+from irp_training.domain.judging.precision import Trial
+from irp_training.domain.pushing.appraisal import Appraisal
+from irp_training.domain.registry.chronicle import Happened
+from irp_training.domain.registry.registry import Model
 from irp_training.domain.run import Metric, ModelRef, Progress, Run
 
 CERTAINTIES_SAID = ("1", "2", "3")  # as annotation writes them into a mask's provenance

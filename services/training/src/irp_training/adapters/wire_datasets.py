@@ -10,8 +10,8 @@ from irp.training.v1 import training_service_pb2 as pb
 from irp_chassis.wire import object_ref_to_proto
 
 from irp_training.app.tell_policy import Policy
-from irp_training.domain.composition import Cell
-from irp_training.domain.inclusion import Rules
+from irp_training.domain.datasets.composition import Cell
+from irp_training.domain.datasets.inclusion import Rules
 from irp_training.domain.run import DatasetRow
 
 

@@ -7,10 +7,10 @@ from irp.training.v1 import training_service_pb2 as pb
 from irp_chassis.wire import object_ref_from_proto, object_ref_to_proto
 
 from irp_training.adapters.wire import model_ref_to_proto, progress_to_proto
-from irp_training.domain.certificate import Validation
-from irp_training.domain.correction import Proposal
-from irp_training.domain.drift import Drift
+from irp_training.domain.drift.blocks import Drift
+from irp_training.domain.drift.correction import Proposal
 from irp_training.domain.run import KeptOverlay, ModelRef
+from irp_training.domain.validations.certificate import Validation
 
 
 def overlay_to_proto(overlay: KeptOverlay) -> pb.RunOverlay:

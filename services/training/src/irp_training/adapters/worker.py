@@ -26,11 +26,11 @@ from irp_training.adapters.ranks import Group, Seat, devices_of, seated
 from irp_training.app.work_ports import CaseFiles, Listener
 from irp_training.domain.challenges.challenge import CaseScore, Metric
 from irp_training.domain.challenges.scoring import score_bundle_entry
-from irp_training.domain.examined import Examined, examine
-from irp_training.domain.lesson import Lesson
-from irp_training.domain.plan import CaseFile, FileBytes, Outcome, Plan, Said
-from irp_training.domain.trial import PrecisionTrial, TrialOutcome, TrialPlan
-from irp_training.domain.validation_plan import ValidationOutcome, ValidationPlan
+from irp_training.domain.learning.lesson import Lesson
+from irp_training.domain.learning.plan import CaseFile, FileBytes, Outcome, Plan, Said
+from irp_training.domain.reducing.trial import PrecisionTrial, TrialOutcome, TrialPlan
+from irp_training.domain.registry.examined import Examined, examine
+from irp_training.domain.validations.plan import ValidationOutcome, ValidationPlan
 
 # Seconds for every child, unless what it is forked from has them: nets, and deterministic algorithms.
 SLOW_IMPORTS = ("monai.networks.nets", "torch._inductor")
@@ -212,7 +212,7 @@ def _guard(pipe: Connection, plan: TrialPlan) -> TrialOutcome:
 
 def _validate(pipe: Connection, plan: ValidationPlan) -> ValidationOutcome:
     # Only this work draws; loading that takes a second.
-    from irp_training.domain.validation_work import ValidationWork
+    from irp_training.domain.validations.work import ValidationWork
 
     return ValidationWork(plan, lambda said: pipe.send(("said", said)))(_files(pipe))
 

@@ -12,10 +12,10 @@ from irp_training.app.ports import Clock, Objects, Store
 from irp_training.app.snapshots import read_snapshot
 from irp_training.app.unseen import Unseen
 from irp_training.app.work_ports import Sandbox
-from irp_training.domain.appraisal import UNMEASURED, Appraisal, benchmark
-from irp_training.domain.dataset import Snapshot
-from irp_training.domain.gate import Scores
-from irp_training.domain.registry import Model, champion
+from irp_training.domain.datasets.dataset import Snapshot
+from irp_training.domain.judging.gate import Scores
+from irp_training.domain.pushing.appraisal import UNMEASURED, Appraisal, benchmark
+from irp_training.domain.registry.registry import Model, champion
 from irp_training.domain.run import Progress
 
 

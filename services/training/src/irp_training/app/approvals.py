@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from irp_training.app.configuration import Configurations
 from irp_training.app.ports import Store
-from irp_training.domain.registry import Model, Promotion
+from irp_training.domain.registry.registry import Model, Promotion
 
 
 class Approvals:

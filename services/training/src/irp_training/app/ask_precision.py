@@ -6,7 +6,7 @@ from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.frozen_set import FrozenSet
 from irp_training.app.ports import Clock, Project, Store
 from irp_training.domain.errors import NoFrozenSet
-from irp_training.domain.precision import Trial, reduced
+from irp_training.domain.judging.precision import Trial, reduced
 
 
 class AskPrecision:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from irp_training.app.frozen_set import FrozenSet
 from irp_training.app.ports import Clock, Project, Store
-from irp_training.domain.appraisal import Appraisal
+from irp_training.domain.pushing.appraisal import Appraisal
 
 
 class AskReport:

@@ -7,10 +7,10 @@ from irp_training.app.frozen_set import FrozenSet
 from irp_training.app.learnt_from import LearntFrom
 from irp_training.app.ports import Clock, Objects, Project, Store
 from irp_training.app.snapshots import read_snapshot
-from irp_training.domain.certificate import Validation, split_of, validation_id
-from irp_training.domain.dataset import Snapshot
+from irp_training.domain.datasets.dataset import Snapshot
 from irp_training.domain.errors import ModelSawPatients, NoFrozenSet
 from irp_training.domain.run import DatasetRow
+from irp_training.domain.validations.certificate import Validation, split_of, validation_id
 
 
 class AskValidation:

@@ -8,12 +8,12 @@ from typing import TypeVar
 import structlog
 from irp_kernel.errors import Code, IrpError
 
-from irp_training.domain.appraisal import Appraisal
-from irp_training.domain.certificate import Validation
 from irp_training.domain.challenges.challenge import Entry
 from irp_training.domain.containers.container import Container, ContainerRun
-from irp_training.domain.precision import Trial
+from irp_training.domain.judging.precision import Trial
+from irp_training.domain.pushing.appraisal import Appraisal
 from irp_training.domain.run import Progress
+from irp_training.domain.validations.certificate import Validation
 
 TURNS = 5  # of a process at one work; then it has failed, whatever stands in its way
 TRANSIENT = frozenset({Code.UNAVAILABLE, Code.ABORTED, Code.DEADLINE_EXCEEDED})

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Sequence
 
 from irp_training.app.ports import Files
 from irp_training.app.work_ports import CaseFiles, StoredFile
-from irp_training.domain.dataset import Case, Snapshot
-from irp_training.domain.pupils import REPLAYED
-from irp_training.domain.split import PARTS, Part
+from irp_training.domain.datasets.dataset import Case, Snapshot
+from irp_training.domain.datasets.split import PARTS, Part
+from irp_training.domain.learning.pupils import REPLAYED
 
 
 def case_files(

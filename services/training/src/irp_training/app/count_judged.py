@@ -9,7 +9,7 @@ from dataclasses import replace
 from irp_kernel import decode_mask
 
 from irp_training.app.ports import Objects, Store
-from irp_training.domain.dataset import Case
+from irp_training.domain.datasets.dataset import Case
 
 
 class CountJudged:

@@ -20,8 +20,8 @@ from irp_training.domain.challenges.challenge import (
     moment,
 )
 from irp_training.domain.container_errors import ChallengeNotValid
-from irp_training.domain.dataset import Case
-from irp_training.domain.inclusion import Rules
+from irp_training.domain.datasets.dataset import Case
+from irp_training.domain.datasets.inclusion import Rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

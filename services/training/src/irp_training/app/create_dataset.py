@@ -13,11 +13,11 @@ from irp_training.app.configuration import Configurations
 from irp_training.app.count_judged import CountJudged
 from irp_training.app.ports import Objects, Project, Store
 from irp_training.app.snapshots import read_snapshot
-from irp_training.domain.dataset import Case, Snapshot, freeze
-from irp_training.domain.inclusion import EVERYTHING, Rules
-from irp_training.domain.placing import PARTS
+from irp_training.domain.datasets.dataset import Case, Snapshot, freeze
+from irp_training.domain.datasets.inclusion import EVERYTHING, Rules
+from irp_training.domain.datasets.placing import PARTS
+from irp_training.domain.datasets.split import Splits
 from irp_training.domain.run import DatasetRow
-from irp_training.domain.split import Splits
 
 ATTEMPTS = 5  # against others who freeze in the same project at the same moment; then ABORTED
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from irp_training.app.ports import Clock, Store
 from irp_training.app.promote_model import crown
-from irp_training.domain.candidacy import Candidacy, decided
 from irp_training.domain.errors import NothingToDecide, VerdictOutdated
-from irp_training.domain.registry import Model, champion
+from irp_training.domain.registry.candidacy import Candidacy, decided
+from irp_training.domain.registry.registry import Model, champion
 
 
 class DecidePromotion:

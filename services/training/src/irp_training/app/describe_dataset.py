@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import patients_of
 from irp_training.app.ports import Objects, Project, Store
-from irp_training.domain.composition import Cell, composition
-from irp_training.domain.dataset import Snapshot
-from irp_training.domain.datasheet import datasheet
+from irp_training.domain.datasets.composition import Cell, composition
+from irp_training.domain.datasets.dataset import Snapshot
+from irp_training.domain.datasets.datasheet import datasheet
 from irp_training.domain.run import DatasetRow
 
 

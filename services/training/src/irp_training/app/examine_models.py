@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from irp_bundle import WeightsMissing
 
 from irp_training.app.work_ports import CaseFiles, Examiner
-from irp_training.domain.examined import Examined
+from irp_training.domain.registry.examined import Examined
 
 
 class ExamineModels:

@@ -10,8 +10,8 @@ from irp_kernel.errors import InvalidArgument
 
 from irp_training.app.ports import Objects, Store
 from irp_training.app.work_ports import Compute
-from irp_training.domain.event_file import event_file
 from irp_training.domain.run import Metric
+from irp_training.domain.watching.event_file import event_file
 
 PICTURES = 60  # newest overlays in an event file: about 5 MB
 FORMS = {"curve-png": "image/png", "curve-svg": "image/svg+xml", "tensorboard": "application/octet-stream"}
@@ -67,6 +67,6 @@ class ExportRun:
 
 def _draw(metrics: list[Metric], form: Literal["png", "svg"]) -> bytes:
     """For a worker: only there is drawing loaded, which takes a second."""
-    from irp_training.domain.drawing import draw_curves
+    from irp_training.domain.watching.drawing import draw_curves
 
     return draw_curves(metrics, form)

@@ -6,7 +6,7 @@ from irp_kernel.errors import ModelUnknown
 from irp_kernel.ids import split_model
 
 from irp_training.app.ports import Store
-from irp_training.domain.registry import Model, aliases
+from irp_training.domain.registry.registry import Model, aliases
 
 
 async def find_version(store: Store, text: str) -> Model:

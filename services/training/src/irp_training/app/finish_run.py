@@ -11,12 +11,12 @@ from irp_training.app.approvals import Approvals
 from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.ports import Change, Clock, Objects, Project, Store
 from irp_training.app.promote_model import put_forward
-from irp_training.domain.candidacy import State as Stood
-from irp_training.domain.plan import Outcome
-from irp_training.domain.precision import Trial, reduced
-from irp_training.domain.pushed import first_paragraph
-from irp_training.domain.recipe import read_frozen
-from irp_training.domain.registry import Model
+from irp_training.domain.judging.precision import Trial, reduced
+from irp_training.domain.learning.plan import Outcome
+from irp_training.domain.pushing.pushed import first_paragraph
+from irp_training.domain.recipes.recipe import read_frozen
+from irp_training.domain.registry.candidacy import State as Stood
+from irp_training.domain.registry.registry import Model
 from irp_training.domain.run import ModelRef, Progress, Run, State
 
 WHAT_NEXT: dict[Stood, str] = {

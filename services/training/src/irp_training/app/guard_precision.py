@@ -13,10 +13,10 @@ from irp_training.app.ports import Clock, Objects, Store
 from irp_training.app.register_model import REGISTRY
 from irp_training.app.snapshots import read_snapshot
 from irp_training.app.work_ports import Worker
-from irp_training.domain.plan import Said
-from irp_training.domain.precision import Reduced, Trial
+from irp_training.domain.judging.precision import Reduced, Trial
+from irp_training.domain.learning.plan import Said
+from irp_training.domain.reducing.trial import TrialOutcome, TrialPlan
 from irp_training.domain.run import Progress
-from irp_training.domain.trial import TrialOutcome, TrialPlan
 
 
 class GuardPrecision:

@@ -8,12 +8,12 @@ from irp_training.app.case_files import case_files
 from irp_training.app.ports import Objects, Store
 from irp_training.app.unseen import Unseen
 from irp_training.app.work_ports import Examiner
-from irp_training.domain.bounds import Bounds
-from irp_training.domain.checks import examine_candidate
 from irp_training.domain.errors import ModelReportUnknown
-from irp_training.domain.gate import Verdict
-from irp_training.domain.recipe import Recipe, read_frozen
-from irp_training.domain.registry import Model, champion
+from irp_training.domain.judging.bounds import Bounds
+from irp_training.domain.judging.gate import Verdict
+from irp_training.domain.recipes.recipe import Recipe, read_frozen
+from irp_training.domain.registry.checks import examine_candidate
+from irp_training.domain.registry.registry import Model, champion
 from irp_training.domain.run import DatasetRow
 
 DEFAULTS = Recipe().bounds

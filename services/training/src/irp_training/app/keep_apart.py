@@ -7,8 +7,8 @@ from collections.abc import Set
 from irp_training.app.learnt_from import LearntFrom
 from irp_training.app.ports import Objects, Store
 from irp_training.app.snapshots import read_snapshot
+from irp_training.domain.datasets.placing import HELD_OUT
 from irp_training.domain.errors import FrozenPatient, PatientLeak
-from irp_training.domain.placing import HELD_OUT
 from irp_training.domain.run import DatasetRow, ModelRef
 
 

@@ -6,8 +6,8 @@ from irp_kernel.errors import Aborted, IrpError
 
 from irp_training.app.configuration import Configurations
 from irp_training.app.ports import Project, Seconds, Store
-from irp_training.domain.automation import TrainByItself
-from irp_training.domain.schedule import Schedule
+from irp_training.domain.datasets.automation import TrainByItself
+from irp_training.domain.datasets.schedule import Schedule
 
 
 class KeepSchedule:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from irp_training.app.ports import Objects, Store
 from irp_training.app.snapshots import read_snapshot
-from irp_training.domain.dataset import Case
-from irp_training.domain.registry import Model
+from irp_training.domain.datasets.dataset import Case
+from irp_training.domain.registry.registry import Model
 from irp_training.domain.run import DatasetRow
 
 GENERATIONS = 1000  # fine-tunings in a row; beyond, the past is not known

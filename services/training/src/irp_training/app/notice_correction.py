@@ -7,10 +7,10 @@ from dataclasses import replace
 from irp_training.app.learnt_from import LearntFrom
 from irp_training.app.ports import Change, Clock, Objects, Store
 from irp_training.app.work_ports import Compute
-from irp_training.domain.case import NOT_SAID
-from irp_training.domain.correction import Correction, Proposal, compare
-from irp_training.domain.dataset import Case
-from irp_training.domain.drift import groups, look
+from irp_training.domain.datasets.case import NOT_SAID
+from irp_training.domain.datasets.dataset import Case
+from irp_training.domain.drift.blocks import groups, look
+from irp_training.domain.drift.correction import Correction, Proposal, compare
 from irp_training.domain.run import ModelRef
 
 

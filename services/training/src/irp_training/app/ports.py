@@ -12,16 +12,16 @@ from typing import Any, Protocol, TypeVar
 
 from irp_kernel import ObjectRef
 
-from irp_training.domain.appraisal import Appraisal
-from irp_training.domain.candidacy import Candidacy
-from irp_training.domain.certificate import Validation
-from irp_training.domain.correction import Correction, Proposal
-from irp_training.domain.dataset import Case
-from irp_training.domain.drift import Drift, Group
-from irp_training.domain.placing import Placement
-from irp_training.domain.precision import Trial
-from irp_training.domain.registry import Model, Promotion
+from irp_training.domain.datasets.dataset import Case
+from irp_training.domain.datasets.placing import Placement
+from irp_training.domain.drift.blocks import Drift, Group
+from irp_training.domain.drift.correction import Correction, Proposal
+from irp_training.domain.judging.precision import Trial
+from irp_training.domain.pushing.appraisal import Appraisal
+from irp_training.domain.registry.candidacy import Candidacy
+from irp_training.domain.registry.registry import Model, Promotion
 from irp_training.domain.run import DatasetRow, KeptOverlay, Metric, ModelRef, Run
+from irp_training.domain.validations.certificate import Validation
 
 T = TypeVar("T")
 

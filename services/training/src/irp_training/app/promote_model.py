@@ -5,10 +5,10 @@ from __future__ import annotations
 from irp_training.app.approvals import Approvals
 from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.ports import Change, Clock, Store
-from irp_training.domain.candidacy import Candidacy, State, state_of
 from irp_training.domain.errors import CandidateWorse, VerdictOutdated
-from irp_training.domain.gate import Verdict
-from irp_training.domain.registry import Model, Promotion, champion
+from irp_training.domain.judging.gate import Verdict
+from irp_training.domain.registry.candidacy import Candidacy, State, state_of
+from irp_training.domain.registry.registry import Model, Promotion, champion
 
 
 class PromoteModel:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from irp_training.app.promote_container import PromoteContainer
 from irp_training.app.promote_model import PromoteModel
 from irp_training.app.read_leaderboard import ReadLeaderboard
-from irp_training.domain.candidacy import State
 from irp_training.domain.challenges.challenge import Kind
 from irp_training.domain.container_errors import ChallengeOpen
+from irp_training.domain.registry.candidacy import State
 from irp_training.domain.run import ModelRef
 
 

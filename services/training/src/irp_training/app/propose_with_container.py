@@ -7,9 +7,9 @@ from irp_kernel.ids import split_model
 from irp_training.app.ask_container import AskContainer
 from irp_training.app.configuration import Configurations
 from irp_training.app.ports import Project
-from irp_training.domain.automation import proposing_container
 from irp_training.domain.container_errors import ContainerUnknown
 from irp_training.domain.containers.container import ContainerRun, Target
+from irp_training.domain.datasets.automation import proposing_container
 
 ACTOR = "automation"
 

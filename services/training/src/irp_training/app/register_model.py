@@ -13,10 +13,10 @@ from irp_training.app.frozen_set import FrozenSet
 from irp_training.app.ports import Change, Clock, Objects, Project, Store
 from irp_training.app.promote_model import put_forward
 from irp_training.app.work_ports import Inspect
-from irp_training.domain.appraisal import Appraisal
-from irp_training.domain.gate import Verdict
-from irp_training.domain.pushed import About, about_from_report, describe
-from irp_training.domain.registry import Model
+from irp_training.domain.judging.gate import Verdict
+from irp_training.domain.pushing.appraisal import Appraisal
+from irp_training.domain.pushing.pushed import About, about_from_report, describe
+from irp_training.domain.registry.registry import Model
 from irp_training.domain.run import DatasetRow, ModelRef
 
 FIRST = Verdict(passed=True, reason="there is no champion yet", margin=0.0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from irp_training.app.configuration import Configurations
 from irp_training.app.notice_correction import pair_with_proposals
 from irp_training.app.ports import Project, Store
-from irp_training.domain.automation import TrainByItself
-from irp_training.domain.dataset import Case
+from irp_training.domain.datasets.automation import TrainByItself
+from irp_training.domain.datasets.dataset import Case
 
 
 class RememberMask:

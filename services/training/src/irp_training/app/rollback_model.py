@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from irp_training.app.ports import Clock, Store
-from irp_training.domain.candidacy import COMMENT
-from irp_training.domain.registry import Model, Promotion, earlier_champion
+from irp_training.domain.registry.candidacy import COMMENT
+from irp_training.domain.registry.registry import Model, Promotion, earlier_champion
 
 
 class RollbackModel:

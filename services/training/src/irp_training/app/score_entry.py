@@ -20,9 +20,9 @@ from irp_training.domain.challenges.scoring import at_frames, score_answer
 from irp_training.domain.container_errors import ITS_FAULT
 from irp_training.domain.containers.container import Container, Ended
 from irp_training.domain.containers.sockets import read_sockets
-from irp_training.domain.dataset import Case, Snapshot
+from irp_training.domain.datasets.dataset import Case, Snapshot
+from irp_training.domain.judging.scores import as_model_sees, judged_frames
 from irp_training.domain.run import Progress
-from irp_training.domain.scores import as_model_sees, judged_frames
 
 
 class ScoreEntry:

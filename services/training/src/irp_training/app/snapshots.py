@@ -7,7 +7,7 @@ import asyncio
 from irp_kernel import ObjectRef
 
 from irp_training.app.ports import Objects
-from irp_training.domain.dataset import Snapshot
+from irp_training.domain.datasets.dataset import Snapshot
 
 
 async def read_snapshot(objects: Objects, manifest: ObjectRef) -> Snapshot:

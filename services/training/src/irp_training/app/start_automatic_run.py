@@ -8,7 +8,7 @@ from irp_training.app.attempts import TRANSIENT
 from irp_training.app.configuration import Configurations
 from irp_training.app.ports import Store
 from irp_training.app.start_run import StartRun, Wish
-from irp_training.domain.automation import TrainByItself
+from irp_training.domain.datasets.automation import TrainByItself
 
 ACTOR = "training"
 

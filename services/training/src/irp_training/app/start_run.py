@@ -12,10 +12,10 @@ from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.find_version import find_version
 from irp_training.app.keep_apart import KeepApart
 from irp_training.app.ports import Clock, Project, Store
+from irp_training.domain.datasets.inclusion import EVERYTHING, Rules
 from irp_training.domain.errors import BadRecipe, DatasetEmpty, NothingToReplay
-from irp_training.domain.inclusion import EVERYTHING, Rules
 from irp_training.domain.price import FREE, Price
-from irp_training.domain.recipe_reading import read_recipe
+from irp_training.domain.recipes.reading import read_recipe
 from irp_training.domain.run import DatasetRow, ModelRef, Run, require_priority
 
 MOST_REPLAYED = 8  # datasets: a chain of continued runs does not grow for ever

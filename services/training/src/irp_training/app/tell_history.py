@@ -5,7 +5,7 @@ from __future__ import annotations
 from irp_kernel.errors import InvalidArgument, ModelUnknown
 
 from irp_training.app.ports import Clock, Store
-from irp_training.domain.chronicle import Happened, chronicle, moment, served_at
+from irp_training.domain.registry.chronicle import Happened, chronicle, moment, served_at
 
 
 class TellHistory:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from irp_training.app.configuration import Configurations
 from irp_training.app.ports import Project, Seconds, Store
-from irp_training.domain.automation import TrainByItself
+from irp_training.domain.datasets.automation import TrainByItself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

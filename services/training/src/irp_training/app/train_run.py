@@ -14,13 +14,13 @@ from irp_training.app.keep_apart import KeepApart
 from irp_training.app.ports import Files, Objects, Store
 from irp_training.app.snapshots import read_snapshot
 from irp_training.app.work_ports import CaseFiles, Worker
-from irp_training.domain.dataset import Snapshot
-from irp_training.domain.overlay import Overlay
-from irp_training.domain.plan import Outcome, Plan, Said
+from irp_training.domain.datasets.dataset import Snapshot
+from irp_training.domain.datasets.replay import to_replay
+from irp_training.domain.learning.plan import Outcome, Plan, Said
 from irp_training.domain.price import FREE, Price
-from irp_training.domain.recipe import read_frozen
-from irp_training.domain.replay import to_replay
+from irp_training.domain.recipes.recipe import read_frozen
 from irp_training.domain.run import DatasetRow, KeptOverlay, Progress, Run
+from irp_training.domain.watching.overlay import Overlay
 
 
 class Cancelled(Exception):

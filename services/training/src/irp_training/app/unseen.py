@@ -7,8 +7,8 @@ from dataclasses import replace
 from irp_training.app.learnt_from import LearntFrom
 from irp_training.app.ports import Objects, Store
 from irp_training.app.snapshots import read_snapshot
-from irp_training.domain.dataset import Snapshot
-from irp_training.domain.registry import Model
+from irp_training.domain.datasets.dataset import Snapshot
+from irp_training.domain.registry.registry import Model
 from irp_training.domain.run import DatasetRow
 
 

@@ -12,10 +12,10 @@ from irp_training.app.case_files import case_files
 from irp_training.app.ports import Clock, Objects, Signer, Store
 from irp_training.app.snapshots import read_snapshot
 from irp_training.app.work_ports import Worker
-from irp_training.domain.certificate import MEDIA_TYPES, Validation
-from irp_training.domain.plan import Said
+from irp_training.domain.learning.plan import Said
 from irp_training.domain.run import Progress
-from irp_training.domain.validation_plan import ValidationOutcome, ValidationPlan
+from irp_training.domain.validations.certificate import MEDIA_TYPES, Validation
+from irp_training.domain.validations.plan import ValidationOutcome, ValidationPlan
 
 
 class ValidateModel:

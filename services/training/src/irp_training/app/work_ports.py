@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from irp_training.domain.dataset import Case
-from irp_training.domain.examined import Examined
-from irp_training.domain.inspected import Inspected
-from irp_training.domain.plan import Outcome, Plan, Said
-from irp_training.domain.trial import TrialOutcome, TrialPlan
-from irp_training.domain.validation_plan import ValidationOutcome, ValidationPlan
+from irp_training.domain.datasets.dataset import Case
+from irp_training.domain.learning.plan import Outcome, Plan, Said
+from irp_training.domain.pushing.inspected import Inspected
+from irp_training.domain.reducing.trial import TrialOutcome, TrialPlan
+from irp_training.domain.registry.examined import Examined
+from irp_training.domain.validations.plan import ValidationOutcome, ValidationPlan
 
 T = TypeVar("T")
 Listener = Callable[[Said], Awaitable[bool]]  # False: end now, the run was cancelled

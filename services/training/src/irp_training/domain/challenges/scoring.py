@@ -14,8 +14,8 @@ from irp_kernel import Geometry, Mask, Volume, decode_mask, decode_volume
 
 from irp_training.domain.challenges.challenge import CaseScore, Metric
 from irp_training.domain.container_errors import EntryNeedsMarks
-from irp_training.domain.plan import CaseFile
-from irp_training.domain.scores import as_model_sees, judged_frames
+from irp_training.domain.judging.scores import as_model_sees, judged_frames
+from irp_training.domain.learning.plan import CaseFile
 
 Values = dict[str, dict[str, float]]  # metric -> structure -> value
 

@@ -1,0 +1,1 @@
+"""How much experts correct what a promoted model proposes."""

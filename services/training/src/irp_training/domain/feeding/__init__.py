@@ -1,0 +1,1 @@
+"""Batches for every process of a run, made while the network learns from the one before."""

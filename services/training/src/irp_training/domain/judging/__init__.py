@@ -1,0 +1,1 @@
+"""When a model is good enough: scores of cases, intervals over patients, and the rules of the gates."""

@@ -1,0 +1,1 @@
+"""Networks as a recipe asks for them, begun from what others learnt."""

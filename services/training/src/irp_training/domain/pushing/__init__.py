@@ -1,0 +1,1 @@
+"""What is done to a bundle from outside before anybody relies on it."""

@@ -1,0 +1,1 @@
+"""How a run learns: every key, how it is read, and how the cases choose what was left open."""

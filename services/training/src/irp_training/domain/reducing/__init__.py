@@ -1,0 +1,1 @@
+"""Networks in int8, and the trial that each has to pass."""

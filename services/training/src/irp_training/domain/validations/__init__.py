@@ -1,0 +1,1 @@
+"""Reports on a model that can be verified offline."""
