@@ -10,11 +10,11 @@ the same cores. Medians over the rounds, with an interval of the median by ranks
 largest, 94 %). Every server must answer what the bare pass answers. Of ours also: twelve images
 (the slices of a series) in one request over the bare pass of all twelve. JSON goes to out/bench/servers-NETWORK.json.
 
-    python benchmarks/bench_servers.py --network cine --int8 FOLDER       # holds acdc_cine, see models/README.md
+    python benchmarks/bench_servers.py --network cine --reduced FOLDER --precisions int8,bfloat16
 
-stands a second server of ours beside the others, with the int8 networks that the guard accepts on the validation
-patients of that collection (as in a house), and says how far ahead of every float32 server it is: p50 and rates, by the
-ratio of both in the same round.
+stands further servers of ours beside the others, with the networks that the guard accepts on the validation patients of
+that collection (as in a house; FOLDER holds acdc_cine, see models/README.md), and says how far ahead of every float32
+server each is: p50 and rates, by the ratio of both in the same round.
 """
 
 from __future__ import annotations
@@ -46,7 +46,6 @@ ROOT = Path(__file__).resolve().parents[1]
 CLIENTS = (1, 8, 32)
 SLICES = 12  # of a series
 TOLERANCE = 2e-3  # of the largest logit
-INT8 = f"{OURS} int8"
 
 Found = dict[str, dict[str, list[float]]]
 
@@ -95,11 +94,11 @@ def main() -> None:
         np.save(saved, image)
         np.save(series, np.repeat(image, SLICES, axis=0))
         doors = stack.enter_context(our_doors(path, folder, saved))
-        if options.int8:
-            reduced = folder / "reduced.zip"
-            reduced.write_bytes(guarded(data, options.network, options.int8))
-            (folder / "int8").mkdir()
-            doors += stack.enter_context(our_doors(path, folder / "int8", saved, reduced))
+        for precision in options.precisions:
+            place = folder / precision
+            place.mkdir()
+            (place / "reduced.zip").write_bytes(guarded(data, precision, options.network, options.reduced))
+            doors += stack.enter_context(our_doors(path, place, saved, precision))
         for peer in options.peers:
             doors += stack.enter_context(peer_doors(peer, xml, saved))
         for door in doors:
@@ -117,10 +116,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     parser.add_argument("--network", choices=CHOICES, default="unet")
-    parser.add_argument("--int8", type=Path, metavar="FOLDER", help="where the collections of models/README.md are")
+    parser.add_argument("--reduced", type=Path, metavar="FOLDER", help="where the collections of models/README.md are")
+    parser.add_argument("--precisions", default="int8", help="those that stand beside float32 (%(default)s)")
     options = parser.parse_args()
-    if options.int8 and options.network not in COLLECTIONS:
-        parser.error("random weights have no validation patients: --int8 goes with --network cine")
+    if options.reduced and options.network not in COLLECTIONS:
+        parser.error("random weights have no validation patients: --reduced goes with --network cine")
+    options.precisions = options.precisions.split(",") if options.reduced else []
     options.peers = [peer for peer in options.peers.split(",") if peer]
     for peer in options.peers:
         if peer not in PEERS or not installed(peer):
@@ -128,18 +129,18 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def guarded(data: bytes, network: str, folder: Path) -> bytes:
-    """The int8 networks that the guard accepts, judged on the collection's validation patients."""
+def guarded(data: bytes, precision: str, network: str, folder: Path) -> bytes:
+    """The networks that the guard accepts, judged on the collection's validation patients."""
     held = [(one.name, one.volume, one.mask) for one in hearts(network, folder) if one.part == "validation"]
-    said, artefact = judged(data, "int8", held)
+    said, artefact = judged(data, precision, held)
     if artefact is None:
-        raise SystemExit(f"the guard refuses int8: {said['message']}")
+        raise SystemExit(f"the guard refuses {precision}: {said['message']}")
     return artefact
 
 
 def _require_same(door: Door, bare: Bare) -> None:
     logits = first_answer(door.question).reshape(bare.logits.shape)
-    if door.name.startswith(INT8):
+    if door.precision != "float32":
         return  # judged by its guard: by Dice, not by logits
     worst = float(np.abs(logits - bare.logits).max() / np.abs(bare.logits).max())
     if worst > TOLERANCE:
@@ -179,8 +180,9 @@ def _keep(found: Found, name: str, said: dict[int, dict[str, float]], beside: di
 
 def _report(found: Found, options: argparse.Namespace) -> None:
     spreads = {name: {what: spread(values) for what, values in kept.items()} for name, kept in found.items()}
+    reduced = [name for name in found if any(name.startswith(f"{OURS} {one}") for one in options.precisions)]
     settings = {"network": options.network, "rounds": options.rounds, "seconds": options.seconds}
-    ahead = _ahead(found)
+    ahead = _ahead(found, reduced)
     keep(f"servers-{options.network}", {**settings, "servers": spreads, "ahead": ahead})
     for name, kept in (spreads | ahead).items():
         print(name)
@@ -188,10 +190,10 @@ def _report(found: Found, options: argparse.Namespace) -> None:
             print(f"  {what:24} {_line(one)}")
 
 
-def _ahead(found: Found) -> dict[str, dict[str, Spread]]:
-    """How far int8 is ahead of each float32 server, round by round: above 1 it is faster."""
+def _ahead(found: Found, reduced: list[str]) -> dict[str, dict[str, Spread]]:
+    """How far a reduced precision is ahead of each float32 server, round by round: above 1 it is faster."""
     asked = ("p50 of 1 / bare", *(f"rate of {count} / bare" for count in CLIENTS if count > 1))
-    mine = {name: kept for name, kept in found.items() if name.startswith(INT8)}
+    mine = {name: found[name] for name in reduced}
     others = {name: kept for name, kept in found.items() if name not in {*mine, "bare"}}
     ahead: dict[str, dict[str, Spread]] = {}
     for (name, kept), (other, theirs) in itertools.product(mine.items(), others.items()):

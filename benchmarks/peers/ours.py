@@ -1,6 +1,8 @@
 """Our doors of the Open Inference Protocol: the room's batches and engine processes, without its stores.
 
-python ours.py BUNDLE.zip FOLDER GRPC_PORT HTTP_PORT [REDUCED.zip]   # FOLDER holds public.pem and the cache of exports
+python ours.py BUNDLE.zip FOLDER GRPC_PORT HTTP_PORT PRECISION
+
+FOLDER holds public.pem, the cache of exports, and for a reduced precision reduced.zip.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from irp_bundle import PipelineSteps, read_bundle
+from irp_bundle.reduced import Precision
 from irp_chassis.auth import OIP_AUDIENCE, Caller, TokenMinter, TokenVerifier
 from irp_chassis.http_lines import BoundedHttp
 from irp_chassis.rpc import RpcServer
@@ -59,10 +62,11 @@ def a_token(folder: Path) -> str:
     return TokenMinter(private).mint(Caller(subject="bench"), audience=OIP_AUDIENCE, lifetime_s=86_400)
 
 
-async def serve(data: bytes, folder: Path, grpc_port: int, http_port: int, reduced: bytes | None) -> None:
-    """Until it is killed; `reduced` are int8 networks that the guard accepted."""
+async def serve(data: bytes, folder: Path, grpc_port: int, http_port: int, precision: Precision) -> None:
+    """Until it is killed."""
     bundle, engines = read_bundle(data), Engines(cache=folder)
-    nets = await engines.open(data, bundle, "int8" if reduced else "float32", reduced)
+    reduced = None if precision == "float32" else (folder / "reduced.zip").read_bytes()
+    nets = await engines.open(data, bundle, precision, reduced)
     loaded = Loaded(name="bench", version=1, digest=bundle.digest, steps=PipelineSteps(bundle), nets=nets)
     doors = Nets(OneModel(loaded), DynamicBatches())  # type: ignore[arg-type]
     settings = ServiceSettings(auth_public_key_file=folder / PUBLIC, log_level="error")
@@ -76,5 +80,5 @@ async def serve(data: bytes, folder: Path, grpc_port: int, http_port: int, reduc
 
 
 if __name__ == "__main__":
-    given, place, ports = Path(sys.argv[1]).read_bytes(), Path(sys.argv[2]), [int(port) for port in sys.argv[3:5]]
-    asyncio.run(serve(given, place, *ports, Path(sys.argv[5]).read_bytes() if len(sys.argv) > 5 else None))
+    given, place, (grpc, http, wanted) = Path(sys.argv[1]).read_bytes(), Path(sys.argv[2]), sys.argv[3:]
+    asyncio.run(serve(given, place, int(grpc), int(http), wanted))  # type: ignore[arg-type]

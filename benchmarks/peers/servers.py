@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from irp_chassis.testing.parts import free_port
@@ -28,6 +28,7 @@ class Door:
 
     name: str
     question: Question
+    precision: str = "float32"
 
 
 def installed(peer: str) -> bool:
@@ -36,15 +37,15 @@ def installed(peer: str) -> bool:
 
 
 @contextmanager
-def our_doors(bundle: Path, folder: Path, image: str, reduced: Path | None = None) -> Iterator[list[Door]]:
-    """Ours, with a token of its own; in int8 if reduced networks are given."""
+def our_doors(bundle: Path, folder: Path, image: str, precision: str = "float32") -> Iterator[list[Door]]:
+    """Ours, with a token of its own; at a reduced precision with the folder's `reduced.zip`."""
     token, (grpc, http) = ours.a_token(folder), (free_port(), free_port())
-    command = [sys.executable, str(HERE / "ours.py"), str(bundle), str(folder), str(grpc), str(http)]
-    name = f"{OURS} int8" if reduced else OURS
-    with _running([*command, *([str(reduced)] if reduced else [])], {}):
+    command = [sys.executable, str(HERE / "ours.py"), str(bundle), str(folder), str(grpc), str(http), precision]
+    name = OURS if precision == "float32" else f"{OURS} {precision}"
+    with _running(command, {}):
         yield [
-            _door(f"{name}, gRPC", "grpc", grpc, image, ours.NAME, token),
-            _door(f"{name}, REST", "rest", http, image, ours.NAME, token),
+            replace(_door(f"{name}, gRPC", "grpc", grpc, image, ours.NAME, token), precision=precision),
+            replace(_door(f"{name}, REST", "rest", http, image, ours.NAME, token), precision=precision),
         ]
 
 

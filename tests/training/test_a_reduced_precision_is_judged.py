@@ -10,6 +10,7 @@ import pytest
 from irp_bundle import read_bundle
 from irp_bundle.openvino_engine import graphs_of
 from irp_bundle.reduced import read_reduced
+from irp_bundle.upsampling import with_plain_convolutions
 from irp_kernel import sha256_of
 from irp_kernel.errors import InvalidArgument
 from irp_training.domain.judging.precision import accepts, compare
@@ -59,10 +60,13 @@ def test_int8_whose_calibration_was_spoiled_is_refused_recipe_after_recipe() -> 
     assert [one["recipe"] for one in json.loads(outcome.report)["tried"]] == [r.name for r in RECIPES[:3]]
 
 
-def test_bfloat16_needs_no_networks_of_its_own() -> None:
+def test_bfloat16_brings_every_network_without_transposed_convolutions_which_it_has_no_kernel_for() -> None:
     outcome = tried("bfloat16")
     assert outcome.accepted
-    assert outcome.artefact is None
+    assert outcome.artefact is not None
+    networks = read_reduced(outcome.artefact, sha256_of(a_threshold()))
+    assert set(networks.graphs) == set(networks.probe) == set(read_bundle(a_threshold()).stages)
+    assert not any(b"ConvolutionBackpropData" in graph for graph, _ in networks.graphs.values())
     assert len(json.loads(outcome.report)["tried"]) == 1
 
 
@@ -83,8 +87,9 @@ def test_a_mean_loss_beyond_the_margin_refuses_and_a_single_bad_case_within_it_d
     assert judged(-0.01)
 
 
-def test_the_finest_grids_are_found_whatever_the_layers_are_called() -> None:
-    graph = graphs_of(read_bundle(a_threshold()))["segment"]
+@pytest.mark.parametrize("written", [lambda graph: graph, with_plain_convolutions])
+def test_the_finest_grids_are_found_whatever_the_layers_are_called_and_however_they_are_written(written: Any) -> None:
+    graph = written(graphs_of(read_bundle(a_threshold()))["segment"])
     first, second = finest(graph, 1), finest(graph, 2)
     assert (len(finest(graph, 0)), len(first), len(second)) == (0, 1, 3)
     assert set(first) < set(second)

@@ -97,10 +97,23 @@ def _pixels(graph: Any) -> dict[str, int]:
 
 def _grid(op: Any) -> int:
     """Pixels of what a convolution answers; 0 where that is not known."""
-    shape = op.get_output_partial_shape(0)
+    shape = _rearranged(op).get_output_partial_shape(0)
     if shape.rank.is_dynamic or any(side.is_dynamic for side in list(shape)[2:]):
         return 0
     return int(np.prod([side.get_length() for side in list(shape)[2:]]))
+
+
+def _rearranged(op: Any) -> Any:
+    """Where it answers the phases of a finer grid (`irp_bundle.upsampling`), what puts them there; else itself."""
+    after = op
+    for _ in range(2):  # its numbers per channel may be added between
+        readers = [reader.get_node() for reader in after.output(0).get_target_inputs()]
+        if len(readers) != 1 or readers[0].get_type_name() not in {"Add", "DepthToSpace"}:
+            return op
+        after = readers[0]
+        if after.get_type_name() == "DepthToSpace":
+            return after
+    return op
 
 
 def _nncf() -> Any:

@@ -6,7 +6,7 @@ The engine is the one that serves on a CPU, so that what is judged is what will 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -113,10 +113,11 @@ class PrecisionTrial:
     ) -> None:
         # Only whoever has the extra `int8` has it.
         try:
-            from irp_bundle import openvino_engine
+            from irp_bundle import openvino_engine, upsampling
         except ImportError:
             raise QuantiserMissing from None
         self._openvino, self._plan, self._say, self._reduce = openvino_engine, plan, say, reduce
+        self._reducible = upsampling.with_plain_convolutions
         self._bundle = read_bundle(plan.bundle)
 
     def __call__(self, files: Iterable[CaseFile]) -> TrialOutcome:
@@ -140,24 +141,27 @@ class PrecisionTrial:
         self, graphs: Mapping[Stage, Any], cases: list[_Case], float32: Scores, inputs: Array
     ) -> TrialOutcome:
         self._tell("judging in bfloat16", 0.5)
-        verdict = self._worse(graphs, cases, float32, locate_again=True)
-        speed = self._speed(graphs, self._engine(graphs, "bfloat16"), inputs)
-        return self._outcome(verdict, [("bfloat16", verdict)], speed, inputs)
+        reduced = {stage: self._reducible(graph) for stage, graph in graphs.items()}
+        verdict = self._worse(reduced, cases, float32, locate_again=True)
+        speed = self._speed(graphs, self._engine(reduced, "bfloat16"), inputs)
+        artefact = self._artefact(reduced, list(reduced), {}) if accepts(verdict) else None
+        return self._outcome(verdict, [("bfloat16", verdict)], speed, inputs, artefact)
 
     def _int8(self, graphs: Mapping[Stage, Any], cases: list[_Case], float32: Scores, inputs: Array) -> TrialOutcome:
         """The first, that is the fastest, recipe that passes; else the last one's verdict."""
         tried: list[tuple[str, Verdict]] = []
         verdict = self._verdict({}, {})
-        recipes = recipes_for(graphs[MAIN]) if len(inputs) else []
+        main = self._reducible(graphs[MAIN])
+        recipes = recipes_for(main) if len(inputs) else []
         for number, recipe in enumerate(recipes):
             step = f"int8, recipe {number + 1} of {len(recipes)}: {recipe.name}"
             self._tell(step, 0.3 + 0.6 * number / len(recipes))
-            reduced = {**graphs, MAIN: self._reduce(graphs[MAIN], inputs, recipe)}
+            reduced = {**graphs, MAIN: self._reduce(main, inputs, recipe)}
             verdict = self._worse(reduced, cases, float32)
             tried.append((recipe.name, verdict))
             if accepts(verdict):
                 speed = self._speed(graphs, self._engine(reduced, "int8"), inputs)
-                return self._outcome(verdict, tried, speed, inputs, self._artefact(reduced, recipe))
+                return self._outcome(verdict, tried, speed, inputs, self._artefact(reduced, [MAIN], asdict(recipe)))
         return self._outcome(verdict, tried, {}, inputs)
 
     def _engine(self, graphs: Mapping[Stage, Any], precision: Any) -> OpenVinoEngine:
@@ -197,15 +201,18 @@ class PrecisionTrial:
     def _verdict(self, found: Scores, float32: Scores) -> Verdict:
         return compare(found, float32, dataset=self._plan.dataset, structures=self._bundle.structures)
 
-    def _artefact(self, graphs: Mapping[Stage, Any], recipe: Recipe) -> bytes:
-        probe = probe_inputs(self._bundle.input_shape(MAIN))
-        answers = np.stack([engine(MAIN, probe) for engine in self._ways(graphs)])
+    def _artefact(self, graphs: Mapping[Stage, Any], stages: Sequence[Stage], recipe: Mapping[str, Any]) -> bytes:
+        ways = self._ways(graphs)
+        probe: dict[str, tuple[Array, Array]] = {}
+        for stage in stages:
+            inputs = probe_inputs(self._bundle.input_shape(stage))
+            probe[stage] = inputs, np.stack([engine(stage, inputs) for engine in ways])
         return write_reduced(
             ReducedNetworks(
                 bundle=self._bundle.digest,
-                graphs={MAIN: self._openvino.graph_files(graphs[MAIN])},
-                probe={MAIN: (probe, answers)},
-                about={"precision": self._plan.precision, "recipe": asdict(recipe), **software()},
+                graphs={stage: self._openvino.graph_files(graphs[stage]) for stage in stages},
+                probe=probe,
+                about={"precision": self._plan.precision, "recipe": dict(recipe), **software()},
             )
         )
 
