@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
 import pytest
 from irp_chassis.db import Database
-from irp_chassis.testing.twins import InMemoryObjects
 from irp_kernel.errors import Unavailable
 from irp_training.adapters.db import METADATA
-from irp_training.adapters.store import SqlStore
 from irp_training.adapters.wire import run_to_proto
-from irp_training.app.approvals import Approvals
-from irp_training.app.configuration import Configurations
-from irp_training.app.create_dataset import CreateDataset
-from irp_training.app.finish_run import FinishRun
-from irp_training.app.judge_candidate import JudgeCandidate
-from irp_training.app.keep_apart import KeepApart
-from irp_training.app.ports import Project
-from irp_training.app.start_run import StartRun, Wish
+from irp_training.app.start_run import Wish
 from irp_training.app.train_run import Terms, TrainRun
 from irp_training.app.work_ports import CaseFiles, Listener
 from irp_training.domain.errors import BadRecipe
 from irp_training.domain.learning.plan import Outcome, Plan, Said
 from irp_training.domain.price import Price
 from irp_training.domain.run import Progress
+from run_builders import a_room
 from sqlalchemy import MetaData
-from training_builders import a_case
 
 EURO = Price(per_hour=7.2, currency="EUR")
 OUTCOME = Outcome(
@@ -53,28 +41,6 @@ class CutOff:
         if len(self.plans) == 1:
             raise Unavailable("the training process ended before its result")
         return OUTCOME
-
-
-async def a_room(database: Database, worker: Any, price: Price) -> tuple[SqlStore, StartRun, TrainRun, Project]:
-    store, objects = SqlStore(database), InMemoryObjects()
-
-    def now() -> str:
-        return "2026-01-01T00:00:00Z"
-
-    configuration = await objects.put(
-        b'{"name": "demo"}', project="demo", entity="c", id="1", kind="k", media_type="a/b", extension="json"
-    )
-    project = Project(id="demo", revision=1, configuration=configuration)
-    async with store.change() as change:
-        await change.remember_project(project)
-        for number in range(1, 9):
-            await change.remember_case("demo", replace(a_case(number), judged={"lv_blood_pool": 1}))
-    configurations = Configurations(objects)
-    judge = JudgeCandidate(store, objects, worker)
-    finish = FinishRun(store, objects, judge, Approvals(store, configurations, 0), now)
-    train = TrainRun(store, objects, worker, finish, Terms(threads=1, price=price), objects)
-    create = CreateDataset(store, objects, configurations)
-    return store, StartRun(store, create, KeepApart(store, objects), now, price), train, project
 
 
 async def test_time_and_price_survive_a_restart_and_the_end_is_told(database: Database) -> None:

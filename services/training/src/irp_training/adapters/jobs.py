@@ -26,7 +26,7 @@ def learn(room: Room[Any], train: TrainRun, begin: StartAutomaticRun) -> None:
     """Runs, and what makes them begin by themselves."""
 
     async def on_run(job: Job) -> None:
-        await train(job.payload["project"], job.payload["run"])
+        await train(job.payload["project"], job.payload["run"], turn=job.attempt)
 
     async def on_automatic(job: Job) -> None:
         await begin(job.payload["project"], job.payload["key"])

@@ -57,7 +57,11 @@ def seated(devices: Sequence[str]) -> Iterator[list[Seat]]:
 
 
 class Group:
-    """See `irp_training.domain.feeding.ranks.Ranks`; made in each process of the run, and waits for all of them."""
+    """See `irp_training.domain.feeding.ranks.Ranks`; made in each process of the run, and waits for all of them.
+
+    Raises:
+        RankLost: another process has ended before all had met.
+    """
 
     def __init__(self, seat: Seat) -> None:
         self.rank, self.size, self.device = seat.rank, seat.size, torch.device(seat.device)
@@ -67,13 +71,16 @@ class Group:
             os.environ.setdefault("NCCL_SOCKET_IFNAME", LOOPBACK)
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
-        distributed.init_process_group(
-            "nccl" if self.device.type == "cuda" else "gloo",
-            init_method=f"file://{seat.meeting}",
-            rank=seat.rank,
-            world_size=seat.size,
-            timeout=PATIENCE,
-        )
+        try:
+            distributed.init_process_group(
+                "nccl" if self.device.type == "cuda" else "gloo",
+                init_method=f"file://{seat.meeting}",
+                rank=seat.rank,
+                world_size=seat.size,
+                timeout=PATIENCE,
+            )
+        except RuntimeError as cause:
+            raise RankLost from cause
 
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum of every rank's tensor, in place.

@@ -2,7 +2,8 @@
 
 A run may have several ("ranks"): all are given the same files, rank 0 reports, and when one dies all end. Over one pipe
 each, messages as pairs. Parent -> child: ("case", CaseFile)..., ("end", None), later perhaps ("stop", None).
-Child -> parent: ("said", Said)..., then ("outcome", ...) or ("error", exception). A child whose parent is gone ends.
+Child -> parent: ("said", Said)..., then ("outcome", ...) or ("error", IrpError). A child whose parent is gone ends; one
+that says nothing more was killed, and its work is done again.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import mmap
 import multiprocessing
 import os
 import threading
+import traceback
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
@@ -20,12 +22,14 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import structlog
 from irp_kernel.errors import IrpError, Unavailable
 
 from irp_training.adapters.ranks import Group, Seat, devices_of, seated
 from irp_training.app.work_ports import CaseFiles, Listener
 from irp_training.domain.challenges.challenge import CaseScore, Metric
 from irp_training.domain.challenges.scoring import score_bundle_entry
+from irp_training.domain.errors import WorkCrashed
 from irp_training.domain.learning.lesson import Lesson
 from irp_training.domain.learning.plan import CaseFile, FileBytes, Outcome, Plan, Said
 from irp_training.domain.reducing.trial import PrecisionTrial, TrialOutcome, TrialPlan
@@ -38,9 +42,9 @@ NICENESS = 5  # training gives way to whoever answers people
 
 
 class WorkerDied(Unavailable):
-    """The training process ended before its result.
+    """The training process was killed before its result.
 
-    The run goes on from its latest checkpoint by itself.
+    The run goes on from its latest checkpoint by itself, unless five in a row brought it no further.
     """
 
     retry_after_s = 2.0
@@ -161,6 +165,8 @@ async def _receive(pipes: Sequence[Connection]) -> tuple[str, Any]:
     except (EOFError, OSError):
         raise WorkerDied from None
     if kind == "error":
+        if isinstance(content, WorkCrashed):
+            structlog.get_logger().error("work_crashed", error=content.message, **content.details)
         raise content
     return kind, content
 
@@ -180,6 +186,11 @@ def _child(work: Any, pipe: Connection, arguments: tuple[Any, ...]) -> None:
         pipe.send(("outcome", work(pipe, *arguments)))
     except IrpError as error:
         pipe.send(("error", error))
+    except Exception as error:
+        # Kind and place only: its text may hold what it worked on.
+        frames = traceback.extract_tb(error.__traceback__)[-6:]
+        where = " > ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
+        pipe.send(("error", WorkCrashed(type(error).__name__, where=where)))
 
 
 def _train(pipe: Connection, plan: Plan, seat: Seat, checkpoint: bytes | None) -> Outcome:

@@ -16,6 +16,7 @@ from irp_training.domain.run import Progress
 from irp_training.domain.validations.certificate import Validation
 
 TURNS = 5  # of a process at one work; then it has failed, whatever stands in its way
+WAITS = 240  # turns of a run at which a part was down before a process began: hours, and the room's last
 TRANSIENT = frozenset({Code.UNAVAILABLE, Code.ABORTED, Code.DEADLINE_EXCEEDED})
 
 Attempt = TypeVar("Attempt", Appraisal, Trial, Validation)
@@ -42,18 +43,29 @@ def begin(turn: int) -> None:
 
 
 def failed(work: Work, error: Exception, turn: int) -> Work:
-    """The work as failed; before the last turn, raises what may be otherwise at the next.
+    """The work as failed; before the last turn, raises as `last_word` does."""
+    known = last_word(error, type(work).__name__, last=turn >= TURNS)
+    return replace(work, state="failed", reason=known.reason, message=known.message)
+
+
+def last_word(error: Exception, work: str, *, last: bool) -> IrpError:
+    """What a row says of its failure; before the last turn, raises what may be otherwise at the next.
 
     That is a part that is down for a moment, and whatever nobody thought of. Of the latter the row has no word: it may
     speak of patients.
     """
     known = error if isinstance(error, IrpError) else None
-    if turn < TURNS and (known is None or known.code in TRANSIENT):
+    if not last and (known is None or is_transient(error)):
         raise error
     if known is None:
-        structlog.get_logger().error("work_failed", work=type(work).__name__, error=type(error).__name__)
+        structlog.get_logger().error("work_failed", work=work, error=type(error).__name__)
         known = IrpError()
-    return replace(work, state="failed", reason=known.reason, message=known.message)
+    return known
+
+
+def is_transient(error: Exception) -> bool:
+    """A part that is down for a moment, or a process that was killed."""
+    return isinstance(error, IrpError) and error.code in TRANSIENT
 
 
 def finished(work: Work, at: str) -> Work:

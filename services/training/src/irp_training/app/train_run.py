@@ -1,17 +1,21 @@
-"""A queued run -> a registered version, perhaps the champion. Killed at any point, it goes on from its checkpoint."""
+"""A queued run -> a registered version, perhaps the champion. Killed at any point, it goes on from its checkpoint.
+
+Five processes in a row that brought no new checkpoint end it, whatever stopped them. A part that is down before a
+process begins is waited for; the run is queued meanwhile.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 
 from irp_kernel import ObjectRef
-from irp_kernel.errors import IrpError
 
-from irp_training.app.attempts import TRANSIENT
+from irp_training.app.attempts import TURNS, WAITS, begin, is_transient, last_word
 from irp_training.app.case_files import case_files
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.keep_apart import KeepApart
-from irp_training.app.ports import Files, Objects, Store
+from irp_training.app.ports import Files, Objects, Project, Store
 from irp_training.app.snapshots import read_snapshot
 from irp_training.app.work_ports import CaseFiles, Worker
 from irp_training.domain.datasets.dataset import Snapshot
@@ -22,9 +26,11 @@ from irp_training.domain.recipes.recipe import read_frozen
 from irp_training.domain.run import DatasetRow, KeptOverlay, Progress, Run
 from irp_training.domain.watching.overlay import Overlay
 
+LOOK_S = 5.0  # seconds between two looks at the row of a run that works
+
 
 class Cancelled(Exception):
-    """The run was cancelled while it worked."""
+    """Somebody asked for the end of the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +52,15 @@ class TrainRun:
         # Who is held out may have changed since the run was queued.
         self._keep_apart = KeepApart(store, objects)
 
-    async def __call__(self, project_id: str, run_id: str) -> None:
-        """Train, validate, register; every error but a part that is down for a moment ends the run as failed."""
+    async def __call__(self, project_id: str, run_id: str, *, turn: int = 1) -> None:
+        """Train, validate, register; raises what may be otherwise at the next `turn`, all else ends the run."""
         run, project = await self._store.run(project_id, run_id), await self._store.project(project_id)
         if run.ended or project is None:
             return
         try:
+            if run.cancel_asked:
+                raise Cancelled
+            begin(run.turns + 1)
             await self._keep_apart(run.project, run.dataset, run.base)
             snapshot = await self._snapshot(run.dataset)
             replay = to_replay(snapshot, [await self._snapshot(row) for row in run.replay])
@@ -59,42 +68,72 @@ class TrainRun:
             await self._finish.succeeded(run, project, outcome)
         except Cancelled:
             await self._finish.ended(run, project, "cancelled")
-        except IrpError as error:
-            if error.code in TRANSIENT:
+        except Exception as error:
+            await self._fail(run, project, error, turn)
+
+    async def _fail(self, run: Run, project: Project, error: Exception, turn: int) -> None:
+        """Ends the run; or lets it wait for its next turn, and raises."""
+        begun = (await self._store.run(run.project, run.id)).turns
+        last = begun >= TURNS or turn >= (WAITS if is_transient(error) else TURNS)
+        try:
+            told = last_word(error, "Run", last=last)
+        except Exception:
+            if await self._put_back(run):
                 raise
-            await self._finish.ended(run, project, "failed", reason=error.reason, message=error.message)
+            await self._finish.ended(run, project, "cancelled")
+        else:
+            await self._finish.ended(run, project, "failed", reason=told.reason, message=told.message)
+
+    async def _put_back(self, run: Run) -> bool:
+        """The run waits as others do, and is cancelled at once as they are; False if that was asked meanwhile."""
+        async with self._store.change() as change:
+            current = await change.lock_run(run.project, run.id)
+            if current.state == "running":
+                waits = replace(current.progress, step=Progress().step, eta_s=Progress().eta_s)
+                await change.save_run(replace(current, state="queued", progress=waits))
+        return not current.cancel_asked
 
     async def _snapshot(self, row: DatasetRow) -> Snapshot:
         return await read_snapshot(self._objects, row.manifest)
 
     async def _learn(self, run: Run, files: CaseFiles) -> Outcome:
-        run = await self._begin(run)
+        run = self._begun(run)
         plan = await self._plan(run)
         checkpoint = await self._objects.get(run.checkpoint) if run.checkpoint else None
-        cancelled = False
+        await self._begin(run)
 
         async def listen(report: Said) -> bool:
-            nonlocal cancelled
-            cancelled = not await self._note(run, report)
-            return not cancelled
+            return await self._note(run, report)
 
-        outcome = await self._worker.train(plan, files, checkpoint, listen)
-        if outcome is None or cancelled:
+        work = asyncio.ensure_future(self._worker.train(plan, files, checkpoint, listen))
+        try:
+            # It may say nothing for long, or for ever.
+            while not (await asyncio.wait({work}, timeout=LOOK_S))[0]:
+                if (await self._store.run(run.project, run.id)).cancel_asked:
+                    raise Cancelled
+            outcome = work.result()
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+        if outcome is None:
             raise Cancelled
         return outcome
 
-    async def _begin(self, run: Run) -> Run:
+    def _begun(self, run: Run) -> Run:
         recipe = read_frozen(run.recipe)
         if recipe.threads == 0:
             recipe = replace(recipe, threads=self._terms.threads)
         begun = replace(run, state="running", recipe=recipe.to_json(), progress=Progress(step="reading the dataset"))
-        if run.state == "queued":  # a run that goes on keeps the price that it began with
+        if not run.turns and not run.checkpoint:  # a run that goes on keeps the price that it began with
             begun = replace(begun, price_per_hour=self._terms.price.per_hour, currency=self._terms.price.currency)
+        return replace(begun, turns=run.turns + 1)
+
+    async def _begin(self, begun: Run) -> None:
         async with self._store.change() as change:
-            current = await change.lock_run(run.project, run.id)
-            begun = replace(begun, cancel_asked=current.cancel_asked, version=current.version)
-            await change.save_run(begun)
-        return begun
+            current = await change.lock_run(begun.project, begun.id)
+            if current.cancel_asked:
+                raise Cancelled
+            await change.save_run(replace(begun, priority=current.priority, version=current.version))
 
     async def _plan(self, run: Run) -> Plan:
         recipe = read_frozen(run.recipe)
@@ -122,6 +161,7 @@ class TrainRun:
             await change.add_overlays(current, overlays)
             noted = replace(current, progress=report.progress, checkpoint=checkpoint or current.checkpoint)
             noted = replace(noted, configured=report.configured or current.configured)
+            noted = replace(noted, turns=0 if checkpoint else current.turns)
             await change.save_run(replace(noted, spent_s=report.spent_s))
         return not current.cancel_asked
 

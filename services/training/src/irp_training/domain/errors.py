@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irp_kernel.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
+from irp_kernel.errors import FailedPrecondition, InvalidArgument, IrpError, NotFound, PermissionDenied
 
 
 class PatientLeak(FailedPrecondition):
@@ -223,6 +223,14 @@ class ValidationUnknown(NotFound):
     """There is no such validation of this version.
 
     `POST /api/v1/models/{name}/versions/{version}/validate` asks for one, and tells its id.
+    """
+
+
+class WorkCrashed(IrpError):
+    """The process that worked ended with an error that nobody thought of.
+
+    It is not tried again: it would end so again. The detail names the kind of error; the log of the training server
+    (`work_crashed`) also the place. Give both to whoever maintains this software.
     """
 
 

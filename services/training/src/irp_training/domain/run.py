@@ -93,11 +93,12 @@ class Run:
         cases: validation Dice per case as JSON, before and after.
         summary: means of the cases with intervals over patients, as JSON.
         checkpoint: the latest one.
-        cancel_asked: the worker ends at its next step.
+        cancel_asked: whoever works on it ends it at the next look.
         priority: of two that wait, the higher begins first.
         spent_s: seconds of learning, over all attempts.
         price_per_hour: of learning, when it began; 0 = the room has no price.
         currency: of the price.
+        turns: processes that were begun for it since its latest checkpoint.
         configured: what the training cases chose, why, and by what numbers, as JSON; empty = nothing.
         replay: datasets that the base learnt from, newest first; empty = nothing is replayed.
     """
@@ -130,6 +131,7 @@ class Run:
     currency: str = ""
     replay: tuple[DatasetRow, ...] = ()
     configured: str = ""
+    turns: int = 0
 
     @property
     def ended(self) -> bool:
