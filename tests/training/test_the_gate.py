@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from irp_training.domain.judging.gate import judge
+from irp_training.domain.judging.precision import accepts, compare
 
 BOTH = ("lv_blood_pool", "lv_myocardium")
 
@@ -36,8 +38,8 @@ def test_within_the_margin_is_not_worse() -> None:
 
 
 def test_what_was_not_judged_is_not_compared() -> None:
-    nothing = float("nan")
-    before = scores((0.9, nothing), (0.9, 0.8))
+    before = scores((0.9, 0.7), (0.9, 0.8))
+    del before["case-0"]["lv_myocardium"]
     verdict = judged(scores((0.9, 0.1), (0.9, 0.8)), before)
     assert verdict.passed
     assert [c.cases for c in verdict.comparisons] == [2, 1]
@@ -51,3 +53,36 @@ def test_a_candidate_that_no_longer_segments_a_structure_is_refused() -> None:
 def test_without_champion_or_without_any_judged_case_nothing_is_claimed() -> None:
     assert judged(scores((0.1, 0.1)), None).comparisons == ()
     assert "no validation case" in judged({}, {}).reason
+
+
+NONE_SEEN = float("nan")  # judged by an expert, and neither the expert nor the model saw any
+
+
+def on_scar(candidate: list[float], champion: list[float]):
+    """Case by case; every case was judged."""
+    mine, theirs = ({f"case-{n}": {"scar": dice} for n, dice in enumerate(some)} for some in (candidate, champion))
+    return judge(mine, theirs, margin=0.01, dataset="d", structures=("scar",), way="auto")
+
+
+def test_a_candidate_that_makes_up_scars_where_there_are_none_is_refused() -> None:
+    verdict = on_scar([0.0] * 8, [NONE_SEEN] * 8)
+    assert not verdict.passed
+    assert (verdict.comparisons[0].cases, verdict.comparisons[0].difference) == (8, -1.0)
+    assert (verdict.comparisons[0].candidate, verdict.comparisons[0].champion) == (0.0, 1.0)
+
+
+def test_a_candidate_that_no_longer_makes_up_scars_gets_credit_for_it() -> None:
+    verdict = on_scar([NONE_SEEN] * 8, [0.0] * 8)
+    assert verdict.passed
+    assert verdict.comparisons[0].difference == 1.0
+
+
+def test_a_reduced_precision_that_makes_something_up_is_not_accepted() -> None:
+    float32, reduced = ({f"case-{n}": {"scar": dice} for n in range(3)} for dice in (NONE_SEEN, 0.0))
+    assert not accepts(compare(reduced, float32, dataset="d", structures=("scar",)))
+
+
+def test_healthy_hearts_in_which_nobody_sees_a_scar_do_not_hide_a_loss_in_the_ill_ones() -> None:
+    verdict = on_scar([NONE_SEEN] * 20 + [0.65], [NONE_SEEN] * 20 + [0.7])
+    assert not verdict.passed
+    assert verdict.comparisons[0].difference == pytest.approx(-0.05)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from irp_kernel import Volume, decode_mask, decode_volume, encode_mask, encode_volume
 from irp_training.domain.datasets.subgroups import subgroups_of
 from irp_training.domain.judging.bounds import Bounds
 from irp_training.domain.judging.gate import Verdict, judge
@@ -78,6 +79,38 @@ def test_a_subgroup_that_loses_is_a_refusal_however_well_the_others_do() -> None
     assert not verdict.passed
     assert verdict.reason == f"worse on {POOL} at site b"
     assert [(s.value, s.patients, s.passed) for s in verdict.subgroups] == [("a", 5, True), ("b", 5, False)]
+
+
+def test_what_is_made_up_at_one_site_is_seen_there() -> None:
+    nothing = float("nan")
+    before = Examined(scores=scores(*[0.8] * 30, *[nothing] * 5))
+    after = Examined(scores=scores(*[0.9] * 30, *[nothing] * 4, 0.0))
+    verdict = verdict_on(after, before, "a" * 30 + "b" * 5, way="mean")
+    assert verdict.passed  # one patient with an own opinion is too few for a bound
+    after = Examined(scores=scores(*[0.99] * 30, *[0.0] * 5))
+    assert "worse on lv_blood_pool at site b" in verdict_on(after, before, "a" * 30 + "b" * 5, way="mean").reason
+
+
+def test_a_case_in_which_rightly_nothing_is_found_was_judged_and_one_that_nobody_looked_at_was_not() -> None:
+    (case, part, volume, mask), *_ = held_out()
+    truth = decode_mask(mask)
+    empty = replace(truth, labels=np.zeros_like(truth.labels))
+    unseen = replace(empty, annotated=np.zeros_like(truth.annotated))
+    dark = Volume(geometry=truth.geometry, array=np.zeros_like(decode_volume(volume).array))
+    files = [
+        (replace(case, series=name), part, encode_volume(image), encode_mask(drawn))
+        for name, image, drawn in (
+            ("found", decode_volume(volume), truth),
+            ("made up", decode_volume(volume), empty),
+            ("rightly none", dark, empty),
+            ("not judged", dark, unseen),
+        )
+    ]
+    (one,) = examine([a_threshold()], files)
+    assert one.scores["found"][POOL] > 0.9
+    assert one.scores["made up"][POOL] == 0.0
+    assert np.isnan(one.scores["rightly none"][POOL])
+    assert POOL not in one.scores["not judged"]
 
 
 def test_a_small_subgroup_decides_nothing_and_of_one_or_two_patients_nothing_is_told() -> None:

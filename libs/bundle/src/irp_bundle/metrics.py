@@ -18,21 +18,23 @@ def dice(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
 
 
 def dice_per_structure(predicted: Mask, truth: Mask, names: Iterable[str] | None = None) -> dict[str, float]:
-    """Dice over all (frame, slice) on which both masks judged the structure; structures never judged are left out.
+    """Dice over all (frame, slice) on which both masks judged the structure.
+
+    Structures that were never judged, or are in neither mask, are left out.
 
     Args:
         predicted: mask under test.
         truth: what is believed.
         names: structures; None = those of the truth.
     """
-    found: dict[str, float] = {}
-    for name in truth.table.names if names is None else names:
-        both = judged_by_both(predicted, truth, name)
-        if both.any():
-            value = dice(predicted.of(name)[both], truth.of(name)[both])
-            if not np.isnan(value):
-                found[name] = value
-    return found
+    found = dice_where_judged(predicted, truth, truth.table.names if names is None else names)
+    return {name: value for name, value in found.items() if not np.isnan(value)}
+
+
+def dice_where_judged(predicted: Mask, truth: Mask, names: Iterable[str]) -> dict[str, float]:
+    """As `dice_per_structure`, but a structure that was judged and is in neither mask is there, as NaN."""
+    judged = {name: judged_by_both(predicted, truth, name) for name in names}
+    return {name: dice(predicted.of(name)[both], truth.of(name)[both]) for name, both in judged.items() if both.any()}
 
 
 def judged_by_both(predicted: Mask, truth: Mask, name: str) -> NDArray[np.bool_]:

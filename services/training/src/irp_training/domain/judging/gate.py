@@ -2,7 +2,10 @@
 
 Rule. Both models segment the same frozen validation set with the whole two-stage pipeline. For each structure that
 the champion segments, the difference of Dice (candidate - champion) is taken case by case, only on slices that an
-expert judged, and averaged per patient. The candidate passes if, for every such structure,
+expert judged, and averaged per patient. Where the expert judged a structure and saw none, a model that sees none either
+has a Dice of 1, and one that sees some has 0: what a model makes up counts, and so does no longer making it up. Where
+expert, candidate and champion all see none, nothing is compared: were it counted as a tie, many hearts without a scar
+would hide a loss in the few with one. The candidate passes if, for every such structure,
 
 - `mean`: the mean of the patients' differences is at least -margin (default 0.01);
 - `bootstrap`: the lower bound of the one-sided 95 % interval of that mean, patients drawn anew, is above -margin;
@@ -24,22 +27,25 @@ from typing import Literal, get_args
 
 from irp_training.domain.judging.patients import by_patient, lower_bound
 
-Scores = Mapping[str, Mapping[str, float]]  # case (series) -> structure -> Dice; NaN or absent: not judged
+# Case (series) -> structure -> Dice. Absent: nobody judged it. NaN: an expert judged it, and neither the expert nor the
+# model saw any.
+Scores = Mapping[str, Mapping[str, float]]
 Rule = Literal["mean", "bootstrap"]
 Way = Literal["auto", "mean", "bootstrap"]
 WAYS: tuple[Way, ...] = get_args(Way)
+NONE_SEEN = float("nan")
 ENOUGH = 6  # patients: below, an interval of their mean says nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One structure, over the cases that both models were judged on.
+    """One structure, over the cases in which the expert or one of both models sees it.
 
     Attributes:
         structure: canonical name.
         cases: number of pairs.
-        candidate: mean Dice.
-        champion: mean Dice.
+        candidate: mean Dice; with 1 for cases in which rightly nothing was found, 0 where something was made up.
+        champion: the same.
         difference: mean over patients of the mean of their paired differences.
         worst: smallest paired difference.
         passed: by the rule.
@@ -177,13 +183,18 @@ def judge(
 
 
 def paired(structure: str, candidate: Scores, champion: Scores) -> dict[str, tuple[float, float]]:
-    """Dice (candidate, champion) by case, where the champion was judged; 0 where the candidate finds nothing."""
+    """Dice (candidate, champion) by case, where an expert judged it and somebody saw it; see the rule.
+
+    Where the candidate has no answer, it has found nothing.
+    """
     found = {}
     for case, scores in champion.items():
-        before = scores.get(structure, float("nan"))
-        after = candidate.get(case, {}).get(structure, 0.0)
-        if not isnan(before):
-            found[case] = (0.0 if isnan(after) else after, before)
+        if structure not in scores:
+            continue
+        before = scores[structure]
+        after = candidate.get(case, {}).get(structure, NONE_SEEN if isnan(before) else 0.0)
+        if not (isnan(before) and isnan(after)):
+            found[case] = (1.0 if isnan(after) else after, 1.0 if isnan(before) else before)
     return found
 
 

@@ -2,8 +2,8 @@
 
 Rule. The whole pipeline segments the frozen validation set twice with the engine that serves: in float32, and with the
 reduced networks. A precision is accepted if for every structure the mean of the paired differences of Dice (reduced -
-float32, case by case, on slices that an expert judged) is at least -0.002. Where no case judges any structure, nothing
-is known, and nothing is accepted.
+float32, case by case as the gate pairs them, on slices that an expert judged) is at least -0.002. Where no case judges
+any structure, nothing is known, and nothing is accepted.
 """
 
 from __future__ import annotations

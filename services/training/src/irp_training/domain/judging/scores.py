@@ -7,7 +7,14 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from irp_bundle import Located, Pipeline, dice_per_structure, distances_per_structure, interval_over_patients
+from irp_bundle import (
+    Located,
+    Pipeline,
+    dice_per_structure,
+    dice_where_judged,
+    distances_per_structure,
+    interval_over_patients,
+)
 from irp_kernel import LabelTable, Mask, Volume
 
 from irp_training.domain.judging.clicked import answer_to_clicks
@@ -27,6 +34,12 @@ def score_case(pipeline: Pipeline, volume: Volume, truth: Mask, located: Located
     """
     answer = answer_case(pipeline, volume, truth, located)
     return dice_per_structure(*answer, pipeline.bundle.structures) if answer else {}
+
+
+def judge_case(pipeline: Pipeline, volume: Volume, truth: Mask, located: Located | None = None) -> dict[str, float]:
+    """As `score_case`, for the gate: a structure that was judged and is in truth and answer alike absent is NaN."""
+    answer = answer_case(pipeline, volume, truth, located)
+    return dice_where_judged(*answer, pipeline.bundle.structures) if answer else {}
 
 
 def measure_case(pipeline: Pipeline, volume: Volume, truth: Mask) -> Measures:

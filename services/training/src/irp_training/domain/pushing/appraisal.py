@@ -1,8 +1,10 @@
 """What is found of a version: what the sandbox saw of its bundle, and how good it is beside the champion.
 
 The benchmark is the mean Dice of the whole pipeline over the cases of a frozen validation set, on slices that an expert
-judged. It says whether the version can have learnt from these patients, as far as anybody knows; beside the champion it
-stands on those only that neither of the two, nor what it came from, is known to have learnt from.
+judged; cases in which neither the expert nor the model sees the structure are left out, beside the champion those of
+either model (the gate counts what is made up: `gate.py`). It says whether the version can have learnt from these
+patients, as far as anybody knows; beside the champion it stands on those only that neither of the two, nor what it came
+from, is known to have learnt from.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from irp_training.domain.errors import QuantiserMissing
 from irp_training.domain.judging.gate import Scores, Verdict
 from irp_training.domain.judging.precision import Reduced, accepts, compare
-from irp_training.domain.judging.scores import score_case
+from irp_training.domain.judging.scores import judge_case
 from irp_training.domain.learning.plan import CaseFile, Said
 from irp_training.domain.reducing.quantise import Recipe, quantise, recipes_for
 from irp_training.domain.reducing.trial_report import in_words, report, software
@@ -194,7 +194,7 @@ class PrecisionTrial:
     def _scores(self, engine: Engine, cases: list[_Case], *, locate_again: bool = False) -> Scores:
         pipeline = Pipeline(self._bundle, engine)
         return {
-            case.series: score_case(pipeline, case.volume, case.truth, None if locate_again else case.located)
+            case.series: judge_case(pipeline, case.volume, case.truth, None if locate_again else case.located)
             for case in cases
         }
 

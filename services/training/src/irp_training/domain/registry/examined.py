@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from irp_bundle import Bundle, Engine, Pipeline, TorchEngine, dice_per_structure, read_bundle
+from irp_bundle import Bundle, Engine, Pipeline, TorchEngine, dice_where_judged, read_bundle
 from irp_bundle.segmented import Options
 from irp_kernel import Mask, Volume, decode_mask, decode_volume
 from numpy.typing import NDArray
 
 from irp_training.domain.judging.clicked import answer_to_clicks
-from irp_training.domain.judging.scores import as_model_sees, judged_frames, score_case
+from irp_training.domain.judging.scores import as_model_sees, judge_case, judged_frames
 from irp_training.domain.learning.plan import CaseFile, FileBytes
 
 BINS = 10
@@ -33,7 +33,7 @@ class Examined:
     """What was measured of one model.
 
     Attributes:
-        scores: Dice by case and structure.
+        scores: see `gate.Scores`: Dice by case and structure, of every structure that an expert judged there.
         calibration_error: 0 (what it says is so) to 1; None = no slice is judged whole, or the model takes marks.
         seconds_per_slice: of the fastest of several passes of the pipeline; 0 = not measured.
     """
@@ -75,7 +75,7 @@ class _Pupil:
     def judge(self, series: str, volume: Volume, truth: Mask) -> None:
         """Score one case."""
         if self.pipeline.bundle.spec.prompts is not None:
-            self.scores[series] = score_case(self.pipeline, volume, truth)
+            self.scores[series] = judge_case(self.pipeline, volume, truth)
             return
         known = as_model_sees(truth, self.pipeline.bundle.structures)
         frames = judged_frames(known)
@@ -83,7 +83,7 @@ class _Pupil:
             self.scores[series] = {}
             return
         found = self.pipeline.segment(volume, frames=frames, options=CONFIDENT)
-        self.scores[series] = dice_per_structure(found.mask(volume.geometry), known, self.pipeline.bundle.structures)
+        self.scores[series] = dice_where_judged(found.mask(volume.geometry), known, self.pipeline.bundle.structures)
         whole = np.asarray(known.annotated.all(axis=2))[frames]  # (frame, slice)
         if found.confidence is not None and whole.any():
             said, drawn, sure = found.labels[whole], known.labels[frames][whole], found.confidence[whole]
