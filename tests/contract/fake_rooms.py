@@ -30,7 +30,7 @@ from irp_ingest.adapters.rpc_pixels import picture_of
 from irp_ingest.domain.frames import frames_of, transcoded
 from irp_ingest.domain.render import render
 from irp_kernel import encode_volume
-from irp_kernel.errors import FailedPrecondition, IrpError, SeriesUnknown
+from irp_kernel.errors import FailedPrecondition, IrpError, ModelUnknown, SeriesUnknown
 from pydicom import dcmread
 
 from .fake_datasets import Datasets
@@ -276,8 +276,15 @@ class Training(Watching, Datasets, ModelReports, Precisions, Registry, training_
         return training_pb.RegisterModelResponse(model=_model())
 
     async def ListModels(self, request: Any, context: Any) -> training_pb.ListModelsResponse:
-        models = [_model(unagreed=self.unagreed)] if request.name in {"", "cine"} else []
-        return training_pb.ListModelsResponse(models=models)
+        models = [_model(unagreed=self.unagreed)] if request.name in {"", "cine"} and not request.after else []
+        return training_pb.ListModelsResponse(models=models, next="cine/2" if request.limit == 1 and models else "")
+
+    async def GetModel(self, request: Any, context: Any) -> training_pb.GetModelResponse:
+        found = _model(unagreed=self.unagreed and request.version in {0, 2})
+        if request.name != "cine" or not (1 <= request.version <= NEWEST or request.alias in found.aliases):
+            raise ModelUnknown(name=request.name)
+        found.ref.version = request.version or found.ref.version
+        return training_pb.GetModelResponse(model=found)
 
     async def Promote(self, request: Any, context: Any) -> training_pb.PromoteResponse:
         if request.version != 2:
@@ -308,6 +315,9 @@ def _run(state: str) -> training_pb.Run:
         recipe='{"epochs": 4}',
         configured='{"chosen": {"window": 2.6}, "reasons": {"window": "Hearts fit."}, "fingerprint": {"series": 3}}',
     )
+
+
+NEWEST = 7  # version of the model
 
 
 def _model(*, unagreed: bool = False) -> training_pb.Model:

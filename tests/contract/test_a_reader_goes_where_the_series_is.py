@@ -105,6 +105,32 @@ async def test_if_both_are_killed_the_ask_ends_with_a_problem_and_the_session_li
     assert await reader.hear() == ("a", "answer", "")
 
 
+async def test_what_waits_at_a_replica_whose_line_was_closed_is_answered_by_the_other(
+    pair: Pair, reader: Reader
+) -> None:
+    gone, stays = pair.owner(SERIES[0]), pair.other(SERIES[0])
+    gone.silent = True
+    reader.ask("a", SERIES[0])
+    await gone.heard.wait()
+    await pair.line.near(SERIES[0])[0].client.close()  # as is done where a replica has been away for minutes
+    assert await reader.hear() == ("a", "answer", "")
+    assert stays.asked == [SERIES[0]]
+
+
+async def test_an_ask_is_taken_back_once_however_often_that_is_said(pair: Pair, reader: Reader) -> None:
+    owner = pair.owner(SERIES[0])
+    owner.silent = True
+    reader.ask("a", SERIES[0])
+    await owner.heard.wait()
+    for _ in range(5):
+        reader.line.cancel("a")
+    assert await reader.hear() == ("a", "dropped", "cancelled")
+    owner.silent = False
+    reader.ask("b", SERIES[0])
+    assert await reader.hear() == ("b", "answer", "")
+    assert owner.cancelled == ["a"]
+
+
 async def test_a_full_replica_sends_a_reader_to_the_next(pair: Pair, reader: Reader) -> None:
     pair.owner(SERIES[0]).full = True
     reader.ask("a", SERIES[0])

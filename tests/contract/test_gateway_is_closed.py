@@ -61,6 +61,15 @@ def test_a_project_is_invisible_to_those_who_are_not_members(house: House, admin
     is_problem(outsider.delete(f"{project}/dicom-web/studies/1.2"), 404, "PROJECT_UNKNOWN")
 
 
+def test_a_nul_is_refused_wherever_it_comes(house: House, admin: httpx.Client, project: str) -> None:
+    for address in ("/projects/a%00b", f"/projects/{project}/members?cursor=AA", "/audit?project=%00", "/%00"):
+        found = admin.get(f"/api/v1{address}")
+        assert found.status_code in {400, 404}, address
+        assert found.headers["content-type"] == "application/problem+json"
+    said = admin.post("/api/v1/tokens", json={"subject": "a\0b"})
+    is_problem(said, 400, "BODY_NOT_READABLE")
+
+
 def test_roles_decide_what_a_member_may_do(house: House, project: str) -> None:
     viewer = house.member("shared", "viewer-1", "viewer")
     assert viewer.get(f"{project}/series").status_code == 200

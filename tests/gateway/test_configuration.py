@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from importlib.resources import files
 from typing import Any
 
@@ -191,10 +192,38 @@ def test_yaml_and_json_say_the_same_and_on_is_a_word() -> None:
     assert read_document(b'{"a": [1, 2.5, null, "on", false]}') == {"a": [1, 2.5, None, "on", False]}
 
 
-@pytest.mark.parametrize("text", [b"[", b"\xff\xfe\x00", b"a: &x [*x]", b"!!python/object:os.system {}", b"[" * 5000])
-def test_what_is_neither_is_refused(text: bytes) -> None:
+HOSTILE = [
+    b"[",
+    b"\xff\xfe\x00",
+    b"a: &x [*x]",
+    b"!!python/object:os.system {}",
+    b"[" * 5000,
+    b'{"a":' * 5000,
+    b"{a: " * 200_000,
+    b"[" * 1_000_000,
+    b"- " * 500_000,
+    b"[" + b"a, " * 300_000 + b"]",
+    b'{"title": "a\\u0000b"}',
+    b'title: "a\\0b"',
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=[repr(text[:12]) for text in HOSTILE])
+def test_what_is_neither_is_refused_before_it_costs_anything(text: bytes) -> None:
+    began = time.process_time()
     with pytest.raises(BodyNotReadable):
         read_document(text)
+    assert time.process_time() - began < 5  # a parser in Python takes minutes for some of them
+
+
+def test_a_pattern_that_would_take_for_ever_is_a_pattern_like_any_other_and_one_that_looks_around_is_none() -> None:
+    def a_rule(pattern: str) -> dict[str, Any]:
+        return SMALL | {"sequences": [CINE | {"when": {"SeriesDescription": pattern}}]}
+
+    read_configuration(a_rule("^([A-Za-z]+)+$"))
+    for pattern in ("(?=x)y", r"(a)\1", "(", "a{1000}{1000}"):
+        with pytest.raises(ConfigurationNotValid, match="RE2"):
+            read_configuration(a_rule(pattern))
 
 
 def test_a_project_may_learn_by_number_by_the_clock_or_by_both() -> None:

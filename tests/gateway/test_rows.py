@@ -135,6 +135,24 @@ async def test_lines_of_many_readers_share_commits_and_each_is_written_when_its_
     assert commits < 10
 
 
+async def test_a_line_that_the_database_does_not_take_takes_no_other_with_it(
+    either_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit, whole = AuditRows(either_database), Transaction.execute
+
+    async def picky(self: Transaction, statement: Any, values: Any = None) -> Any:
+        if any(row["subject"] == "s2" for row in values):
+            raise ValueError("a NUL, say")
+        return await whole(self, statement, values)
+
+    monkeypatch.setattr(Transaction, "execute", picky)
+    lines = [audit.write(subject=f"s{n}", project="p", action="a", target="", status=200) for n in range(5)]
+    said = await asyncio.gather(*lines, return_exceptions=True)
+    assert [type(error) for error in said if error is not None] == [ValueError]
+    written = {line.subject for line in await audit.lines(project="p", after=0, limit=9)}
+    assert written == {"s0", "s1", "s3", "s4"}
+
+
 async def test_a_reader_who_leaves_takes_no_line_with_him_and_a_failed_commit_is_told_to_all_who_shared_it(
     either_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

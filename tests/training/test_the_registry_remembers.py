@@ -166,9 +166,11 @@ async def test_where_two_must_agree_a_promotion_waits_for_somebody_else(world: W
     assert (await world.promote("net", 2, "ada"))[1] == "pending"
     assert (await world.promote("net", 2, "ada"))[1] == "pending"  # asked twice is asked once
     assert await world.champion() == 1
+    assert await world.store.waiting("net") == {2}
     with pytest.raises(SecondPersonNeeded):
         await world.decide("net", 2, approve=True, actor="ada")
     await world.decide("net", 2, approve=True, actor="grace", comment="looked at every case")
+    assert await world.store.waiting("net") == set()
     await world.decide("net", 2, approve=True, actor="grace")  # the answer was lost: said again
     assert await world.champion() == 2
     assert (await world.kinds())[3:] == [
@@ -398,3 +400,32 @@ async def test_replicas_that_number_at_the_same_moment_are_told_to_try_again(eit
     assert sorted(model.ref.version for model in models) == [1, 2, 3, 4]
     assert [one.number for one in await world.store.candidacies("net")] == [1, 2, 3, 4]
     assert [one.sequence for one in await world.store.history("net")] == [1]
+
+
+async def test_versions_are_read_page_by_page_and_each_says_what_it_is_called_now(either_database: Database) -> None:
+    world = World(either_database)
+    await world.begin()
+    world.ask(approvals=1)
+    for number in range(1, 5):
+        await world.add(0.9 + number / 100)
+    await world.promote("net", 3, "ada")
+    act_as(Caller(subject="ada"))
+    verbs: Any = SimpleNamespace(approvals=world.approvals)
+    doors, pages, after = TrainingServicer(world.store, verbs), list[list[pb.Model]](), ""
+    while after or not pages:
+        page = await doors.ListModels(pb.ListModelsRequest(name="net", after=after, limit=2), None)
+        pages.append(list(page.models))
+        after = page.next
+    assert [[one.ref.version for one in found] for found in pages] == [[1, 2], [3, 4], [5]]
+    shown = {one.ref.version: (list(one.aliases), one.pending, one.unagreed) for found in pages for one in found}
+    assert shown[1] == (["champion"], False, False)
+    assert shown[3] == ([], True, True)
+    assert shown[5] == (["candidate"], False, True)
+    everything = await doors.ListModels(pb.ListModelsRequest(), None)
+    assert (len(everything.models), everything.next) == (5, "")
+    one = await doors.GetModel(pb.GetModelRequest(name="net", alias="candidate"), None)
+    assert one.model == everything.models[-1]
+    with pytest.raises(ModelUnknown):
+        await doors.GetModel(pb.GetModelRequest(name="net", version=9), None)
+    with pytest.raises(InvalidArgument):
+        await doors.ListModels(pb.ListModelsRequest(after="net"), None)

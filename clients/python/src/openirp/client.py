@@ -89,8 +89,7 @@ class Irp:
 
     def models(self, name: str | None = None) -> list[dict[str, Any]]:
         """Model versions in the registry."""
-        known = self.http.items("/api/v1/models")
-        return [model for model in known if name in (None, model["name"])]
+        return list(self.http.items("/api/v1/models", name=name))
 
     def push_model(self, bundle: bytes, name: str, *, project: str = "") -> dict[str, Any]:
         """Register a MONAI bundle (ZIP) as a new version; the first of its name becomes the champion.

@@ -82,12 +82,12 @@ class Transport:
         answer = self.send(method, path, **arguments)
         return answer.json() if answer.content else None
 
-    def items(self, path: str, name: str = "items", **params: Any) -> Iterator[dict[str, Any]]:
+    def items(self, path: str, key: str = "items", **params: Any) -> Iterator[dict[str, Any]]:
         """Every item of a list that pages with a cursor."""
         cursor = ""
         while True:
             page = self.get(path, cursor=cursor or None, **params).json()
-            yield from page[name]
+            yield from page[key]
             cursor = page.get("next_cursor") or page.get("next") or ""
             if not cursor:
                 return

@@ -12,7 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.telemetry import TelemetryConfig
-from irp_kernel.errors import Code, IrpError
+from irp_kernel.errors import Code, InvalidArgument, IrpError
 from opentelemetry import propagate
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
@@ -185,6 +185,9 @@ class _Observe:
         carrier = {k.decode(): v.decode("latin-1") for k, v in scope["headers"] if k == b"traceparent"}
         with span(f"HTTP {scope['method']}", carrier):
             try:
+                if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+                    await problem(InvalidArgument("an address has no NUL"))(scope, receive, send_on)
+                    return
                 await self._app(scope, receive, send_on)
             except Exception as error:
                 self._log.error("http_failed", exc_info=error)

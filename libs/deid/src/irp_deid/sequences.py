@@ -5,14 +5,16 @@ Only the numbers of the rules leave; the header's texts do not.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
+import re2
 from pydicom.datadict import keyword_dict
 from pydicom.dataset import Dataset
 
 MAX_VALUE = 256  # characters of a header value that a pattern sees
+PATTERNS = 512  # that are remembered
 NO_TEXT = frozenset({"SQ", "OB", "OW", "OF", "OD", "OL", "OV", "UN"})
 PHASES = "phases"  # a condition on the whole series: left to whoever knows it
 
@@ -61,4 +63,19 @@ def _holds(condition: Any, value: Any) -> bool:
             return in_range(condition, float(value))
         except (TypeError, ValueError):
             return False
-    return re.search(condition, str(value)[:MAX_VALUE]) is not None
+    pattern = _pattern(condition)
+    return pattern is not None and pattern.search(str(value)[:MAX_VALUE]) is not None
+
+
+@lru_cache(PATTERNS)
+def _pattern(text: str) -> Any:
+    """In a time that grows with the text, whatever the pattern: projects write patterns, and senders the headers.
+
+    None where it is none; the gateway takes no such configuration, but may have before.
+    """
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(text, options)
+    except re2.error:
+        return None

@@ -95,6 +95,11 @@ class TrainingServiceStub:
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.ListModelsRequest.SerializeToString,
                 response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
+        self.GetModel = channel.unary_unary(
+                '/irp.training.v1.TrainingService/GetModel',
+                request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetModelRequest.SerializeToString,
+                response_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetModelResponse.FromString,
+                _registered_method=True)
         self.Promote = channel.unary_unary(
                 '/irp.training.v1.TrainingService/Promote',
                 request_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.PromoteRequest.SerializeToString,
@@ -241,6 +246,13 @@ class TrainingServiceServicer:
 
     def ListModels(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetModel(self, request, context):
+        """GetModel answers one version, by its number or by the name that it has now.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -398,6 +410,11 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.ListModels,
                     request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.ListModelsRequest.FromString,
                     response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'GetModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModel,
+                    request_deserializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetModelRequest.FromString,
+                    response_serializer=irp_dot_training_dot_v1_dot_training__service__pb2.GetModelResponse.SerializeToString,
             ),
             'Promote': grpc.unary_unary_rpc_method_handler(
                     servicer.Promote,
@@ -790,6 +807,33 @@ class TrainingService:
             '/irp.training.v1.TrainingService/ListModels',
             irp_dot_training_dot_v1_dot_training__service__pb2.ListModelsRequest.SerializeToString,
             irp_dot_training_dot_v1_dot_training__service__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/irp.training.v1.TrainingService/GetModel',
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetModelRequest.SerializeToString,
+            irp_dot_training_dot_v1_dot_training__service__pb2.GetModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,8 @@ class TrainingServiceStub:
     RegisterModel: _grpc.StreamUnaryMultiCallable[_training_service_pb2.RegisterModelRequest, _training_service_pb2.RegisterModelResponse]
     """RegisterModel takes a MONAI bundle (ZIP), checks it, and makes a new version."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ListModelsRequest, _training_service_pb2.ListModelsResponse]
+    GetModel: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetModelRequest, _training_service_pb2.GetModelResponse]
+    """GetModel answers one version, by its number or by the name that it has now."""
     Promote: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.PromoteRequest, _training_service_pb2.PromoteResponse]
     """Promote makes a version the champion, if it passes the gate."""
     Rollback: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.RollbackRequest, _training_service_pb2.RollbackResponse]
@@ -103,6 +105,8 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     RegisterModel: _aio.StreamUnaryMultiCallable[_training_service_pb2.RegisterModelRequest, _training_service_pb2.RegisterModelResponse]  # type: ignore[assignment]
     """RegisterModel takes a MONAI bundle (ZIP), checks it, and makes a new version."""
     ListModels: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ListModelsRequest, _training_service_pb2.ListModelsResponse]  # type: ignore[assignment]
+    GetModel: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetModelRequest, _training_service_pb2.GetModelResponse]  # type: ignore[assignment]
+    """GetModel answers one version, by its number or by the name that it has now."""
     Promote: _aio.UnaryUnaryMultiCallable[_training_service_pb2.PromoteRequest, _training_service_pb2.PromoteResponse]  # type: ignore[assignment]
     """Promote makes a version the champion, if it passes the gate."""
     Rollback: _aio.UnaryUnaryMultiCallable[_training_service_pb2.RollbackRequest, _training_service_pb2.RollbackResponse]  # type: ignore[assignment]
@@ -223,6 +227,14 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _training_service_pb2.ListModelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_training_service_pb2.ListModelsResponse, _abc.Awaitable[_training_service_pb2.ListModelsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetModel(
+        self,
+        request: _training_service_pb2.GetModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.GetModelResponse, _abc.Awaitable[_training_service_pb2.GetModelResponse]]:
+        """GetModel answers one version, by its number or by the name that it has now."""
 
     @_abc_1.abstractmethod
     def Promote(

@@ -64,6 +64,10 @@ class AuditRows:
             async with self._database.transaction(mark=False) as tx:
                 await tx.execute(AUDIT.insert(), rows)
         except Exception as error:
+            if len(rows) > 1:  # one line that the database does not take must not take the others with it
+                for row, future in zip(rows, written, strict=True):
+                    await self._commit([row], [future])
+                return
             failed = error
         for future in written:
             if future.done():  # whoever asked has left; his line stands all the same

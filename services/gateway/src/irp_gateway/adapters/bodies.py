@@ -34,9 +34,12 @@ class Field:
             BodyNotReadable: it is not UTF-8.
         """
         try:
-            return self.data.decode()
+            text = self.data.decode()
         except UnicodeDecodeError:
             raise BodyNotReadable("a field of the form is not UTF-8") from None
+        if "\0" in text:
+            raise BodyNotReadable("a field of the form has no NUL")
+        return text
 
 
 async def bounded(request: Request, limit: int) -> AsyncIterator[bytes]:

@@ -19,7 +19,7 @@ from starlette.types import Message
 
 from irp_gateway.adapters.bodies import read_body
 from irp_gateway.adapters.desk import desk_of
-from irp_gateway.domain.errors import ClientLeft
+from irp_gateway.domain.errors import BodyNotReadable, ClientLeft
 from irp_gateway.domain.roles import ADMIN, Identity
 
 MAX_JSON_BYTES = 1 << 20  # of a body that is described as JSON in /openapi.json
@@ -70,6 +70,8 @@ class Door(APIRoute):
         if media_type != "application/json":
             raise UnsupportedMediaType("send application/json")
         body = await read_body(request, MAX_JSON_BYTES)
+        if b"\\u0000" in body:
+            raise BodyNotReadable("a text has no NUL")  # PostgreSQL keeps none
 
         async def replay() -> Message:
             return {"type": "http.request", "body": body, "more_body": False}

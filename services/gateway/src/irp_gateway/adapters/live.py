@@ -29,6 +29,7 @@ from irp_gateway.domain.live_token import SUBPROTOCOL, authorization_of
 
 router = APIRouter()
 
+AUDITED_ONCE = 1024  # series and models of one session that are remembered
 OPEN_ASKS = 64  # of one session, before they have ended
 BAD_FRAMES = 20  # then the session is closed
 RECHECK_S = 10.0  # a token that is revoked, or a member who is not one any more, is out by then
@@ -85,7 +86,7 @@ class _Session:
         self._websocket, self._here, self._authorization = websocket, here, authorization
         self._line = LiveLine(here.desk.rooms["inference"])
         self._heard_at, self._bad = time.monotonic(), 0
-        self._audited: set[tuple[str, str]] = set()
+        self._audited: dict[tuple[str, str], None] = {}
 
     async def run(self) -> None:
         """Until the reader leaves, may not stay, or the gateway stops."""
@@ -163,10 +164,13 @@ class _Session:
         return Close.RESTART
 
     async def _audit(self, frame: SegmentFrame) -> None:
-        """Once per session for each series and model, or method."""
-        if (frame.series, frame.who) in self._audited:
+        """Once per session for each series and model, or method, of the latest AUDITED_ONCE."""
+        looks_at = frame.series, frame.who
+        if looks_at in self._audited:
             return
-        self._audited.add((frame.series, frame.who))
+        if len(self._audited) >= AUDITED_ONCE:
+            del self._audited[next(iter(self._audited))]
+        self._audited[looks_at] = None
         await self._here.desk.audit.write(
             subject=self._here.subject,
             project=self._here.project.id,

@@ -69,8 +69,9 @@ class LiveLine:
 
     def cancel(self, id: str) -> None:
         """Take an ask back; what has ended already is nothing to take back."""
-        if id in self.open:
-            self._take_back(self.open[id], "cancelled")
+        asked = self.open.get(id)
+        if asked is not None and not asked.dropped:
+            self._take_back(asked, "cancelled")
 
     async def close(self) -> None:
         """Hang up: the classification server stops computing for this reader."""
@@ -112,6 +113,11 @@ class LiveLine:
         try:
             async for response in talk.line.stream("Live", _each(talk.going), timeout_s=None):
                 await self._hear(response)
+        except asyncio.CancelledError:
+            # gRPC says so, too, when a channel is closed because its replica has been away for long.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
         except IrpError as broke:
             # What is wrong with an ask comes as its answer. A stream that ends while something is on its way to the
             # room is "internal" to gRPC: the room left.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -55,6 +56,7 @@ class ProjectDocument(ProjectAnswer):
 )
 async def create(request: Request, response: Response, identity: Visitor, desk: DeskHere) -> ProjectAnswer:
     """Whoever creates a project owns it. Answers Location, ETag (the revision) and digest."""
+    desk.create_project.require(identity)  # before anything is read
     project = await desk.create_project(await _document(request), identity)
     made(request, project=project.id, revision=1)
     response.headers.update({"Location": desk.address("projects", project.id), "ETag": _etag(project)})
@@ -105,7 +107,7 @@ def watch(desk: Desk, project: str) -> StreamingResponse:
 
 
 async def _document(request: Request) -> Any:
-    return read_document(await read_body(request, MAX_DOCUMENT_BYTES))
+    return await asyncio.to_thread(read_document, await read_body(request, MAX_DOCUMENT_BYTES))
 
 
 def _revision(if_match: str) -> int | None:

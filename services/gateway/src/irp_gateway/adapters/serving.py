@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from irp_gateway.adapters.desk import DeskHere
 from irp_gateway.adapters.door import Door, made
-from irp_gateway.adapters.versions import VersionInPath, models_of
+from irp_gateway.adapters.versions import VersionInPath, version_of
 from irp_gateway.adapters.visitor import Admin, ModelInPath, Visitor
 from irp_gateway.domain.errors import VersionNotAgreed
 
@@ -147,10 +147,10 @@ async def unload(name: ModelInPath, version: VersionInPath, admin: Admin, desk: 
 
 async def _require_agreed(name: str, body: ServingBody, desk: DeskHere) -> None:
     """Raise VersionNotAgreed if readers would get answers that a second person has not agreed to."""
-    answering = {body.pin, body.canary.version if body.canary else None} - {None}
-    for model in await models_of(desk, name) if answering else ():
-        if model.unagreed and model.ref.version in answering:
-            raise VersionNotAgreed(model=name, version=model.ref.version)
+    answering = {version for version in (body.pin, body.canary and body.canary.version) if version}
+    for version in sorted(answering):
+        if (await version_of(desk, name, version)).unagreed:
+            raise VersionNotAgreed(model=name, version=version)
 
 
 async def _configure(name: str, body: ServingBody, actor: str, desk: DeskHere, request: Request) -> None:

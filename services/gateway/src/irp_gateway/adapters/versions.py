@@ -6,7 +6,6 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 from irp.training.v1 import training_service_pb2 as pb
-from irp_kernel.errors import ModelUnknown
 
 from irp_gateway.adapters.desk import Desk, DeskHere
 from irp_gateway.adapters.door import made
@@ -27,29 +26,19 @@ Said = Annotated[
 async def _numbered(name: ModelInPath, said: Said, desk: DeskHere, request: Request) -> int:
     if said.isdecimal():
         return int(said)
-    found = [model for model in await models_of(desk, name) if said in model.aliases]
-    if not found:
-        raise ModelUnknown(f"{name}@{said}")
-    made(request, number=found[0].ref.version)
-    return int(found[0].ref.version)
+    found = await _found(desk, pb.GetModelRequest(name=name, alias=said))
+    made(request, number=found.ref.version)
+    return int(found.ref.version)
 
 
 VersionInPath = Annotated[int, Depends(_numbered)]
 
 
-async def models_of(desk: Desk, name: str) -> list[pb.Model]:
-    """Every version of a model."""
-    answer = await desk.rooms["training"].ask("ListModels", pb.ListModelsRequest(name=name))
-    return list(answer.models)
-
-
 async def version_of(desk: Desk, name: str, version: int) -> pb.Model:
-    """One version.
+    """One version, as the training room knows it."""
+    return await _found(desk, pb.GetModelRequest(name=name, version=version))
 
-    Raises:
-        ModelUnknown: there is none.
-    """
-    for found in await models_of(desk, name):
-        if found.ref.version == version:
-            return found
-    raise ModelUnknown(f"{name}@{version}")
+
+async def _found(desk: Desk, asked: pb.GetModelRequest) -> pb.Model:
+    answer: pb.GetModelResponse = await desk.rooms["training"].ask("GetModel", asked)
+    return answer.model

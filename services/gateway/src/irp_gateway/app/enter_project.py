@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from irp_kernel.errors import PermissionDenied, ProjectUnknown
 
 from irp_gateway.app.ports import Project, Projects
+from irp_gateway.domain.configuration import SLUG
 from irp_gateway.domain.roles import ADMIN, Identity, Member
 
 
@@ -21,7 +24,7 @@ class EnterProject:
             ProjectUnknown: there is none, or the identity is not a member.
             PermissionDenied: a member, but without the role.
         """
-        if identity.project not in {"", project_id}:
+        if identity.project not in {"", project_id} or not re.fullmatch(SLUG, project_id):
             raise ProjectUnknown
         found = await self._projects.find(project_id, identity.subject)
         if found is None:

@@ -6,6 +6,7 @@ import json
 import re
 from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args
 
+import re2
 from irp_kernel import CANONICAL
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -20,10 +21,14 @@ OPTIONS = ("113101", "113103", "113104", "113105", "113106", "113107", "113108",
 def _a_pattern(text: str) -> str:
     if len(text) > 256:
         raise ValueError("a pattern has at most 256 characters")
+    options = re2.Options()
+    options.log_errors = False
     try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError("not a regular expression") from error
+        re2.compile(text, options)
+    except re2.error as error:
+        raise ValueError(
+            "not a regular expression in the syntax of RE2, which looks neither around nor back"
+        ) from error
     return text
 
 
@@ -33,7 +38,9 @@ def _a_word(text: str) -> str:
     return text
 
 
-Pattern = Annotated[str, AfterValidator(_a_pattern)]
+Pattern = Annotated[
+    str, AfterValidator(_a_pattern), Field(description="regular expression in the syntax of RE2, found anywhere")
+]
 
 
 Listed = Annotated[

@@ -22,9 +22,12 @@ def from_cursor(cursor: str) -> str:
         CursorNotValid: it is not one of ours.
     """
     try:
-        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+        position = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         raise CursorNotValid from None
+    if "\0" in position:
+        raise CursorNotValid
+    return position
 
 
 def number_of(cursor: str) -> int:

@@ -113,6 +113,15 @@ async def candidacies(connection: Any, name: str) -> list[Candidacy]:
     return [candidacy_from_document(row) for row in (await connection.execute(query)).scalars()]
 
 
+async def waiting(connection: Any, name: str) -> set[int]:
+    """Versions whose latest candidacy waits for a second person."""
+    table = db.CANDIDACY
+    latest = select(func.max(table.c.number)).where(table.c.name == name).group_by(table.c.version)
+    query = select(table.c.version, table.c.document["state"].as_string().label("state"))
+    rows = await connection.execute(query.where(table.c.name == name, table.c.number.in_(latest)))
+    return {row.version for row in rows if row.state == "pending"}
+
+
 async def _announce(tx: Transaction, model: Model) -> None:
     await tx.announce(
         events_pb2.ModelRegistered(

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from irp.training.v1 import training_service_pb2 as pb
 from irp_chassis.rpc import caller
 from irp_kernel.errors import InvalidArgument, TooLarge
-from irp_kernel.ids import Alias
 
 from irp_training.adapters.desk import Desk, judging
 from irp_training.adapters.wire import happened_to_proto, model_to_proto, report_to_proto
-from irp_training.domain.registry.registry import Model, Promotion, aliases
+from irp_training.app.find_version import find_version
+from irp_training.domain.registry.registry import Model, aliases
 
 BUNDLE_LIMIT = 256 << 20  # bytes of a pushed archive
+MOST_MODELS = 1000  # versions of a page
 
 
 class RegistryDoors(Desk):
@@ -38,25 +40,21 @@ class RegistryDoors(Desk):
         return pb.RegisterModelResponse(model=await self._model(model), report=report)
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:  # noqa: N802
-        """Every version, with the champions marked."""
+        """A page of versions, with what they are called now."""
         caller()
-        models, candidacies = await self._store.models(request.name), await self._store.candidacies(request.name)
-        trials = await self._store.trials(request.name)
-        waiting = {latest.model for latest in {c.model: c for c in candidacies}.values() if latest.state == "pending"}
-        histories = {name: await self._store.history(name) for name in {m.ref.name for m in models}}
-        names = {name: _names(name, models, history) for name, history in histories.items()}
-        return pb.ListModelsResponse(
-            models=[
-                model_to_proto(
-                    m,
-                    [alias for alias, version in names[m.ref.name].items() if version == m.ref.version],
-                    [trial for trial in trials if trial.model == m.ref],
-                    pending=m.ref in waiting,
-                    unagreed=await self._do.approvals.lacking(m, histories[m.ref.name]),
-                )
-                for m in models
-            ]
-        )
+        limit = min(max(request.limit, 0) or MOST_MODELS, MOST_MODELS)
+        found = await self._store.models(request.name, after=_place(request.after), limit=limit + 1)
+        models = found[:limit]
+        last = models[-1].ref if len(found) > limit else None
+        shown = [one for _, mine in groupby(models, lambda m: m.ref.name) for one in await self._as_named(list(mine))]
+        return pb.ListModelsResponse(models=shown, next=f"{last.name}/{last.version}" if last else "")
+
+    async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:  # noqa: N802
+        """One version."""
+        caller()
+        wanted = request.version or request.alias
+        model = await find_version(self._store, f"{request.name}@{wanted}" if wanted else request.name)
+        return pb.GetModelResponse(model=await self._model(model))
 
     async def Promote(self, request: pb.PromoteRequest, context: Any) -> pb.PromoteResponse:  # noqa: N802
         """Make a version the champion if the gate allows."""
@@ -91,19 +89,32 @@ class RegistryDoors(Desk):
         return pb.GetModelKeysResponse(jwks=self._jwks)
 
     async def _model(self, model: Model) -> pb.Model:
-        name, history = model.ref.name, await self._store.history(model.ref.name)
-        names = _names(name, await self._store.models(name), history)
-        stood = [c for c in await self._store.candidacies(name) if c.model == model.ref]
-        return model_to_proto(
-            model,
-            [alias for alias, version in names.items() if version == model.ref.version],
-            pending=bool(stood) and stood[-1].state == "pending",
-            unagreed=await self._do.approvals.lacking(model, history),
-        )
+        (shown,) = await self._as_named([model])
+        return shown
+
+    async def _as_named(self, models: Sequence[Model]) -> list[pb.Model]:
+        """Versions of one model, with the names that they have now, their trials, and whether a person lacks."""
+        name = models[0].ref.name
+        history, waiting = await self._store.history(name), await self._store.waiting(name)
+        names, trials = aliases(await self._store.versions(name), history), await self._store.trials(name)
+        return [
+            model_to_proto(
+                model,
+                [alias for alias, version in names.items() if version == model.ref.version],
+                [trial for trial in trials if trial.model == model.ref],
+                pending=model.ref.version in waiting,
+                unagreed=await self._do.approvals.lacking(model, history),
+            )
+            for model in models
+        ]
 
 
-def _names(name: str, models: Sequence[Model], history: Sequence[Promotion]) -> dict[Alias, int]:
-    return aliases([model.ref.version for model in models if model.ref.name == name], history)
+def _place(after: str) -> tuple[str, int]:
+    """Name and version of the last one of the page before."""
+    name, _, version = after.rpartition("/")
+    if after and not version.isdecimal():
+        raise InvalidArgument("after is `next` of the page before")
+    return (name, int(version)) if after else ("", 0)
 
 
 async def _receive(pieces: AsyncIterator[pb.RegisterModelRequest]) -> tuple[pb.RegisterModelHeader, bytes]:

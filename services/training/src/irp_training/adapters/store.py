@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from irp_chassis.db import Database
 from irp_kernel import ObjectRef
 from irp_kernel.errors import ModelUnknown
-from sqlalchemy import and_, desc, select
+from sqlalchemy import and_, desc, select, tuple_
 
 from irp_training.adapters import dataset_rows, db, registry_rows
 from irp_training.adapters.change import SqlChange
@@ -133,11 +133,15 @@ class SqlStore:
             rows = (await connection.execute(query.order_by(table.c.epoch, table.c.which))).scalars()
             return [overlay_from_document(row) for row in rows]
 
-    async def models(self, name: str = "") -> list[Model]:
-        """All versions, by name and version."""
-        query = select(db.MODEL.c.document).order_by(db.MODEL.c.name, db.MODEL.c.version)
+    async def models(
+        self, name: str = "", *, after: tuple[str, int] = ("", 0), limit: int | None = None
+    ) -> list[Model]:
+        """Versions of a model, or of all, by name and version."""
+        table = db.MODEL
+        query = select(table.c.document).order_by(table.c.name, table.c.version).limit(limit)
+        query = query.where(tuple_(table.c.name, table.c.version) > after)
         if name:
-            query = query.where(db.MODEL.c.name == name)
+            query = query.where(table.c.name == name)
         async with self._database.read() as connection:
             return [model_from_document(row) for row in (await connection.execute(query)).scalars()]
 
@@ -150,6 +154,12 @@ class SqlStore:
             raise ModelUnknown(name=name, version=version)
         return model_from_document(document)
 
+    async def versions(self, name: str) -> list[int]:
+        """Numbers of a model's versions."""
+        query = select(db.MODEL.c.version).where(db.MODEL.c.name == name).order_by(db.MODEL.c.version)
+        async with self._database.read() as connection:
+            return list((await connection.execute(query)).scalars())
+
     async def history(self, name: str) -> list[Promotion]:
         """Promotions and rollbacks, oldest first."""
         async with self._database.read() as connection:
@@ -159,6 +169,11 @@ class SqlStore:
         """Of a model, or of all, oldest first."""
         async with self._database.read() as connection:
             return await registry_rows.candidacies(connection, name)
+
+    async def waiting(self, name: str) -> set[int]:
+        """Versions of a model whose promotion waits for a second person."""
+        async with self._database.read() as connection:
+            return await registry_rows.waiting(connection, name)
 
     async def newest_dataset(self, model: str) -> DatasetRow | None:
         """Of the newest run that made a version of this model."""

@@ -18,8 +18,7 @@ async def find_version(store: Store, text: str) -> Model:
     name, wanted = split_model(text)
     if isinstance(wanted, int):
         return await store.model(name, wanted)
-    versions = [model.ref.version for model in await store.models(name)]
-    version = aliases(versions, await store.history(name)).get(wanted or "champion")
+    version = aliases(await store.versions(name), await store.history(name)).get(wanted or "champion")
     if version is None:
         raise ModelUnknown(name=name)
     return await store.model(name, version)
