@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from container_builders import ThresholdRuntime, an_archive, sockets
+from engines import pipeline_of
 from google.protobuf.json_format import MessageToJson
 from irp.training.v1 import challenge_service_pb2 as pb
 from irp_chassis.auth import Caller, act_as
@@ -40,7 +41,7 @@ from irp_training.app.score_entry import ScoreEntry
 from irp_training.app.work_ports import CaseFiles
 from irp_training.domain.challenges.challenge import CaseScore, Challenge, Entry, Metric
 from irp_training.domain.challenges.leaderboard import rank
-from irp_training.domain.challenges.scoring import score_answer, score_bundle_entry
+from irp_training.domain.challenges.scoring import score_answer, score_model_entry
 from irp_training.domain.container_errors import (
     ChallengeClosed,
     ChallengeExists,
@@ -77,7 +78,7 @@ class InThisProcess:
     ) -> list[CaseScore]:
         if self.trouble:
             raise self.trouble.pop(0)
-        return score_bundle_entry(bundle, [file async for file in files()], structures, metrics)
+        return score_model_entry(pipeline_of(bundle), [file async for file in files()], structures, metrics)
 
 
 class World:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from engines import BOUNDS
 from irp.training.v1.events_pb2 import PrecisionGuarded
 from irp_chassis.db import Database
 from irp_chassis.testing.twins import InMemoryObjects
@@ -220,7 +221,7 @@ async def test_a_run_whose_recipe_says_so_has_its_model_tried(world: World) -> N
 
 
 async def test_a_worker_killed_half_way_is_begun_again_and_comes_to_the_same_verdict(world: World) -> None:
-    worker, steps = ProcessWorker("cpu"), list[str]()
+    worker, steps = ProcessWorker("cpu", BOUNDS), list[str]()
 
     class Killing:
         async def guard(self, plan: TrialPlan, files: CaseFiles, listen: Listener) -> TrialOutcome:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from engines import BOUNDS
 from irp_bundle import read_bundle
 from irp_training.adapters.worker import ProcessWorker, WorkerDied
 from irp_training.domain.learning.lesson import Lesson
@@ -27,7 +28,7 @@ async def test_resumed_weights_equal_those_of_an_unkilled_run_and_one_interval_r
     files, plan = some_files(), a_plan(RECIPE)
     unkilled = Lesson(plan, lambda _said: None)(iter(files), None)
 
-    worker = ProcessWorker("cpu")
+    worker = ProcessWorker("cpu", BOUNDS)
     epochs: list[int] = []
     latest: list[bytes] = []
 
@@ -75,7 +76,7 @@ def test_the_same_plan_gives_the_same_bytes_and_another_seed_does_not() -> None:
 
 
 async def test_a_cancelled_run_ends_its_process() -> None:
-    worker = ProcessWorker("cpu")
+    worker = ProcessWorker("cpu", BOUNDS)
 
     async def never(_said: Said) -> bool:
         return False

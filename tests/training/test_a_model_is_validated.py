@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from engines import pipeline_of
 from irp.training.v1 import training_service_pb2 as pb
 from irp_chassis.auth import Caller, act_as
 from irp_chassis.db import Database
@@ -54,7 +55,7 @@ def metadata() -> MetaData:
 
 @pytest.fixture(scope="module")
 def outcome() -> ValidationOutcome:
-    return ValidationWork(a_plan(), lambda said: None)(held_out(2))
+    return ValidationWork(a_plan(), pipeline_of(a_plan().bundle), lambda said: None)(held_out(2))
 
 
 def a_plan() -> ValidationPlan:
@@ -93,7 +94,7 @@ def test_the_page_needs_nothing_from_outside_and_the_same_validation_gives_the_s
     assert page.count("data:image/png;base64,") == 1 + 2
     assert "http" not in page.replace("xmlns", "")
     assert outcome.files["report.pdf"].startswith(b"%PDF")
-    again = ValidationWork(a_plan(), lambda said: None)(held_out(2))
+    again = ValidationWork(a_plan(), pipeline_of(a_plan().bundle), lambda said: None)(held_out(2))
     assert {name: sha256_of(data) for name, data in again.files.items()} == {
         name: sha256_of(data) for name, data in outcome.files.items()
     }

@@ -8,11 +8,16 @@ import sys
 import zipfile
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
-from irp_bundle import BundleUnsafe, NetworkNotAllowed
+from engines import BOUNDS
+from irp_bundle import BundleUnsafe, NetworkNotAllowed, TorchEngine, read_bundle
 from irp_kernel.errors import IrpError
-from irp_training.adapters.sandbox import CHILD, Sandbox
+from irp_training.adapters.sandbox import Sandbox
+from irp_training.adapters.sandbox_bounds import CHILD, Bounds
+from irp_training.adapters.sandbox_engine import ConfinedEngine, confined
+from irp_training.adapters.worker import ProcessWorker
 from irp_training.domain.errors import (
     InspectionFailed,
     InspectionTooLarge,
@@ -67,15 +72,8 @@ def saying(*lines: str, then: str = "") -> tuple[str, ...]:
 
 
 async def refused(*command: str, seconds: float = 30.0) -> IrpError | None:
-    return (await Sandbox(GIB, seconds, command=command)(a_threshold())).problem
-
-
-async def hears(count: int) -> None:
-    assert count <= len(held_out())
-
-
-async def nobody_hears(count: int) -> None:
-    raise AssertionError(count)
+    bounds = Bounds(memory_bytes=GIB, seconds=seconds, command=command)
+    return (await Sandbox(bounds)(a_threshold())).problem
 
 
 def test_a_report_names_what_was_checked_and_what_nobody_reads() -> None:
@@ -153,7 +151,7 @@ def test_nothing_of_a_bundle_is_executed(path: str, change: Callable[[bytes], by
 
 
 async def test_a_hostile_bundle_is_refused_with_its_reason_and_the_checks_before_it() -> None:
-    found = await Sandbox(4 * GIB, 120)(changed("model.pt", a_pickle))
+    found = await Sandbox(BOUNDS)(changed("model.pt", a_pickle))
     assert isinstance(found.problem, BundleUnsafe)
     said = found.document()
     assert not said["passed"]
@@ -173,9 +171,54 @@ async def test_a_bundle_of_code_is_judged_on_images_where_it_can_reach_nothing()
         done.append(count)
 
     data = exported_bundle({"models/model.ts": script_of(bright.eval())})
-    found = await Sandbox(4 * GIB, 120).score(data, as_stream(held_out()), listen)
+    found = await ProcessWorker("cpu", BOUNDS).appraise(data, as_stream(held_out()), listen)
     assert done == [1, 2]
     assert all(case["lv_blood_pool"] > 0.8 for case in found)
+
+
+@pytest.mark.parametrize("openvino", [False, True])
+def test_networks_answer_from_the_sandbox_what_they_answer_here(openvino: bool) -> None:
+    inputs = np.random.default_rng(0).normal(size=(11, 1, 64, 64)).astype(np.float32)
+    here = TorchEngine(read_bundle(a_threshold()))("segment", inputs)
+    engine = ConfinedEngine(a_threshold(), BOUNDS, openvino=openvino)
+    try:
+        for _ in range(2):
+            assert np.allclose(engine("segment", inputs), here, atol=1e-4)
+    finally:
+        engine.close()
+
+
+READY = '{"shape": []}'
+LIES = {
+    "another number of answers": saying(READY, '{"shape": [2, 3]}', then="print('x' * 100)"),
+    "fewer numbers": saying(READY, '{"shape": [1, 3]}', then="print('x' * 4)"),
+    "no numbers": saying(READY, '{"shape": 7}'),
+    "a negative shape": saying(READY, '{"shape": [1, -3]}'),
+    "more than anybody can hold": saying(READY, '{"shape": [1, 1000000, 1000000]}'),
+    "no object": saying(READY, "[]"),
+    "no end of a line": saying(READY, then="sys.stdout.write('x' * (1 << 20))"),
+    "nothing": saying(READY),
+}
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
+def test_numbers_from_the_sandbox_are_believed_in_their_form_only(lie: tuple[str, ...]) -> None:
+    with (
+        pytest.raises(InspectionFailed),
+        confined([a_threshold()], Bounds(memory_bytes=GIB, seconds=30, command=lie)) as ((_, engine),),
+    ):
+        engine("segment", np.zeros((1, 1, 64, 64), np.float32))
+
+
+def test_a_pass_that_does_not_end_is_ended_and_what_the_sandbox_refuses_is_told() -> None:
+    hangs = Bounds(memory_bytes=GIB, seconds=0.5, command=saying(READY, then="time.sleep(600)"))
+    with confined([a_threshold()], hangs) as ((_, engine),), pytest.raises(InspectionTooLong):
+        engine("segment", np.zeros((1, 1, 64, 64), np.float32))
+    full = Bounds(memory_bytes=GIB, seconds=30, command=saying('{"refused": "memory"}'))
+    with pytest.raises(InspectionTooLarge):
+        ConfinedEngine(a_threshold(), full, openvino=False)
+    with pytest.raises(BundleUnsafe):
+        ConfinedEngine(changed("model.pt", a_pickle), BOUNDS, openvino=False)
 
 
 async def test_a_sandbox_that_hangs_is_killed_and_one_that_ends_or_lies_is_not_believed() -> None:
@@ -186,29 +229,11 @@ async def test_a_sandbox_that_hangs_is_killed_and_one_that_ends_or_lies_is_not_b
     assert isinstance(await refused(*saying('{"refused": "memory"}')), InspectionTooLarge)
     assert isinstance(await refused(*saying('{"refused": "UNAVAILABLE"}')), InspectionFailed)
     told = '{"report": {"checks": [], "passed": 1}, "held": {"files": true, "system_calls": false}}'
-    found = await Sandbox(GIB, 30, command=saying(told))(b"")
+    found = await Sandbox(Bounds(memory_bytes=GIB, seconds=30, command=saying(told)))(b"")
     assert [check["name"] for check in found.document()["checks"]] == ["sandbox"]
     assert found.document()["passed"] is True
     bars = found.checks[-1]
     assert (bars.state, bars.says) == ("noted", "held by files; not there: namespace, system_calls")
-    with pytest.raises(InspectionFailed):
-        lie = saying('{"dice": {"lv_blood_pool": 7}}', then=endless)
-        await Sandbox(GIB, 30, command=lie).score(b"", as_stream([]), nobody_hears)
-    # More answers than cases, also without end; and fewer.
-    for lie in (
-        saying(then="while True: print('{\"dice\":{}}')"),
-        saying('{"dice":{}}', '{"done":true}'),
-        saying('{"done":true}'),
-    ):
-        with pytest.raises(InspectionFailed):
-            await Sandbox(GIB, 30, command=lie).score(b"", as_stream(held_out()), hears)
-    for lie in (
-        '{"done": [[0.1, 1.0], [7, 1.0]]}',
-        '{"done": []}',
-        '{"dice": [{}, {}]}\n{"done": [[null, 0], [null, 0]]}',
-    ):
-        with pytest.raises(InspectionFailed):
-            await Sandbox(GIB, 30, command=saying(lie)).examine([b"", b""], as_stream([]))
     with pytest.raises(InspectionFailed):
         about_from_report({"about": {"structures": ["a name of somebody"]}})
     assert CHILD[1] == "-I"  # nothing of the room's environment or folder is imported

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import BOUNDS
 from irp.training.v1 import events_pb2
 from irp_chassis.db import Database
 from irp_chassis.delivery import PARK_AFTER_RETRIES
@@ -114,7 +115,7 @@ async def ends_told(database: Database) -> list[str]:
 async def test_what_crashes_ends_the_run_at_once_with_the_kind_of_error_and_no_word_of_its_text(
     database: Database,
 ) -> None:
-    store, start, train, project = await a_room(database, ProcessWorker("cpu"), files=NoFiles())
+    store, start, train, project = await a_room(database, ProcessWorker("cpu", BOUNDS), files=NoFiles())
     run = await start(project, WISH)
     await train("demo", run.id)
     ended = await store.run("demo", run.id)

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from engines import BOUNDS
 from irp_chassis.db import Database
 from irp_chassis.testing.twins import InMemoryObjects
 from irp_kernel.errors import Unavailable
 from irp_training.adapters.change import APPRAISAL_JOB
 from irp_training.adapters.db import METADATA
-from irp_training.adapters.sandbox import Sandbox as RealSandbox
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.wire import report_to_proto
+from irp_training.adapters.worker import ProcessWorker
 from irp_training.app.appraise_model import AppraiseModel
 from irp_training.app.approvals import Approvals
 from irp_training.app.ask_report import AskReport
 from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
-from irp_training.app.examine_models import ExamineModels
 from irp_training.app.frozen_set import FrozenSet
 from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.ports import Project
@@ -31,15 +31,17 @@ from irp_training.app.register_model import RegisterModel
 from irp_training.app.try_bundle import TryBundle
 from irp_training.app.work_ports import CaseFiles
 from irp_training.domain.errors import InspectionTooLong, ModelReportUnknown, NetworkMisbehaves, NoFrozenSet
+from irp_training.domain.learning.plan import Said
 from irp_training.domain.pushing.appraisal import UNMEASURED, Appraisal
 from irp_training.domain.pushing.inspected import Inspected
 from irp_training.domain.pushing.inspection import Check
-from irp_training.domain.registry.examined import Examined, examine
 from irp_training.domain.registry.registry import Promotion
-from irp_training.domain.run import Run
+from irp_training.domain.run import ModelRef, Run
+from irp_training.domain.validations.plan import ValidationPlan
 from precision_builders import a_threshold, held_out
 from sqlalchemy import MetaData, select
 from torch import Tensor, nn
+from training_builders import as_stream
 
 from tests.bundle.exported import exported_bundle, onnx_of, script_of
 
@@ -52,8 +54,8 @@ def metadata() -> MetaData:
     return METADATA
 
 
-class Sandbox:
-    """Says what it is told to say, or raises it; the last answer again and again."""
+class SandboxAndWorker:
+    """Say what they are told to say, or raise it; the last answer again and again."""
 
     def __init__(self) -> None:
         self.says, self.looks = FINE, 0
@@ -64,7 +66,7 @@ class Sandbox:
         self.looks += 1
         return self.says
 
-    async def score(
+    async def appraise(
         self, bundle: bytes, files: CaseFiles, listen: Callable[[int], Awaitable[None]]
     ) -> list[Mapping[str, float]]:
         count = self.cases.pop(0) if self.cases else 2
@@ -84,14 +86,14 @@ class World:
             database,
             SqlStore(database),
             InMemoryObjects(),
-            Sandbox(),
+            SandboxAndWorker(),
         )
         configurations = Configurations(self.objects)
         approvals = Approvals(self.store, configurations, 0)
         frozen_set = FrozenSet(self.store, CreateDataset(self.store, self.objects, configurations))
         self.register = RegisterModel(self.store, self.objects, approvals, self.now, self.sandbox, frozen_set)
         self.ask = AskReport(self.store, frozen_set, self.now)
-        self.appraise = AppraiseModel(self.store, self.objects, self.sandbox, self.now)
+        self.appraise = AppraiseModel(self.store, self.objects, self.sandbox, self.sandbox, self.now)
 
     @staticmethod
     def now() -> str:
@@ -227,13 +229,6 @@ async def test_what_is_refused_leaves_nothing_behind(world: World) -> None:
         await world.store.appraisal("pool", 1)
 
 
-class InThisProcess:
-    """A worker that builds networks from weights, and opens nothing else."""
-
-    async def examine(self, bundles: Sequence[bytes], files: CaseFiles) -> tuple[Examined, ...]:
-        return examine(bundles, [file async for file in files()])
-
-
 def bright(halfway: float) -> nn.Module:
     """So many standard deviations and more are blood pool."""
     network = nn.Conv2d(1, 3, 3, padding=1)
@@ -251,8 +246,7 @@ async def test_what_only_runs_passes_the_gate_on_the_patients_of_its_report(
     onnx = exported_bundle({"models/model.onnx": onnx_of(bright(1.9))})
     for data in (script, onnx):
         await world.register("pool", data, "somebody", promote_if_first=True, project=project)
-    examiner = ExamineModels(InThisProcess(), RealSandbox(4 << 30, 120))
-    judge = JudgeCandidate(world.store, world.objects, examiner)
+    judge = JudgeCandidate(world.store, world.objects, ProcessWorker("cpu", BOUNDS))
     promote = PromoteModel(world.store, judge, Approvals(world.store, Configurations(world.objects), 0), world.now)
     verdict, state = await promote("pool", 2, "somebody")
     (compared,) = verdict.comparisons
@@ -260,3 +254,29 @@ async def test_what_only_runs_passes_the_gate_on_the_patients_of_its_report(
     assert compared.candidate > 0.8
     assert compared.champion > 0.8
     assert [check.name for check in verdict.checks] == ["latency"]  # nobody judged a slice whole
+
+
+async def test_what_only_runs_is_validated_and_enters_challenges_as_any_other_model() -> None:
+    worker, steps = ProcessWorker("cpu", BOUNDS), list[str]()
+    data = exported_bundle({"models/model.ts": script_of(bright(2.0))})
+
+    async def listen(said: Said) -> bool:
+        steps.append(said.progress.step)
+        return True
+
+    plan = ValidationPlan(
+        bundle=data,
+        model=ModelRef(name="pool", version=1, digest="d" * 64),
+        dataset="e" * 64,
+        project="demo",
+        split="validation",
+        cases=2,
+        known=False,
+        created_at="2026-01-01T00:00:00Z",
+    )
+    outcome = await worker.validate(plan, as_stream(held_out()), listen)
+    assert json.loads(outcome.summary)["dice"]["lv_blood_pool"]["mean"] > 0.8
+    assert {"report.json", "report.html", "report.pdf"} <= set(outcome.files)
+    assert steps[-1] == "writing the report"
+    scores = await worker.score_entry(data, as_stream(held_out()), ("lv_blood_pool",), ("dice", "hd95"))
+    assert all(case.values["dice"]["lv_blood_pool"] > 0.8 for case in scores)

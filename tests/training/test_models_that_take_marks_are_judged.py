@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from engines import examined
 from irp_bundle import Pipeline, TorchEngine, read_bundle
 from irp_training.domain.judging.clicked import click_in
 from irp_training.domain.judging.scores import score_case
-from irp_training.domain.registry.examined import examine
 from training_builders import a_heart, case_files, only
 
 from tests.bundle.marked import ByMarks, a_marked_bundle
@@ -31,7 +31,7 @@ def test_a_model_that_takes_marks_is_scored_by_one_click_on_each_drawn_slice() -
 
 def test_the_gate_reads_such_a_bundle_as_any_other() -> None:
     volume, truth = a_heart(2)
-    (found,) = examine([a_marked_bundle()], case_files([("validation", volume, truth)]))
+    (found,) = examined([a_marked_bundle()], case_files([("validation", volume, truth)]))
     (scores,) = found.scores.values()
     bundle = read_bundle(a_marked_bundle())
     assert scores == score_case(Pipeline(bundle, TorchEngine(bundle)), volume, truth)

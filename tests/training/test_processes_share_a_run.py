@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from engines import BOUNDS
 from irp_bundle import read_bundle
 from irp_training.adapters.ranks import RankLost, devices_of
 from irp_training.adapters.worker import ProcessWorker, WorkerDied
@@ -26,7 +27,7 @@ async def test_a_run_shared_by_two_processes_learns_what_one_learns_also_when_on
     alone: list[Said] = []
     one = Lesson(plan, alone.append)(iter(files), None)
 
-    worker, said = ProcessWorker("cpu", processes=2), list[Said]()
+    worker, said = ProcessWorker("cpu", BOUNDS, processes=2), list[Said]()
 
     async def listen_and_kill(report: Said) -> bool:
         said.append(report)

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from engines import examined
 from irp_kernel import Volume, decode_mask, decode_volume, encode_mask, encode_volume
 from irp_training.domain.datasets.subgroups import subgroups_of
 from irp_training.domain.judging.bounds import Bounds
 from irp_training.domain.judging.gate import Verdict, judge
 from irp_training.domain.judging.patients import by_patient, lower_bound
 from irp_training.domain.registry.checks import examine_candidate
-from irp_training.domain.registry.examined import Examined, examine
+from irp_training.domain.registry.examined import Examined
 from precision_builders import a_threshold, held_out
 from training_builders import a_case
 
@@ -106,7 +107,7 @@ def test_a_case_in_which_rightly_nothing_is_found_was_judged_and_one_that_nobody
             ("not judged", dark, unseen),
         )
     ]
-    (one,) = examine([a_threshold()], files)
+    (one,) = examined([a_threshold()], files)
     assert one.scores["found"][POOL] > 0.9
     assert one.scores["made up"][POOL] == 0.0
     assert np.isnan(one.scores["rightly none"][POOL])
@@ -144,7 +145,7 @@ def test_a_slow_candidate_is_warned_of_and_then_refused(seconds: float, passed: 
 
 
 def test_both_models_are_measured_on_the_same_cases() -> None:
-    one, two = examine([a_threshold(), a_threshold()], held_out())
+    one, two = examined([a_threshold(), a_threshold()], held_out())
     assert one.scores == two.scores
     assert min(score[POOL] for score in one.scores.values()) > 0.9
     assert one.calibration_error is not None

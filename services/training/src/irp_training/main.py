@@ -33,6 +33,7 @@ from irp_training.adapters.room_metrics import RoomMetrics
 from irp_training.adapters.rpc import TrainingServicer
 from irp_training.adapters.runtimes import runtime_of
 from irp_training.adapters.sandbox import Sandbox
+from irp_training.adapters.sandbox_bounds import Bounds
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.watched import CORRECTION_JOB
 from irp_training.adapters.worker import ProcessWorker
@@ -47,7 +48,6 @@ from irp_training.app.configuration import Configurations
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.decide_promotion import DecidePromotion
 from irp_training.app.describe_dataset import DescribeDataset
-from irp_training.app.examine_models import ExamineModels
 from irp_training.app.export_run import ExportRun
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.frozen_set import FrozenSet
@@ -94,7 +94,7 @@ class Parts:
     objects: Objects
     configurations: Configurations
     worker: ProcessWorker
-    sandbox: Sandbox
+    inspect: Sandbox
     judge: JudgeCandidate
     approvals: Approvals
     create_dataset: CreateDataset
@@ -130,8 +130,8 @@ def _parts(room: Room[Settings], key: bytes | None) -> Parts:
     told, keys = room.settings, ModelKeys(key, room.settings.code_commit)
     store, configurations = SqlStore(room.database, keys.sign), Configurations(room.objects)
     device = told.training_device or ("cuda" if torch.cuda.is_available() else "cpu")
-    worker = ProcessWorker(device, told.training_processes)
-    sandbox = Sandbox(told.sandbox_memory_bytes, told.sandbox_seconds, told.training_threads)
+    bounds = Bounds(memory_bytes=told.sandbox_memory_bytes, seconds=told.sandbox_seconds, threads=told.training_threads)
+    worker = ProcessWorker(device, bounds, told.training_processes)
     create_dataset = CreateDataset(store, room.objects, configurations)
     return Parts(
         keys=keys,
@@ -139,8 +139,8 @@ def _parts(room: Room[Settings], key: bytes | None) -> Parts:
         objects=room.objects,
         configurations=configurations,
         worker=worker,
-        sandbox=sandbox,
-        judge=JudgeCandidate(store, room.objects, ExamineModels(worker, sandbox)),
+        inspect=Sandbox(bounds),
+        judge=JudgeCandidate(store, room.objects, worker),
         approvals=Approvals(store, configurations, told.training_approvals),
         create_dataset=create_dataset,
         frozen_set=FrozenSet(store, create_dataset),
@@ -158,14 +158,14 @@ def _verbs(parts: Parts) -> Verbs:
         cancel_run=CancelRun(store, now),
         prioritise_run=PrioritiseRun(store),
         watch_run=WatchRun(store),
-        register=RegisterModel(store, objects, parts.approvals, now, parts.sandbox, parts.frozen_set),
+        register=RegisterModel(store, objects, parts.approvals, now, parts.inspect, parts.frozen_set),
         promote=PromoteModel(store, parts.judge, parts.approvals, now),
         rollback=RollbackModel(store, now),
         decide=DecidePromotion(store, now),
         history=TellHistory(store, now),
         ask_precision=AskPrecision(store, create_dataset, now),
         ask_report=AskReport(store, parts.frozen_set, now),
-        try_bundle=TryBundle(parts.sandbox),
+        try_bundle=TryBundle(parts.inspect),
         export_run=ExportRun(store, objects, in_worker),
         ask_validation=AskValidation(store, objects, create_dataset, now),
         approvals=parts.approvals,
@@ -180,7 +180,7 @@ def _work(room: Room[Settings], parts: Parts, verbs: Verbs) -> None:
     judge_versions(
         room,
         GuardPrecision(store, objects, parts.worker, now, threads),
-        AppraiseModel(store, objects, parts.sandbox, now),
+        AppraiseModel(store, objects, parts.inspect, parts.worker, now),
         ValidateModel(store, objects, parts.worker, parts.keys.sign_report, now),
     )
     look_at_the_clock(room, KeepSchedule(store, parts.configurations, time.time))

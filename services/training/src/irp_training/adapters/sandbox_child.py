@@ -1,7 +1,8 @@
-"""The sandbox: a bundle on standard input, what was found of it as JSON lines on standard output. It has nothing else.
+"""The sandbox: a bundle on standard input, what is found or computed on standard output. It has nothing else.
 
-Run: `python -I -m irp_training.adapters.sandbox_child inspect|score|examine MEMORY_BYTES SECONDS THREADS`. It confines
-itself before it reads a byte of the bundle, and before it imports anything that begins threads.
+Run: `python -I -m irp_training.adapters.sandbox_child inspect|torch|openvino MEMORY_BYTES SECONDS THREADS`. It confines
+itself before it reads a byte of the bundle, and before it imports anything that begins threads. It answers lines of
+JSON; where it computes, each says the shape of the float32 that follow it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import resource
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any, BinaryIO, TextIO
+from typing import Any, BinaryIO
 
 from irp_kernel.confinement import Bounds, Confinement, confine
 from irp_kernel.errors import IrpError
@@ -27,7 +28,7 @@ def main() -> None:
     work, memory_bytes, seconds, threads = sys.argv[1], *map(int, sys.argv[2:5])
     held = confine(Bounds(memory_bytes=memory_bytes, seconds=seconds))
     end_with_parent()  # after it: another identity may make the kernel forget
-    answers = os.fdopen(os.dup(1), "w")
+    answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print is no answer
     sys.modules.update(dict.fromkeys(NOT_NEEDED))  # type: ignore[arg-type]  # None: importing it fails
     try:
@@ -46,11 +47,9 @@ def blobs(stream: BinaryIO) -> Iterator[bytes]:
         yield stream.read(int.from_bytes(head, "big"))
 
 
-def _work(work: str, given: Iterator[bytes], answers: TextIO, held: Confinement, threads: int) -> dict[str, Any]:
-    if work == "score":
-        return _score(given, answers, threads)
-    if work == "examine":
-        return _examine(given, answers, threads)
+def _work(work: str, given: Iterator[bytes], answers: BinaryIO, held: Confinement, threads: int) -> dict[str, Any]:
+    if work != "inspect":
+        return _compute(given, answers, threads, openvino=work == "openvino")
     from irp_training.domain.pushing.inspection import inspect
 
     report = inspect(next(given), lambda check: _tell(answers, {"check": asdict(check)}))
@@ -58,42 +57,30 @@ def _work(work: str, given: Iterator[bytes], answers: TextIO, held: Confinement,
     return {"report": report, "held": asdict(held), "peak_bytes": peak_bytes}
 
 
-def _score(given: Iterator[bytes], answers: TextIO, threads: int) -> dict[str, Any]:
-    import torch
-    from irp_bundle import Pipeline
-    from irp_kernel import decode_mask, decode_volume
-
-    from irp_training.domain.judging.scores import score_case
-    from irp_training.domain.pushing.exported import engines_of
-
-    torch.set_num_threads(threads)
-    (model,) = engines_of([next(given)], threads)
-    pipeline = Pipeline(*model)
-    for volume, mask in zip(given, given, strict=True):
-        _tell(answers, {"dice": score_case(pipeline, decode_volume(volume), decode_mask(mask))})
-    return {"done": True}
-
-
-def _examine(given: Iterator[bytes], answers: TextIO, threads: int) -> dict[str, Any]:
-    """Two bundles, then the cases of both."""
+def _compute(given: Iterator[bytes], answers: BinaryIO, threads: int, *, openvino: bool) -> dict[str, Any]:
+    """A bundle, then stage and shape of inputs, and the inputs; again and again."""
+    import numpy as np
     import torch
 
-    from irp_training.domain.pushing.exported import engines_of
-    from irp_training.domain.registry.examined import compare
+    from irp_training.domain.pushing.exported import engine_of
 
     torch.set_num_threads(threads)
-    models = engines_of([next(given), next(given)], threads)
-    cases = ((str(number), volume, mask) for number, (volume, mask) in enumerate(zip(given, given, strict=True)))
-    found = compare(models, cases, lambda dice: _tell(answers, {"dice": dice}))
-    return {"done": [[one.calibration_error, one.seconds_per_slice] for one in found]}
+    engine = engine_of(next(given), threads, openvino=openvino)
+    _tell(answers, {"shape": []})  # it is ready
+    for head, inputs in zip(given, given, strict=True):
+        asked = json.loads(head)
+        logits = engine(asked["stage"], np.frombuffer(inputs, np.float32).reshape(asked["shape"]))
+        _tell(answers, {"shape": logits.shape}, np.ascontiguousarray(logits, np.float32).tobytes())
+    return {}
 
 
 def _is_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or "allocate" in str(error)
 
 
-def _tell(answers: TextIO, line: dict[str, Any]) -> None:
-    print(json.dumps(line), file=answers, flush=True)
+def _tell(answers: BinaryIO, line: dict[str, Any], numbers: bytes = b"") -> None:
+    answers.write(json.dumps(line).encode() + b"\n" + numbers)
+    answers.flush()
 
 
 if __name__ == "__main__":

@@ -11,16 +11,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-LINE_BYTES = 1 << 20
-ENVIRONMENT = {
-    "PATH": os.defpath,
-    "HOME": "/",
-    "USER": "nobody",
-    "LANG": "C.UTF-8",
-    # One thread: a process with threads gets no namespaces of its own.
-    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
-}
+from irp_training.adapters.sandbox_bounds import ENVIRONMENT
 
+LINE_BYTES = 1 << 20
 Blobs = AsyncIterator[bytes]
 
 

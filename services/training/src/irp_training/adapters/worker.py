@@ -15,7 +15,7 @@ import multiprocessing
 import os
 import threading
 import traceback
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -23,13 +23,18 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from irp_bundle import Pipeline
+from irp_kernel import decode_mask, decode_volume
 from irp_kernel.errors import IrpError, Unavailable
 
 from irp_training.adapters.ranks import Group, Seat, devices_of, seated
+from irp_training.adapters.sandbox_bounds import Bounds
+from irp_training.adapters.sandbox_engine import confined, engines_of
 from irp_training.app.work_ports import CaseFiles, Listener
 from irp_training.domain.challenges.challenge import CaseScore, Metric
-from irp_training.domain.challenges.scoring import score_bundle_entry
+from irp_training.domain.challenges.scoring import score_model_entry
 from irp_training.domain.errors import WorkCrashed
+from irp_training.domain.judging.scores import score_case
 from irp_training.domain.learning.lesson import Lesson
 from irp_training.domain.learning.plan import CaseFile, FileBytes, Outcome, Plan, Said
 from irp_training.domain.reducing.trial import PrecisionTrial, TrialOutcome, TrialPlan
@@ -55,11 +60,12 @@ class ProcessWorker:
 
     Args:
         device: "cpu", "cuda", "cuda:1"...
+        bounds: of the sandbox, which computes networks that came as they run.
         processes: that share a run; 0 = one per GPU, and one on a CPU.
     """
 
-    def __init__(self, device: str, processes: int = 1) -> None:
-        self._device = device
+    def __init__(self, device: str, bounds: Bounds, processes: int = 1) -> None:
+        self._device, self._bounds = device, bounds
         self._devices = devices_of(device, processes)
         self._processes: set[BaseProcess] = set()
 
@@ -74,7 +80,20 @@ class ProcessWorker:
 
     async def examine(self, bundles: Sequence[bytes], files: CaseFiles) -> tuple[Examined, ...]:
         """What the gate compares, of each bundle on the same files."""
-        found: tuple[Examined, ...] = await self._outcome(_examine, [(tuple(bundles), self._device)], files, _nobody)
+        arguments = (tuple(bundles), self._device, self._bounds)
+        found: tuple[Examined, ...] = await self._outcome(_examine, [arguments], files, _nobody)
+        return found
+
+    async def appraise(
+        self, bundle: bytes, files: CaseFiles, listen: Callable[[int], Awaitable[None]]
+    ) -> list[Mapping[str, float]]:
+        """Dice per structure, case by case in their order, of a bundle from outside: the sandbox computes it."""
+
+        async def hear(count: int) -> bool:
+            await listen(count)
+            return True
+
+        found: list[Mapping[str, float]] = await self._outcome(_appraise, [(bundle, self._bounds)], files, hear)
         return found
 
     async def guard(self, plan: TrialPlan, files: CaseFiles, listen: Listener) -> TrialOutcome:
@@ -84,15 +103,15 @@ class ProcessWorker:
 
     async def validate(self, plan: ValidationPlan, files: CaseFiles, listen: Listener) -> ValidationOutcome:
         """Examine a model."""
-        plan = replace(plan, device=self._device)
-        outcome: ValidationOutcome = await self._outcome(_validate, [(plan,)], files, listen)
+        arguments = (plan, self._device, self._bounds)
+        outcome: ValidationOutcome = await self._outcome(_validate, [arguments], files, listen)
         return outcome
 
     async def score_entry(
         self, bundle: bytes, files: CaseFiles, structures: tuple[str, ...], metrics: tuple[Metric, ...]
     ) -> list[CaseScore]:
         """Every metric of every case of a challenge's test set."""
-        arguments = (bundle, structures, metrics, self._device)
+        arguments = (bundle, structures, metrics, self._device, self._bounds)
         scores: list[CaseScore] = await self._outcome(_score_entry, [arguments], files, _nobody)
         return scores
 
@@ -101,7 +120,9 @@ class ProcessWorker:
         for process in list(self._processes):
             process.kill()
 
-    async def _outcome(self, work: Any, each: Sequence[tuple[Any, ...]], files: CaseFiles, listen: Listener) -> Any:
+    async def _outcome(
+        self, work: Any, each: Sequence[tuple[Any, ...]], files: CaseFiles, listen: Callable[[Any], Awaitable[bool]]
+    ) -> Any:
         """What the work ends with, in one process for each set of arguments; None if the listener wants no more."""
         async with contextlib.AsyncExitStack() as stack:
             pipes = [await stack.enter_async_context(self._process(work, arguments)) for arguments in each]
@@ -207,25 +228,43 @@ def _train(pipe: Connection, plan: Plan, seat: Seat, checkpoint: bytes | None) -
         threading.Event().wait()
 
 
-def _examine(pipe: Connection, bundles: tuple[bytes, ...], device: str) -> tuple[Examined, ...]:
-    return examine(bundles, _files(pipe), device)
+def _examine(pipe: Connection, bundles: tuple[bytes, ...], device: str, bounds: Bounds) -> tuple[Examined, ...]:
+    with engines_of(bundles, device, bounds) as models:
+        return examine(models, ((case.series, volume, mask) for case, _, volume, mask in _files(pipe)))
+
+
+def _appraise(pipe: Connection, data: bytes, bounds: Bounds) -> list[Mapping[str, float]]:
+    found: list[Mapping[str, float]] = []
+    with confined([data], bounds) as (model,):
+        pipeline = Pipeline(*model)
+        for _, _, volume, mask in _files(pipe):
+            found.append(score_case(pipeline, decode_volume(volume), decode_mask(mask)))
+            pipe.send(("said", len(found)))
+    return found
 
 
 def _score_entry(
-    pipe: Connection, bundle: bytes, structures: tuple[str, ...], metrics: tuple[Metric, ...], device: str
+    pipe: Connection,
+    data: bytes,
+    structures: tuple[str, ...],
+    metrics: tuple[Metric, ...],
+    device: str,
+    bounds: Bounds,
 ) -> list[CaseScore]:
-    return score_bundle_entry(bundle, _files(pipe), structures, metrics, device)
+    with engines_of([data], device, bounds) as (model,):
+        return score_model_entry(Pipeline(*model), _files(pipe), structures, metrics)
 
 
 def _guard(pipe: Connection, plan: TrialPlan) -> TrialOutcome:
     return PrecisionTrial(plan, lambda said: pipe.send(("said", said)))(_files(pipe))
 
 
-def _validate(pipe: Connection, plan: ValidationPlan) -> ValidationOutcome:
+def _validate(pipe: Connection, plan: ValidationPlan, device: str, bounds: Bounds) -> ValidationOutcome:
     # Only this work draws; loading that takes a second.
     from irp_training.domain.validations.work import ValidationWork
 
-    return ValidationWork(plan, lambda said: pipe.send(("said", said)))(_files(pipe))
+    with engines_of([plan.bundle], device, bounds) as (model,):
+        return ValidationWork(plan, Pipeline(*model), lambda said: pipe.send(("said", said)))(_files(pipe))
 
 
 def _files(pipe: Connection) -> Iterator[CaseFile]:

@@ -11,7 +11,7 @@ from irp_training.app.learnt_from import LearntFrom
 from irp_training.app.ports import Clock, Objects, Store
 from irp_training.app.snapshots import read_snapshot
 from irp_training.app.unseen import Unseen
-from irp_training.app.work_ports import Sandbox
+from irp_training.app.work_ports import Appraiser, Inspect
 from irp_training.domain.datasets.dataset import Snapshot
 from irp_training.domain.judging.gate import Scores
 from irp_training.domain.pushing.appraisal import UNMEASURED, Appraisal, benchmark
@@ -22,8 +22,8 @@ from irp_training.domain.run import Progress
 class AppraiseModel:
     """Works on one appraisal until it has ended."""
 
-    def __init__(self, store: Store, objects: Objects, sandbox: Sandbox, now: Clock) -> None:
-        self._store, self._objects, self._sandbox, self._now = store, objects, sandbox, now
+    def __init__(self, store: Store, objects: Objects, inspect: Inspect, worker: Appraiser, now: Clock) -> None:
+        self._store, self._objects, self._inspect, self._worker, self._now = store, objects, inspect, worker, now
         self._learnt_from, self._unseen = LearntFrom(store, objects), Unseen(store, objects)
 
     async def __call__(self, name: str, version: int, *, turn: int = 1) -> None:
@@ -45,7 +45,7 @@ class AppraiseModel:
             return asked
         await self._note(asked, Progress(fraction=0.0, step="looking through the bundle"))
         model = await self._store.model(asked.model.name, asked.model.version)
-        found = await self._sandbox(await self._objects.get(model.bundle))
+        found = await self._inspect(await self._objects.get(model.bundle))
         return replace(asked, inspection=json.dumps(found.document(), sort_keys=True))
 
     async def _measured(self, asked: Appraisal) -> Appraisal:
@@ -78,7 +78,7 @@ class AppraiseModel:
 
         await listen(0)
         bundle = await self._objects.get(model.bundle)
-        dice = await self._sandbox.score(bundle, case_files(self._objects, snapshot, ("validation",)), listen)
+        dice = await self._worker.appraise(bundle, case_files(self._objects, snapshot, ("validation",)), listen)
         return dict(zip(cases, dice, strict=True))
 
     async def _note(self, asked: Appraisal, progress: Progress) -> None:

@@ -29,7 +29,17 @@ class Examiner(Protocol):
         ...
 
 
-class Worker(Examiner, Protocol):
+class Appraiser(Protocol):
+    """Who measures bundles from outside."""
+
+    async def appraise(
+        self, bundle: bytes, files: CaseFiles, listen: Callable[[int], Awaitable[None]]
+    ) -> list[Mapping[str, float]]:
+        """Dice per structure, case by case in their order; the listener hears how many are done."""
+        ...
+
+
+class Worker(Examiner, Appraiser, Protocol):
     """Where the heavy work happens: a process of its own."""
 
     async def train(self, plan: Plan, files: CaseFiles, checkpoint: bytes | None, listen: Listener) -> Outcome | None:
@@ -42,18 +52,6 @@ class Worker(Examiner, Protocol):
 
 
 Inspect = Callable[[bytes], Awaitable[Inspected]]  # what is wrong with a bundle is in the answer
-
-
-class Sandbox(Examiner, Protocol):
-    """Where bundles from outside are opened and run: a process that can do nothing else."""
-
-    async def __call__(self, data: bytes) -> Inspected: ...
-
-    async def score(
-        self, bundle: bytes, files: CaseFiles, listen: Callable[[int], Awaitable[None]]
-    ) -> list[Mapping[str, float]]:
-        """Dice per structure, case by case in their order; the listener hears how many are done."""
-        ...
 
 
 class Compute(Protocol):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from irp_bundle import Pipeline, TorchEngine, dice_per_structure, distances_per_structure, read_bundle
+from irp_bundle import Pipeline, dice_per_structure, distances_per_structure
 from irp_kernel import Geometry, Mask, Volume, decode_mask, decode_volume
 
 from irp_training.domain.challenges.challenge import CaseScore, Metric
@@ -67,22 +67,16 @@ def _measured(metric: Metric, answer: Mask, known: Mask, names: list[str]) -> di
     return {name: found.hd95_mm for name, found in distances_per_structure(answer, known, names).items()}
 
 
-def score_bundle_entry(
-    data: bytes,
-    files: Iterable[CaseFile],
-    structures: tuple[str, ...],
-    metrics: tuple[Metric, ...],
-    device: str = "cpu",
+def score_model_entry(
+    pipeline: Pipeline, files: Iterable[CaseFile], structures: tuple[str, ...], metrics: tuple[Metric, ...]
 ) -> list[CaseScore]:
-    """Every case of a test set, answered by a model bundle with its whole pipeline.
+    """Every case of a test set, answered by a model with its whole pipeline.
 
     Raises:
         EntryNeedsMarks: it answers to clicks, and nobody clicks here.
     """
-    bundle = read_bundle(data)
-    if bundle.spec.prompts is not None:
+    if pipeline.bundle.spec.prompts is not None:
         raise EntryNeedsMarks
-    pipeline = Pipeline(bundle, TorchEngine(bundle, device))
     rows = []
     for case, _, volume_file, mask_file in files:
         volume, truth = decode_volume(volume_file), decode_mask(mask_file)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from irp_bundle import Bundle, Engine, Stage, TorchEngine, WeightsMissing, read_bundle
 from irp_bundle.scripts import runnable, torch_network
@@ -12,22 +10,14 @@ from torch import Tensor, nn
 from irp_training.domain.errors import NetworkMisbehaves
 
 
-def engines_of(bundles: Sequence[bytes], threads: int) -> list[tuple[Bundle, Engine]]:
-    """Each bundle with one kind of engine for all, so that their times can be compared.
-
-    That is torch, or OpenVINO, which serves on a CPU, where a network is an ONNX file only.
+def engine_of(data: bytes, threads: int, *, openvino: bool) -> Engine:
+    """What runs a bundle: torch, or OpenVINO, which an ONNX file needs.
 
     Raises:
-        WeightsMissing: there is such a file, and OpenVINO is not installed.
+        WeightsMissing: OpenVINO is wanted, and not installed.
     """
-    read = [read_bundle(data) for data in bundles]
-    if all(_in_torch(bundle, stage) for bundle in read for stage in bundle.stages):
-        return [(bundle, TorchEngine(bundle, build=runnable)) for bundle in read]
-    return [(bundle, _openvino(bundle, threads)) for bundle in read]
-
-
-def _in_torch(bundle: Bundle, stage: Stage) -> bool:
-    return bundle.learns(stage) or "torchscript" in bundle.exports[stage]
+    bundle = read_bundle(data)
+    return _openvino(bundle, threads) if openvino else TorchEngine(bundle, build=runnable)
 
 
 def _openvino(bundle: Bundle, threads: int) -> Engine:

@@ -9,18 +9,18 @@ Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equat
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from irp_bundle import Bundle, Engine, Pipeline, TorchEngine, dice_where_judged, read_bundle
+from irp_bundle import Bundle, Engine, Pipeline, dice_where_judged
 from irp_bundle.segmented import Options
 from irp_kernel import Mask, Volume, decode_mask, decode_volume
 from numpy.typing import NDArray
 
 from irp_training.domain.judging.clicked import answer_to_clicks
 from irp_training.domain.judging.scores import as_model_sees, judge_case, judged_frames
-from irp_training.domain.learning.plan import CaseFile, FileBytes
+from irp_training.domain.learning.plan import FileBytes
 
 BINS = 10
 PAIRS = 7  # passes of each model that are timed, in turn
@@ -108,33 +108,14 @@ class _Pupil:
         return Examined(scores=self.scores, calibration_error=self._bins.error, seconds_per_slice=fastest)
 
 
-def examine(bundles: Sequence[bytes], files: Iterable[CaseFile], device: str = "cpu") -> tuple[Examined, ...]:
-    """Measure each bundle on every case file, from its weights.
-
-    Args:
-        bundles: archives.
-        files: cases with their volume and mask files.
-        device: "cpu" or "cuda".
-
-    Raises:
-        WeightsMissing: one of them has an exported network only.
-    """
-    read = [read_bundle(data) for data in bundles]
-    pupils = [(bundle, TorchEngine(bundle, device)) for bundle in read]
-    return compare(pupils, ((case.series, volume, mask) for case, _, volume, mask in files))
-
-
-def compare(
-    models: Sequence[tuple[Bundle, Engine]],
-    cases: Iterable[tuple[str, FileBytes, FileBytes]],
-    told: Callable[[list[Mapping[str, float]]], None] = lambda _: None,
+def examine(
+    models: Sequence[tuple[Bundle, Engine]], cases: Iterable[tuple[str, FileBytes, FileBytes]]
 ) -> tuple[Examined, ...]:
     """Measure each model on every case, and time them in turn, so that a busy machine is busy for all.
 
     Args:
         models: bundles, each with what runs it.
         cases: (series, volume file, mask file).
-        told: hears each case's Dice, model by model.
     """
     pupils = [_Pupil(*model) for model in models]
     first: tuple[Volume, Mask] | None = None
@@ -142,7 +123,6 @@ def compare(
         volume, truth = decode_volume(volume_file), decode_mask(mask_file)
         for pupil in pupils:
             pupil.judge(series, volume, truth)
-        told([pupil.scores[series] for pupil in pupils])
         if first is None and all(pupil.scores[series] for pupil in pupils):
             first = volume, truth
     if first is not None and len(pupils) > 1:

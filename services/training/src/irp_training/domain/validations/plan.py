@@ -21,7 +21,6 @@ class ValidationPlan:
         cases: number of case files that will come.
         known: see `certificate.Validation`.
         created_at: RFC 3339 UTC.
-        device: "cpu" or "cuda".
     """
 
     bundle: bytes
@@ -32,7 +31,6 @@ class ValidationPlan:
     cases: int
     known: bool
     created_at: str
-    device: str = "cpu"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

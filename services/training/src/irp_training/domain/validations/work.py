@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import product
 
 import numpy as np
-from irp_bundle import Pipeline, TorchEngine, dice_per_structure, read_bundle
+from irp_bundle import Pipeline, dice_per_structure
 from irp_kernel import Mask, Volume, decode_mask, decode_volume
 
 from irp_training.domain.datasets.dataset import Case
@@ -38,12 +38,10 @@ class _Gallery:
 
 
 class ValidationWork:
-    """Runs a plan; one instance per validation."""
+    """Runs a plan with the model's pipeline; one instance per validation."""
 
-    def __init__(self, plan: ValidationPlan, say: Callable[[Said], None]) -> None:
-        self._plan, self._say = plan, say
-        bundle = read_bundle(plan.bundle)
-        self._pipeline = Pipeline(bundle, TorchEngine(bundle, plan.device))
+    def __init__(self, plan: ValidationPlan, pipeline: Pipeline, say: Callable[[Said], None]) -> None:
+        self._plan, self._pipeline, self._say = plan, pipeline, say
 
     def __call__(self, files: Iterable[CaseFile]) -> ValidationOutcome:
         """Answer every case, some of them on worse images, too, and write down what came out."""
