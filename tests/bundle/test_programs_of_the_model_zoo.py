@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from irp_bundle import (
     ChannelsNotKnown,
     Options,
@@ -22,8 +23,11 @@ from irp_bundle import (
     read_bundle,
     read_spec,
 )
+from irp_bundle.program_size import Crop, Fit, Resize
+from irp_bundle.program_space import Placed
 from irp_bundle.zoo import derive
 from numpy.typing import NDArray
+from torch.nn import functional
 
 from .zoo_bundles import (
     ARGMAX,
@@ -294,6 +298,29 @@ def test_an_image_that_would_be_too_fine_is_refused() -> None:
     fine = config_of(SMALL_3D, [RAS, SPACING | {"pixdim": [0.01, 0.01, 0.01]}], PATCHES, SCORES)
     with pytest.raises(RegionTooLarge):
         by_us(a_zoo_bundle(fine, a_zoo_net(SMALL_3D)), a_chest(44, 52, 9))
+
+
+@pytest.mark.parametrize(
+    "step", [Resize(size=(1024, 1024, 1024)), Fit(size=(1024, 1024, 1024)), Crop(margin=64, divisible=256)]
+)
+def test_a_step_that_would_make_an_image_too_large_is_refused_before_it_takes_memory(
+    step: Resize | Fit | Crop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken(*_: object, **__: object) -> None:
+        pytest.fail("the image was made")
+
+    monkeypatch.setattr(functional, "pad", taken)
+    monkeypatch.setattr(functional, "interpolate", taken)
+    # One voxel, which says that it is many: nothing here has the size that it speaks of.
+    image = Placed(torch.ones(1).expand(1, 300, 300, 300), np.eye(4))
+    with pytest.raises(RegionTooLarge):
+        step.moved(image)
+
+
+def test_a_margin_is_some_tens_of_voxels() -> None:
+    assert Crop(margin=64).margin == 64
+    with pytest.raises(PipelineNotValid, match=r"crop\.margin"):
+        Crop(margin=65)
 
 
 def test_an_image_of_nothing_is_not_cropped_away() -> None:

@@ -230,6 +230,25 @@ async def test_a_cancel_ends_a_run_whose_process_has_said_nothing_yet(
     assert (await store.run("demo", run.id)).state == "cancelled"
 
 
+async def test_the_time_of_a_process_that_said_nothing_counts_however_it_ended(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_run, "LOOK_S", 0.05)
+    worker = Silent()
+    store, start, train, project = await a_room(database, worker)
+    run = await start(project, WISH)
+    spent_s = 0.0
+    for _ in range(2):
+        worker.begun.clear()
+        work = asyncio.create_task(train("demo", run.id))
+        await worker.begun.wait()
+        await asyncio.sleep(0.5)
+        work.cancel()  # as if the room were killed: nobody writes anything any more
+        await asyncio.gather(work, return_exceptions=True)
+        before_s, spent_s = spent_s, (await store.run("demo", run.id)).spent_s
+        assert spent_s > before_s + 0.1
+
+
 async def test_a_cancel_ends_a_run_at_once_that_waits_for_its_next_turn(database: Database) -> None:
     worker = Killed()
     store, start, train, project = await a_room(database, worker)

@@ -237,6 +237,20 @@ async def test_a_candidate_that_can_be_compared_on_nobody_does_not_pass(world: W
     assert "every patient of the validation set" in verdict.reason
 
 
+async def test_a_candidate_without_one_of_the_champions_structures_is_refused_whoever_is_held_out(world: World) -> None:
+    examiner = Examiner()
+    judge = JudgeCandidate(world.store, world.objects, examiner)  # type: ignore[arg-type]
+    dataset = await world.create(await world.project(1, {"validation": EVERYBODY}))
+    champion = await world.a_model("cine", dataset)
+    async with world.store.change() as change:
+        await crown(change, champion, "owner", now(), "")
+    other = replace(champion, ref=replace(champion.ref, digest="e" * 64), structures=("lv_myocardium",))
+    verdict, rival = await judge(other)
+    assert rival == champion
+    assert (verdict.passed, verdict.reason) == (False, "no longer segments lv_blood_pool")
+    assert examiner.shown == []
+
+
 async def test_one_person_whom_two_sites_sent_is_not_taught_and_held_out(world: World) -> None:
     project = await world.project(1, LISTS)
     cases = {case.series: case for case in await world.store.cases("demo")}

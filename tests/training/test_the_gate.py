@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from irp_training.domain.judging.gate import judge
+from irp_training.domain.judging.gate import given_up, judge
 from irp_training.domain.judging.precision import accepts, compare
 
 BOTH = ("lv_blood_pool", "lv_myocardium")
@@ -48,6 +48,21 @@ def test_what_was_not_judged_is_not_compared() -> None:
 def test_a_candidate_that_no_longer_segments_a_structure_is_refused() -> None:
     candidate = {"case-0": {"lv_blood_pool": 0.95}}
     assert not judged(candidate, scores((0.9, 0.8))).passed
+    refusal = given_up(("lv_blood_pool",), (*BOTH, "scar"), 0.01)
+    assert refusal is not None
+    assert (refusal.passed, refusal.reason) == (False, "no longer segments lv_myocardium, scar")
+    assert given_up((*BOTH, "scar"), BOTH, 0.01) is None
+
+
+def test_what_nobody_judged_is_said_by_name() -> None:
+    verdict = judge({"1": {"scar": 0.9}}, {"1": {"scar": 0.9}}, margin=0.01, dataset="d", structures=(*BOTH, "scar"))
+    assert verdict.passed
+    assert verdict.warnings == tuple(
+        f"{name} was not compared: nobody judged it in the validation set" for name in BOTH
+    )
+    assert len(judged({}, {}).warnings) == 2
+    (seen_by_none,) = on_scar([NONE_SEEN], [NONE_SEEN]).warnings
+    assert "neither model saw any" in seen_by_none
 
 
 def test_without_champion_or_without_any_judged_case_nothing_is_claimed() -> None:

@@ -18,6 +18,7 @@ from irp_bundle.plain import flag, number, numbers, word, words_of
 from irp_bundle.program_space import Back, Placed
 
 MAX_SIDE = 1024  # voxels
+MAX_MARGIN = 64  # voxels
 
 Interpolation = Literal["area", "bilinear", "trilinear", "nearest", "nearest-exact"]
 
@@ -46,7 +47,12 @@ class Resize:
         object.__setattr__(self, "size", tuple(map(int, found)))
 
     def moved(self, image: Placed) -> tuple[Placed, Back]:
-        """The image, and the way back."""
+        """The image, and the way back.
+
+        Raises:
+            RegionTooLarge: beyond MAX_VOXELS.
+        """
+        image.require_room_for(self.size)
         old, spread = image.size, np.asarray(image.size) / np.asarray(self.size)
         affine = image.affine.copy()
         affine[:-1, :-1] *= spread
@@ -77,12 +83,16 @@ class Crop:
     within: bool = False
 
     def __post_init__(self) -> None:
-        number(self.margin, "crop.margin", 0, MAX_SIDE, whole=True)
+        number(self.margin, "crop.margin", 0, MAX_MARGIN, whole=True)
         number(self.divisible, "crop.divisible", 1, 256, whole=True)
         flag(self.within, "crop.within")
 
     def moved(self, image: Placed) -> tuple[Placed, Back]:
-        """The image, and the way back, which is exact."""
+        """The image, and the way back, which is exact.
+
+        Raises:
+            RegionTooLarge: beyond MAX_VOXELS.
+        """
         return _boxed(image, self._box(image))
 
     def _box(self, image: Placed) -> list[tuple[int, int]]:
@@ -122,7 +132,11 @@ class Fit:
         object.__setattr__(self, "size", tuple(map(int, found)))
 
     def moved(self, image: Placed) -> tuple[Placed, Back]:
-        """The image, and the way back, which is exact: what was cut away is 0 in every answer."""
+        """The image, and the way back, which is exact: what was cut away is 0 in every answer.
+
+        Raises:
+            RegionTooLarge: beyond MAX_VOXELS.
+        """
         return _boxed(image, [self._side(*pair) for pair in zip(self.size, image.size, strict=True)])
 
     def _side(self, wanted: int, side: int) -> tuple[int, int]:
@@ -142,6 +156,7 @@ def size_of(step: object) -> tuple[int, ...] | None:
 
 def _boxed(image: Placed, box: Sequence[tuple[int, int]]) -> tuple[Placed, Back]:
     """What is in a box, which may be larger than the image; (first voxel, the one after the last) along each axis."""
+    image.require_room_for([end - first for first, end in box])
     sides = zip(reversed(box), reversed(image.size), strict=True)  # torch pads the last axis first
     more = [end for (first, last), side in sides for end in (-first, last - side)]
     affine = image.affine.copy()

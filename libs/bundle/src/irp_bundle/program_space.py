@@ -6,8 +6,9 @@ new grid to the old one, by the step's own mode or, if asked, from the nearest v
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,13 +38,20 @@ class Placed:
     affine: Affine
 
     def __post_init__(self) -> None:
-        if self.values.numel() > MAX_VOXELS:
-            raise RegionTooLarge(limit_voxels=MAX_VOXELS)
+        self.require_room_for(self.size)
 
     @property
     def size(self) -> tuple[int, ...]:
         """Voxels along the axes."""
         return tuple(self.values.shape[1:])
+
+    def require_room_for(self, size: Sequence[int]) -> None:
+        """Raise RegionTooLarge where an image of this size, with as many channels, is beyond MAX_VOXELS.
+
+        Steps ask before they make one: afterwards the memory is taken.
+        """
+        if len(self.values) * prod(size) > MAX_VOXELS:
+            raise RegionTooLarge(limit_voxels=MAX_VOXELS)
 
     @property
     def spacing_mm(self) -> NDArray[np.float64]:
@@ -112,8 +120,7 @@ class Space:
         still = np.allclose(there, np.eye(4), atol=SAME) or np.allclose(image.affine, affine, atol=SAME)
         if new == old and still:
             return image, lambda back, _: back
-        if np.prod(new, dtype=np.float64) > MAX_VOXELS:
-            raise RegionTooLarge(limit_voxels=MAX_VOXELS)
+        image.require_room_for(new)
         how, nearest_how = Sampling(self.mode, self.padding, self.corners), Sampling("nearest", self.padding)
         values, affine = resampled(image.values, there, new, how), image.affine @ there
         again = np.asarray(np.linalg.solve(affine, image.affine), np.float64)

@@ -588,7 +588,7 @@ class Run(_message.Message):
     ahead: _builtins.int
     """Runs of all projects that work, or will begin before this one; 0 once it has begun."""
     spent_s: _builtins.float
-    """Seconds of learning, over all attempts."""
+    """Seconds that processes worked on it, over all attempts."""
     cost: _builtins.float
     """Of these seconds, at the room's price when the run began; 0 where it has no price."""
     currency: _builtins.str

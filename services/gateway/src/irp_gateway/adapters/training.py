@@ -114,7 +114,7 @@ class RunAnswer(BaseModel):
     finished_at: str
     priority: int = Field(description="-100 to 100: of the runs that wait, the highest begins first, then the oldest")
     ahead: int = Field(description="runs of all projects that work, or will begin before this one; 0 once it has begun")
-    spent_s: float = Field(description="seconds of learning, over all attempts")
+    spent_s: float = Field(description="seconds that processes worked on it, over all attempts")
     cost: float = Field(description="of these seconds, at the price when the run began; 0 where there is no price")
     currency: str = Field(description="of the cost; empty where there is no price")
 

@@ -10,7 +10,7 @@ from irp_training.app.unseen import Unseen
 from irp_training.app.work_ports import Examiner
 from irp_training.domain.errors import ModelReportUnknown
 from irp_training.domain.judging.bounds import Bounds
-from irp_training.domain.judging.gate import Verdict
+from irp_training.domain.judging.gate import Verdict, given_up
 from irp_training.domain.recipes.recipe import Recipe, read_frozen
 from irp_training.domain.registry.checks import examine_candidate
 from irp_training.domain.registry.registry import Model, champion
@@ -36,6 +36,8 @@ class JudgeCandidate:
             return Verdict(passed=True, reason="there is no champion yet", margin=bounds.margin), None
         if rival.ref.digest == candidate.ref.digest:
             return Verdict(passed=True, reason="it is the champion", margin=bounds.margin), rival
+        if refusal := given_up(candidate.structures, rival.structures, bounds.margin):
+            return refusal, rival
         if dataset is None:
             reason = "there is no frozen validation set for this model"
             return Verdict(passed=True, reason=reason, margin=bounds.margin), rival

@@ -7,8 +7,10 @@ process begins is waited for; the run is queued meanwhile.
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, replace
 
+import structlog
 from irp_kernel import ObjectRef
 
 from irp_training.app.attempts import TURNS, WAITS, begin, is_transient, last_word
@@ -26,7 +28,7 @@ from irp_training.domain.recipes.recipe import read_frozen
 from irp_training.domain.run import DatasetRow, KeptOverlay, Progress, Run
 from irp_training.domain.watching.overlay import Overlay
 
-LOOK_S = 5.0  # seconds between two looks at the row of a run that works
+LOOK_S = 10.0  # seconds between two looks at the row of a run that works; a killed room forgets as many at most
 
 
 class Cancelled(Exception):
@@ -105,12 +107,12 @@ class TrainRun:
         async def listen(report: Said) -> bool:
             return await self._note(run, report)
 
+        began = time.monotonic()
         work = asyncio.ensure_future(self._worker.train(plan, files, checkpoint, listen))
         try:
-            # It may say nothing for long, or for ever.
-            while not (await asyncio.wait({work}, timeout=LOOK_S))[0]:
-                if (await self._store.run(run.project, run.id)).cancel_asked:
-                    raise Cancelled
+            while not work.done():  # it may say nothing for long, or for ever
+                await asyncio.wait({work}, timeout=LOOK_S)
+                await self._look(run, run.spent_s + time.monotonic() - began)
             outcome = work.result()
         finally:
             work.cancel()
@@ -134,6 +136,18 @@ class TrainRun:
             if current.cancel_asked:
                 raise Cancelled
             await change.save_run(replace(begun, priority=current.priority, version=current.version))
+
+    async def _look(self, run: Run, spent_s: float) -> None:
+        """Time counts whatever the process says of it, or when it is killed; and somebody may want no more of it."""
+        try:
+            async with self._store.change() as change:
+                current = await change.lock_run(run.project, run.id)
+                await change.save_run(replace(current, spent_s=max(current.spent_s, spent_s)))
+        except Exception as error:  # a database that is away for a moment ends no process: the next look makes up
+            structlog.get_logger().warning("run_not_looked_at", run=run.id, exc_info=error)
+            return
+        if current.cancel_asked:
+            raise Cancelled
 
     async def _plan(self, run: Run) -> Plan:
         recipe = read_frozen(run.recipe)
@@ -162,7 +176,7 @@ class TrainRun:
             noted = replace(current, progress=report.progress, checkpoint=checkpoint or current.checkpoint)
             noted = replace(noted, configured=report.configured or current.configured)
             noted = replace(noted, turns=0 if checkpoint else current.turns)
-            await change.save_run(replace(noted, spent_s=report.spent_s))
+            await change.save_run(replace(noted, spent_s=max(current.spent_s, report.spent_s)))
         return not current.cancel_asked
 
     async def _keep(self, run: Run, checkpoint: bytes) -> ObjectRef:

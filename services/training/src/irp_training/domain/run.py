@@ -95,7 +95,7 @@ class Run:
         checkpoint: the latest one.
         cancel_asked: whoever works on it ends it at the next look.
         priority: of two that wait, the higher begins first.
-        spent_s: seconds of learning, over all attempts.
+        spent_s: seconds that processes worked on it, over all attempts.
         price_per_hour: of learning, when it began; 0 = the room has no price.
         currency: of the price.
         turns: processes that were begun for it since its latest checkpoint.

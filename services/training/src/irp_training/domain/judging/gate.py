@@ -13,8 +13,9 @@ would hide a loss in the few with one. The candidate passes if, for every such s
   and the verdict says that it proves nothing.
 
 Each structure has to pass, so that no correction for their number is needed. A structure that the candidate no longer
-segments is a failure. Where there is no champion, there is nothing to be worse than. Where no validation case judges
-any structure, nothing is known, and the gate says so. What else is looked at is in `checks.py`.
+segments is a failure, whether or not anybody judged it. Where there is no champion, there is nothing to be worse than.
+Of what nobody judged in the validation set nothing is known, and the gate says so, structure by structure. What else is
+looked at is in `checks.py`.
 """
 
 from __future__ import annotations
@@ -170,16 +171,24 @@ def judge(
         return Verdict(passed=True, reason="there is no champion yet", margin=margin, dataset=dataset)
     pairs = {name: paired(name, candidate, champion) for name in structures}
     found = tuple(_compare(name, some, patients or {}, margin, way) for name, some in pairs.items() if some)
+    unknown = tuple(_not_compared(name, champion) for name, some in pairs.items() if not some)
     if not found:
-        return Verdict(passed=True, reason="no validation case judges any structure", margin=margin, dataset=dataset)
+        reason = "no validation case judges any structure"
+        return Verdict(passed=True, reason=reason, margin=margin, dataset=dataset, warnings=unknown)
     return Verdict(
         passed=all(c.passed for c in found),
         reason=_in_words(found),
         margin=margin,
         dataset=dataset,
         comparisons=found,
-        warnings=_too_few(found) if way == "auto" else (),
+        warnings=(*unknown, *(_too_few(found) if way == "auto" else ())),
     )
+
+
+def given_up(candidate: tuple[str, ...], champion: tuple[str, ...], margin: float) -> Verdict | None:
+    """A refusal where the candidate no longer segments one of the champion's structures."""
+    gone = [name for name in champion if name not in candidate]
+    return Verdict(passed=False, reason=f"no longer segments {', '.join(gone)}", margin=margin) if gone else None
 
 
 def paired(structure: str, candidate: Scores, champion: Scores) -> dict[str, tuple[float, float]]:
@@ -218,6 +227,12 @@ def _compare(
         rule=rule,
         lower=lower,
     )
+
+
+def _not_compared(structure: str, champion: Scores) -> str:
+    if any(structure in scores for scores in champion.values()):
+        return f"{structure} was not compared: no expert and neither model saw any in the validation set"
+    return f"{structure} was not compared: nobody judged it in the validation set"
 
 
 def _in_words(found: tuple[Comparison, ...]) -> str:

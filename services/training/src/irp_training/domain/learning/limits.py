@@ -1,4 +1,8 @@
-"""How long a run may learn, and what it may cost. Time is counted over all attempts: a restart forgets none of it."""
+"""How long a run may learn, and what it may cost.
+
+Time is counted over all attempts, from a process's begin to its end, however that came; where the whole room is
+killed, but for the seconds since it last wrote the time down (`app/train_run.py`).
+"""
 
 from __future__ import annotations
 
