@@ -28,6 +28,7 @@ from irp_training.domain.recipes.recipe import Recipe
 from irp_training.domain.samples.augment import NONE
 from irp_training.domain.samples.examples import Example
 from irp_training.domain.samples.loss import partial_loss, remembering_loss
+from irp_training.domain.samples.nested import enclosing
 from irp_training.domain.samples.stages import Sample, Stage
 from irp_training.domain.watching.validation import Judged, Validation, dice_of
 
@@ -173,10 +174,11 @@ class Trainer:
         return loss
 
     def _loss(self, logits: Tensor, base_logits: Tensor | None, labels: Tensor, judged: Tensor) -> Tensor:
-        loss = partial_loss(logits, labels, judged)
+        inside = enclosing(self._stage.structures)
+        loss = partial_loss(logits, labels, judged, inside)
         if base_logits is None:
             return loss
-        return loss + self._recipe.remember * remembering_loss(logits, base_logits, labels, judged)
+        return loss + self._recipe.remember * remembering_loss(logits, base_logits, labels, judged, inside)
 
     def _follow(self, done: int) -> None:
         decay = min(self._recipe.ema, (done + 1) / (done + 10))

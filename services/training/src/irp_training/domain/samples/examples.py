@@ -12,7 +12,8 @@ from irp_kernel import Mask, Volume
 from numpy.typing import NDArray
 from torch import Tensor
 
-INSIDE = {"scar": "lv_myocardium", "no_reflow": "lv_myocardium"}  # part of, where a model has no channel of its own
+from irp_training.domain.samples.nested import INSIDE
+
 WALL = 1.35  # size of the whole left ventricle over that of its blood pool, where only the latter was drawn
 
 
