@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -207,6 +208,22 @@ def test_a_batch_holds_its_share_of_old_cases_whoever_draws_it() -> None:
     second = Batches(stage, new, recipe, Second(), old).draw(0)
     assert [torch.equal(one[0], alone[0][0]) for one in alone] == [True, True, False, False]
     assert all(torch.equal(one[0], other[0]) for one, other in zip(alone[2:], second, strict=True))
+
+
+@pytest.mark.parametrize(("replay", "steps"), [(0.0, 3), (0.25, 4), (0.5, 6), (0.9, 12)])
+def test_a_pass_shows_each_new_case_once_however_many_old_ones_are_shown_beside(replay: float, steps: int) -> None:
+    class Seen:
+        name, structures = "segment", LEFT
+
+        def sample(self, example: int, *_: object) -> int:
+            return example
+
+    recipe = replace(TINY, batch=4, min_steps=1, replay=replay)
+    new, old = (cast("list[Example]", numbers) for numbers in (range(12), range(100, 140)))
+    batches = Batches(cast(Stage, Seen()), new, recipe, Alone(), old)
+    assert batches.per_epoch == steps
+    shown = [cast(int, sample) for step in range(steps) for sample in batches.draw(step)]
+    assert sorted(sample for sample in shown if sample < 100) == list(range(12))
 
 
 def test_what_is_replayed_is_nobodys_who_is_kept_out() -> None:
