@@ -226,6 +226,22 @@ def test_a_pass_shows_each_new_case_once_however_many_old_ones_are_shown_beside(
     assert sorted(sample for sample in shown if sample < 100) == list(range(12))
 
 
+def test_a_base_with_dropout_is_learnt_further_and_a_killed_run_ends_as_if_it_had_not_been() -> None:
+    definitions_ = [{"_target_": "UNet", "out_channels": n, **NET, "dropout": 0.2} for n in (4, 2)]
+    torch.manual_seed(1)
+    states = [build_network(definition).state_dict() for definition in definitions_]
+    config = {"network_def": definitions_[0], "locate_def": definitions_[1]}
+    config |= {"irp_pipeline": {"segment": {"size": 64}}}
+    base = write_bundle("cine", *states, config, {"structures": list(HEART)}, "A card.", "CC0-1.0")
+    recipe = replace(TINY, stages=("segment",), segment_epochs=2, segment_size=0, checkpoint_epochs=1)
+    said: list[Said] = []
+    whole = Lesson(a_plan(recipe, base), said.append)(some_files(), None)
+    torch.manual_seed(99)  # another process
+    checkpoint = next(one.checkpoint for one in said if one.checkpoint)
+    resumed = Lesson(a_plan(recipe, base), lambda said: None)(some_files(), checkpoint)
+    assert resumed.bundle == whole.bundle
+
+
 def test_what_is_replayed_is_nobodys_who_is_kept_out() -> None:
     old = Snapshot("p", tuple(Entry("training", a_case(number)) for number in (1, 2, 3)))
     new = Snapshot("p", (Entry("training", a_case(2)), Entry("validation", a_case(9))))
