@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from irp_bundle import read_bundle
 from irp_kernel import Geometry, Mask, Volume
 from irp_kernel.mask import VALUE_OF
@@ -14,10 +17,11 @@ from irp_training.domain.learning.lesson import Lesson
 from irp_training.domain.learning.plan import Said
 from irp_training.domain.learning.pupils import read_pupils
 from irp_training.domain.networks.build import definitions
+from irp_training.domain.recipes import configuring
 from irp_training.domain.recipes.configured import Configured
 from irp_training.domain.recipes.configuring import NAMED, configure
 from irp_training.domain.recipes.fingerprint import Fingerprint, fingerprint_of, traits_of
-from irp_training.domain.recipes.poolings import factors, padded, poolings
+from irp_training.domain.recipes.poolings import factors, padded, poolings, step_bytes
 from irp_training.domain.recipes.reading import read_recipe
 from irp_training.domain.recipes.recipe import FROM_SCRATCH, Recipe, read_frozen
 from training_builders import HEART, TINY, a_heart, a_plan, case_files, only
@@ -132,6 +136,49 @@ def test_a_small_memory_takes_from_the_patch_and_the_batch() -> None:
     assert small.chosen["segment_size"] < large.chosen["segment_size"]
     assert small.chosen["batch"] == 2
     assert "made smaller until two examples fit into 0.25 GiB" in small.reasons["segment_size"]
+
+
+ROUNDS = 200  # of making a grid smaller, by far more than any takes
+
+
+@settings(max_examples=60, deadline=None)
+@example(slices=95, step_mm=2.0, pixel_mm=1.4, memory_gib=0.1, levels=7)
+@example(slices=60, step_mm=2.0, pixel_mm=2.0, memory_gib=0.5, levels=8)
+@given(
+    slices=st.integers(3, 130),
+    step_mm=st.floats(0.8, 12.0),
+    pixel_mm=st.floats(0.5, 3.0),
+    memory_gib=st.floats(0.1, 4.0),
+    levels=st.sampled_from([0, 0, 2, 4, 5, 6, 7, 8]),
+)
+def test_the_rules_come_to_an_end_whatever_the_cases_are_like(
+    slices: int, step_mm: float, pixel_mm: float, memory_gib: float, levels: int
+) -> None:
+    spacing = (step_mm, pixel_mm, pixel_mm)
+    cases = replace(HOSPITAL, spacing_mm=spacing, fine_spacing_mm=spacing, stack_mm=step_mm * (slices - 1))
+    recipe = replace(read('{"dimensions": 3}'), memory_gib=memory_gib, segment_channels=(8,) * levels)
+    rounds = iter(range(ROUNDS))
+
+    def counted(*grid: Any) -> int:
+        assert next(rounds, None) is not None, "grids come again and again"
+        return step_bytes(*grid)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(configuring, "step_bytes", counted)
+        try:
+            chosen = configure(cases, recipe).chosen
+        except BadRecipe:
+            assert levels, "only what the recipe names can be impossible"
+        else:
+            assert chosen["segment_depth"] >= 2
+            assert chosen["segment_size"] >= 64
+
+
+def test_a_net_too_deep_for_its_memory_is_refused_in_words() -> None:
+    cases = replace(HOSPITAL, spacing_mm=(2.0, 2.0, 2.0), fine_spacing_mm=(2.0, 2.0, 2.0), stack_mm=118.0)
+    recipe = replace(read('{"dimensions": 3}'), memory_gib=0.1, segment_channels=(8,) * 7)
+    with pytest.raises(BadRecipe, match="cannot be made smaller and be halved 6 times"):
+        configure(cases, recipe)
 
 
 def test_what_the_recipe_names_is_not_chosen() -> None:

@@ -65,7 +65,7 @@ def test_distances_are_in_mm_of_the_slice_and_none_is_made_up() -> None:
         nothing = torch.zeros((1, 40, 40))
         example = Example(
             image=nothing[None], labels=nothing.byte(), judged=torch.tensor(judged), box=box, whole=True,
-            patient=patient, pixel_mm=(3.0, 2.0),
+            ventricle=nothing.bool(), patient=patient, pixel_mm=(3.0, 2.0),
         )  # fmt: skip
         truth, answer = np.zeros((2, 64, 64), np.uint8)
         truth[drawn, 10:20] = answer[found, 10:20] = 1

@@ -10,6 +10,7 @@ import pytest
 import torch
 from irp_bundle import SegmentSpec, read_bundle
 from irp_training.domain.errors import OutOfMemory
+from irp_training.domain.feeding.ranks import Alone, Ranks
 from irp_training.domain.learning.batch_size import largest_that_fits, memory_told, one_step
 from irp_training.domain.learning.lesson import Lesson
 from irp_training.domain.learning.plan import Said
@@ -66,6 +67,44 @@ def test_parts_of_a_batch_give_the_weights_and_losses_of_the_whole() -> None:
     theirs = whole.weights()
     for name, tensor in parts.weights().items():
         assert name.endswith("bias") or torch.allclose(tensor, theirs[name], rtol=1e-4, atol=1e-5), name
+
+
+class Forgetful(nn.Module):
+    """A net with dropout; remembers what it answered, and with what seed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.Dropout(0.5), nn.Conv2d(8, 4, 1))
+        self.answers, self.seeds = list[torch.Tensor](), list[int]()
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        if len(image) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        found: torch.Tensor = self.net(image)
+        self.answers.append(found.detach())
+        self.seeds.append(torch.initial_seed())
+        return found
+
+
+def forgetful(ranks: Ranks | None = None) -> Forgetful:
+    net = Forgetful()
+    next(iter(Trainer(net, STAGE, some_examples(), RECIPE, torch.device("cpu"), ranks=ranks).epoch()))
+    return net
+
+
+def test_gradients_of_parts_are_those_of_the_masks_that_the_loss_saw() -> None:
+    net = forgetful()
+    assert len(net.answers) == 6  # three parts, looked at and passed back through
+    for looked, passed_back in zip(net.answers[:3], net.answers[3:], strict=True):
+        assert torch.equal(looked, passed_back)
+    assert len(set(net.seeds)) == 3, "each part has masks of its own"
+
+
+def test_each_process_of_a_run_draws_masks_of_its_own() -> None:
+    class Second(Alone):
+        rank, size = 1, 2
+
+    assert not set(forgetful().seeds) & set(forgetful(Second()).seeds)
 
 
 def test_a_run_that_goes_on_knows_how_little_fits() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 from irp_bundle import Bundle, LocateSpec, Normalise, PipelineSpec, PromptsSpec, SegmentSpec
 from irp_kernel.mask import VALUE_OF
 from irp_training.domain.datasets.automation import TrainByItself
 from irp_training.domain.errors import BadRecipe, NoEarlierChampion, PipelineNotLearnt
 from irp_training.domain.learning.card import model_card
-from irp_training.domain.networks.build import definitions
+from irp_training.domain.networks.build import definitions, fresh
 from irp_training.domain.recipes.reading import read_recipe
 from irp_training.domain.recipes.recipe import FINE_TUNING, FROM_SCRATCH, read_frozen
 from irp_training.domain.registry.registry import Promotion, champion, earlier_champion
@@ -54,11 +55,58 @@ def test_a_frozen_recipe_reads_back_as_itself() -> None:
         '{"stretch": 2}',
         '{"upright": -0.1}',
         '{"notes": 1}',
+        '{"structures": ["scar", "scar"]}',
+        '{"stages": ["segment", "segment"]}',
+        '{"frozen": ["encoder", "encoder"]}',
+        '{"precisions": ["int8", "int8"]}',
+        '{"locate_channels": [8, 0]}',
+        '{"segment_channels": [8, -1]}',
+        '{"segment_channels": [8, 1000000000]}',
+        '{"segment_channels": [8]}',
+        "[" * 100_000,
+        '{"notes": ' + "[" * 100_000,
+        " " * 1_000_000,
     ],
 )
 def test_a_wrong_recipe_is_refused(text: str) -> None:
     with pytest.raises(BadRecipe):
         read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "sees"),
+    [
+        ('{"segment_channels": [8, 16, 32, 64, 128, 256], "segment_size": 144}', "not 144"),
+        ('{"segment_channels": [8, 8, 8, 8, 8, 8, 8], "segment_size": 160}', "not 160"),
+        ('{"segment_channels": [8, 8, 8, 8, 8, 8, 8], "segment_size": 64}', "not 64"),  # one cell would be left
+        ('{"segment_channels": [8, 8, 8, 8, 8, 8, 8, 8], "segment_size": 0}', "not 128"),
+        ('{"segment_channels": [8, 8, 8, 8, 8, 8], "segment_size": 144, "configure": "fingerprint"}', "not 144"),
+        ('{"locate_channels": [8, 8, 8, 8, 8, 8, 8, 8]}', "not 128"),
+        ('{"locate_channels": []}', "not empty"),
+    ],
+)
+def test_a_net_deeper_than_its_grid_can_be_halved_is_refused_before_it_learns(text: str, sees: str) -> None:
+    with pytest.raises(BadRecipe, match=sees):
+        read(text, fine_tuning=False)
+
+
+@pytest.mark.parametrize("levels", range(2, 9))
+@pytest.mark.parametrize("size", [64, 144, 160, 256])
+def test_every_net_that_a_recipe_may_ask_for_learns(levels: int, size: int) -> None:
+    try:
+        recipe = read(json.dumps({"segment_channels": [2] * levels, "segment_size": size}), fine_tuning=False)
+    except BadRecipe:
+        return
+    net = fresh(definitions(recipe, HEART, None)["network_def"], 0).train()
+    assert net(torch.rand(1, 1, size, size)).shape == (1, 4, size, size)
+
+
+def test_a_run_that_takes_a_net_over_is_refused_where_the_net_cannot_halve_the_window() -> None:
+    base = a_base(PipelineSpec())
+    base.config["network_def"]["strides"] = [2] * 5
+    own = read('{"pipeline": "own", "segment_size": 144}')
+    with pytest.raises(BadRecipe, match="32 x 32"):
+        definitions(own, HEART, base)
 
 
 def a_base(spec: PipelineSpec, *, members: int = 1, locate: bool = True) -> Bundle:

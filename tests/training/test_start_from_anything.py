@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -207,6 +208,38 @@ def test_a_batch_holds_its_share_of_old_cases_whoever_draws_it() -> None:
     second = Batches(stage, new, recipe, Second(), old).draw(0)
     assert [torch.equal(one[0], alone[0][0]) for one in alone] == [True, True, False, False]
     assert all(torch.equal(one[0], other[0]) for one, other in zip(alone[2:], second, strict=True))
+
+
+@pytest.mark.parametrize(("replay", "steps"), [(0.0, 3), (0.25, 4), (0.5, 6), (0.9, 12)])
+def test_a_pass_shows_each_new_case_once_however_many_old_ones_are_shown_beside(replay: float, steps: int) -> None:
+    class Seen:
+        name, structures = "segment", LEFT
+
+        def sample(self, example: int, *_: object) -> int:
+            return example
+
+    recipe = replace(TINY, batch=4, min_steps=1, replay=replay)
+    new, old = (cast("list[Example]", numbers) for numbers in (range(12), range(100, 140)))
+    batches = Batches(cast(Stage, Seen()), new, recipe, Alone(), old)
+    assert batches.per_epoch == steps
+    shown = [cast(int, sample) for step in range(steps) for sample in batches.draw(step)]
+    assert sorted(sample for sample in shown if sample < 100) == list(range(12))
+
+
+def test_a_base_with_dropout_is_learnt_further_and_a_killed_run_ends_as_if_it_had_not_been() -> None:
+    definitions_ = [{"_target_": "UNet", "out_channels": n, **NET, "dropout": 0.2} for n in (4, 2)]
+    torch.manual_seed(1)
+    states = [build_network(definition).state_dict() for definition in definitions_]
+    config = {"network_def": definitions_[0], "locate_def": definitions_[1]}
+    config |= {"irp_pipeline": {"segment": {"size": 64}}}
+    base = write_bundle("cine", *states, config, {"structures": list(HEART)}, "A card.", "CC0-1.0")
+    recipe = replace(TINY, stages=("segment",), segment_epochs=2, segment_size=0, checkpoint_epochs=1)
+    said: list[Said] = []
+    whole = Lesson(a_plan(recipe, base), said.append)(some_files(), None)
+    torch.manual_seed(99)  # another process
+    checkpoint = next(one.checkpoint for one in said if one.checkpoint)
+    resumed = Lesson(a_plan(recipe, base), lambda said: None)(some_files(), checkpoint)
+    assert resumed.bundle == whole.bundle
 
 
 def test_what_is_replayed_is_nobodys_who_is_kept_out() -> None:

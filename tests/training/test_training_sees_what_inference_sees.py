@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from irp_bundle import LocateSpec, SegmentSpec, as_images, prepare_locate, prepare_segment, windows_of_truth
 from irp_kernel import LabelTable, Mask
 from irp_training.domain.networks.surgery import rechannel
 from irp_training.domain.samples.augment import NONE, TURN, Augmentation, turn
-from irp_training.domain.samples.examples import WALL, channels, examples_of, heart_boxes
+from irp_training.domain.samples.examples import WALL, channels, examples_of, heart_boxes, stacked_examples_of
 from irp_training.domain.samples.stages import Locate, Segment
 from training_builders import HEART, a_heart, only
 
@@ -25,14 +26,14 @@ def test_the_second_net_sees_in_training_what_it_sees_in_inference() -> None:
 def test_the_first_net_sees_in_training_what_it_sees_in_inference() -> None:
     volume, mask = a_heart(2)
     expected = prepare_locate(as_images(volume.array[0]), LocateSpec())
-    seen = [Locate(HEART, LocateSpec()).sample(e, None, NONE)[0] for e in examples_of(volume, mask, HEART)]
+    seen = [Locate(LocateSpec()).sample(e, None, NONE)[0] for e in examples_of(volume, mask, HEART)]
     torch.testing.assert_close(torch.stack(seen), expected)
 
 
 def test_augmentation_depends_on_its_generator_alone() -> None:
     volume, mask = a_heart(3)
     example = examples_of(volume, mask, HEART)[0]
-    for stage in (Segment(HEART, SegmentSpec(size=64), 2.4), Locate(HEART, LocateSpec(size=64))):
+    for stage in (Segment(HEART, SegmentSpec(size=64), 2.4), Locate(LocateSpec(size=64))):
         a, b, c = (stage.sample(example, np.random.default_rng(seed), Augmentation()) for seed in (5, 5, 6))
         assert torch.equal(a[0], b[0])
         assert torch.equal(a[1], b[1])
@@ -86,8 +87,19 @@ def test_where_only_the_cavity_was_drawn_the_box_allows_for_the_wall() -> None:
 def test_half_a_ventricle_does_not_teach_where_the_ventricle_is() -> None:
     volume, mask = a_heart(7)
     examples = examples_of(volume, only(mask, "lv_blood_pool"), HEART)
-    assert Locate(HEART, LocateSpec()).usable(examples) == []
+    assert Locate(LocateSpec()).usable(examples) == []
     assert len(Segment(HEART, SegmentSpec(), 2.4).usable(examples)) == 3
+
+
+@pytest.mark.parametrize("structures", [("lv_blood_pool",), ("rv_blood_pool",), ("lv_myocardium", "scar"), HEART])
+def test_the_first_net_learns_the_whole_ventricle_whatever_the_second_has_channels_for(
+    structures: tuple[str, ...],
+) -> None:
+    volume, mask = a_heart(8)
+    for read in (examples_of, stacked_examples_of):
+        example = read(volume, mask, structures)[0]
+        _, taught, _ = Locate(LocateSpec(size=72)).sample(example, None, NONE)
+        assert np.array_equal(taught.numpy() > 0, np.isin(mask.labels[0, 0], (1, 2)))
 
 
 def test_a_net_with_fewer_channels_keeps_what_it_knows() -> None:

@@ -14,7 +14,7 @@ from irp_kernel import Geometry, Mask, Volume, decode_mask, decode_volume
 
 from irp_training.domain.challenges.challenge import CaseScore, Metric
 from irp_training.domain.container_errors import EntryNeedsMarks
-from irp_training.domain.judging.scores import as_model_sees, judged_frames
+from irp_training.domain.judging.scores import as_far_as_judged, as_model_sees, judged_frames
 from irp_training.domain.learning.plan import CaseFile
 
 Values = dict[str, dict[str, float]]  # metric -> structure -> value
@@ -39,7 +39,7 @@ def score_answer(found: Mask | None, truth: Mask, structures: tuple[str, ...], m
         metrics: "dice", "hd95" (mm).
     """
     known = as_model_sees(truth, structures)
-    answer = as_model_sees(found, structures) if found is not None else None
+    answer = as_far_as_judged(as_model_sees(found, structures), known) if found is not None else None
     drawn = [name for name in structures if _matters(name, known, answer)]
     columns = {metric: _worst(metric, known, drawn) for metric in metrics}
     if answer is not None:

@@ -9,6 +9,7 @@ from statistics import fmean
 from irp_bundle import dice
 from irp_kernel import ObjectRef, decode_mask
 
+from irp_training.domain.judging.scores import as_far_as_judged
 from irp_training.domain.run import ModelRef
 
 
@@ -71,6 +72,7 @@ def compare(proposed: bytes, accepted: bytes) -> tuple[dict[str, float], dict[st
     """
     mine, theirs = decode_mask(proposed), decode_mask(accepted)
     mine.geometry.require_same_grid(theirs.geometry)
+    mine = as_far_as_judged(mine, theirs)
     found: dict[str, float] = {}
     changed: dict[str, int] = {}
     for name in (one for one in theirs.table.names if one in mine.table.names):

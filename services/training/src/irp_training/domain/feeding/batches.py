@@ -35,13 +35,17 @@ class Batches:
 
     @property
     def per_epoch(self) -> int:
-        """Steps of a pass; small datasets repeat within one."""
-        return max(self._recipe.min_steps, len(self._examples) // self._recipe.batch)
+        """Steps in which each new slice is seen once; small datasets repeat within a pass."""
+        return max(self._recipe.min_steps, len(self._examples) // (self._recipe.batch - self._replayed))
+
+    @property
+    def _replayed(self) -> int:
+        return replayed(self._recipe.batch, self._recipe.replay) if self._old else 0
 
     def draw(self, step: int) -> list[Sample]:
         """Samples of the rank's share of a step, counted through all passes from 0."""
         size = self._recipe.batch
-        old = replayed(size, self._recipe.replay) if self._old else 0
+        old = self._replayed
         new = size - old
         return [
             self._draw(self._examples, step * new + place)

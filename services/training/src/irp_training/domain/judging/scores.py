@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from irp_kernel import LabelTable, Mask, Volume
 
 from irp_training.domain.judging.clicked import answer_to_clicks
 from irp_training.domain.samples.examples import channels
+from irp_training.domain.samples.nested import INSIDE
 
 Measures = dict[str, dict[str, float]]  # structure -> "dice", "hd95_mm", "assd_mm", "unmatched"
 MEASURES = ("dice", "hd95_mm", "assd_mm")
@@ -51,7 +52,10 @@ def measure_case(pipeline: Pipeline, volume: Volume, truth: Mask) -> Measures:
 def answer_case(
     pipeline: Pipeline, volume: Volume, truth: Mask, located: Located | None = None
 ) -> tuple[Mask, Mask] | None:
-    """(the model's mask, the truth in the model's structures); None where nothing was judged that it could answer."""
+    """(the model's mask, the truth in the model's structures); None where nothing was judged that it could answer.
+
+    The model's mask tells apart what the truth does: see `as_far_as_judged`.
+    """
     structures = pipeline.bundle.structures
     known = as_model_sees(truth, structures)
     frames = judged_frames(known)
@@ -59,8 +63,10 @@ def answer_case(
         return None
     if pipeline.bundle.spec.prompts is None:
         found, _ = pipeline.run(volume, frames=frames, located=located)
-        return found, known
-    return (answer_to_clicks(pipeline, volume, known), known) if known.labels.any() else None
+        return as_far_as_judged(found, known), known
+    if not known.labels.any():
+        return None
+    return as_far_as_judged(answer_to_clicks(pipeline, volume, known), known), known
 
 
 def compare_masks(found: Mask, known: Mask) -> Measures:
@@ -118,4 +124,20 @@ def as_model_sees(truth: Mask, structures: tuple[str, ...]) -> Mask:
     labels, judged = channels(truth, structures)
     table = LabelTable.canonical(structures)
     values = np.array([0, *table.values], dtype=np.uint8)
-    return Mask(geometry=truth.geometry, labels=values[labels], table=table, annotated=judged)
+    seen = Mask(geometry=truth.geometry, labels=values[labels], table=table, annotated=judged)
+    return as_far_as_judged(seen, seen)
+
+
+def as_far_as_judged(answer: Mask, known: Mask) -> Mask:
+    """The answer with scar and no-reflow as myocardium, on slices on which they were not judged and it was.
+
+    Args:
+        answer: any mask on the grid of `known`.
+        known: what an expert judged.
+    """
+    labels, value = answer.labels, dict(zip(answer.table.names, answer.table.values, strict=True))
+    for part, around in INSIDE.items():
+        undivided = known.judged(around) & ~known.judged(part)  # (time, slice)
+        if {part, around} <= value.keys() and undivided.any():
+            labels = np.where(undivided[:, :, None, None] & (labels == value[part]), np.uint8(value[around]), labels)
+    return replace(answer, labels=labels)

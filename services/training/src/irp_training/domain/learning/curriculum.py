@@ -65,7 +65,7 @@ class Curriculum:
     def _stages(self) -> list[Stage]:
         spec = read_spec(self.config["irp_pipeline"])
         all_: dict[str, Stage] = {
-            "locate": Locate(self.structures, spec.locate),
+            "locate": Locate(spec.locate),
             "segment": self._segment(spec),
         }
         return [all_[name] for name in STAGES if name in self._recipe.stages]

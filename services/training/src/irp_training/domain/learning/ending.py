@@ -66,4 +66,4 @@ class Ending:
         if not trainer.short_of_memory:
             return []
         held = f"{trainer.slices_at_once} {stage.unit}"
-        return [f"{stage.name}: memory held {held} at once; results are those of whole batches"]
+        return [f"{stage.name}: memory held {held} at once; the loss is that of whole batches"]

@@ -4,6 +4,11 @@ The loss looks at a batch as a whole (its Dice sums over slices), so gradients o
 the logits of all slices are brought together first, the loss and its gradient with respect to the logits are computed
 once, and every part then passes its rows of that gradient back through the net: the sum is the whole loss's gradient.
 Where not all slices fit, forward passes run twice. Source: gradient caching, Gao et al., RepL4NLP 2021.
+
+What is drawn at random within a net (dropout) is drawn alike both times: each pass of a part begins with a seed of its
+own. Two layers notice all the same that a batch comes in parts. Dropout draws other masks than for the whole, as good
+as those; batch normalisation takes means over the part that it sees, and counts it twice in its running statistics.
+Nets of this house have neither; a base with batch normalisation does not get the gradients of its whole batch.
 """
 
 from __future__ import annotations
@@ -48,9 +53,10 @@ class Gradients:
     ) -> None:
         self._net, self._base, self._loss, self._mixed = net, base, loss, mixed
         self._ranks: Ranks = ranks or Alone()
+        self._seed = 0
         self.most: int | None = None
 
-    def __call__(self, image: Tensor, labels: Tensor, judged: Tensor, count: int) -> float:
+    def __call__(self, image: Tensor, labels: Tensor, judged: Tensor, count: int, seed: int) -> float:
         """The loss of the batch.
 
         Args:
@@ -58,10 +64,12 @@ class Gradients:
             labels: theirs.
             judged: theirs.
             count: slices of the whole batch.
+            seed: of what the net draws at random for this rank's share.
 
         Raises:
             OutOfMemory: not even one slice fits.
         """
+        self._seed = seed
         labels, judged = whole(self._ranks, labels, count), whole(self._ranks, judged.byte(), count).bool()
         while True:
             self._net.zero_grad()
@@ -93,23 +101,25 @@ class Gradients:
         """Logits, with their graph if all slices are looked at at once."""
         pieces = self._pieces(image)
         if len(pieces) == 1:
-            return self._forward(image)
+            return self._forward(0, image)
         with torch.no_grad():
-            return torch.cat([self._forward(piece) for piece in pieces])
+            return torch.cat([self._forward(*piece) for piece in enumerate(pieces)])
 
     def _pass_back(self, image: Tensor, logits: Tensor, gradient: Tensor) -> None:
         if logits.requires_grad:
             logits.backward(gradient)
             return
         rows = gradient.split(self.most or len(image))
-        for piece, its in zip(self._pieces(image), rows, strict=True):
-            self._forward(piece).backward(its)
+        for piece, its in zip(enumerate(self._pieces(image)), rows, strict=True):
+            self._forward(*piece).backward(its)
 
     def _remember(self, base: nn.Module, image: Tensor) -> Tensor:
         with torch.no_grad(), self._mixed.forward():
             return torch.cat([base(piece).float() for piece in self._pieces(image)])
 
-    def _forward(self, image: Tensor) -> Tensor:
+    def _forward(self, number: int, image: Tensor) -> Tensor:
+        """Logits of a piece, with the random masks of its number."""
+        torch.manual_seed(self._seed + number)
         with self._mixed.forward():
             logits: Tensor = self._net(image)
         return logits.float()

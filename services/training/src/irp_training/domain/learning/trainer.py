@@ -1,8 +1,8 @@
 """Learning one stage, step by step, so that stopping and going on changes nothing.
 
 The state is: weights, their moving average, the optimizer's moments, the best pass, and the number of epochs done.
-Order, windows and light of every slice are drawn from (seed, stage, epoch, place), so this number is the whole state of
-randomness.
+Order, windows and light of every slice are drawn from (seed, stage, epoch, place), and what a net draws itself
+(dropout) from (seed, stage, step, rank), so this number is the whole state of randomness.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -24,10 +25,11 @@ from irp_training.domain.learning.gradients import Gradients
 from irp_training.domain.learning.tempo import Tempo
 from irp_training.domain.networks.mixed import Mixed
 from irp_training.domain.networks.rates import Rates
-from irp_training.domain.recipes.recipe import Recipe
+from irp_training.domain.recipes.recipe import STAGES, Recipe
 from irp_training.domain.samples.augment import NONE
 from irp_training.domain.samples.examples import Example
 from irp_training.domain.samples.loss import partial_loss, remembering_loss
+from irp_training.domain.samples.nested import enclosing
 from irp_training.domain.samples.stages import Sample, Stage
 from irp_training.domain.watching.validation import Judged, Validation, dice_of
 
@@ -70,7 +72,8 @@ class Trainer:
         self._optimizer = torch.optim.AdamW(
             self._rates.groups, lr=recipe.rate_of(stage.name), weight_decay=recipe.weight_decay
         )
-        together = ranks or Alone()
+        together: Ranks = ranks or Alone()
+        self._rank = together.rank
         remembered = base.to(device).eval() if base is not None and recipe.remember > 0 else None
         self._mixed = Mixed(recipe.amp, device)
         self._gradients = Gradients(self._net, remembered, self._loss, self._mixed, together)
@@ -165,7 +168,8 @@ class Trainer:
         for group in self._optimizer.param_groups:
             rate = self._recipe.rate_of(self._stage.name) * one_cycle(step, steps)
             group["lr"] = group.get("share", 1.0) * rate  # checkpoints of earlier releases have no shares
-        loss = self._gradients(*collate(samples, self._device), count=self._recipe.batch)
+        seed = _seed_of(self._recipe.seed, STAGES.index(self._stage.name), step, self._rank)
+        loss = self._gradients(*collate(samples, self._device), count=self._recipe.batch, seed=seed)
         if not math.isfinite(loss):
             raise RunDiverged(step=step)
         self._mixed.step(self._optimizer, self._net, CLIP_NORM)
@@ -173,10 +177,11 @@ class Trainer:
         return loss
 
     def _loss(self, logits: Tensor, base_logits: Tensor | None, labels: Tensor, judged: Tensor) -> Tensor:
-        loss = partial_loss(logits, labels, judged)
+        inside = enclosing(self._stage.structures)
+        loss = partial_loss(logits, labels, judged, inside)
         if base_logits is None:
             return loss
-        return loss + self._recipe.remember * remembering_loss(logits, base_logits, labels, judged)
+        return loss + self._recipe.remember * remembering_loss(logits, base_logits, labels, judged, inside)
 
     def _follow(self, done: int) -> None:
         decay = min(self._recipe.ema, (done + 1) / (done + 10))
@@ -186,6 +191,11 @@ class Trainer:
             torch._foreach_lerp_(averages, now, 1 - decay)
             for average, count in self._counted:
                 average.copy_(count)
+
+
+def _seed_of(*numbers: int) -> int:
+    """One number of 32 bits that depends on all of them."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
 def _pairs(average: nn.Module, net: nn.Module) -> list[tuple[Tensor, Tensor]]:

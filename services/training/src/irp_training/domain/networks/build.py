@@ -49,8 +49,10 @@ def definitions(recipe: Recipe, structures: Sequence[str], base: Bundle | None) 
             _require_halves(network, spec.segment)
         return config | {"network_def": network, "irp_pipeline": spec.to_json()}
     spec = _windowed(PipelineSpec(), recipe)
+    network = _taken_over(base, structures) if base else _segment_net(spec.segment, recipe, structures)
+    _require_halves(network, spec.segment)
     return {
-        "network_def": _taken_over(base, structures) if base else _segment_net(spec.segment, recipe, structures),
+        "network_def": network,
         "locate_def": _unet(recipe.locate_channels, LOCATE_CHANNELS),
         "irp_pipeline": spec.to_json(),
     }
@@ -144,7 +146,7 @@ def _require_halves(definition: Definition, spec: SegmentSpec) -> None:
     grid = spec.input_shape[1:]
     by = [math.prod(s[axis] if isinstance(s, list) else int(s) for s in strides) for axis in range(len(grid))]
     if any(n % factor for n, factor in zip(grid, by, strict=True)):
-        raise BadRecipe(f"the base's net takes sizes that can be divided by {' x '.join(map(str, by))}")
+        raise BadRecipe(f"net 2 takes sizes that can be divided by {' x '.join(map(str, by))}")
 
 
 def _segment_net(spec: SegmentSpec, recipe: Recipe, structures: Sequence[str]) -> Definition:

@@ -62,7 +62,8 @@ def configure(fingerprint: Fingerprint, recipe: Recipe) -> Configured:
         recipe: with `configure` "fingerprint".
 
     Raises:
-        BadRecipe: three dimensions, and series of one or two slices.
+        BadRecipe: three dimensions, and series of one or two slices; or a net of as many levels as the recipe names
+            does not fit into the memory.
     """
     made = _Decisions(recipe)
     window = made.choose("window", *_window(fingerprint))
@@ -141,17 +142,23 @@ def _network(made: _Decisions, region: _Grid) -> int:
     """Patch, poolings and widths that go together; the bytes that one example takes."""
     recipe = made.recipe
     levels = len(recipe.segment_channels)
-    cells = _named_cells(recipe, region.cells)
     limit = recipe.memory_gib * GIB / LEAST_BATCH
+    cells = _divisible(recipe, region, _named_cells(recipe, region.cells))
+    seen = {cells}
     while True:
-        cells = _named_cells(recipe, padded(cells, poolings(cells, region.spacing_mm, levels, exact=False)))
         strides = poolings(cells, region.spacing_mm, levels)
         channels = recipe.segment_channels or widths(len(strides) + 1)
         cost = step_bytes(cells, strides, channels)
-        smaller = _smaller(recipe, cells, region.cells, strides) if cost > limit else cells
-        if smaller == cells:
+        fewer = _smaller(recipe, cells, region.cells, strides) if cost > limit else cells
+        if fewer == cells:
             break
-        cells = smaller
+        cells = _divisible(recipe, region, fewer)
+        if cells in seen:  # what is taken off comes back when the grid is brought to what can be halved
+            raise BadRecipe(
+                f"a grid of {' x '.join(map(str, cells))} cannot be made smaller and be halved {levels - 1} times, and "
+                "two examples of it do not fit into `memory_gib`: fewer `segment_channels`, or more memory"
+            )
+        seen.add(cells)
     halved = " x ".join(map(str, factors(strides, len(cells))))
     shrunk = (
         f"; made smaller until two examples fit into {recipe.memory_gib:g} GiB" if _less(cells, region.cells) else ""
@@ -162,6 +169,12 @@ def _network(made: _Decisions, region: _Grid) -> int:
         made.choose("segment_depth", cells[0], why)
     made.choose("segment_channels", channels, _words_of(strides, channels))
     return cost
+
+
+def _divisible(recipe: Recipe, region: _Grid, cells: tuple[int, ...]) -> tuple[int, ...]:
+    """The grid that holds these cells and can be halved as the rules say."""
+    strides = poolings(cells, region.spacing_mm, len(recipe.segment_channels), exact=False)
+    return _named_cells(recipe, padded(cells, strides))
 
 
 def _named_cells(recipe: Recipe, cells: tuple[int, ...]) -> tuple[int, ...]:

@@ -82,7 +82,10 @@ def _halved(cells: Sequence[int], steps: Sequence[float], exact: bool) -> list[b
 
 
 def _require_even(cells: Sequence[int], halved: Sequence[bool], grid: Sequence[int], levels: int, exact: bool) -> None:
-    if exact and any(n % 2 for n, one in zip(cells, halved, strict=True) if one):
+    """Raise where an odd number of cells would be halved, or one cell be left: a net has nothing to normalise there."""
+    odd = any(n % 2 for n, one in zip(cells, halved, strict=True) if one)
+    left = math.prod(n // 2 if one else n for n, one in zip(cells, halved, strict=True))
+    if exact and (odd or left < 2):
         sizes = " x ".join(map(str, grid))
         raise BadRecipe(
             f"a grid of {sizes} cannot be halved {levels - 1} times: fewer `segment_channels`, or other sizes"

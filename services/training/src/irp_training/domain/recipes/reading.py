@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
+from irp_bundle import LocateSpec, SegmentSpec
+
 from irp_training.domain.errors import BadRecipe
 from irp_training.domain.judging.gate import WAYS
 from irp_training.domain.judging.precision import REDUCED
@@ -15,17 +17,22 @@ from irp_training.domain.recipes.recipe import (
     CONFIGURING,
     FINE_TUNING,
     FROM_SCRATCH,
+    LEVELS,
     LIMITS,
     NARROWEST,
     OF_STACKS,
     OPEN,
     PIPELINES,
+    RECIPE_LIMIT,
     SIZE_STEP,
     SIZES,
     STAGES,
     TEXT_LIMIT,
+    WIDEST,
     Recipe,
 )
+
+MOST_NAMED = 8  # elements of a list
 
 
 def read_recipe(text: str, *, fine_tuning: bool, structures: Mapping[str, int]) -> Recipe:
@@ -60,6 +67,7 @@ def read_recipe(text: str, *, fine_tuning: bool, structures: Mapping[str, int]) 
     _require(
         _fits(recipe.segment_size), f"`segment_size` is 0, or from {SIZES[0]} to {SIZES[1]} in steps of {SIZE_STEP}"
     )
+    _require_levels(recipe, fine_tuning)
     _require(recipe.window == 0 or recipe.window >= NARROWEST, f"`window` is 0, or from {NARROWEST:g} up")
     return recipe
 
@@ -70,6 +78,29 @@ def _require_base(recipe: Recipe, fine_tuning: bool) -> None:
     own = recipe.pipeline == "own"
     _require(fine_tuning or not (recipe.frozen or recipe.replay or own), "`frozen`, `replay`, `pipeline` need a base")
     _require(not own or set(recipe.stages) == set(STAGES), "with `pipeline` own both stages are trained")
+
+
+def _require_levels(recipe: Recipe, fine_tuning: bool) -> None:
+    """Nets that are built anew halve what they see as often as they have levels; the rules see to it in 3D."""
+    if not fine_tuning or recipe.pipeline == "own":
+        _require(bool(recipe.locate_channels), "`locate_channels` is not empty")
+        _require_halves("locate_channels", recipe.locate_channels, LocateSpec().size)
+    if fine_tuning or recipe.dimensions == 3:
+        return
+    fixed = recipe.configure == "fixed"
+    channels = recipe.segment_channels or (FROM_SCRATCH.segment_channels if fixed else ())
+    size = recipe.segment_size or (SegmentSpec().size if fixed else 0)
+    if channels and size:
+        _require_halves("segment_channels", channels, size)
+
+
+def _require_halves(key: str, channels: tuple[int, ...], size: int) -> None:
+    """Skip connections need a grid that every level halves exactly; normalising needs more than one cell of it."""
+    by = 2 ** (len(channels) - 1)
+    _require(
+        size % by == 0 and size > by,
+        f"`{key}` of {len(channels)} levels take sizes above {by} that can be divided by it, and not {size}",
+    )
 
 
 def _opened(recipe: Recipe, given: Mapping[str, Any], fine_tuning: bool) -> Recipe:
@@ -108,9 +139,10 @@ def _fits(size: int) -> bool:
 
 
 def _read_object(text: str) -> dict[str, Any]:
+    _require(len(text) <= RECIPE_LIMIT, f"a recipe has {RECIPE_LIMIT} characters at most")
     try:
         given = json.loads(text) if text.strip() else {}
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter: thousands of brackets in one another
         raise BadRecipe("the recipe is not JSON") from None
     _require(isinstance(given, dict), "the recipe is not a JSON object")
     return dict(given)
@@ -118,10 +150,7 @@ def _read_object(text: str) -> dict[str, Any]:
 
 def _read_value(key: str, value: Any, default: Any) -> Any:
     if isinstance(default, tuple):
-        element: Callable[[Any], Any] = int if key.endswith("channels") else str
-        valid = isinstance(value, list) and len(value) <= 8 and all(type(v) is element for v in value)
-        _require(valid, f"`{key}` is a list")
-        return tuple(value)
+        return _read_list(key, value)
     if isinstance(default, str):
         _require(
             isinstance(value, str) and len(value) <= TEXT_LIMIT, f"`{key}` is text of at most {TEXT_LIMIT} letters"
@@ -132,6 +161,20 @@ def _read_value(key: str, value: Any, default: Any) -> Any:
     _require(low <= value <= high, f"`{key}` is from {low:g} to {high:g}")
     _require(isinstance(default, float) or float(value).is_integer(), f"`{key}` is a whole number")
     return type(default)(value)
+
+
+def _read_list(key: str, value: Any) -> tuple[Any, ...]:
+    widths = key.endswith("channels")
+    element: Callable[[Any], Any] = int if widths else str
+    valid = isinstance(value, list) and len(value) <= MOST_NAMED and all(type(v) is element for v in value)
+    _require(valid, f"`{key}` is a list")
+    if widths:
+        least, most = LEVELS
+        _require(not value or least <= len(value) <= most, f"`{key}` has from {least} to {most} levels")
+        _require(all(1 <= width <= WIDEST for width in value), f"widths of `{key}` are from 1 to {WIDEST}")
+    else:
+        _require(len(set(value)) == len(value), f"`{key}` names one thing twice")
+    return tuple(value)
 
 
 def _require(condition: bool, message: str) -> None:

@@ -11,7 +11,9 @@ from irp_training.domain.judging.bounds import Bounds
 from irp_training.domain.judging.gate import Way
 from irp_training.domain.samples.augment import STRETCH, Augmentation
 
-TEXT_LIMIT = 4000  # characters
+TEXT_LIMIT = 4000  # characters of a value
+RECIPE_LIMIT = 200_000  # characters of a request's JSON: every text at its longest, each character escaped
+LEVELS, WIDEST = (2, 8), 2048  # of a net built anew: how many, and channels of each
 STAGES = ("locate", "segment")
 PIPELINES = ("base", "own")
 AMP = ("off", "bf16", "fp16", "auto")

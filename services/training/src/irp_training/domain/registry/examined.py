@@ -19,7 +19,7 @@ from irp_kernel import Mask, Volume, decode_mask, decode_volume
 from numpy.typing import NDArray
 
 from irp_training.domain.judging.clicked import answer_to_clicks
-from irp_training.domain.judging.scores import as_model_sees, judge_case, judged_frames
+from irp_training.domain.judging.scores import as_far_as_judged, as_model_sees, judge_case, judged_frames
 from irp_training.domain.learning.plan import FileBytes
 
 BINS = 10
@@ -83,7 +83,8 @@ class _Pupil:
             self.scores[series] = {}
             return
         found = self.pipeline.segment(volume, frames=frames, options=CONFIDENT)
-        self.scores[series] = dice_where_judged(found.mask(volume.geometry), known, self.pipeline.bundle.structures)
+        answer = as_far_as_judged(found.mask(volume.geometry), known)
+        self.scores[series] = dice_where_judged(answer, known, self.pipeline.bundle.structures)
         whole = np.asarray(known.annotated.all(axis=2))[frames]  # (frame, slice)
         if found.confidence is not None and whole.any():
             said, drawn, sure = found.labels[whole], known.labels[frames][whole], found.confidence[whole]

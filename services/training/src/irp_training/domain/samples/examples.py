@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from irp_bundle import LEFT_VENTRICLE, as_images, windows_of_truth
+from irp_bundle import LEFT_VENTRICLE, as_images, left_ventricle, windows_of_truth
 from irp_kernel import Mask, Volume
 from numpy.typing import NDArray
 from torch import Tensor
 
-INSIDE = {"scar": "lv_myocardium", "no_reflow": "lv_myocardium"}  # part of, where a model has no channel of its own
+from irp_training.domain.samples.nested import INSIDE
+
 WALL = 1.35  # size of the whole left ventricle over that of its blood pool, where only the latter was drawn
 
 
@@ -45,6 +46,7 @@ class Example:
         judged: bool (structures,).
         box: float32 (1, 3): centre row and column in this slice, and size of the left ventricle of the series, in
             pixels; size 0 if nothing of it was drawn.
+        ventricle: bool (1, row, column): the left ventricle as drawn, also what the model has no channel for.
         whole: the left ventricle was judged as a whole, pool and wall.
         patient: pseudonym, for figures by patient.
         pixel_mm: (row, column), size of a pixel of the image.
@@ -55,6 +57,7 @@ class Example:
     labels: Tensor
     judged: Tensor
     box: Tensor
+    ventricle: Tensor
     whole: bool
     patient: str = ""
     pixel_mm: tuple[float, float] = (1.0, 1.0)
@@ -80,13 +83,14 @@ def stacked_examples_of(volume: Volume, mask: Mask, structures: Sequence[str]) -
         )
         for frame in np.flatnonzero(judged.any(axis=(1, 2)))
     }
-    whole = mask.judged("lv_blood_pool") & mask.judged("lv_myocardium")
+    whole, ventricle = mask.judged("lv_blood_pool") & mask.judged("lv_myocardium"), left_ventricle(mask)
     return [
         Example(
             image=stack.images[place][None],
             labels=stack.labels[place][None],
             judged=stack.judged[place],
             box=torch.from_numpy(boxes[place][None].astype(np.float32)),
+            ventricle=torch.from_numpy(ventricle[frame, place][None].copy()),
             whole=bool(whole[frame, place]),
             pixel_mm=spacing_mm[1:],
             stack=stack,
@@ -105,7 +109,7 @@ def examples_of(volume: Volume, mask: Mask, structures: Sequence[str]) -> list[E
     """
     volume.geometry.require_same_grid(mask.geometry)
     labels, judged = channels(mask, structures)
-    whole = mask.judged("lv_blood_pool") & mask.judged("lv_myocardium")
+    whole, ventricle = mask.judged("lv_blood_pool") & mask.judged("lv_myocardium"), left_ventricle(mask)
     boxes = heart_boxes(mask)
     _, row_mm, column_mm = volume.geometry.spacing_mm
     return [
@@ -114,6 +118,7 @@ def examples_of(volume: Volume, mask: Mask, structures: Sequence[str]) -> list[E
             labels=torch.from_numpy(labels[frame, place][None].copy()),
             judged=torch.from_numpy(judged[frame, place].copy()),
             box=torch.from_numpy(boxes[place][None].astype(np.float32)),
+            ventricle=torch.from_numpy(ventricle[frame, place][None].copy()),
             whole=bool(whole[frame, place]),
             pixel_mm=(row_mm, column_mm),
         )

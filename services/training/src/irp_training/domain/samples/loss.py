@@ -2,8 +2,9 @@
 
 Channels that were not judged on a slice are merged with the background into "the rest" before anything is compared:
 where only the cavity was drawn, the net is asked for cavity against everything else, and nothing is said about how
-"everything else" divides into myocardium, right ventricle and background. A slice on which nothing was judged
-gives no gradient at all. A patch of several slices is looked at as the slices that it consists of.
+"everything else" divides into myocardium, right ventricle and background. What lies in a structure that was judged is
+merged with that instead: where the wall was drawn and its scar was not looked for, scar is wall. A slice on which
+nothing was judged gives no gradient at all. A patch of several slices is looked at as the slices that it consists of.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from irp_training.domain.samples.nested import Enclosing, known_classes, known_labels
 
 SMOOTH = 1.0  # pixels: keeps Dice finite where a structure is absent
 LOWEST = -1e4  # a logit that no sum notices
@@ -29,13 +32,14 @@ def by_slice(logits: Tensor, labels: Tensor, judged: Tensor) -> tuple[Tensor, Te
     return logits.transpose(1, 2).flatten(0, 1), labels.flatten(0, 1), judged.flatten(0, 1)
 
 
-def partial_loss(logits: Tensor, labels: Tensor, judged: Tensor) -> Tensor:
+def partial_loss(logits: Tensor, labels: Tensor, judged: Tensor, inside: Enclosing = ()) -> Tensor:
     """Cross-entropy over the merged classes plus batch Dice of the judged structures.
 
     Args:
         logits: (batch, 1 + structures, row, column); channel 0 is background. Of patches: see `by_slice`.
         labels: (batch, row, column), 0 to structures; only meaningful where judged.
         judged: bool (batch, structures).
+        inside: see `enclosing`.
 
     Returns:
         Scalar; zero, without gradient, if nothing was judged.
@@ -43,23 +47,27 @@ def partial_loss(logits: Tensor, labels: Tensor, judged: Tensor) -> Tensor:
     logits, labels, judged = by_slice(logits, labels, judged)
     if not bool(judged.any()):
         return logits.sum() * 0.0
-    log_p = merged_log_probabilities(logits, judged)
-    known = known_labels(labels, judged)
+    log_p = merged_log_probabilities(logits, judged, inside)
+    known = known_labels(labels, judged, inside)
     return _cross_entropy(log_p, known, judged) + _dice_loss(log_p[:, 1:].exp(), known, judged)
 
 
-def remembering_loss(logits: Tensor, base_logits: Tensor, labels: Tensor, judged: Tensor) -> Tensor:
-    """How far the net has moved from the base in dividing "the rest", where the expert said nothing about it.
+def remembering_loss(
+    logits: Tensor, base_logits: Tensor, labels: Tensor, judged: Tensor, inside: Enclosing = ()
+) -> Tensor:
+    """How far the net has moved from the base in dividing what the expert left undivided.
 
-    Divergence (Kullback-Leibler) of the base's shares of background and unknown structures from the net's, mean over
-    the pixels that are known to be none of the judged structures. Source: learning without forgetting, Li and Hoiem,
-    IEEE TPAMI 40(12):2935-2947, 2018; for partial labels, Cermelli et al., CVPR 2020.
+    Divergence (Kullback-Leibler) of the base's shares from the net's, mean over the pixels that are known to be none of
+    the judged structures (shares of background and unknown structures), or to be one that unknown ones lie in. Source:
+    learning without forgetting, Li and Hoiem, IEEE TPAMI 40(12):2935-2947, 2018; for partial labels, Cermelli et al.,
+    CVPR 2020.
 
     Args:
         logits: (batch, 1 + structures, row, column).
         base_logits: the base's for the same images.
         labels: (batch, row, column).
         judged: bool (batch, structures).
+        inside: see `enclosing`.
 
     Returns:
         Scalar; zero if every structure was judged on every slice.
@@ -67,34 +75,34 @@ def remembering_loss(logits: Tensor, base_logits: Tensor, labels: Tensor, judged
     base_logits, _, _ = by_slice(base_logits, labels, judged)
     logits, labels, judged = by_slice(logits, labels, judged)
     some = judged.any(dim=1) & ~judged.all(dim=1)
-    where = (known_labels(labels, judged) == 0) & some[:, None, None]
+    known = known_labels(labels, judged, inside)
+    outside = known_classes(judged, inside)[:, :, None, None] != known[:, None]  # channels that the pixel cannot be
+    where = ((~outside).sum(dim=1) > 1) & some[:, None, None]
     if not bool(where.any()):
         return logits.sum() * 0.0
-    outside = torch.cat([torch.zeros_like(judged[:, :1]), judged], dim=1)[:, :, None, None]
     mine = functional.log_softmax(logits.masked_fill(outside, LOWEST), dim=1)
     base = functional.log_softmax(base_logits.masked_fill(outside, LOWEST), dim=1)
     return (base.exp() * (base - mine)).sum(dim=1)[where].mean()
 
 
-def merged_log_probabilities(logits: Tensor, judged: Tensor) -> Tensor:
-    """Log p of (rest, structure 1, ...): channels not judged are added to the rest and get probability 0.
+def merged_log_probabilities(logits: Tensor, judged: Tensor, inside: Enclosing = ()) -> Tensor:
+    """Log p of (rest, structure 1, ...): channels not judged are added to what they count as and get probability 0.
 
     Args:
         logits: (batch, 1 + structures, row, column).
         judged: bool (batch, structures).
+        inside: see `enclosing`.
     """
     log_p = functional.log_softmax(logits, dim=1)
-    is_rest = torch.cat([torch.ones_like(judged[:, :1]), ~judged], dim=1)[:, :, None, None]
-    rest = torch.logsumexp(log_p.masked_fill(~is_rest, LOWEST), dim=1, keepdim=True)
-    kept = log_p[:, 1:].masked_fill(~judged[:, :, None, None], LOWEST)
-    return torch.cat([rest, kept], dim=1)
-
-
-def known_labels(labels: Tensor, judged: Tensor) -> Tensor:
-    """Labels with every structure that was not judged turned into the rest (0)."""
-    allowed = torch.cat([torch.zeros_like(judged[:, :1]), judged], dim=1)
-    keep = torch.gather(allowed, 1, labels.flatten(1)).view_as(labels)
-    return labels * keep
+    classes = known_classes(judged, inside)
+    rest = torch.logsumexp(log_p.masked_fill((classes != 0)[:, :, None, None], LOWEST), dim=1, keepdim=True)
+    kept = list(log_p[:, 1:].masked_fill(~judged[:, :, None, None], LOWEST).split(1, dim=1))
+    for place, around in enumerate(inside, start=1):
+        part = (classes[:, place] == around) & (around > 0)
+        if bool(part.any()):
+            its = log_p[:, place : place + 1].masked_fill(~part[:, None, None, None], LOWEST)
+            kept[around - 1] = torch.logaddexp(kept[around - 1], its)
+    return torch.cat([rest, *kept], dim=1)
 
 
 def _cross_entropy(log_p: Tensor, labels: Tensor, judged: Tensor) -> Tensor:

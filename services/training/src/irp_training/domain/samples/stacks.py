@@ -19,7 +19,7 @@ from torch import Tensor
 
 from irp_training.domain.samples.augment import Augmentation, jitter, relight, roughen, slip, turn
 from irp_training.domain.samples.examples import Example, Stack
-from irp_training.domain.samples.loss import known_labels
+from irp_training.domain.samples.nested import enclosing, known_labels
 from irp_training.domain.samples.stages import Sample
 
 UPSIDE_DOWN = 0.5  # share of stacks whose base and apex change places, where examples need not be upright
@@ -122,7 +122,7 @@ class SegmentStack:
         if generator is None:
             return room[0] // 2, room[1] // 2, room[2] // 2
         if generator.random() < self.foreground:
-            drawn = known_labels(laid.labels, laid.judged)
+            drawn = known_labels(laid.labels, laid.judged, enclosing(self.structures))
             present = torch.unique(drawn[drawn > 0]).tolist()
             if present:
                 return self._about(drawn == present[int(generator.integers(len(present)))], room, generator)

@@ -14,7 +14,6 @@ from typing import Protocol
 import numpy as np
 import torch
 from irp_bundle import (
-    LEFT_VENTRICLE,
     LocateSpec,
     Normalise,
     SegmentSpec,
@@ -111,7 +110,6 @@ class Segment:
 class Locate:
     """Net 1: the left ventricle, pool and wall as one, on the whole slice and on its own second look."""
 
-    drawn: tuple[str, ...]  # the structures of the examples' labels, in their order
     spec: LocateSpec
     name: str = "locate"
     structures: tuple[str, ...] = ("left_ventricle",)
@@ -127,9 +125,8 @@ class Locate:
         if generator is not None:
             warp = self._disturbed(example, warp.window, generator, how)
         image = _see(sample(example.image, *warp.cut(self.spec.size)), self.spec.normalise, generator, how)
-        labels = sample_labels(example.labels, *warp.cut(self.spec.size))[0]
-        places = torch.tensor([n for n, name in enumerate(self.drawn, start=1) if name in LEFT_VENTRICLE])
-        return image, torch.isin(labels, places).long(), torch.ones(1, dtype=torch.bool)
+        ventricle = sample_labels(example.ventricle, *warp.cut(self.spec.size))[0]
+        return image, ventricle, torch.ones(1, dtype=torch.bool)
 
     def pixel_mm(self, example: Example) -> tuple[float, float]:
         """See Stage.pixel_mm."""

@@ -16,6 +16,7 @@ from irp_training.domain.feeding.batches import collate
 from irp_training.domain.feeding.ranks import Ranks, share
 from irp_training.domain.samples.augment import NONE
 from irp_training.domain.samples.examples import Example
+from irp_training.domain.samples.nested import enclosing, known_labels
 from irp_training.domain.samples.stages import Sample, Stage
 from irp_training.domain.watching.looks import Look, Looks
 
@@ -61,6 +62,7 @@ class Validation:
         patients = sorted({example.patient for example in usable})
         # (patient, structure, 2): twice the overlap, both sizes
         counted = torch.zeros((len(patients), len(self._stage.structures), 2), dtype=torch.float64)
+        inside = enclosing(self._stage.structures)
         net.eval()
 
         def as_inference_sees(start: int) -> list[Sample]:
@@ -70,7 +72,7 @@ class Validation:
         for start, samples in zip(starts, made_ahead(as_inference_sees, starts, self._threads_ahead), strict=True):
             whose = [patients.index(example.patient) for example in mine[start : start + size]]
             image, labels, judged = collate(samples, self._device)
-            found = labels_of(net, image)
+            found, labels = (known_labels(whose, judged, inside) for whose in (labels_of(net, image), labels))
             counted.index_add_(0, torch.tensor(whose), self._count(found, labels, judged))
             for at, place in enumerate(places[start : start + size]):
                 looks.see(place, found[at], labels[at], judged[at])
