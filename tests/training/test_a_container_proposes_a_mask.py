@@ -33,6 +33,7 @@ from irp_training.adapters.container_wire import container_to_proto, run_to_prot
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.deleted_series import DeletedSeries
 from irp_training.adapters.events import Events
+from irp_training.adapters.scratch import Scratch
 from irp_training.adapters.store import SqlStore
 from irp_training.app.ask_container import AskContainer
 from irp_training.app.attempts import TURNS
@@ -352,7 +353,7 @@ def runs_anything(command: list[str], archive: Path, image: str) -> bool:
 async def test_a_real_container_runs_where_a_runtime_is_and_says_what_is_missing_where_none_is(world: World) -> None:
     """No fake on either machine: the product's own way to a runtime, whatever it finds."""
     command = find_runtime("")
-    world.use(OciRuntime(world.objects, command, world.folder))
+    world.use(OciRuntime(world.objects, command, Scratch(world.folder)))
     if not command:
         container = await world.tried()
         assert (container.state, container.reason) == ("failed", "RUNTIME_MISSING")
@@ -383,4 +384,4 @@ async def test_a_real_container_runs_where_a_runtime_is_and_says_what_is_missing
         declared = brief if how == "slow" else sockets()
         tried = await world.tried(declared, an_archive(program=threshold_binary(), how=how))
         assert (tried.state, checks(tried).get(failed)) == ("refused", False), (how, tried.report)
-    assert list(world.folder.glob("irp-container-*")) == []
+    assert [*world.folder.glob("irp-container-*"), *world.folder.glob("irp-archive-*")] == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from irp_kernel.errors import InvalidArgument, TooLarge
 
 from irp_training.adapters.container_wire import container_to_proto, run_to_proto, target_from_proto
 from irp_training.adapters.desk import admit
+from irp_training.adapters.scratch import Scratch
 from irp_training.app.ask_container import AskContainer
 from irp_training.app.container_ports import Containers
 from irp_training.app.promote_container import PromoteContainer
@@ -26,7 +26,7 @@ from irp_training.app.register_container import Pushed, RegisterContainer
 class Receiving:
     """Where an archive lies while it comes, and how large it may be in bytes."""
 
-    scratch: Path | None
+    scratch: Scratch
     limit: int
 
 
@@ -49,10 +49,10 @@ class ContainerServicer(pb_grpc.ContainerServiceServicer):
     ) -> pb.PushContainerResponse:
         """Take an archive in pieces; the header comes first. It rests in a file, for it may be larger than memory."""
         caller().require_role("admin")
-        scratch, prefix = self._receiving.scratch, "irp-container-"
         with (
-            tempfile.NamedTemporaryFile(dir=scratch, prefix=prefix) as archive,
-            tempfile.NamedTemporaryFile(dir=scratch, prefix=prefix) as model,
+            self._receiving.scratch.archives() as folder,
+            (folder / "archive.tar").open("wb") as archive,
+            (folder / "model.tar").open("wb") as model,
         ):
             header = await _receive(request_iterator, archive, model, self._receiving.limit)
             pushed = Pushed(

@@ -104,7 +104,8 @@ class KubernetesRuntime:
         if not work.container.reference:
             raise RuntimeRefused("the container was pushed without a reference that a cluster could pull it from")
         runtime = await self.describe()
-        await self._remove("key", work.key)
+        if work.piece == 0:
+            await self._remove("key", work.key)  # whatever an earlier try left, at whichever piece it was killed
         parcel = await self._parcel(work)
         try:
             await self._create("persistentvolumeclaims", claim(parcel))

@@ -21,11 +21,13 @@ class Work:
     """One run of a container.
 
     Attributes:
-        key: names it while it runs, and whatever it leaves behind.
+        key: names the call that it belongs to, and whatever that leaves behind.
+        piece: its place among the runs of the call, from 0.
         sees_patients: nothing that it says may stand in a log.
     """
 
     key: str
+    piece: int = 0
     sees_patients: bool
     container: Container
     limits: Limits
