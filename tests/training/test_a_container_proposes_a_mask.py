@@ -186,6 +186,13 @@ async def test_a_cluster_must_pull_the_very_image_that_was_pushed(world: World) 
             await world.push(reference=wrong)
 
 
+async def test_a_cluster_starts_only_an_image_whose_user_is_a_number(world: World) -> None:
+    archive = an_archive(user="algorithm:1000")
+    with pytest.raises(ImageNotAllowed, match="USER is a number"):
+        await world.push(archive=archive, reference=f"registry.local/pool@{manifest_digest(archive)}")
+    assert (await world.push(archive=archive)).version == 1  # one machine looks the name up in the image
+
+
 @pytest.mark.parametrize(
     ("trouble", "failed"),
     [
