@@ -1,6 +1,7 @@
 """All commands, and the one place where trouble becomes words and an exit code.
 
-Exit codes: 0 done, 1 refused (the problem is printed), 2 wrong usage, 3 nothing answers, 4 the house is in trouble.
+Exit codes: 0 done, 1 refused (the problem is printed), 2 wrong usage, 3 nothing answers, or not yet,
+4 the house is in trouble.
 """
 
 from __future__ import annotations
