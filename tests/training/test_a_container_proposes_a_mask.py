@@ -26,7 +26,7 @@ from irp_chassis.db import Database
 from irp_chassis.testing.twins import InMemoryObjects
 from irp_chassis.wire import object_ref_to_proto
 from irp_kernel import decode_mask, encode_volume
-from irp_kernel.errors import SeriesUnknown, Unavailable
+from irp_kernel.errors import InvalidArgument, SeriesUnknown, Unavailable
 from irp_training.adapters.container_rows import CONFORMANCE_JOB, CONTAINER_RUN_JOB, ContainerRows
 from irp_training.adapters.container_runtime import OciRuntime, find_runtime
 from irp_training.adapters.container_wire import container_to_proto, run_to_proto
@@ -129,6 +129,9 @@ class World:
     async def worked(self, run: ContainerRun, **how: Any) -> ContainerRun:
         await self.run(run.project, run.id, **how)
         return await self.rows.run(run.project, run.id)
+
+    async def listed(self) -> list[ContainerRun]:
+        return (await self.rows.runs("demo", "", 10))[0]
 
     async def jobs(self, kind: str) -> list[str]:
         table = METADATA.tables["job"]
@@ -254,7 +257,26 @@ async def test_its_mask_is_announced_as_a_proposal_that_says_how_it_came_to_be(w
     assert mask.annotated.all()
     assert done.mask in await world.rows.references()
     assert run_to_proto(done).container.name == "pool"
-    assert [listed.id for listed in await world.rows.runs("demo")] == [run.id]
+    assert [listed.id for listed in await world.listed()] == [run.id]
+
+
+async def test_every_run_can_be_reached_page_by_page_and_pages_stay_where_they_are(world: World) -> None:
+    await world.tried()
+    first = await world.ask()
+    for number in range(4):  # two of them at the same time
+        at = f"2026-01-0{2 + number // 2}T00:00:00+00:00"
+        await world.rows.add_run(replace(first, id=f"{number:032x}", created_at=at), PROJECT)
+    begun, after = await world.rows.runs("demo", "", 2)
+    assert [run.id for run in begun] == [first.id, f"{0:032x}"]
+    table = METADATA.tables["container_run"]
+    async with world.database.transaction() as tx:  # its series is deleted meanwhile
+        await tx.execute(table.delete().where(table.c.id == first.id))
+    then, after = await world.rows.runs("demo", after, 2)
+    assert [run.id for run in then] == [f"{1:032x}", f"{2:032x}"]
+    last, end = await world.rows.runs("demo", after, 2)
+    assert ([run.id for run in last], end) == ([f"{3:032x}"], "")
+    with pytest.raises(InvalidArgument):
+        await world.rows.runs("demo", "7", 2)
 
 
 async def test_frames_together_are_one_run(world: World) -> None:
@@ -321,10 +343,10 @@ async def test_a_project_may_have_a_container_propose_for_a_class_of_series_by_i
     fact = world.an_assessed_series("cine-sax")
     for _ in range(2):  # a fact may come twice
         await events.on_series_assessed(fact)
-    (run,) = await world.rows.runs("demo")
+    (run,) = await world.listed()
     assert (run.name, run.actor, run.target.series, run.target.version) == ("pool", "automation", SERIES, 7)
     await events.on_series_assessed(world.an_assessed_series("other"))
-    assert len(await world.rows.runs("demo")) == 1
+    assert len(await world.listed()) == 1
 
 
 @pytest.mark.parametrize("named", ["pool", "ghost", "pool@9", "pool@champion"])
@@ -332,7 +354,7 @@ async def test_a_container_that_is_not_there_keeps_no_verdict_from_being_remembe
     await world.push()  # not tried yet
     events = await world.events({"containers": {"cine-sax": named}})
     await events.on_series_assessed(world.an_assessed_series("cine-sax"))
-    assert await world.rows.runs("demo") == []
+    assert await world.listed() == []
     table = METADATA.tables["quality_verdict"]
     async with world.database.read() as connection:
         assert (await connection.execute(select(table.c.verdict))).scalars().all() == ["good"]

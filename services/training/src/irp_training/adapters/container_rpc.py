@@ -21,6 +21,8 @@ from irp_training.app.container_ports import Containers
 from irp_training.app.promote_container import PromoteContainer
 from irp_training.app.register_container import Pushed, RegisterContainer
 
+MAX_PAGE = 1_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receiving:
@@ -105,9 +107,9 @@ class ContainerServicer(pb_grpc.ContainerServiceServicer):
         self, request: pb.ListContainerRunsRequest, context: Any
     ) -> pb.ListContainerRunsResponse:
         """Runs of a project, newest last."""
-        project = admit(request.project)
-        runs = await self._containers.runs(project.id)
-        return pb.ListContainerRunsResponse(runs=[run_to_proto(run) for run in runs])
+        project, limit = admit(request.project), min(max(request.limit, 0) or MAX_PAGE, MAX_PAGE)
+        runs, after = await self._containers.runs(project.id, request.after, limit)
+        return pb.ListContainerRunsResponse(runs=[run_to_proto(run) for run in runs], next=after)
 
 
 async def _receive(

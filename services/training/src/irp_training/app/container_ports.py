@@ -92,7 +92,9 @@ class Containers(Protocol):
         """Raises ContainerRunUnknown."""
         ...
 
-    async def runs(self, project: str) -> list[ContainerRun]: ...
+    async def runs(self, project: str, after: str, limit: int) -> tuple[list[ContainerRun], str]:
+        """A page of a project's runs, oldest first, and where the next begins; empty = this was the last one."""
+        ...
 
     async def save_run(self, run: ContainerRun, proposed: Proposed | None = None) -> bool:
         """Keep a change, and announce what is proposed; False if the run has ended meanwhile."""
