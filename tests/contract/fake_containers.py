@@ -19,6 +19,7 @@ class Containers(container_service_pb2_grpc.ContainerServiceServicer):
     """Part of the training room; `state` is how the conformance test and runs end."""
 
     state, run_state = "accepted", "succeeded"
+    runs = 1  # of the project
     header: pb.PushContainerHeader | None = None
     pushed: bytes = b""
     model: bytes = b""
@@ -55,7 +56,10 @@ class Containers(container_service_pb2_grpc.ContainerServiceServicer):
         return pb.GetContainerRunResponse(run=self._run(self.run_state))
 
     async def ListContainerRuns(self, request: Any, context: Any) -> pb.ListContainerRunsResponse:
-        return pb.ListContainerRunsResponse(runs=[self._run(self.run_state)])
+        start = int(request.after or 0)
+        end = min(start + request.limit, self.runs)
+        runs = [self._run(self.run_state) for _ in range(start, end)]
+        return pb.ListContainerRunsResponse(runs=runs, next=str(end) if end < self.runs else "")
 
     def _container(self, state: str) -> pb.Container:
         return pb.Container(

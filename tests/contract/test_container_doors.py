@@ -54,6 +54,19 @@ def test_a_container_is_pushed_watched_and_asked_for_a_mask(house: House, irp: I
     assert irp.containers.promote("heart", 1)["promoted_by"] == "bootstrap-admin"
 
 
+def test_runs_are_read_page_by_page_to_the_last(house: House, irp: Irp) -> None:
+    house.containers.runs = 5
+    path = "/api/v1/projects/shared/container-runs"
+    first = house.person().get(path, params={"limit": 2}).json()
+    second = house.person().get(path, params={"limit": 2, "cursor": first["next_cursor"]}).json()
+    last = house.person().get(path, params={"limit": 2, "cursor": second["next_cursor"]}).json()
+    assert [len(page["items"]) for page in (first, second, last)] == [2, 2, 1]
+    assert last["next_cursor"] is None
+    is_problem(house.person().get(path, params={"cursor": "not one of ours"}), 400)
+    house.containers.runs = 2_001
+    assert len(irp.containers.runs("shared")) == 2_001
+
+
 def test_a_form_that_is_not_whole_is_refused(house: House) -> None:
     admin = house.person()
     is_problem(admin.post(PATH, content=b"x"), 415)

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from irp_kernel import Volume, sha256_of
+from irp_kernel import ObjectRef, Volume, sha256_of
 from irp_training.app.container_ports import Work
 from irp_training.domain.container_errors import RuntimeMissing
-from irp_training.domain.containers.container import Ended
+from irp_training.domain.containers.container import Container, Ended
 from irp_training.domain.containers.metaimage import read_mha, write_mha
+from irp_training.domain.containers.sockets import canonical
 
 SOURCE = Path(__file__).parent / "threshold_algorithm.c"
 SOCKETS: dict[str, Any] = {
@@ -38,6 +39,21 @@ SOCKETS: dict[str, Any] = {
 def sockets(**changes: Any) -> str:
     """The declaration of the threshold algorithm."""
     return json.dumps(SOCKETS | changes)
+
+
+def a_container(image: str) -> Container:
+    """A container of the threshold algorithm's declaration, whose image is there already."""
+    archive = ObjectRef(bucket="b", key="k", sha256="0" * 64, size=1, media_type="application/x-tar")
+    return Container(
+        name="x",
+        version=1,
+        digest="",
+        image=image,
+        archive=archive,
+        sockets=canonical(sockets()),
+        actor="",
+        created_at="",
+    )
 
 
 @functools.cache

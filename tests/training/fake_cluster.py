@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,13 +26,18 @@ LIMIT = 64 << 20  # bytes
 
 
 class Cluster:
-    """What was created, in order; `ends` says how the container ends instead of well."""
+    """What was created, in order.
+
+    `ends` says how the container ends instead of well, `waits_s` how long its Job has no node or image, and `endless`
+    that it runs until it is removed.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.volume, self.created, self.there = folder / "volume", list[Document](), dict[str, Document]()
         self.removed: list[str] = []
         self.ends: dict[str, Any] = {}
         self.link = self.refuses = False
+        self.waits_s, self.endless = 0.0, False
         self.successor = False  # another try of the same work removes ours and begins
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
@@ -59,6 +65,8 @@ class Cluster:
             return 200, {"items": [self._pod(query["labelSelector"][0].removeprefix("job-name="))]}
         if path.rpartition("/")[2] not in self.there:
             return 404, {}
+        if not self._is_over(path.rpartition("/")[2]):
+            return 200, {"status": {"active": 1}}
         failed = self._ended(path.rpartition("/")[2])["exitCode"]
         reason = {"reason": self.ends["job"]} if failed and "job" in self.ends else {}
         kind = "Failed" if failed else "Complete"
@@ -94,7 +102,7 @@ class Cluster:
                     bring_back(told["IRP_PARCEL_ADDRESS"], self.volume, int(told["IRP_PARCEL_LIMIT"]))
                 except OutputNotSafe:
                     code = NOT_SAFE
-        document["code"] = code
+        document["code"], document["made"] = code, time.monotonic()
 
     def _segment(self) -> None:
         run = self.volume / FOLDER
@@ -104,17 +112,29 @@ class Cluster:
         if self.link:
             (run / OUTPUT / "link").symlink_to("/etc/passwd")
 
+    def _starts(self, name: str) -> bool:
+        """Whether its container is beyond waiting."""
+        waits = self.waits_s if name.endswith("-algorithm") else 0.0
+        return time.monotonic() - self.there[name]["made"] >= waits
+
+    def _is_over(self, name: str) -> bool:
+        return "job" in self.ends or (self._starts(name) and not (self.endless and name.endswith("-algorithm")))
+
     def _ended(self, name: str) -> Document:
         job = self.there[name]
         return {
             "exitCode": job["code"],
             "reason": self.ends.get("reason", "Error") if job["code"] else "Completed",
             "startedAt": "2026-01-01T00:00:00Z",
-            "finishedAt": "2026-01-01T00:00:03Z",
+            "finishedAt": f"2026-01-01T00:00:{self.ends.get('seconds', 3):02d}Z",
         }
 
     def _pod(self, name: str) -> Document:
-        state = {"terminated": self._ended(name)}
+        state: Document = {"terminated": self._ended(name)}
+        if not self._starts(name):
+            state = {"waiting": {"reason": "ImagePullBackOff"}}
+        elif not self._is_over(name):
+            state = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
         return {"metadata": {"name": f"{name}-abcde"}, "status": {"containerStatuses": [{"state": state}]}}
 
 

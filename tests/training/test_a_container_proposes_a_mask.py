@@ -26,13 +26,14 @@ from irp_chassis.db import Database
 from irp_chassis.testing.twins import InMemoryObjects
 from irp_chassis.wire import object_ref_to_proto
 from irp_kernel import decode_mask, encode_volume
-from irp_kernel.errors import SeriesUnknown, Unavailable
+from irp_kernel.errors import InvalidArgument, SeriesUnknown, Unavailable
 from irp_training.adapters.container_rows import CONFORMANCE_JOB, CONTAINER_RUN_JOB, ContainerRows
 from irp_training.adapters.container_runtime import OciRuntime, find_runtime
 from irp_training.adapters.container_wire import container_to_proto, run_to_proto
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.deleted_series import DeletedSeries
 from irp_training.adapters.events import Events
+from irp_training.adapters.scratch import Scratch
 from irp_training.adapters.store import SqlStore
 from irp_training.app.ask_container import AskContainer
 from irp_training.app.attempts import TURNS
@@ -129,6 +130,9 @@ class World:
         await self.run(run.project, run.id, **how)
         return await self.rows.run(run.project, run.id)
 
+    async def listed(self) -> list[ContainerRun]:
+        return (await self.rows.runs("demo", "", 10))[0]
+
     async def jobs(self, kind: str) -> list[str]:
         table = METADATA.tables["job"]
         async with self.database.read() as connection:
@@ -183,6 +187,13 @@ async def test_a_cluster_must_pull_the_very_image_that_was_pushed(world: World) 
     for wrong in ("registry.local/pool:latest", f"registry.local/pool@sha256:{'0' * 64}"):
         with pytest.raises(ImageNotAllowed):
             await world.push(reference=wrong)
+
+
+async def test_a_cluster_starts_only_an_image_whose_user_is_a_number(world: World) -> None:
+    archive = an_archive(user="algorithm:1000")
+    with pytest.raises(ImageNotAllowed, match="USER is a number"):
+        await world.push(archive=archive, reference=f"registry.local/pool@{manifest_digest(archive)}")
+    assert (await world.push(archive=archive)).version == 1  # one machine looks the name up in the image
 
 
 @pytest.mark.parametrize(
@@ -246,7 +257,26 @@ async def test_its_mask_is_announced_as_a_proposal_that_says_how_it_came_to_be(w
     assert mask.annotated.all()
     assert done.mask in await world.rows.references()
     assert run_to_proto(done).container.name == "pool"
-    assert [listed.id for listed in await world.rows.runs("demo")] == [run.id]
+    assert [listed.id for listed in await world.listed()] == [run.id]
+
+
+async def test_every_run_can_be_reached_page_by_page_and_pages_stay_where_they_are(world: World) -> None:
+    await world.tried()
+    first = await world.ask()
+    for number in range(4):  # two of them at the same time
+        at = f"2026-01-0{2 + number // 2}T00:00:00+00:00"
+        await world.rows.add_run(replace(first, id=f"{number:032x}", created_at=at), PROJECT)
+    begun, after = await world.rows.runs("demo", "", 2)
+    assert [run.id for run in begun] == [first.id, f"{0:032x}"]
+    table = METADATA.tables["container_run"]
+    async with world.database.transaction() as tx:  # its series is deleted meanwhile
+        await tx.execute(table.delete().where(table.c.id == first.id))
+    then, after = await world.rows.runs("demo", after, 2)
+    assert [run.id for run in then] == [f"{1:032x}", f"{2:032x}"]
+    last, end = await world.rows.runs("demo", after, 2)
+    assert ([run.id for run in last], end) == ([f"{3:032x}"], "")
+    with pytest.raises(InvalidArgument):
+        await world.rows.runs("demo", "7", 2)
 
 
 async def test_frames_together_are_one_run(world: World) -> None:
@@ -313,10 +343,10 @@ async def test_a_project_may_have_a_container_propose_for_a_class_of_series_by_i
     fact = world.an_assessed_series("cine-sax")
     for _ in range(2):  # a fact may come twice
         await events.on_series_assessed(fact)
-    (run,) = await world.rows.runs("demo")
+    (run,) = await world.listed()
     assert (run.name, run.actor, run.target.series, run.target.version) == ("pool", "automation", SERIES, 7)
     await events.on_series_assessed(world.an_assessed_series("other"))
-    assert len(await world.rows.runs("demo")) == 1
+    assert len(await world.listed()) == 1
 
 
 @pytest.mark.parametrize("named", ["pool", "ghost", "pool@9", "pool@champion"])
@@ -324,7 +354,7 @@ async def test_a_container_that_is_not_there_keeps_no_verdict_from_being_remembe
     await world.push()  # not tried yet
     events = await world.events({"containers": {"cine-sax": named}})
     await events.on_series_assessed(world.an_assessed_series("cine-sax"))
-    assert await world.rows.runs("demo") == []
+    assert await world.listed() == []
     table = METADATA.tables["quality_verdict"]
     async with world.database.read() as connection:
         assert (await connection.execute(select(table.c.verdict))).scalars().all() == ["good"]
@@ -352,7 +382,7 @@ def runs_anything(command: list[str], archive: Path, image: str) -> bool:
 async def test_a_real_container_runs_where_a_runtime_is_and_says_what_is_missing_where_none_is(world: World) -> None:
     """No fake on either machine: the product's own way to a runtime, whatever it finds."""
     command = find_runtime("")
-    world.use(OciRuntime(world.objects, command, world.folder))
+    world.use(OciRuntime(world.objects, command, Scratch(world.folder)))
     if not command:
         container = await world.tried()
         assert (container.state, container.reason) == ("failed", "RUNTIME_MISSING")
@@ -383,4 +413,4 @@ async def test_a_real_container_runs_where_a_runtime_is_and_says_what_is_missing
         declared = brief if how == "slow" else sockets()
         tried = await world.tried(declared, an_archive(program=threshold_binary(), how=how))
         assert (tried.state, checks(tried).get(failed)) == ("refused", False), (how, tried.report)
-    assert list(world.folder.glob("irp-container-*")) == []
+    assert [*world.folder.glob("irp-container-*"), *world.folder.glob("irp-archive-*")] == []

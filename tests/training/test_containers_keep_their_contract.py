@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK
-from container_builders import SOCKETS, an_archive, manifest_digest, sockets, some_weights
+from container_builders import SOCKETS, a_container, an_archive, manifest_digest, sockets, some_weights
 from irp_chassis.testing.twins import InMemoryObjects
 from irp_kernel import ObjectRef, Volume
 from irp_training.adapters.container_files import (
@@ -34,6 +34,7 @@ from irp_training.adapters.container_files import (
     unpack_weights,
 )
 from irp_training.adapters.container_runtime import IMAGES_KEPT, OciRuntime, find_runtime, run_words
+from irp_training.adapters.scratch import Scratch
 from irp_training.adapters.unpacked_weights import KEPT, UnpackedWeights
 from irp_training.app.container_ports import Work
 from irp_training.domain.container_errors import (
@@ -49,7 +50,6 @@ from irp_training.domain.container_errors import (
     WeightsNotReadable,
 )
 from irp_training.domain.containers.archive import read_image
-from irp_training.domain.containers.container import Container
 from irp_training.domain.containers.inputs import input_files, pieces
 from irp_training.domain.containers.limits import Limits
 from irp_training.domain.containers.metaimage import read_mha, write_mha
@@ -393,7 +393,7 @@ async def test_images_that_an_earlier_process_loaded_go_when_there_are_too_many(
     runtime, calls = tmp_path / "podman", tmp_path / "calls"
     runtime.write_text(RUNTIME.format(calls=calls))
     runtime.chmod(0o755)
-    ours = OciRuntime(InMemoryObjects(), [str(runtime)], tmp_path)
+    ours = OciRuntime(InMemoryObjects(), [str(runtime)], Scratch(tmp_path))
     for number in range(IMAGES_KEPT - 1):
         await ours.run(
             Work(key="x", sees_patients=False, container=a_container(f"{number:064d}"), limits=Limits(), inputs={})
@@ -401,20 +401,6 @@ async def test_images_that_an_earlier_process_loaded_go_when_there_are_too_many(
     said = calls.read_text().splitlines()
     assert [line for line in said if line.startswith("rmi")] == ["rmi irp-container:old algorithm:latest"]
     assert f"tag {0:064d} irp-container:{0:032d}" in said
-
-
-def a_container(image: str) -> Container:
-    archive = ObjectRef(bucket="b", key="k", sha256="0" * 64, size=1, media_type="application/x-tar")
-    return Container(
-        name="x",
-        version=1,
-        digest="",
-        image=image,
-        archive=archive,
-        sockets=canonical(sockets()),
-        actor="",
-        created_at="",
-    )
 
 
 def test_a_runtime_that_is_told_must_be_there() -> None:

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from container_builders import sockets, some_weights
+from container_builders import SOCKETS, sockets, some_weights
 from fake_cluster import Cluster as FakeCluster
 from irp_chassis.objects import PARCELS, S3Objects
 from irp_chassis.settings import ServiceSettings
 from irp_kernel import ObjectRef
 from irp_kernel.errors import Unavailable
+from irp_training.adapters.kubernetes_manifests import PART, WAITING_S
 from irp_training.adapters.kubernetes_runtime import Cluster, KubernetesRuntime
 from irp_training.app.answer_with_container import AnswerWithContainer, ContainerAnswer
 from irp_training.domain.container_errors import (
@@ -44,11 +45,11 @@ class World:
             namespace="openirp-containers",
             carrier="openirp/training",
         )
-        self.runtime = KubernetesRuntime(self.objects, at, look_s=0.0)
+        self.runtime = KubernetesRuntime(self.objects, at, look_s=0.01, waiting_s=2.0)
         self.ends: list[Ended] = []
 
     async def answer(
-        self, reference: str = REFERENCE, frames: int = 1, model: ObjectRef | None = None
+        self, reference: str = REFERENCE, frames: int = 1, model: ObjectRef | None = None, **limits: int
     ) -> ContainerAnswer:
         container = Container(
             name="heart",
@@ -56,7 +57,7 @@ class World:
             digest="d" * 64,
             image="1" * 64,
             archive=a_ref(),
-            sockets=sockets(),
+            sockets=sockets(limits=SOCKETS["limits"] | limits),
             actor="",
             created_at="",
             reference=reference,
@@ -119,7 +120,7 @@ async def test_the_container_s_pod_has_no_rights_and_no_address(world: World) ->
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
         assert container["resources"]["limits"] == container["resources"]["requests"]
     _, algorithm, _ = jobs
-    assert algorithm["spec"]["activeDeadlineSeconds"] == 20
+    assert algorithm["spec"]["activeDeadlineSeconds"] == 20 + WAITING_S
     assert algorithm["spec"]["backoffLimit"] == 0
     (container,) = algorithm["spec"]["template"]["spec"]["containers"]
     assert container["image"] == REFERENCE
@@ -133,7 +134,8 @@ async def test_the_container_s_pod_has_no_rights_and_no_address(world: World) ->
     [
         ({"exitCode": 3}, ContainerFailed),
         ({"exitCode": 137, "reason": "OOMKilled"}, ContainerOutOfMemory),
-        ({"exitCode": 137, "job": "DeadlineExceeded"}, ContainerTimeLimit),
+        ({"exitCode": 137, "job": "DeadlineExceeded", "seconds": 21}, ContainerTimeLimit),
+        ({"exitCode": 137, "job": "DeadlineExceeded", "seconds": 19}, Unavailable),  # it began late
     ],
 )
 async def test_how_it_ended_is_told_in_the_same_words_as_on_one_machine(
@@ -144,6 +146,41 @@ async def test_how_it_ended_is_told_in_the_same_words_as_on_one_machine(
         await world.answer()
     assert world.cluster.there == {}
     assert await world.left() == []
+
+
+async def test_a_container_s_time_counts_from_its_start_however_long_it_waited(world: World) -> None:
+    world.cluster.waits_s = 1.2
+    await world.answer(time_s=1)
+    assert [end.timed_out for end in world.ends] == [False]
+
+
+async def test_a_container_that_runs_for_too_long_is_ended_and_its_last_words_are_kept(world: World) -> None:
+    world.cluster.endless = True
+    with pytest.raises(ContainerTimeLimit):
+        await world.answer(time_s=1)
+    (end,) = world.ends
+    assert (end.said, end.timed_out, end.seconds > 1) == ("the last line", True, True)
+    assert world.cluster.there == {}
+    assert await world.left() == []
+
+
+@pytest.mark.parametrize("ends", [{}, {"exitCode": 137, "job": "DeadlineExceeded"}])
+async def test_what_never_started_is_the_cluster_s_trouble_and_not_the_container_s(
+    world: World, ends: dict[str, Any]
+) -> None:
+    world.cluster.waits_s, world.cluster.ends = 3600.0, ends
+    with pytest.raises(Unavailable, match="did not start"):
+        await world.answer()
+    assert world.ends == []
+    assert world.cluster.there == {}
+
+
+async def test_what_a_killed_try_left_at_a_later_piece_is_removed_before_the_first(world: World) -> None:
+    labels = {f"{PART}/key": f"run-{'e' * 32}"}
+    world.cluster.there["left-7"] = {"metadata": {"labels": labels}}
+    await world.answer(frames=2)
+    assert world.cluster.there == {}
+    assert world.cluster.removed.count(f"run-{'e' * 32}") == 2  # Jobs, and volumes; not again at the second piece
 
 
 async def test_a_link_among_the_outputs_is_not_carried_back(world: World) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from openirp.transport import Transport
+from openirp.transport import FREEZING, Transport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +77,12 @@ class Admission:
 
         A frame (0 = the middle one) as PNG, the lines of a report, or a document as it is.
         """
-        answer = self.http.get(f"{self.path}/quarantine/{id}/preview", accept="*/*", frame=frame)
+        answer = self.http.get(f"{self.path}/quarantine/{id}/preview", accept="*/*", timeout=FREEZING, frame=frame)
         return answer.content, answer.headers.get("content-type", "").partition(";")[0]
 
     def decide(self, id: str, action: str, regions: list[tuple[int, int, int, int]] | None = None) -> dict[str, Any]:
         """Decide about one: "release", "mask" (with regions: x, y, width, height) or "discard". Final."""
         names = ("x", "y", "width", "height")
         body = {"action": action, "regions": [dict(zip(names, region, strict=True)) for region in regions or []]}
-        return dict(self.http.json("POST", f"{self.path}/quarantine/{id}/decision", body, repeat=True))
+        path = f"{self.path}/quarantine/{id}/decision"
+        return dict(self.http.json("POST", path, body, repeat=True, timeout=FREEZING))

@@ -13,13 +13,13 @@ import httpx
 from openirp.containers import Challenges, Containers
 from openirp.problem import Problem
 from openirp.project import Project
-from openirp.transport import Transport
+from openirp.transport import FREEZING, GATE, Transport, within
 
 ZIP = "application/zip"
 ENDED = ("ended", "failed")  # states of a report
 JUDGED = ("accepted", "refused", "failed")  # states of a reduced precision
 VALIDATED = ("succeeded", "failed")
-UPLOAD_S = 300.0  # seconds that pushing a model may take
+VERIFYING = within(24 * 3600.0)
 
 
 class Irp:
@@ -114,8 +114,8 @@ class Irp:
 
     def ask_report(self, name: str, version: int, *, project: str = "") -> dict[str, Any]:
         """Have a version judged, on a project's accepted masks or on the model's frozen validation set."""
-        path = f"/api/v1/models/{name}/versions/{version}/report"
-        return dict(self.http.json("POST", path, {"project": project}))
+        path, look = f"/api/v1/models/{name}/versions/{version}/report", f"`irp models report {name}@{version}`"
+        return dict(self.http.json("POST", path, {"project": project}, timeout=FREEZING, look=look))
 
     def watch_report(self, name: str, version: int) -> Iterator[dict[str, Any]]:
         """The report, each second, until it has ended."""
@@ -123,7 +123,8 @@ class Irp:
 
     def _sent(self, path: str, bundle: bytes) -> dict[str, Any]:
         headers = {"Content-Type": ZIP}
-        answer = self.http.send("POST", path, content=bundle, headers=headers, timeout=UPLOAD_S, repeat=True)
+        look = "`irp models list`"
+        answer = self.http.send("POST", path, content=bundle, headers=headers, timeout=GATE, repeat=True, look=look)
         return dict(answer.json())
 
     def bundle(self, name: str, version: int | str) -> bytes:
@@ -132,7 +133,8 @@ class Irp:
 
     def promote_model(self, name: str, version: int | str) -> dict[str, Any]:
         """Make a version the champion, if the gate allows; `state` is "pending" where a second person has to agree."""
-        return dict(self.http.json("POST", f"/api/v1/models/{name}/versions/{version}/promote"))
+        path, look = f"/api/v1/models/{name}/versions/{version}/promote", f"`irp models history {name}`"
+        return dict(self.http.json("POST", path, timeout=GATE, look=look))
 
     def decide_promotion(self, name: str, version: int | str, *, approve: bool, reason: str = "") -> dict[str, Any]:
         """Approve or reject a promotion that somebody else asked for."""
@@ -171,7 +173,9 @@ class Irp:
             project: judge on this project's accepted masks; empty = on the frozen validation set of the version's run.
         """
         path, body = f"/api/v1/models/{name}/versions/{version}/precisions", {"precision": precision}
-        return dict(self.http.json("POST", path, body | ({"project": project} if project else {})))
+        look = f"`irp models precision {name}@{version} {precision}`"
+        body |= {"project": project} if project else {}
+        return dict(self.http.json("POST", path, body, timeout=FREEZING, look=look))
 
     def precision(self, name: str, version: int, precision: str) -> dict[str, Any]:
         """How a reduced precision was judged, or how far that is."""
@@ -194,7 +198,8 @@ class Irp:
             split: "test" or "validation"; empty = "test" where there is somebody in it.
         """
         body = {"project": project, "dataset": dataset, "split": split}
-        return dict(self.http.json("POST", f"/api/v1/models/{name}/versions/{version}/validate", body, repeat=True))
+        path, look = f"/api/v1/models/{name}/versions/{version}/validate", f"`irp models validate {name}@{version}`"
+        return dict(self.http.json("POST", path, body, repeat=True, timeout=FREEZING, look=look))
 
     def validation(self, name: str, version: int, id: str) -> dict[str, Any]:
         """How far a validation is, what it found, and the files of its report."""
@@ -235,8 +240,8 @@ class Irp:
 
     def load_model(self, name: str, version: int | str) -> dict[str, Any]:
         """Load a version and keep it; answered when it is warm."""
-        answer = self.http.send("POST", f"/api/v1/models/{name}/versions/{version}/load", timeout=UPLOAD_S, repeat=True)
-        return dict(answer.json())
+        path, look = f"/api/v1/models/{name}/versions/{version}/load", "`irp models loaded`"
+        return dict(self.http.json("POST", path, repeat=True, timeout=GATE, look=look))
 
     def unload_model(self, name: str, version: int | str) -> None:
         """Let go of a version; its last user finishes first."""
@@ -253,6 +258,7 @@ class Irp:
 
     def verify(self, *, read: bool = False) -> Iterator[dict[str, Any]]:
         """Objects that rows refer to and the store does not hold; then one line per room with the number looked at."""
-        answer = self.http.get("/api/v1/verify", accept="application/x-ndjson", read=str(read).lower())
+        accept = "application/x-ndjson"
+        answer = self.http.get("/api/v1/verify", accept=accept, timeout=VERIFYING, read=str(read).lower())
         for line in answer.text.splitlines():
             yield json.loads(line)

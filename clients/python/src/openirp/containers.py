@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+from openirp.transport import FREEZING, GATE, Transport, within
 
-from openirp.transport import Transport
-
-PUSH = httpx.Timeout(7200.0, connect=5.0)
+PUSH = within(7200.0)
 TRIED = ("accepted", "refused", "failed")  # states of a container's conformance test
 RUN_ENDED = ("succeeded", "failed")
 ENTRY_ENDED = ("scored", "failed")
@@ -53,7 +51,8 @@ class Containers:
                 for field, file in [*parts, ("archive", archive)]
             }
             path = f"/api/v1/containers/{name}/versions"
-            return dict(self.http.send("POST", path, data=fields, files=files, timeout=PUSH).json())
+            look = "`irp containers list`"
+            return dict(self.http.send("POST", path, data=fields, files=files, timeout=PUSH, look=look).json())
 
     def versions(self, name: str = "") -> list[dict[str, Any]]:
         """In the registry: of one name, or all."""
@@ -102,7 +101,8 @@ class Challenges:
             more: title, metrics, entries_per_team, sequence_classes.
         """
         body = {"name": name, "project": project, "structures": structures, "deadline": deadline, **more}
-        return dict(self.http.json("POST", self.path, body, repeat=True))
+        look = "`irp challenges list`"
+        return dict(self.http.json("POST", self.path, body, repeat=True, timeout=FREEZING, look=look))
 
     def all(self) -> list[dict[str, Any]]:
         """Open and closed ones."""
@@ -119,8 +119,10 @@ class Challenges:
 
     def leaderboard(self, challenge: str) -> dict[str, Any]:
         """Places, best first, with means and 95 % intervals."""
-        return dict(self.http.json("GET", f"{self.path}/{challenge}/leaderboard"))
+        look = f"`irp challenges leaderboard {challenge}`"
+        return dict(self.http.json("GET", f"{self.path}/{challenge}/leaderboard", timeout=FREEZING, look=look))
 
     def promote(self, challenge: str) -> dict[str, Any]:
         """Make the winner the champion of its name: a model if the gate allows, a container at once."""
-        return dict(self.http.json("POST", f"{self.path}/{challenge}/promote"))
+        look = "`irp models list` or `irp containers list`"
+        return dict(self.http.json("POST", f"{self.path}/{challenge}/promote", timeout=GATE, look=look))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from openirp.transport import Transport
+from openirp.transport import FREEZING, Transport
 
 
 class Datasets:
@@ -24,7 +24,8 @@ class Datasets:
             rules: `sequence_classes`, `verdicts`, `least_certainty`, `structures`, `sites`; what is left out lets
                 everything in but series that quality calls unusable.
         """
-        return dict(self._http.json("POST", self._path, {"rules": rules}, repeat=True))
+        body, look = {"rules": rules}, "`irp datasets list`"
+        return dict(self._http.json("POST", self._path, body, repeat=True, timeout=FREEZING, look=look))
 
     def get(self, digest: str) -> dict[str, Any]:
         """One with its composition; `digest` or at least 8 digits that begin it."""

@@ -42,6 +42,17 @@ class Problem(Exception):
         return cls(answer.status_code, body if isinstance(body, dict) else {}, headers)
 
     @classmethod
+    def working(cls, error: httpx.ReadTimeout, look: str) -> Problem:
+        """From a request that was taken and not answered in time; `look`: where to look for what becomes of it."""
+        body = {
+            "reason": "STILL_WORKING",
+            "title": "No answer yet: it is still working",
+            "detail": f"{error.request.method} {error.request.url.path}",
+            "advice": looking(look),
+        }
+        return cls(0, body)
+
+    @classmethod
     def silence(cls, url: str, error: httpx.TransportError) -> Problem:
         """From a request that got no answer."""
         body = {
@@ -51,3 +62,10 @@ class Problem(Exception):
             "advice": "Start the house with `irp up`, or set IRP_URL and IRP_TOKEN.",
         }
         return cls(0, body)
+
+
+def looking(look: str) -> str:
+    """What to do about work that goes on without us."""
+    return (
+        f"It goes on. Look again with {look}." if look else "It goes on. Look at what came of it before asking again."
+    )

@@ -14,11 +14,11 @@ from openirp.live import Live
 from openirp.problem import Problem
 from openirp.segmentation import Segmentation
 from openirp.stow import StowAnswer, multipart
-from openirp.transport import Transport
+from openirp.transport import FREEZING, Transport, within
 
 NIFTI, NRRD, SEG, JSON = "application/x-nifti", "application/x-nrrd", "application/dicom", "application/json"
-SEGMENT_S = 120.0  # seconds that a live answer may take
-STOW_S = 300.0
+SEGMENT = within(300.0 + 120.0)  # answered, and written in the form that was asked for
+STOW = within(300.0)
 PROPOSAL_ENDED = frozenset({"done", "failed"})
 RUN_ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
@@ -73,7 +73,7 @@ class Project(Admission):
         headers |= {"Accept": "application/dicom+json"} | ({"X-IRP-More": "true"} if more else {})
         headers |= {"X-IRP-Report": report} if report else {}
         path = f"{self.path}/dicom-web/studies"
-        answer = self.http.send("POST", path, content=body, headers=headers, timeout=STOW_S, repeat=True)
+        answer = self.http.send("POST", path, content=body, headers=headers, timeout=STOW, repeat=True)
         return StowAnswer.of(dict(answer.json()), answer.headers)
 
     def import_image(
@@ -91,7 +91,7 @@ class Project(Admission):
         fields = {"patient": patient, "modality": modality, "description": description, "sequence": sequence}
         files = {"image": ("image", image, "application/octet-stream")}  # the file's own name may name somebody
         path = f"{self.path}/series"
-        return dict(self.http.send("POST", path, data=fields, files=files, timeout=STOW_S, repeat=True).json())
+        return dict(self.http.send("POST", path, data=fields, files=files, timeout=STOW, repeat=True).json())
 
     def series(self) -> list[dict[str, Any]]:
         """Every series with its state."""
@@ -183,7 +183,7 @@ class Project(Admission):
         body = {key: value for key, value in said.items() if value is not None}
         path = f"{self.path}/series/{uid}/segment"
         headers = {"Accept": media_type}
-        found = self.http.send("POST", path, json=body, headers=headers, timeout=SEGMENT_S, repeat=True)
+        found = self.http.send("POST", path, json=body, headers=headers, timeout=SEGMENT, repeat=True)
         return Segmentation.of(found)
 
     def live(self) -> Live:
@@ -238,12 +238,16 @@ class Project(Admission):
             fields["annotated"] = json.dumps(annotated)
         files = {"mask": (_FILE_NAMES[media_type], mask, media_type)}
         path = f"{self.path}/series/{uid}/segmentations"
-        answer = self.http.send("POST", path, params={"state": state}, data=fields, files=files, repeat=True)
+        answer = self.http.send(
+            "POST", path, params={"state": state}, data=fields, files=files, repeat=True, timeout=FREEZING
+        )
         return dict(answer.json())
 
     def export(self, segmentation: str, media_type: str = SEG) -> bytes:
         """One version of a mask, as DICOM SEG, NIfTI, NRRD or contours."""
-        return self.http.get(f"{self.path}/segmentations/{segmentation}/export", accept=media_type).content
+        return self.http.get(
+            f"{self.path}/segmentations/{segmentation}/export", accept=media_type, timeout=FREEZING
+        ).content
 
     def review(self, segmentation: str, state: str) -> dict[str, Any]:
         """Move a version to "submitted", "accepted" or "rejected"."""
@@ -319,11 +323,11 @@ class Project(Admission):
 
     def run_curve(self, run_id: str, form: str = "png") -> bytes:
         """The curves of a run as a picture: "png" or "svg"."""
-        return self.http.get(f"{self.path}/training/runs/{run_id}/curve.{form}", accept="*/*").content
+        return self.http.get(f"{self.path}/training/runs/{run_id}/curve.{form}", accept="*/*", timeout=FREEZING).content
 
     def run_tensorboard(self, run_id: str) -> bytes:
         """A TensorBoard event file of a run."""
-        return self.http.get(f"{self.path}/training/runs/{run_id}/tensorboard", accept="*/*").content
+        return self.http.get(f"{self.path}/training/runs/{run_id}/tensorboard", accept="*/*", timeout=FREEZING).content
 
     # Evidence
 
@@ -344,11 +348,13 @@ class Project(Admission):
 
     def features(self, form: str = "csv") -> bytes:
         """The tidy table: "csv", "json" or "parquet"."""
-        return self.http.get(f"{self.path}/radiomics/features.{form}", accept="*/*").content
+        return self.http.get(f"{self.path}/radiomics/features.{form}", accept="*/*", timeout=FREEZING).content
 
     def heatmap(self, form: str = "png", features: int | None = None) -> bytes:
         """The clustered heat-map: "png", "svg" or "json"."""
-        return self.http.get(f"{self.path}/radiomics/heatmap.{form}", accept="*/*", features=features).content
+        return self.http.get(
+            f"{self.path}/radiomics/heatmap.{form}", accept="*/*", timeout=FREEZING, features=features
+        ).content
 
     def function(self) -> list[dict[str, Any]]:
         """Volumes and ejection fraction per series."""

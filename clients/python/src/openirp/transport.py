@@ -10,14 +10,25 @@ from typing import Any
 
 import httpx
 
-from openirp.problem import Problem
+from openirp.problem import Problem, looking
 
-TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+CONNECT_S, SPARE_S = 5.0, 15.0
+
+
+def within(gateway_s: float) -> httpx.Timeout:
+    """For what the gateway waits so long for: it has the first word on what took too long."""
+    return httpx.Timeout(gateway_s + SPARE_S, connect=CONNECT_S)
+
+
+ROOM = within(60.0)  # what a room is asked for, if nothing else is said
+FREEZING = within(120.0)  # datasets, rankings, exports
+GATE = within(300.0)  # models: taken in, compared, loaded
 STRANGER = 6  # repetitions, a quarter of a minute, at an address that never answered: it may be the wrong one
 FRIEND = 16  # repetitions, a minute, at one that did: it restarts, or a room of it loads models
 PAUSE_S, LONGEST_PAUSE_S = 0.5, 4.0  # before the second attempt; doubled each time
 LOOK_S = 1.0  # between two looks at work that goes on
 AGAIN = frozenset({429, 502, 503, 504})
+LATE = 504
 
 
 class Transport:
@@ -33,32 +44,41 @@ class Transport:
         self.url, self.token = url.rstrip("/"), token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._heard = False
-        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT, transport=app, trust_env=False)
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=ROOM, transport=app, trust_env=False)
 
     def close(self) -> None:
         """Give the connections back."""
         self._http.close()
 
-    def get(self, path: str, *, accept: str = "application/json", **params: Any) -> httpx.Response:
+    def get(
+        self, path: str, *, accept: str = "application/json", timeout: httpx.Timeout = ROOM, **params: Any
+    ) -> httpx.Response:
         """GET; repeated while the server is away."""
-        return self.send("GET", path, headers={"Accept": accept}, params=_told(params))
+        return self.send("GET", path, headers={"Accept": accept}, params=_told(params), timeout=timeout)
 
-    def send(self, method: str, path: str, *, repeat: bool | None = None, **arguments: Any) -> httpx.Response:
+    def send(
+        self, method: str, path: str, *, repeat: bool | None = None, look: str = "", **arguments: Any
+    ) -> httpx.Response:
         """Send a request.
 
         Args:
             method: HTTP method.
             path: below the gateway's address.
-            repeat: try again when there is no answer or 429/502/503/504; default: GET, PUT and DELETE.
+            repeat: try again when nobody is there or 429/502/503/504; default: GET, PUT and DELETE.
+            look: for what takes long: where to look for what becomes of it. It is not asked for again when it is late,
+                for each time it would begin anew.
             arguments: as for httpx.
 
         Raises:
-            Problem: any error status, or no answer.
+            Problem: any error status, no answer, or none yet.
         """
+        again = AGAIN - {LATE} if look else AGAIN
         may_repeat = repeat if repeat is not None else method in {"GET", "PUT", "DELETE"}
         for attempt in itertools.count():
             try:
                 answer = self._http.request(method, path, **arguments)
+            except httpx.ReadTimeout as error:
+                raise Problem.working(error, look) from None
             except httpx.TransportError as error:
                 if not may_repeat or attempt >= self._patience:
                     raise Problem.silence(self.url, error) from None
@@ -66,8 +86,8 @@ class Transport:
                 self._heard = True
                 if answer.status_code < httpx.codes.BAD_REQUEST:
                     return answer
-                if not may_repeat or answer.status_code not in AGAIN or attempt >= FRIEND:
-                    raise Problem.of(answer)
+                if not may_repeat or answer.status_code not in again or attempt >= FRIEND:
+                    raise _problem(answer, look)
             time.sleep(_pause_s(attempt))
         raise AssertionError  # an attempt returns or raises
 
@@ -125,9 +145,8 @@ class Transport:
             failures += 1
 
     def _listen(self, path: str) -> Iterator[dict[str, Any]]:
-        timeout = httpx.Timeout(60.0, connect=5.0)
         headers = {"Accept": "text/event-stream"}
-        with self._http.stream("GET", path, headers=headers, timeout=timeout) as answer:
+        with self._http.stream("GET", path, headers=headers) as answer:
             if answer.status_code >= httpx.codes.BAD_REQUEST:
                 answer.read()
                 raise Problem.of(answer)
@@ -138,6 +157,13 @@ class Transport:
                 elif not line and data:
                     yield json.loads("\n".join(data))
                     data = []
+
+
+def _problem(answer: httpx.Response, look: str) -> Problem:
+    problem = Problem.of(answer)
+    if look and problem.status == LATE:
+        problem.advice = looking(look)
+    return problem
 
 
 def _pause_s(failures: int) -> float:

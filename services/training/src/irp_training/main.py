@@ -34,6 +34,7 @@ from irp_training.adapters.rpc import TrainingServicer
 from irp_training.adapters.runtimes import runtime_of
 from irp_training.adapters.sandbox import Sandbox
 from irp_training.adapters.sandbox_bounds import Bounds
+from irp_training.adapters.scratch import Scratch
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.watched import CORRECTION_JOB
 from irp_training.adapters.worker import ProcessWorker
@@ -215,15 +216,15 @@ def _read_facts(room: Room[Settings], parts: Parts) -> None:
 
 
 def _hang_containers(room: Room[Settings], parts: Parts, verbs: Verbs) -> None:
-    told = room.settings
+    told, scratch = room.settings, Scratch(room.settings.container_scratch_dir)
     beside = Neighbours(
         store=parts.store,
         examiner=parts.worker,
         create_dataset=verbs.create_dataset,
         promote=verbs.promote,
         now=now,
-        runtime=runtime_of(room),
-        scratch=told.container_scratch_dir,
+        runtime=runtime_of(room, scratch),
+        scratch=scratch,
         archive_bytes=told.container_archive_bytes,
         concurrency=told.container_concurrency,
     )

@@ -1,6 +1,7 @@
 """All commands, and the one place where trouble becomes words and an exit code.
 
-Exit codes: 0 done, 1 refused (the problem is printed), 2 wrong usage, 3 nothing answers, 4 the house is in trouble.
+Exit codes: 0 done, 1 refused (the problem is printed), 2 wrong usage, 3 nothing answers, or not yet,
+4 the house is in trouble.
 """
 
 from __future__ import annotations
@@ -43,6 +44,13 @@ from openirp.command.console import complain
 from openirp.house.trouble import HouseTrouble
 from openirp.problem import Problem
 
+FILES: dict[type[OSError], str] = {
+    FileNotFoundError: "No such file or folder",
+    IsADirectoryError: "It is a folder, not a file",
+    NotADirectoryError: "It is a file, not a folder",
+    PermissionError: "It may not be read or written",
+}
+
 
 class PlainWords(typer.core.TyperGroup):
     """Turns the SDK's and the house's exceptions into plain words."""
@@ -58,8 +66,11 @@ class PlainWords(typer.core.TyperGroup):
         except HouseTrouble as trouble:
             complain(str(trouble), "", trouble.advice, "")
             raise typer.Exit(4) from None
-        except FileNotFoundError as error:
-            complain("No such file or folder", str(error.filename), "", "")
+        except tuple(FILES) as error:
+            complain(FILES[type(error)], str(error.filename or error), "", "")
+            raise typer.Exit(2) from None
+        except ValueError as error:  # of a file or an option; the house's own answers are read by the SDK
+            complain("That cannot be used", str(error), "", type(error).__name__)
             raise typer.Exit(2) from None
 
 
@@ -104,7 +115,6 @@ for name, commands in (
     ("train", training),
     ("runs", runs),
     ("datasets", datasets),
-    ("train", training),
     ("models", models),
     ("inference", inference),
 ):

@@ -29,7 +29,7 @@ def create(
     structures: Annotated[list[str], typer.Option("--structure", "-s", help="Canonical name; may be repeated.")],
     deadline: Annotated[str, typer.Option(help="With its offset: 2027-03-01T12:00:00Z.")],
     title: Annotated[str, typer.Option()] = "",
-    metrics: Annotated[list[str] | None, typer.Option("--metric", "-m", help="dice, hd95 [default: both].")] = None,
+    metrics: Annotated[list[str] | None, typer.Option("--metric", "-m", help="dice, hd95 (default: both).")] = None,
     entries: Annotated[int, typer.Option(help="How often one team may enter; 0 = five.")] = 0,
 ) -> None:
     """Hold a challenge on the project's test set, as it is now."""

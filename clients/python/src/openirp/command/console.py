@@ -33,9 +33,14 @@ out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH
 err = Console(stderr=True, highlight=False)
 
 
-def say(text: str) -> None:
-    """A line for people (not for pipes): to standard error, with rich's markup."""
-    err.print(text)
+def say(text: str | Text) -> None:
+    """A line for people (not for pipes): to standard error, as it is; what others wrote may look like markup."""
+    err.print(text, markup=False)
+
+
+def not_valid(why: str) -> None:
+    """A signature does not hold."""
+    say(Text.assemble(("Not valid.", "bold red"), f" {why}"))
 
 
 def complain(title: str, detail: str, advice: str, small: str) -> None:
@@ -53,9 +58,9 @@ def print_json(value: Any) -> None:
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A table on standard output."""
-    drawn = Table(title=title, title_justify="left", header_style="bold")
+    drawn = Table(title=Text(title, style="table.title"), title_justify="left", header_style="bold")
     for column in columns:
-        drawn.add_column(column, overflow="fold", no_wrap=column in UNBROKEN)
+        drawn.add_column(Text(column), overflow="fold", no_wrap=column in UNBROKEN)
     for row in rows:
         drawn.add_row(*(Text(number(cell)) for cell in row))
     out.print(drawn)
@@ -90,7 +95,7 @@ def counting() -> Progress:
     """A bar with n of m and the time that is left."""
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=18),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -102,14 +107,16 @@ def counting() -> Progress:
 
 def looking() -> Progress:
     """A count without an end."""
-    return Progress(SpinnerColumn(), TextColumn("{task.description} {task.completed:.0f} files"), console=err)
+    return Progress(
+        SpinnerColumn(), TextColumn("{task.description} {task.completed:.0f} files", markup=False), console=err
+    )
 
 
 def sending() -> Progress:
     """A bar of bytes with files (the field `files`), speed, and the time that is left."""
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description} {task.fields[files]}"),
+        TextColumn("{task.description} {task.fields[files]}", markup=False),
         BarColumn(bar_width=18),
         DownloadColumn(),
         TransferSpeedColumn(),
@@ -124,7 +131,7 @@ def flowing() -> Progress:
     """A bar for work that tells its fraction."""
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=18),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),

@@ -28,7 +28,7 @@ irp containers push heart.tar --sockets sockets.json --reference registry.local/
 def push(
     archive: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Archive of one image.")],
     sockets: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="JSON: inputs, outputs, labels, limits.")],
-    name: Annotated[str | None, typer.Option(help="Name [default: the file's name].", show_default=False)] = None,
+    name: Annotated[str | None, typer.Option(help="Name (default: the file's name).", show_default=False)] = None,
     model: Annotated[
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="Weights as tar, for /opt/ml/model.", show_default=False),

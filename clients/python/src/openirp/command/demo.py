@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.panel import Panel
+from rich.text import Text
 
 from openirp.command.console import err, say
 from openirp.command.house import stand_up
@@ -32,8 +33,10 @@ def demo(
     home = Path(os.environ.get("IRP_HOME") or ".irp") / "demo"
     err.print(
         Panel(
-            "Real heart scans (Sunnybrook, CC0) go in with planted names; a page of evidence comes out.\n"
-            f"A fresh house is opened in {home}; it is closed again at the end{'' if not keep else ' only by you'}.",
+            Text(
+                "Real heart scans (Sunnybrook, CC0) go in with planted names; a page of evidence comes out.\n"
+                f"A fresh house is opened in {home}; it is closed again at the end{'' if not keep else ' only by you'}."
+            ),
             title="[bold]OpenIRP demo[/bold]",
             title_align="left",
             border_style="cyan",
@@ -79,7 +82,8 @@ def _tell(house: House, *, short: bool, output: Path) -> Path:
 
 
 def _where_next(house: House, page: Path, *, keep: bool) -> None:
-    say(f"\n[bold green]Done.[/bold green]  Open [bold]{page}[/bold]; report.json beside it holds every figure.")
+    done, where = ("\nDone.", "bold green"), (str(page), "bold")
+    say(Text.assemble(done, "  Open ", where, "; report.json beside it holds every figure."))
     if keep:
         say(f"  The house is open:  export IRP_HOME={house.layout.home}   then:  irp status")
         say(f"  Pages of the API:   {house.url}/docs      close it with:  irp down")

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from openirp.command.console import err, say, table
 from openirp.house.house import House
@@ -22,7 +23,7 @@ from openirp.house.readiness import Look
 from openirp.house.trouble import HouseTrouble
 
 Home = Annotated[
-    Path | None, typer.Option("--home", help="The house's folder [default: IRP_HOME, else .irp].", show_default=False)
+    Path | None, typer.Option("--home", help="The house's folder (default: IRP_HOME, else .irp).", show_default=False)
 ]
 WATCH_S = 2.0
 
@@ -43,10 +44,10 @@ def up(
     """Start the parts and the seven rooms, and wait until all are ready."""
     house = House(home)
     stand_up(house)
-    say(f"\nThe house is open at [bold]{house.url}[/bold]   (pages: {house.url}/docs)")
+    say(Text.assemble("\nThe house is open at ", (house.url, "bold"), f"   (pages: {house.url}/docs)"))
     for name, value in house.exports().items():
         say(f"  {name:<20} {value}")
-    say('  In your shell: [bold]eval "$(irp env)"[/bold]')
+    say(Text.assemble("  In your shell: ", ('eval "$(irp env)"', "bold")))
     if detach:
         return
     say("  Ctrl-C ends it.")
@@ -86,7 +87,7 @@ class _Picture:
         drawn = Table.grid(padding=(0, 2))
         for look in looks:
             mark = "[green]●[/green]" if look.ready else "[yellow]○[/yellow]"
-            drawn.add_row(mark, look.name, "" if look.ready else f"[dim]{look.said}[/dim]")
+            drawn.add_row(mark, look.name, Text("" if look.ready else look.said, style="dim"))
         ready = sum(look.ready for look in looks)
         drawn.add_row("", f"{ready} of {len(looks)} ready", f"{time.monotonic() - self._begun:.0f} s")
         self._live.update(drawn)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from openirp.client import Irp
 from openirp.command.console import print_json, say, table
@@ -25,7 +26,8 @@ def create(
         raise typer.BadParameter("say either --template NAME or --config FILE")
     document = _document(from_template, config)
     project = Irp.from_environment().create_project({**document, "name": name})
-    say(f"Project [bold]{project.name}[/bold] is there. Next: irp upload FOLDER --project {project.name}")
+    next_one = f" is there. Next: irp upload FOLDER --project {project.name}"
+    say(Text.assemble("Project ", (project.name, "bold"), next_one))
 
 
 @app.command("list")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 
 from openirp.client import Irp
 from openirp.command.console import drawn, say, table, version_of
@@ -23,7 +23,7 @@ REPORT_EXAMPLES = """Examples:
 irp models report cine@3  -  what was found of it
 
 irp models report cine@1 --project heart --wait  -  judge it on your own accepted masks"""
-TICKS = {"passed": "[green]✓[/green]", "noted": "[yellow]•[/yellow]", "failed": "[red]✗[/red]"}
+TICKS = {"passed": ("✓", "green"), "noted": ("•", "yellow"), "failed": ("✗", "red")}
 Judge = Annotated[str, typer.Option(help="Judge on this project's accepted masks (split `validation`).")]
 Wait = Annotated[bool, typer.Option("--wait", help="Stay until it is judged.")]
 
@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 def push(
     bundle: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="MONAI bundle as ZIP.")],
-    name: Annotated[str | None, typer.Option(help="Model name [default: the file's name].", show_default=False)] = None,
+    name: Annotated[str | None, typer.Option(help="Model name (default: the file's name).", show_default=False)] = None,
     project: Judge = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Look through it, register nothing.")] = False,
     wait: Wait = False,
@@ -74,7 +74,7 @@ def _show(irp: Irp, said: dict[str, Any], wait: bool) -> None:
 
 def _show_checks(inspection: dict[str, Any]) -> None:
     for check in inspection["checks"]:
-        say(f"{TICKS.get(check['state'], ' ')} {escape(check['name'])}: {escape(check['says'])}")
+        say(Text.assemble(TICKS.get(check["state"], " "), f" {check['name']}: {check['says']}"))
 
 
 def _show_benchmark(said: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from irp_kernel.errors import IrpError
 from irp_kernel.model_statement import read_statement
 
 from openirp.client import Irp
-from openirp.command.console import print_json, say, table
+from openirp.command.console import not_valid, print_json, say, table
 from openirp.command.images import AsJson
 from openirp.command.serving import Version
 from openirp.command.verdict import show_verdict
@@ -93,7 +93,7 @@ def verify(
     try:
         about = read_statement(token, keys, sha256=_digest(bundle))
     except IrpError as error:
-        say(f"[bold red]Not valid.[/] {error.title()}: {error.message}")
+        not_valid(f"{error.title()}: {error.message}")
         raise typer.Exit(1) from None
     run = f"run {about['run']['id']} of {about['run']['project']}" if about.get("run") else "pushed"
     say(

@@ -10,7 +10,7 @@ import typer
 from irp_kernel.errors import IrpError
 
 from openirp.client import Irp
-from openirp.command.console import print_json, say, table
+from openirp.command.console import not_valid, print_json, say, table
 from openirp.command.images import AsJson, InProject
 from openirp.report.collect import collect
 from openirp.report.page import write_report
@@ -82,7 +82,7 @@ def verify(
     try:
         document = check(_jws(_text(file)), _json(_text(key)))
     except IrpError as error:
-        say(f"[bold red]Not valid.[/] {error.title()}")
+        not_valid(error.title())
         raise typer.Exit(1) from None
     actions = ", ".join(f"{count} {action}" for action, count in sorted(_actions(document).items()))
     say(

@@ -35,12 +35,21 @@ def start(
     watching: Annotated[bool, typer.Option("--watch", help="Stay and watch.")] = False,
 ) -> None:
     """Queue a run on the project's accepted masks, or on a frozen dataset."""
-    one = Irp.from_environment().project(project)
-    learnt = json.loads(recipe)
+    learnt, one = _recipe(recipe), Irp.from_environment().project(project)
     run = one.start_run(model, base=base, recipe=learnt, promote=promote, dataset=dataset, priority=priority)
     say(f"Run {run['id']} is {run['state']}.{before_it(run)}")
     if watching:
         _conclude(follow(one, run["id"]))
+
+
+def _recipe(text: str) -> dict[str, Any]:
+    try:
+        recipe = json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"the recipe is not JSON: {error}") from None
+    if not isinstance(recipe, dict):
+        raise typer.BadParameter("the recipe must be an object, for example '{\"dimensions\": 3}'")
+    return recipe
 
 
 @app.command()

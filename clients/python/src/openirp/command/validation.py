@@ -11,7 +11,7 @@ from irp_kernel.signed import SignatureNotValid
 from irp_kernel.validation_report import SIGNATURE, check_report
 
 from openirp.client import Irp
-from openirp.command.console import drawn, print_json, say, table, version_of
+from openirp.command.console import drawn, not_valid, print_json, say, table, version_of
 from openirp.command.images import AsJson
 from openirp.command.registry import keys_of, text_of
 
@@ -34,9 +34,9 @@ def register(app: typer.Typer) -> None:
 
 def validate(
     model: Annotated[str, typer.Argument(metavar="NAME@VERSION")],
-    project: Annotated[str, typer.Option(help="Its accepted masks judge [default: the version's frozen set].")] = "",
+    project: Annotated[str, typer.Option(help="Its accepted masks judge (default: the version's frozen set).")] = "",
     dataset: Annotated[str, typer.Option(help="One that the project froze before, by its digest.")] = "",
-    split: Annotated[str, typer.Option(help="test or validation [default: test where there is somebody in it].")] = "",
+    split: Annotated[str, typer.Option(help="test or validation (default: test where there is somebody in it).")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Stay until the report is there.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for the report; implies --wait.")] = None,
 ) -> None:
@@ -65,7 +65,7 @@ def verify_report(
         signed = check_report(text_of(folder / SIGNATURE).strip(), keys_of(text_of(key)), lambda n: _read(folder / n))
     except (IrpError, FileNotFoundError) as error:
         why = f"{error.title()} {error.message}" if isinstance(error, IrpError) else f"{error.filename} is not there"
-        say(f"[bold red]Not valid.[/] {why}")
+        not_valid(why)
         raise typer.Exit(1) from None
     model, dataset = signed["model"], signed["dataset"]
     say(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.text import Text
+
 from openirp.command.console import say, table
 
 
@@ -13,7 +15,7 @@ def show_verdict(title: str, gate: dict[str, Any]) -> None:
     _subgroups(gate.get("subgroups", []))
     _checks(gate.get("checks", []))
     for warning in gate.get("warnings", []):
-        say(f"[yellow]Note:[/] {warning}")
+        say(Text.assemble(("Note:", "yellow"), f" {warning}"))
 
 
 def _structures(title: str, found: list[dict[str, Any]], margin: float | None) -> None:

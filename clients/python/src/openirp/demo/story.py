@@ -81,7 +81,7 @@ def create_project(story: Story) -> None:
     if champion is None:
         raise HouseTrouble(f"the registry has no model {MODEL}", "the demo needs models/cine.zip (see `make models`)")
     story.base = int(champion["version"])
-    story.tell.say(f"Project [bold]{NAME}[/bold]: {len(story.cases)} patients of the CC0 Sunnybrook Cardiac Data.")
+    story.tell.say(f"Project {NAME}: {len(story.cases)} patients of the CC0 Sunnybrook Cardiac Data.")
     story.tell.say(f"It begins with the model {MODEL}@{story.base}, trained at another hospital on another scanner.")
 
 
@@ -143,7 +143,7 @@ def search_for_secrets(story: Story) -> None:
     }
     story.tell.say(
         f"Looked for {len(secrets)} planted names, dates and numbers in {result.files} files "
-        f"({result.bytes / 1e6:.0f} MB): [bold]{len(result.found)} found[/bold]."
+        f"({result.bytes / 1e6:.0f} MB): {len(result.found)} found."
     )
     if result.found:
         places = ", ".join(sorted({path for _, path in result.found})[:5])

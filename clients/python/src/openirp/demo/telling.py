@@ -39,7 +39,7 @@ class Narrator:
 
     def say(self, text: str) -> None:
         """A sentence."""
-        err.print(f"  {text}")
+        err.print(f"  {text}", markup=False)
 
     def counting(self) -> Progress:
         """A bar with n of m."""

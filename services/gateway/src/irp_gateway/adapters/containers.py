@@ -15,6 +15,7 @@ from irp_gateway.adapters.desk import DeskHere
 from irp_gateway.adapters.door import Door, made
 from irp_gateway.adapters.series import series_state
 from irp_gateway.adapters.visitor import Admin, Annotator, AnyMember, IdInPath, ModelInPath, Visitor
+from irp_gateway.domain.cursor import from_cursor, to_cursor
 from irp_gateway.domain.errors import SeriesNotAssembled
 
 router = APIRouter(prefix="/api/v1", tags=["containers"], route_class=Door)
@@ -169,8 +170,10 @@ async def run_container(request: Request, body: RunBody, here: Annotator, respon
 @router.get("/projects/{project}/container-runs", summary="Runs of containers")
 async def list_container_runs(here: AnyMember, paging: Annotated[Paging, Query()]) -> Page[ContainerRunAnswer]:
     """Newest last."""
-    answer = await here.ask("training", "ListContainerRuns", pb.ListContainerRunsRequest(project=here.ref))
-    return page([run_answer(run) for run in answer.runs], paging.cursor, paging.limit)
+    asked = pb.ListContainerRunsRequest(project=here.ref, after=from_cursor(paging.cursor), limit=paging.limit)
+    answer = await here.ask("training", "ListContainerRuns", asked)
+    items = [run_answer(run) for run in answer.runs]
+    return Page(items=items, next_cursor=to_cursor(answer.next) if answer.next else None)
 
 
 @router.get("/projects/{project}/container-runs/{id}", summary="One run of a container")

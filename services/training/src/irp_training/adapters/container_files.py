@@ -25,8 +25,9 @@ GZIP = b"\x1f\x8b"  # how such a file begins
 
 def lay_out(folder: Path, files: Mapping[str, bytes], directories: Iterator[str] | tuple[str, ...] = ()) -> None:
     """Make `input` with its files and an empty `output` that anybody may write; both for one run only."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left in (INPUT, OUTPUT):
+        shutil.rmtree(folder / left, ignore_errors=True)
     for path, data in files.items():
         place = folder / INPUT / path
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +15,20 @@ from irp_kernel.errors import InvalidArgument, TooLarge
 
 from irp_training.adapters.container_wire import container_to_proto, run_to_proto, target_from_proto
 from irp_training.adapters.desk import admit
+from irp_training.adapters.scratch import Scratch
 from irp_training.app.ask_container import AskContainer
 from irp_training.app.container_ports import Containers
 from irp_training.app.promote_container import PromoteContainer
 from irp_training.app.register_container import Pushed, RegisterContainer
+
+MAX_PAGE = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receiving:
     """Where an archive lies while it comes, and how large it may be in bytes."""
 
-    scratch: Path | None
+    scratch: Scratch
     limit: int
 
 
@@ -49,10 +51,10 @@ class ContainerServicer(pb_grpc.ContainerServiceServicer):
     ) -> pb.PushContainerResponse:
         """Take an archive in pieces; the header comes first. It rests in a file, for it may be larger than memory."""
         caller().require_role("admin")
-        scratch, prefix = self._receiving.scratch, "irp-container-"
         with (
-            tempfile.NamedTemporaryFile(dir=scratch, prefix=prefix) as archive,
-            tempfile.NamedTemporaryFile(dir=scratch, prefix=prefix) as model,
+            self._receiving.scratch.archives() as folder,
+            (folder / "archive.tar").open("wb") as archive,
+            (folder / "model.tar").open("wb") as model,
         ):
             header = await _receive(request_iterator, archive, model, self._receiving.limit)
             pushed = Pushed(
@@ -105,9 +107,9 @@ class ContainerServicer(pb_grpc.ContainerServiceServicer):
         self, request: pb.ListContainerRunsRequest, context: Any
     ) -> pb.ListContainerRunsResponse:
         """Runs of a project, newest last."""
-        project = admit(request.project)
-        runs = await self._containers.runs(project.id)
-        return pb.ListContainerRunsResponse(runs=[run_to_proto(run) for run in runs])
+        project, limit = admit(request.project), min(max(request.limit, 0) or MAX_PAGE, MAX_PAGE)
+        runs, after = await self._containers.runs(project.id, request.after, limit)
+        return pb.ListContainerRunsResponse(runs=[run_to_proto(run) for run in runs], next=after)
 
 
 async def _receive(

@@ -12,7 +12,6 @@ import os
 import resource
 import shlex
 import shutil
-import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from irp_chassis.objects import Objects
 from irp_kernel import ObjectRef
 
 from irp_training.adapters.container_files import INPUT, OUTPUT, collect, lay_out, make_loadable, measure, require_space
+from irp_training.adapters.scratch import RUNS, Scratch, removed
 from irp_training.adapters.unpacked_weights import UnpackedWeights
 from irp_training.app.container_ports import Work
 from irp_training.domain.container_errors import OutputNotSafe, RuntimeMissing, RuntimeRefused
@@ -64,11 +64,10 @@ def find_runtime(told: str) -> list[str]:
 class OciRuntime:
     """See app.container_ports.Runtime."""
 
-    def __init__(self, objects: Objects, command: Sequence[str], scratch: Path | None = None) -> None:
-        self._objects, self._command = objects, list(command)
-        self._scratch = scratch or Path(tempfile.gettempdir())
+    def __init__(self, objects: Objects, command: Sequence[str], scratch: Scratch) -> None:
+        self._objects, self._command, self._scratch = objects, list(command), scratch
         self._name, self._loaded = "", dict[str, None]()
-        self._weights = UnpackedWeights(self._scratch, self._downloaded)
+        self._weights = UnpackedWeights(scratch.folder, self._downloaded)
 
     async def describe(self) -> str:
         """Name and version; asked once.
@@ -87,23 +86,27 @@ class OciRuntime:
         return self._name
 
     async def run(self, work: Work) -> Ended:
-        """Run to the end; whatever is left of an earlier try of the same key is removed first."""
+        """Run to the end; whatever a killed process left is removed first."""
         runtime = await self.describe()
+        await self.sweep()
         await self._load(work.container)
         async with self._weights.held(work.container.model, work.container.model_bytes) as weights:
             return await self._run(work, runtime, weights)
 
+    async def sweep(self) -> None:
+        """End containers whose process is gone, and remove their files: patients' images, which nobody watches."""
+        await self._scratch.sweep(RUNS, self._forget_run)
+
     async def _run(self, work: Work, runtime: str, weights: Path | None) -> Ended:
-        name, folder = f"irp-{work.key}", self._scratch / f"irp-container-{work.key}"
         outputs = read_sockets(work.container.sockets)
-        await self._call("rm", "--force", name)
-        try:
-            await asyncio.to_thread(lay_out, folder, work.inputs, (outputs.segmentation.relative_path,))
-            words = run_words(name, folder, work.container.image, work.limits, weights)
-            ended = await self._watched(words, folder, work)
-            files = await asyncio.to_thread(collect, folder / OUTPUT, work.limits.output_mb << 20)
-        finally:
-            await asyncio.shield(self._clean(folder))
+        with self._scratch.held(f"{RUNS}{work.key}-{work.piece}-") as folder:
+            try:
+                await asyncio.to_thread(lay_out, folder, work.inputs, (outputs.segmentation.relative_path,))
+                words = run_words(folder.name, folder, work.container.image, work.limits, weights)
+                ended = await self._watched(words, folder, work)
+                files = await asyncio.to_thread(collect, folder / OUTPUT, work.limits.output_mb << 20)
+            finally:
+                await asyncio.shield(self._forget_run(folder))
         code, seconds, said, timed_out = ended
         # podman 4 does not always hear of it from the kernel, and a program can say 137 itself: the error tells so.
         memory = code == KILLED and not timed_out
@@ -140,7 +143,7 @@ class OciRuntime:
                 await self._require_bounded(folder, work.limits)
         finally:
             if process.returncode is None:
-                await asyncio.shield(self._end(f"irp-{work.key}", process))
+                await asyncio.shield(self._end(folder.name, process))
         said = await tail
         code = process.returncode if process.returncode is not None else KILLED
         if code in REFUSED and not timed_out and _last(said).startswith(ITS_OWN_WORDS):
@@ -192,11 +195,12 @@ class OciRuntime:
     @contextlib.asynccontextmanager
     async def _downloaded(self, ref: ObjectRef) -> AsyncIterator[Path]:
         """An object as a file, for a while."""
-        with tempfile.NamedTemporaryFile(dir=self._scratch, prefix="irp-container-") as file:
-            async for piece in self._objects.stream(ref):
-                await asyncio.to_thread(file.write, piece)
-            await asyncio.to_thread(file.flush)
-            yield Path(file.name)
+        with self._scratch.archives() as folder:
+            path = folder / "archive.tar"
+            with path.open("wb") as file:
+                async for piece in self._objects.stream(ref):
+                    await asyncio.to_thread(file.write, piece)
+            yield path
 
     async def _end(self, name: str, process: asyncio.subprocess.Process) -> None:
         await self._call("kill", name)
@@ -207,10 +211,26 @@ class OciRuntime:
             await process.wait()
         await self._call("rm", "--force", name)
 
-    async def _clean(self, folder: Path) -> None:
-        if not await asyncio.to_thread(_removed, folder) and Path(self._command[0]).name == "podman":
+    async def _forget_run(self, folder: Path) -> None:
+        """End the container that bears the folder's name, and remove its files."""
+        gone = not self._command or await self._gone(folder.name)
+        if not await asyncio.to_thread(removed, folder) and self._command and Path(self._command[0]).name == "podman":
             # Without root its files may belong to a user of the container's, whom podman can become.
             await self._call("unshare", "rm", "-rf", str(folder))
+        if not gone:
+            # An empty folder: the next sweep finds the container by its name.
+            await asyncio.to_thread(folder.mkdir, mode=0o700, exist_ok=True)
+            _log.error("container_not_removed", container=folder.name)
+
+    async def _gone(self, name: str) -> bool:
+        """Whether no container bears the name, at the latest after two attempts to remove it."""
+        with contextlib.suppress(RuntimeMissing, RuntimeRefused):
+            for _ in range(2):
+                code, left = await self._call("ps", "--all", "--quiet", "--filter", f"name={name}")
+                if code == 0 and not left.strip():
+                    return True
+                await self._call("rm", "--force", name)
+        return False
 
     async def _call(self, *words: str) -> tuple[int, str]:
         """Exit code and output of another of the runtime's commands."""
@@ -268,12 +288,6 @@ def run_words(name: str, folder: Path, image: str, limits: Limits, weights: Path
         *([f"--volume={weights}:/opt/ml/model:ro,z"] if weights else []),
         image,
     ]
-
-
-def _removed(folder: Path) -> bool:
-    """Remove it; False if something of it cannot be."""
-    shutil.rmtree(folder, ignore_errors=True)
-    return not folder.exists()
 
 
 def _within(wanted: int, what: int) -> int:

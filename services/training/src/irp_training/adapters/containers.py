@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from irp.training.v1 import (
@@ -19,6 +18,7 @@ from irp_training.adapters.challenge_rows import ENTRY_JOB, ChallengeRows
 from irp_training.adapters.challenge_rpc import ChallengeServicer, ChallengeVerbs
 from irp_training.adapters.container_rows import CONFORMANCE_JOB, CONTAINER_RUN_JOB, ContainerRows
 from irp_training.adapters.container_rpc import ContainerServicer, Receiving
+from irp_training.adapters.scratch import Scratch
 from irp_training.app.ask_container import AskContainer
 from irp_training.app.challenge_ports import Examiner
 from irp_training.app.conform_container import ConformContainer
@@ -42,7 +42,7 @@ class Neighbours:
 
     Attributes:
         runtime: where containers run.
-        scratch: folder for archives while they come; None = the system's own.
+        scratch: where archives lie while they come.
         archive_bytes: largest archive.
         concurrency: containers that run at the same time.
     """
@@ -53,7 +53,7 @@ class Neighbours:
     promote: PromoteModel
     now: Clock
     runtime: Runtime
-    scratch: Path | None
+    scratch: Scratch
     archive_bytes: int
     concurrency: int
 

@@ -19,7 +19,8 @@ Role = Literal["fetch", "algorithm", "collect"]
 ROLES: tuple[Role, ...] = ("fetch", "algorithm", "collect")
 PART = "irp.openirp.org"  # prefix of labels
 VOLUME, MOUNT = "work", "/work"
-CARRIER_S = 1800  # deadline of a carrier
+CARRIER_S = 1800  # that a carrier may work
+WAITING_S = 1800  # that a Job may wait for a node and its image, beside the time that it may work
 STAYS_S = 600  # a Job that nobody removed goes by itself
 CARRIER_USER = 10001
 RESERVE_MB = 64  # of the volume, beside input and output
@@ -71,8 +72,13 @@ def claim(parcel: Parcel) -> Document:
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec}
 
 
+def time_limit_s(parcel: Parcel, role: Role) -> int:
+    """Seconds from the start of its container: what a queue or a registry takes is nobody's fault."""
+    return parcel.limits.time_s if role == "algorithm" else CARRIER_S
+
+
 def job(parcel: Parcel, role: Role) -> Document:
-    """One of the three."""
+    """One of the three; its deadline, which counts from when it is made, is for the case that nobody looks any more."""
     container = _algorithm(parcel) if role == "algorithm" else _carrier(parcel, role)
     labels = _labels(parcel) | {f"{PART}/role": role}
     pod = {
@@ -92,7 +98,7 @@ def job(parcel: Parcel, role: Role) -> Document:
         "metadata": {"name": f"{parcel.name}-{role}", "labels": labels},
         "spec": {
             "backoffLimit": 0,
-            "activeDeadlineSeconds": parcel.limits.time_s if role == "algorithm" else CARRIER_S,
+            "activeDeadlineSeconds": time_limit_s(parcel, role) + WAITING_S,
             "ttlSecondsAfterFinished": STAYS_S,
             "template": {"metadata": {"labels": labels}, "spec": pod},
         },

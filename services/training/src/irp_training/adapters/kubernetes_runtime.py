@@ -23,7 +23,16 @@ from irp_kernel.errors import Unavailable
 
 from irp_training.adapters.carrier import NOT_SAFE
 from irp_training.adapters.container_files import packed, unpacked
-from irp_training.adapters.kubernetes_manifests import PART, Document, Parcel, Role, claim, job
+from irp_training.adapters.kubernetes_manifests import (
+    PART,
+    WAITING_S,
+    Document,
+    Parcel,
+    Role,
+    claim,
+    job,
+    time_limit_s,
+)
 from irp_training.app.container_ports import Work
 from irp_training.domain.container_errors import OutputNotSafe, RuntimeMissing, RuntimeRefused
 from irp_training.domain.containers.container import Ended
@@ -31,11 +40,13 @@ from irp_training.domain.containers.limits import SAID_LIMIT
 from irp_training.domain.containers.sockets import read_sockets
 
 LOOK_S = 1.0  # between two looks at a Job
-WAITING_S = 1800.0  # beyond its deadline, that a Job may wait for a node
 ADDRESS_S = 24 * 3600 + 3600  # that an address to fetch from or send to is good
 TIMEOUT = urllib3.Timeout(connect=5, read=30)
 NOT_FOUND, REFUSALS = 404, (400, 403, 422)
 REMOVED = "the container's Job was removed"
+NOT_STARTED = "the cluster did not start a container in time"
+DEADLINE = "DeadlineExceeded"  # why a Job failed whose time was up
+KILLED = 137
 PACKING = 1 << 20  # bytes that an archive may be larger than its files, besides a fifth
 
 _log = structlog.get_logger()
@@ -76,8 +87,10 @@ class _End:
 class KubernetesRuntime:
     """See app.container_ports.Runtime."""
 
-    def __init__(self, objects: S3Objects, cluster: Cluster, look_s: float = LOOK_S) -> None:
-        self._objects, self._cluster, self._look_s = objects, cluster, look_s
+    def __init__(
+        self, objects: S3Objects, cluster: Cluster, look_s: float = LOOK_S, waiting_s: float = WAITING_S
+    ) -> None:
+        self._objects, self._cluster, self._look_s, self._waiting_s = objects, cluster, look_s, waiting_s
         authority = str(cluster.authority) if cluster.authority else None
         self._http = urllib3.PoolManager(ca_certs=authority, timeout=TIMEOUT, retries=urllib3.Retry(total=0))
         self._name = ""
@@ -104,7 +117,8 @@ class KubernetesRuntime:
         if not work.container.reference:
             raise RuntimeRefused("the container was pushed without a reference that a cluster could pull it from")
         runtime = await self.describe()
-        await self._remove("key", work.key)
+        if work.piece == 0:
+            await self._remove("key", work.key)  # whatever an earlier try left, at whichever piece it was killed
         parcel = await self._parcel(work)
         try:
             await self._create("persistentvolumeclaims", claim(parcel))
@@ -153,33 +167,50 @@ class KubernetesRuntime:
         )
 
     async def _job(self, parcel: Parcel, role: Role) -> _End:
-        """Create a Job and wait for its end."""
-        document = job(parcel, role)
+        """Create a Job and wait for its end.
+
+        Raises:
+            Unavailable: its container did not start in time; that is the cluster's trouble, or a registry's.
+        """
+        document, limit_s = job(parcel, role), time_limit_s(parcel, role)
         await self._create("jobs", document)
-        name, until = document["metadata"]["name"], time.monotonic() + _patience(document)
-        while time.monotonic() < until:
+        name, made, began = document["metadata"]["name"], time.monotonic(), 0.0
+        while True:
             # It is removed by another try of the same work, or by an operator: the cluster has not refused it.
             found = await self._call("GET", self._path("jobs", name), absent=REMOVED)
             ends = {c["type"]: c for c in found.get("status", {}).get("conditions", []) if c["status"] == "True"}
             if "Complete" in ends or "Failed" in ends:
-                return await self._end(name, ends.get("Failed", {}).get("reason", ""))
+                return await self._end(name, ends.get("Failed", {}).get("reason", ""), limit_s)
+            # By our own clock, from the first look that found it running: the nodes' clocks may differ.
+            running = await self._state(name, "running")
+            now = time.monotonic()
+            began = began or (now if running else 0.0)
+            if running and now - began > limit_s:
+                return _End(KILLED, "", now - began, running[0], timed_out=True)  # it ends as everything is removed
+            if not began and now - made > self._waiting_s:
+                _log.error("container_not_started", job=name)
+                raise Unavailable(NOT_STARTED)
             await asyncio.sleep(self._look_s)
-        raise Unavailable("the cluster had no node for a container in time")
 
-    async def _end(self, name: str, reason: str) -> _End:
+    async def _end(self, name: str, reason: str, limit_s: float) -> _End:
+        if (ended := await self._state(name, "terminated")) is None:
+            _log.error("container_not_started", job=name, reason=reason)  # or it left no trace: its node is gone
+            raise Unavailable(NOT_STARTED)
+        pod, end = ended
+        seconds = _between(end.get("startedAt"), end.get("finishedAt"))
+        late = reason == DEADLINE
+        if late and seconds < limit_s:  # the Job's time was up, not the container's: it waited for most of it
+            raise Unavailable(NOT_STARTED)
+        return _End(int(end["exitCode"]), str(end.get("reason", "")), seconds, pod, late)
+
+    async def _state(self, name: str, which: str) -> tuple[str, Document] | None:
+        """Name of a Job's pod, and the state of its container, if it is this one."""
         query = urlencode({"labelSelector": f"job-name={name}"})
-        pods = (await self._call("GET", f"{self._path('pods')}?{query}")).get("items", [])
-        timed_out = reason == "DeadlineExceeded"
-        for pod in pods:
+        for pod in (await self._call("GET", f"{self._path('pods')}?{query}")).get("items", []):
             for status in pod.get("status", {}).get("containerStatuses", []):
-                if end := status.get("state", {}).get("terminated"):
-                    seconds = _between(end.get("startedAt"), end.get("finishedAt"))
-                    code, why = int(end["exitCode"]), str(end.get("reason", ""))
-                    return _End(code, why, seconds, pod["metadata"]["name"], timed_out)
-        if timed_out:
-            return _End(137, reason, 0.0, "", timed_out)  # the cluster removed the pod with the Job's deadline
-        _log.error("container_not_started", job=name, reason=reason)
-        raise RuntimeRefused
+                if state := status.get("state", {}).get(which):
+                    return pod["metadata"]["name"], state
+        return None
 
     async def _carried(self, end: _End) -> None:
         if end.code == NOT_SAFE:
@@ -249,10 +280,6 @@ class KubernetesRuntime:
             headers["Content-Type"] = "application/json"
             body = json.dumps(document).encode()
         return self._http.request(method, f"{self._cluster.address}{path}", body=body, headers=headers)
-
-
-def _patience(document: Document) -> float:
-    return float(document["spec"]["activeDeadlineSeconds"]) + WAITING_S
 
 
 def _between(start: str | None, end: str | None) -> float:

@@ -52,7 +52,8 @@ class AnswerWithContainer:
         for place, part in enumerate(parts):
             inputs = await asyncio.to_thread(input_files, part, sockets)
             work = Work(
-                key=f"{key}-{place}",
+                key=key,
+                piece=place,
                 sees_patients=not self._phantoms,
                 container=container,
                 limits=sockets.limits,

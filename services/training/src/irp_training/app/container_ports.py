@@ -21,11 +21,13 @@ class Work:
     """One run of a container.
 
     Attributes:
-        key: names it while it runs, and whatever it leaves behind.
+        key: names the call that it belongs to, and whatever that leaves behind.
+        piece: its place among the runs of the call, from 0.
         sees_patients: nothing that it says may stand in a log.
     """
 
     key: str
+    piece: int = 0
     sees_patients: bool
     container: Container
     limits: Limits
@@ -90,7 +92,9 @@ class Containers(Protocol):
         """Raises ContainerRunUnknown."""
         ...
 
-    async def runs(self, project: str) -> list[ContainerRun]: ...
+    async def runs(self, project: str, after: str, limit: int) -> tuple[list[ContainerRun], str]:
+        """A page of a project's runs, oldest first, and where the next begins; empty = this was the last one."""
+        ...
 
     async def save_run(self, run: ContainerRun, proposed: Proposed | None = None) -> bool:
         """Keep a change, and announce what is proposed; False if the run has ended meanwhile."""

@@ -32,7 +32,8 @@ class ImageNotReadable(InvalidArgument):
 class ImageNotAllowed(InvalidArgument):
     """The image does not keep the contract of Grand Challenge algorithms.
 
-    It must be linux/amd64, name a USER that is not root, and have an ENTRYPOINT. The detail says which it lacks.
+    It must be linux/amd64, name a USER that is not root (as a number, if it is pushed with a reference for a cluster),
+    and have an ENTRYPOINT. The detail says which it lacks.
     """
 
 
