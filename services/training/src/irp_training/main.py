@@ -76,6 +76,7 @@ from irp_training.app.train_run import Terms, TrainRun
 from irp_training.app.try_bundle import TryBundle
 from irp_training.app.validate_model import ValidateModel
 from irp_training.app.watch_run import WatchRun
+from irp_training.domain.judging.bounds import Bounds
 from irp_training.domain.price import Price
 from irp_training.settings import Settings
 
@@ -100,6 +101,7 @@ class Parts:
     create_dataset: CreateDataset
     frozen_set: FrozenSet
     price: Price
+    bounds: Bounds
 
 
 async def compose(room: Room[Settings]) -> None:
@@ -140,11 +142,12 @@ def _parts(room: Room[Settings], key: bytes | None) -> Parts:
         configurations=configurations,
         worker=worker,
         sandbox=sandbox,
-        judge=JudgeCandidate(store, room.objects, ExamineModels(worker, sandbox)),
+        judge=JudgeCandidate(store, room.objects, ExamineModels(worker, sandbox), told.bounds),
         approvals=Approvals(store, configurations, told.training_approvals),
         create_dataset=create_dataset,
         frozen_set=FrozenSet(store, create_dataset),
         price=Price(per_hour=told.training_price_per_hour, currency=told.training_currency),
+        bounds=told.bounds,
     )
 
 
@@ -154,7 +157,7 @@ def _verbs(parts: Parts) -> Verbs:
         create_dataset=create_dataset,
         describe_dataset=DescribeDataset(store, objects, parts.configurations),
         tell_policy=TellPolicy(store, parts.configurations, time.time),
-        start_run=StartRun(store, create_dataset, KeepApart(store, objects), now, parts.price),
+        start_run=StartRun(store, create_dataset, KeepApart(store, objects), now, parts.price, parts.bounds),
         cancel_run=CancelRun(store, now),
         prioritise_run=PrioritiseRun(store),
         watch_run=WatchRun(store),
