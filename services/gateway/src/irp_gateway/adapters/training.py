@@ -57,7 +57,11 @@ class RunBody(BaseModel):
         pattern=r"^([0-9a-f]{8,64})?$",
         description="learn from this frozen dataset (its digest, or how it begins); empty = freeze now",
     )
-    promote: bool = Field(True, description="promote by itself when the gate allows")
+    promote: bool = Field(
+        True,
+        description="promote by itself when the gate allows; it waits for an administrator where the champion was not "
+        "made by a run of this project and no administrator started this one, or where nobody was judged",
+    )
     priority: int = Field(
         0, ge=-100, le=100, description="of the runs that wait, the highest begins first; above 0: owners only"
     )

@@ -29,6 +29,7 @@ class Wish:
     Attributes:
         rules: which accepted masks count, where a dataset is frozen now.
         dataset_digest: learn from this frozen dataset instead.
+        by_admin: an administrator of the installation asks.
     """
 
     model: str
@@ -39,6 +40,7 @@ class Wish:
     rules: Rules = EVERYTHING
     dataset_digest: str = ""
     promote: bool = False
+    by_admin: bool = False
     priority: int = 0
 
 
@@ -96,6 +98,7 @@ class StartRun:
             actor=wish.actor,
             created_at=at,
             promote=wish.promote,
+            by_admin=wish.by_admin,
             priority=wish.priority,
             replay=replay,
         )
