@@ -10,10 +10,10 @@ from pydantic import BaseModel, Field
 
 from irp_gateway.adapters.answers import Page, Paging, keyed_page
 from irp_gateway.adapters.bodies import read_body
-from irp_gateway.adapters.desk import Desk, DeskHere
+from irp_gateway.adapters.desk import DeskHere
 from irp_gateway.adapters.documents import read_document
 from irp_gateway.adapters.door import Door, made
-from irp_gateway.adapters.events import as_sse
+from irp_gateway.adapters.listening import tell
 from irp_gateway.adapters.visitor import AnyMember, Owner, Visitor
 from irp_gateway.app.ports import Project
 from irp_gateway.domain.configuration import Configuration
@@ -94,15 +94,9 @@ async def revise(
     response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {}}}},
 )
-async def events(here: AnyMember) -> StreamingResponse:
+async def events(request: Request, here: AnyMember) -> StreamingResponse:
     """From now on; `event` is the fact's name, e.g. SeriesStored, `id` the fact's own: it may be told twice."""
-    return watch(here.desk, here.project.id)
-
-
-def watch(desk: Desk, project: str) -> StreamingResponse:
-    """The stream of a project's events."""
-    stream = as_sse(desk.listeners.listen(project), desk.leaving)
-    return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+    return tell(request, here, here.desk.listeners.listen(here.project.id, admin=here.identity.admin))
 
 
 async def _document(request: Request) -> Any:

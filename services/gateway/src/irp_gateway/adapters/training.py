@@ -26,7 +26,8 @@ from irp_gateway.adapters.answers import (
 )
 from irp_gateway.adapters.datasets import rules_of
 from irp_gateway.adapters.door import Door, made
-from irp_gateway.adapters.events import Event, as_sse
+from irp_gateway.adapters.events import Event
+from irp_gateway.adapters.listening import tell
 from irp_gateway.adapters.visitor import Annotator, AnyMember, IdInPath, Inside
 from irp_gateway.domain.automation import Inclusion
 
@@ -170,11 +171,10 @@ async def metrics(id: IdInPath, here: AnyMember, paging: Annotated[Paging, Query
     response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {}}}},
 )
-async def events(id: IdInPath, here: AnyMember) -> StreamingResponse:
+async def events(request: Request, id: IdInPath, here: AnyMember) -> StreamingResponse:
     """One `run` event per change, until the run ends; a `problem` event when the training server goes away."""
     await _run(here, id)
-    stream = as_sse(_watch(here, id), here.desk.leaving)
-    return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+    return tell(request, here, _watch(here, id))
 
 
 @router.post("/{id}/cancel", summary="Cancel a run")
