@@ -38,7 +38,7 @@ from irp_kernel import Mask, Volume, encode_mask, encode_volume
 from irp_kernel.errors import Unavailable
 from irp_training.adapters.case_cache import CaseCache
 from irp_training.adapters.db import METADATA
-from irp_training.adapters.sandbox_bounds import Bounds
+from irp_training.adapters.sandbox_bounds import SandboxBounds
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.worker import ProcessWorker, _opened
 from irp_training.app.approvals import Approvals
@@ -118,7 +118,7 @@ class Timed:
 
     def __init__(self, processes: int = 1, *, kill_after: int = 0) -> None:
         self._worker, self._kill_after = (
-            ProcessWorker("cpu", Bounds(memory_bytes=8 << 30, seconds=300), processes),
+            ProcessWorker("cpu", SandboxBounds(memory_bytes=8 << 30, seconds=300), processes),
             kill_after,
         )
         self.came: list[tuple[float, float, Said]] = []  # seconds, processor seconds of the worker, report

@@ -243,6 +243,7 @@ class Training(Watching, Datasets, ModelReports, Precisions, Registry, training_
     """One run, one model."""
 
     pushed: bytes = b""
+    learns_on: bool = False
 
     async def StartRun(self, request: Any, context: Any) -> training_pb.StartRunResponse:
         caller().require_role("annotator", "owner")
@@ -258,6 +259,8 @@ class Training(Watching, Datasets, ModelReports, Precisions, Registry, training_
     async def WatchRun(self, request: Any, context: Any) -> AsyncIterator[training_pb.WatchRunResponse]:
         for state in ("running", "succeeded"):
             yield training_pb.WatchRunResponse(run=_run(state))
+            while self.learns_on:
+                await asyncio.sleep(0.05)
 
     async def CancelRun(self, request: Any, context: Any) -> training_pb.CancelRunResponse:
         return training_pb.CancelRunResponse(run=_run("cancelled"))

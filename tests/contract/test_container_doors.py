@@ -93,9 +93,25 @@ def test_only_administrators_push_and_only_annotators_run(house: House) -> None:
     is_problem(viewer.post("/api/v1/challenges/spring/promote"), 403)
     told = {"name": "x-1", "project": "shared", "structures": ["scar"], "deadline": DEADLINE}
     is_problem(viewer.post("/api/v1/challenges", json=told), 403)
+
+
+def test_a_team_enters_by_a_token_that_no_owner_could_have_made_for_it(house: House) -> None:
+    entry, path = {"kind": "container", "name": "heart", "version": 1}, "/api/v1/challenges/spring/entries"
+    owner = house.member("shared", "holds-it", "owner")
+    owner.put("/api/v1/projects/shared/members/looks-on", json={"roles": ["viewer"]})
+    borrowed = owner.post("/api/v1/projects/shared/tokens", json={"subject": "looks-on"}).json()["token"]
+    house.challenges.entered = None
+    for token in (borrowed, owner.headers["authorization"].removeprefix("Bearer ")):
+        person = house.person(token)
+        refused = is_problem(person.post(path, json=entry), 403, "PERMISSION_DENIED")
+        assert "a token of the project shared has no role outside it" in refused["detail"]
+        is_problem(person.post("/api/v1/challenges", json={"name": "x-1"}), 403)
+        assert person.get("/api/v1/challenges").status_code == 200  # what every visitor may read stays
+        assert person.post("/api/v1/inference/token", json={}).status_code == 201  # of the project, for its own turn
+    assert house.challenges.entered is None
     # Entering needs no role: the entrant sees nothing of the project.
-    entry = {"kind": "container", "name": "heart", "version": 1}
-    answer = viewer.post("/api/v1/challenges/spring/entries", json=entry)
+    own = house.person().post("/api/v1/tokens", json={"subject": "looks-on"}).json()["token"]
+    answer = house.person(own).post(path, json=entry)
     assert (answer.status_code, answer.headers["location"][-8:]) == (202, "/entry-1"[-8:])
     assert house.challenges.entered is not None
     assert house.challenges.entered.team == "looks-on"

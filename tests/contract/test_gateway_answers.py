@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 from irp.ingest.v1.events_pb2 import SeriesStored
+from irp_gateway.adapters import events
 from irp_kernel import decode_mask, decode_volume
 from irp_kernel.codec import NIFTI, NRRD
 
@@ -321,6 +322,22 @@ def test_what_happens_in_a_project_is_told_to_those_who_watch(house: House, proj
     assert (body["project"], body["series"]["series_uid"]) == ("shared", "1.2.3")
     assert body["series"]["volume"] == "c" * 64
     assert "secret/place" not in str(heard)
+
+
+@pytest.mark.parametrize("where", ["events", "training/runs/run-1/events"])
+@pytest.mark.parametrize("how", ["tokens", "members"])
+def test_a_stream_ends_with_the_token_and_with_the_membership(
+    house: House, admin: httpx.Client, project: str, monkeypatch: pytest.MonkeyPatch, how: str, where: str
+) -> None:
+    monkeypatch.setattr(events, "BEAT_S", 0.05)
+    monkeypatch.setattr(house.training, "learns_on", True)
+    who = f"listens-{how}-{where[0]}"
+    with house.member("shared", who, "viewer").stream("GET", f"{project}/{where}") as stream:
+        lines = stream.iter_lines()
+        assert next(lines) == ": listening"
+        token = next(one for one in admin.get(f"{project}/tokens").json()["items"] if one["subject"] == who)
+        assert admin.delete(f"{project}/{how}/{token['id'] if how == 'tokens' else who}").status_code == 204
+        assert "succeeded" not in "".join(lines)  # and it ends
 
 
 def test_an_address_that_is_none_is_a_problem_too(admin: httpx.Client, project: str) -> None:

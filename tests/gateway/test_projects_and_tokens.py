@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,16 +28,19 @@ class InMemoryProjects:
     def __init__(self) -> None:
         self.projects: dict[str, Project] = {}
         self.members: dict[tuple[str, str], Member] = {}
+        self.by_admin: list[bool] = []
 
-    async def add(self, project: Project, owner: str) -> None:
+    async def add(self, project: Project, owner: str, *, by_admin: bool = False) -> None:
         if project.id in self.projects:
             raise ProjectExists
+        self.by_admin.append(by_admin)
         self.projects[project.id] = project
         self.members[project.id, owner] = Member(subject=owner, roles=frozenset({"owner"}))
 
-    async def revise(self, project: Project, expected_revision: int) -> None:
+    async def revise(self, project: Project, expected_revision: int, *, by_admin: bool = False) -> None:
         if self.projects[project.id].revision != expected_revision:
             raise RevisionChanged
+        self.by_admin.append(by_admin)
         self.projects[project.id] = project
 
     async def find(self, id: str, subject: str) -> tuple[Project, Member | None] | None:
@@ -103,6 +107,15 @@ async def test_a_revision_counts_up_only_when_something_changes(create: CreatePr
         await revise(project, DOCUMENT | {"title": "C"}, 7)
     with pytest.raises(ConfigurationNotValid):
         await revise(project, DOCUMENT | {"name": "others"}, None)
+
+
+async def test_a_revision_says_whether_an_administrator_made_it(
+    create: CreateProject, revise: ReviseProject, projects: InMemoryProjects
+) -> None:
+    project = await create(DOCUMENT, replace(READER, admin=True))
+    await revise(await revise(project, DOCUMENT | {"title": "B"}, 1), DOCUMENT, 2, by_admin=True)
+    await create(DOCUMENT | {"name": "lungs"}, READER)
+    assert projects.by_admin == [True, False, True, False]
 
 
 async def test_a_stranger_and_a_wrong_name_look_the_same(create: CreateProject, projects: InMemoryProjects) -> None:

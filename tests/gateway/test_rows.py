@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from irp.gateway.v1.events_pb2 import ProjectConfigured
 from irp_chassis.db import Database, Transaction
 from irp_gateway.adapters.audit_rows import AuditRows
 from irp_gateway.adapters.db import AUDIT, METADATA
@@ -35,7 +36,7 @@ def a_project(name: str = "hearts", revision: int = 1) -> Project:
 
 async def test_a_project_is_added_once_announced_and_revised_by_one_of_two(either_database: Database) -> None:
     rows = ProjectRows(either_database)
-    await rows.add(a_project(), "reader")
+    await rows.add(a_project(), "reader", by_admin=True)
     with pytest.raises(ProjectExists):
         await rows.add(a_project(), "thief")
     assert await rows.member("hearts", "thief") is None
@@ -47,8 +48,11 @@ async def test_a_project_is_added_once_announced_and_revised_by_one_of_two(eithe
     assert await rows.find("hearts", "thief") == (revised, None)
     assert await rows.find("lungs", "reader") is None
     async with either_database.read() as connection:
-        facts = (await connection.execute(select(METADATA.tables["outbox"].c.subject))).scalars().all()
-    assert facts == ["irp.gateway.v1.project.configured.hearts"] * 2
+        outbox = METADATA.tables["outbox"]
+        facts = (await connection.execute(select(outbox.c.subject, outbox.c.data))).all()
+    assert [fact.subject for fact in facts] == ["irp.gateway.v1.project.configured.hearts"] * 2
+    said = {told.aggregate.version: told.by_admin for told in (ProjectConfigured.FromString(f.data) for f in facts)}
+    assert said == {1: True, 2: False}
     with pytest.raises(RevisionChanged):
         await rows.revise(replace(revised, revision=3), 1)
     assert await rows.configurations() == [REF]

@@ -1,13 +1,15 @@
-"""What you learn here: who watches hears what happens; a slow listener costs no memory; nobody delays leaving."""
+"""What you learn here: who watches hears what happens, for as long as they may; a slow listener costs no memory."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
+import pytest
 from irp.ingest.v1.events_pb2 import SeriesStored
-from irp.training.v1.events_pb2 import ModelPromoted
+from irp.training.v1.events_pb2 import ModelDrifted, ModelPromoted
 from irp_gateway.adapters.events import QUEUE, Event, Listeners, as_sse
+from irp_kernel.errors import IrpError, ProjectUnknown, Unauthenticated
 
 
 def a_fact(project: str, uid: str = "1.2") -> SeriesStored:
@@ -30,6 +32,22 @@ async def test_facts_reach_the_listeners_of_their_project_and_models_reach_every
     assert listeners._queues == {}
 
 
+async def test_by_which_site_a_model_drifted_is_for_administrators() -> None:
+    listeners = Listeners()
+    drift = ModelDrifted(name="cine", by="site", value="kiel", reference=0.91, recent=0.85, p_value=0.001)
+    drift.model.name, drift.model.version = "cine", 3
+    drift.aggregate.id = "cine@3/site/kiel"
+    watching = [listeners.listen("hearts"), listeners.listen("hearts", admin=True)]
+    waiting = [asyncio.create_task(anext(one)) for one in watching]  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    await listeners.on_fact(drift)
+    (_, number, member), (_, _, admin) = [await task for task in waiting]
+    assert (member["name"], member["model"]["version"]) == ("cine", "3")
+    assert set(member) == {"name", "model"}
+    assert "kiel" not in number + str(member)
+    assert (admin["by"], admin["value"], admin["recent"]) == ("site", "kiel", 0.85)
+
+
 async def test_a_slow_listener_loses_the_oldest_and_never_more_than_the_queue_waits() -> None:
     listeners = Listeners()
     watching = listeners.listen("hearts")
@@ -42,6 +60,10 @@ async def test_a_slow_listener_loses_the_oldest_and_never_more_than_the_queue_wa
     assert queue.qsize() == QUEUE - 1
 
 
+async def gladly() -> None:
+    """Whoever listens may."""
+
+
 async def silence() -> AsyncIterator[Event]:
     await asyncio.Event().wait()
     yield "never", "0", {}
@@ -50,7 +72,7 @@ async def silence() -> AsyncIterator[Event]:
 async def test_silence_is_broken_by_a_heart_beat_and_ended_by_leaving() -> None:
     leaving = asyncio.Event()
     lines = []
-    async for line in as_sse(silence(), leaving, beat_s=0.01):
+    async for line in as_sse(silence(), leaving, gladly, beat_s=0.01):
         lines.append(line)
         if len(lines) == 3:
             leaving.set()
@@ -63,6 +85,29 @@ async def test_a_stream_that_ends_ends_the_answer() -> None:
         yield "run", "1", {"state": "running"}
         yield "run", "2", {"state": "succeeded"}
 
-    lines = [line async for line in as_sse(two(), asyncio.Event())]
+    lines = [line async for line in as_sse(two(), asyncio.Event(), gladly)]
     assert lines[1] == 'id: 1\nevent: run\ndata: {"state": "running"}\n\n'
     assert len(lines) == 3
+
+
+async def chatter() -> AsyncIterator[Event]:
+    while True:
+        await asyncio.sleep(0.001)
+        yield "run", "1", {}
+
+
+@pytest.mark.parametrize("refusal", [Unauthenticated, ProjectUnknown])
+@pytest.mark.parametrize("events", [silence, chatter])
+async def test_a_listener_who_may_not_stay_hears_nothing_after_the_next_heart_beat(
+    refusal: type[IrpError], events: Callable[[], AsyncIterator[Event]]
+) -> None:
+    asked = 0
+
+    async def twice() -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 2:
+            raise refusal
+
+    lines = [line async for line in as_sse(events(), asyncio.Event(), twice, beat_s=0.02)]
+    assert (asked, lines.count(": still here\n\n")) == (3, 2)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from irp_bundle import Pipeline
-from irp_training.adapters.sandbox_bounds import Bounds
+from irp_training.adapters.sandbox_bounds import SandboxBounds
 from irp_training.adapters.sandbox_engine import engines_of
 from irp_training.domain.learning.plan import CaseFile
 from irp_training.domain.registry.examined import Examined, examine
 
-BOUNDS = Bounds(memory_bytes=4 << 30, seconds=120)
+BOUNDS = SandboxBounds(memory_bytes=4 << 30, seconds=120)
 
 
 def examined(bundles: Iterable[bytes], files: Iterable[CaseFile]) -> tuple[Examined, ...]:

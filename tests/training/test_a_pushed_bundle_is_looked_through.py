@@ -15,7 +15,7 @@ from engines import BOUNDS
 from irp_bundle import BundleUnsafe, NetworkNotAllowed, TorchEngine, read_bundle
 from irp_kernel.errors import IrpError
 from irp_training.adapters.sandbox import Sandbox
-from irp_training.adapters.sandbox_bounds import CHILD, Bounds
+from irp_training.adapters.sandbox_bounds import CHILD, SandboxBounds
 from irp_training.adapters.sandbox_engine import ConfinedEngine, confined
 from irp_training.adapters.worker import ProcessWorker
 from irp_training.domain.errors import (
@@ -72,7 +72,7 @@ def saying(*lines: str, then: str = "") -> tuple[str, ...]:
 
 
 async def refused(*command: str, seconds: float = 30.0) -> IrpError | None:
-    bounds = Bounds(memory_bytes=GIB, seconds=seconds, command=command)
+    bounds = SandboxBounds(memory_bytes=GIB, seconds=seconds, command=command)
     return (await Sandbox(bounds)(a_threshold())).problem
 
 
@@ -205,16 +205,16 @@ LIES = {
 def test_numbers_from_the_sandbox_are_believed_in_their_form_only(lie: tuple[str, ...]) -> None:
     with (
         pytest.raises(InspectionFailed),
-        confined([a_threshold()], Bounds(memory_bytes=GIB, seconds=30, command=lie)) as ((_, engine),),
+        confined([a_threshold()], SandboxBounds(memory_bytes=GIB, seconds=30, command=lie)) as ((_, engine),),
     ):
         engine("segment", np.zeros((1, 1, 64, 64), np.float32))
 
 
 def test_a_pass_that_does_not_end_is_ended_and_what_the_sandbox_refuses_is_told() -> None:
-    hangs = Bounds(memory_bytes=GIB, seconds=0.5, command=saying(READY, then="time.sleep(600)"))
+    hangs = SandboxBounds(memory_bytes=GIB, seconds=0.5, command=saying(READY, then="time.sleep(600)"))
     with confined([a_threshold()], hangs) as ((_, engine),), pytest.raises(InspectionTooLong):
         engine("segment", np.zeros((1, 1, 64, 64), np.float32))
-    full = Bounds(memory_bytes=GIB, seconds=30, command=saying('{"refused": "memory"}'))
+    full = SandboxBounds(memory_bytes=GIB, seconds=30, command=saying('{"refused": "memory"}'))
     with pytest.raises(InspectionTooLarge):
         ConfinedEngine(a_threshold(), full, openvino=False)
     with pytest.raises(BundleUnsafe):
@@ -229,7 +229,7 @@ async def test_a_sandbox_that_hangs_is_killed_and_one_that_ends_or_lies_is_not_b
     assert isinstance(await refused(*saying('{"refused": "memory"}')), InspectionTooLarge)
     assert isinstance(await refused(*saying('{"refused": "UNAVAILABLE"}')), InspectionFailed)
     told = '{"report": {"checks": [], "passed": 1}, "held": {"files": true, "system_calls": false}}'
-    found = await Sandbox(Bounds(memory_bytes=GIB, seconds=30, command=saying(told)))(b"")
+    found = await Sandbox(SandboxBounds(memory_bytes=GIB, seconds=30, command=saying(told)))(b"")
     assert [check["name"] for check in found.document()["checks"]] == ["sandbox"]
     assert found.document()["passed"] is True
     bars = found.checks[-1]

@@ -73,7 +73,7 @@ class Mortal(ProcessWorker):
     """Kills its own process after so many reports, once."""
 
     def __init__(self, reports: int) -> None:
-        super().__init__("cpu")
+        super().__init__("cpu", BOUNDS)
         self._left, self.resumed = reports, list[bool]()
 
     async def train(self, plan: Plan, files: CaseFiles, checkpoint: bytes | None, listen: Listener) -> Outcome | None:

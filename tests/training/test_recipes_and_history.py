@@ -191,8 +191,8 @@ def test_the_first_champion_cannot_be_rolled_back() -> None:
 
 
 def test_a_project_may_change_the_recipe_of_runs_that_begin_by_themselves() -> None:
-    train = {"after_masks": 5, "base": "cine", "model": "cine", "recipe": {"margin": 0.02, "segment_epochs": 4.0}}
+    train = {"after_masks": 5, "base": "cine", "model": "cine", "recipe": {"margin": 0.005, "segment_epochs": 4.0}}
     declared = TrainByItself.from_configuration({"automation": {"train": train}})
     assert declared is not None
     recipe = read_recipe(declared.recipe, fine_tuning=True, structures=VALUE_OF)
-    assert (recipe.margin, recipe.segment_epochs, recipe.remember) == (0.02, 4, FINE_TUNING.remember)
+    assert (recipe.margin, recipe.segment_epochs, recipe.remember) == (0.005, 4, FINE_TUNING.remember)

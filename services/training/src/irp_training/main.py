@@ -33,7 +33,7 @@ from irp_training.adapters.room_metrics import RoomMetrics
 from irp_training.adapters.rpc import TrainingServicer
 from irp_training.adapters.runtimes import runtime_of
 from irp_training.adapters.sandbox import Sandbox
-from irp_training.adapters.sandbox_bounds import Bounds
+from irp_training.adapters.sandbox_bounds import SandboxBounds
 from irp_training.adapters.scratch import Scratch
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.watched import CORRECTION_JOB
@@ -77,6 +77,7 @@ from irp_training.app.train_run import Terms, TrainRun
 from irp_training.app.try_bundle import TryBundle
 from irp_training.app.validate_model import ValidateModel
 from irp_training.app.watch_run import WatchRun
+from irp_training.domain.judging.bounds import Bounds
 from irp_training.domain.price import Price
 from irp_training.settings import Settings
 
@@ -101,6 +102,7 @@ class Parts:
     create_dataset: CreateDataset
     frozen_set: FrozenSet
     price: Price
+    bounds: Bounds
 
 
 async def compose(room: Room[Settings]) -> None:
@@ -131,8 +133,10 @@ def _parts(room: Room[Settings], key: bytes | None) -> Parts:
     told, keys = room.settings, ModelKeys(key, room.settings.code_commit)
     store, configurations = SqlStore(room.database, keys.sign), Configurations(room.objects)
     device = told.training_device or ("cuda" if torch.cuda.is_available() else "cpu")
-    bounds = Bounds(memory_bytes=told.sandbox_memory_bytes, seconds=told.sandbox_seconds, threads=told.training_threads)
-    worker = ProcessWorker(device, bounds, told.training_processes)
+    confines = SandboxBounds(
+        memory_bytes=told.sandbox_memory_bytes, seconds=told.sandbox_seconds, threads=told.training_threads
+    )
+    worker = ProcessWorker(device, confines, told.training_processes)
     create_dataset = CreateDataset(store, room.objects, configurations)
     return Parts(
         keys=keys,
@@ -140,12 +144,13 @@ def _parts(room: Room[Settings], key: bytes | None) -> Parts:
         objects=room.objects,
         configurations=configurations,
         worker=worker,
-        inspect=Sandbox(bounds),
-        judge=JudgeCandidate(store, room.objects, worker),
+        inspect=Sandbox(confines),
+        judge=JudgeCandidate(store, room.objects, worker, told.bounds),
         approvals=Approvals(store, configurations, told.training_approvals),
         create_dataset=create_dataset,
         frozen_set=FrozenSet(store, create_dataset),
         price=Price(per_hour=told.training_price_per_hour, currency=told.training_currency),
+        bounds=told.bounds,
     )
 
 
@@ -155,7 +160,7 @@ def _verbs(parts: Parts) -> Verbs:
         create_dataset=create_dataset,
         describe_dataset=DescribeDataset(store, objects, parts.configurations),
         tell_policy=TellPolicy(store, parts.configurations, time.time),
-        start_run=StartRun(store, create_dataset, KeepApart(store, objects), now, parts.price),
+        start_run=StartRun(store, create_dataset, KeepApart(store, objects), now, parts.price, parts.bounds),
         cancel_run=CancelRun(store, now),
         prioritise_run=PrioritiseRun(store),
         watch_run=WatchRun(store),

@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from irp_chassis.settings import ServiceSettings
+from pydantic import Field
+
+from irp_training.domain.judging.bounds import Bounds
+from irp_training.domain.judging.gate import Way
 
 
 class Settings(ServiceSettings):
@@ -16,6 +20,16 @@ class Settings(ServiceSettings):
     """CPU threads of a run; frozen into the run's recipe when it begins. On a GPU, so many draw the next batches."""
     training_device: str = ""
     """"cpu", "cuda", "cuda:1"...; empty = CUDA where there is one."""
+    training_margin: float = Field(0.01, ge=0, le=1)
+    """Dice that a structure may lose on average before the gate refuses; recipes may say less, and never more."""
+    training_gate: Way = "auto"
+    """How that is shown: "mean", "auto" (interval where patients suffice), "bootstrap"; recipes may be stricter."""
+    training_subgroup_margin: float = Field(0.03, ge=0, le=1)
+    """Likewise on a subgroup of five patients or more; 0 = no bound."""
+    training_calibration_margin: float = Field(0.02, ge=0, le=1)
+    """By how much the expected calibration error may rise; recipes may ask for less; 0 = no bound."""
+    training_latency_ratio: float = Field(2.0, ge=0, le=1000)
+    """How many times the champion's seconds per slice it may take; recipes may ask for less; 0 = no bound."""
     training_approvals: Literal[0, 1] = 0
     """1: a promotion waits until a second person approves; a project can ask for it by `approvals`, too."""
     model_key_file: Path | None = None
@@ -52,3 +66,14 @@ class Settings(ServiceSettings):
     """In a cluster: storage class of the volume of a run; empty = the cluster's own."""
     container_concurrency: int = 1
     """Containers that run at the same time."""
+
+    @property
+    def bounds(self) -> Bounds:
+        """What every candidate must keep to."""
+        return Bounds(
+            margin=self.training_margin,
+            way=self.training_gate,
+            subgroup_margin=self.training_subgroup_margin,
+            calibration_margin=self.training_calibration_margin,
+            latency_ratio=self.training_latency_ratio,
+        )

@@ -26,7 +26,7 @@ from irp.common.v1 import options_pb2 as irp_dot_common_dot_v1_dot_options__pb2
 from irp.common.v1 import types_pb2 as irp_dot_common_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1birp/gateway/v1/events.proto\x12\x0eirp.gateway.v1\x1a\x1birp/common/v1/options.proto\x1a\x19irp/common/v1/types.proto\"\xaf\x01\n\x11ProjectConfigured\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate:A\x8a\xb5\x18=\n\x06ingest\n\x07quality\n\nannotation\n\tinference\n\x08training\n\tradiomicsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1birp/gateway/v1/events.proto\x12\x0eirp.gateway.v1\x1a\x1birp/common/v1/options.proto\x1a\x19irp/common/v1/types.proto\"\xc1\x01\n\x11ProjectConfigured\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12\x10\n\x08\x62y_admin\x18\x03 \x01(\x08:A\x8a\xb5\x18=\n\x06ingest\n\x07quality\n\nannotation\n\tinference\n\x08training\n\tradiomicsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,5 +36,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROJECTCONFIGURED']._loaded_options = None
   _globals['_PROJECTCONFIGURED']._serialized_options = b'\212\265\030=\n\006ingest\n\007quality\n\nannotation\n\tinference\n\010training\n\tradiomics'
   _globals['_PROJECTCONFIGURED']._serialized_start=104
-  _globals['_PROJECTCONFIGURED']._serialized_end=279
+  _globals['_PROJECTCONFIGURED']._serialized_end=297
 # @@protoc_insertion_point(module_scope)

@@ -25,6 +25,9 @@ class ProjectConfigured(_message.Message):
 
     PROJECT_FIELD_NUMBER: _builtins.int
     AGGREGATE_FIELD_NUMBER: _builtins.int
+    BY_ADMIN_FIELD_NUMBER: _builtins.int
+    by_admin: _builtins.bool
+    """An administrator of the installation made this revision: what it lets happen by itself has an administrator's leave."""
     @_builtins.property
     def project(self) -> _types_pb2.ProjectRef: ...
     @_builtins.property
@@ -34,10 +37,11 @@ class ProjectConfigured(_message.Message):
         *,
         project: _types_pb2.ProjectRef | None = ...,
         aggregate: _types_pb2.Aggregate | None = ...,
+        by_admin: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate", "project", b"project"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate", "project", b"project"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate", "by_admin", b"by_admin", "project", b"project"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

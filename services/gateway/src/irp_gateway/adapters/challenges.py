@@ -164,7 +164,7 @@ async def list_challenges(
 async def enter_challenge(
     name: ModelInPath, body: EntryBody, identity: Visitor, desk: DeskHere, request: Request, response: Response
 ) -> EntryAnswer:
-    """Whoever has a token may enter what is registered; you are the team. Watch it at Location."""
+    """Whoever has a token that is not of one project may enter what is registered; you are the team. See Location."""
     asked = pb.EnterChallengeRequest(
         challenge=name, kind=body.kind, name=body.name, version=body.version, team=identity.subject
     )

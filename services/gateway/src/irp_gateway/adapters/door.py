@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from irp_chassis.auth import Caller, act_as
 from irp_chassis.verdicts import RemoteError, http_status
-from irp_kernel.errors import IrpError, UnsupportedMediaType
+from irp_kernel.errors import IrpError, PermissionDenied, UnsupportedMediaType
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
@@ -25,6 +25,10 @@ from irp_gateway.domain.roles import ADMIN, Identity
 MAX_JSON_BYTES = 1 << 20  # of a body that is described as JSON in /openapi.json
 AUDITED: dict[str, Any] = {"x-audited": True}
 """`openapi_extra` of a GET that hands out images, masks or values of patients: it is written into the audit log too."""
+
+CHANGES_NOTHING: dict[str, Any] = {"x-changes-nothing": True}
+"""`openapi_extra` of a POST outside of projects that keeps nothing: a token of one project may send it, too."""
+READS = frozenset({"GET", "HEAD"})
 
 Answer = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -43,6 +47,7 @@ class Door(APIRoute):
             act_as(Caller(subject=identity.subject, roles=frozenset({ADMIN}) if identity.admin else frozenset()))
             status = 500
             try:
+                self._require_inside(request, identity)
                 response = await answer(await self._bounded(request))
                 status = response.status_code
             except ClientDisconnect:
@@ -62,6 +67,17 @@ class Door(APIRoute):
 
         return guarded
 
+    def _require_inside(self, request: Request, identity: Identity) -> None:
+        """Owners choose for whom a token of their project speaks, so that outside it is nobody's word."""
+        outside = identity.project and "project" not in request.path_params  # inside another one: EnterProject
+        if outside and request.method not in READS and not self._says("x-changes-nothing"):
+            raise PermissionDenied(
+                f"a token of the project {identity.project} has no role outside it: come with one that an admin made"
+            )
+
+    def _says(self, extra: str) -> bool:
+        return bool((self.openapi_extra or {}).get(extra))
+
     async def _bounded(self, request: Request) -> Request:
         """The request with its JSON body already read, no further than the limit."""
         if self.body_field is None:
@@ -79,7 +95,7 @@ class Door(APIRoute):
         return Request(request.scope, replay)
 
     def _is_audited(self, request: Request) -> bool:
-        return request.method not in {"GET", "HEAD"} or bool((self.openapi_extra or {}).get("x-audited"))
+        return request.method not in READS or self._says("x-audited")
 
     def _line(self, request: Request, identity: Identity, status: int) -> dict[str, Any]:
         path = dict(request.path_params)

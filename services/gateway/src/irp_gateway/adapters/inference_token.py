@@ -9,7 +9,7 @@ from irp_chassis.auth import OIP_AUDIENCE, Caller
 from pydantic import BaseModel, ConfigDict, Field
 
 from irp_gateway.adapters.desk import DeskHere
-from irp_gateway.adapters.door import Door, made
+from irp_gateway.adapters.door import CHANGES_NOTHING, Door, made
 from irp_gateway.adapters.visitor import Visitor
 from irp_gateway.domain.roles import ADMIN
 
@@ -34,7 +34,12 @@ class InferenceTokenAnswer(BaseModel):
     http_address: str = Field(description="host:port; empty = the operator did not say")
 
 
-@router.post("/token", status_code=201, summary="A token for Triton's client (Open Inference Protocol)")
+@router.post(
+    "/token",
+    status_code=201,
+    summary="A token for Triton's client (Open Inference Protocol)",
+    openapi_extra=CHANGES_NOTHING,  # one of a project takes that project's turn
+)
 async def inference_token(
     request: Request, body: InferenceTokenBody, identity: Visitor, desk: DeskHere
 ) -> InferenceTokenAnswer:

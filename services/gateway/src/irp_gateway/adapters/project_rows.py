@@ -30,16 +30,16 @@ class ProjectRows:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, project: Project, owner: str) -> None:
+    async def add(self, project: Project, owner: str, *, by_admin: bool = False) -> None:
         """See Projects.add."""
         async with self._database.transaction() as tx:
             if not await tx.insert_once(PROJECT, _row(project), keys=("id",)):
                 raise ProjectExists(f"project {project.id}")
             member = {"project": project.id, "subject": owner, "roles": "owner"}
             await tx.upsert(MEMBER, member, keys=("project", "subject"))
-            await tx.announce(_configured(project))
+            await tx.announce(_configured(project, by_admin))
 
-    async def revise(self, project: Project, expected_revision: int) -> None:
+    async def revise(self, project: Project, expected_revision: int, *, by_admin: bool = False) -> None:
         """See Projects.revise."""
         async with self._database.transaction() as tx:
             changed = await tx.execute(
@@ -49,7 +49,7 @@ class ProjectRows:
             )
             if changed.rowcount != 1:
                 raise RevisionChanged
-            await tx.announce(_configured(project))
+            await tx.announce(_configured(project, by_admin))
 
     async def find(self, id: str, subject: str) -> tuple[Project, Member | None] | None:
         """See Projects.find."""
@@ -139,10 +139,11 @@ def _project(row: Any) -> Project:
     )
 
 
-def _configured(project: Project) -> ProjectConfigured:
+def _configured(project: Project, by_admin: bool) -> ProjectConfigured:
     return ProjectConfigured(
         project=types_pb2.ProjectRef(
             id=project.id, revision=project.revision, configuration=object_ref_to_proto(project.configuration)
         ),
         aggregate=types_pb2.Aggregate(id=project.id, version=project.revision),
+        by_admin=by_admin,
     )

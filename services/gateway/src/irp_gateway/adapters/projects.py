@@ -11,10 +11,10 @@ from pydantic import BaseModel, Field
 
 from irp_gateway.adapters.answers import Page, Paging, keyed_page
 from irp_gateway.adapters.bodies import read_body
-from irp_gateway.adapters.desk import Desk, DeskHere
+from irp_gateway.adapters.desk import DeskHere
 from irp_gateway.adapters.documents import read_document
 from irp_gateway.adapters.door import Door, made
-from irp_gateway.adapters.events import as_sse
+from irp_gateway.adapters.listening import tell
 from irp_gateway.adapters.visitor import AnyMember, Owner, Visitor
 from irp_gateway.app.ports import Project
 from irp_gateway.domain.configuration import Configuration
@@ -83,7 +83,8 @@ async def revise(
     request: Request, here: Owner, response: Response, if_match: Annotated[str, Header()] = "*"
 ) -> ProjectAnswer:
     """With If-Match, refused (412) when somebody else was faster; the same document again changes nothing."""
-    project = await here.desk.revise_project(here.project, await _document(request), _revision(if_match))
+    document, expected = await _document(request), _revision(if_match)
+    project = await here.desk.revise_project(here.project, document, expected, by_admin=here.identity.admin)
     made(request, revision=project.revision)
     response.headers.update({"Location": here.address(), "ETag": _etag(project)})
     return _answer(project)
@@ -95,15 +96,9 @@ async def revise(
     response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {}}}},
 )
-async def events(here: AnyMember) -> StreamingResponse:
+async def events(request: Request, here: AnyMember) -> StreamingResponse:
     """From now on; `event` is the fact's name, e.g. SeriesStored, `id` the fact's own: it may be told twice."""
-    return watch(here.desk, here.project.id)
-
-
-def watch(desk: Desk, project: str) -> StreamingResponse:
-    """The stream of a project's events."""
-    stream = as_sse(desk.listeners.listen(project), desk.leaving)
-    return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+    return tell(request, here, here.desk.listeners.listen(here.project.id, admin=here.identity.admin))
 
 
 async def _document(request: Request) -> Any:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import StreamingResponse
 from irp.inference.v1 import inference_service_pb2 as pb
 from irp_chassis.verdicts import advice_of
@@ -15,7 +15,8 @@ from pydantic import BaseModel, Field
 
 from irp_gateway.adapters.answers import known
 from irp_gateway.adapters.door import Door
-from irp_gateway.adapters.events import Event, as_sse
+from irp_gateway.adapters.events import Event
+from irp_gateway.adapters.listening import tell
 from irp_gateway.adapters.visitor import AnyMember, Inside
 
 router = APIRouter(prefix="/api/v1/projects/{project}/proposals", tags=["segmentations"], route_class=Door)
@@ -65,11 +66,10 @@ async def get_proposal(job_id: JobInPath, here: AnyMember) -> ProposalAnswer:
     response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {}}}},
 )
-async def watch_proposal(job_id: JobInPath, here: AnyMember) -> StreamingResponse:
+async def watch_proposal(request: Request, job_id: JobInPath, here: AnyMember) -> StreamingResponse:
     """One `proposal` event per change, until it is done or failed; a `problem` event when inference goes away."""
     first = await get_proposal(job_id, here)
-    stream = as_sse(_watch(job_id, here, first), here.desk.leaving)
-    return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+    return tell(request, here, _watch(job_id, here, first))
 
 
 def shown_id(here: Inside, key: str) -> str:

@@ -26,7 +26,8 @@ from irp_gateway.adapters.answers import (
 )
 from irp_gateway.adapters.datasets import rules_of
 from irp_gateway.adapters.door import Door, made
-from irp_gateway.adapters.events import Event, as_sse
+from irp_gateway.adapters.events import Event
+from irp_gateway.adapters.listening import tell
 from irp_gateway.adapters.visitor import Annotator, AnyMember, IdInPath, Inside
 from irp_gateway.domain.automation import Inclusion
 
@@ -57,7 +58,11 @@ class RunBody(BaseModel):
         pattern=r"^([0-9a-f]{8,64})?$",
         description="learn from this frozen dataset (its digest, or how it begins); empty = freeze now",
     )
-    promote: bool = Field(True, description="promote by itself when the gate allows")
+    promote: bool = Field(
+        True,
+        description="promote by itself when the gate allows; it waits for an administrator where the champion was not "
+        "made by a run of this project and no administrator started this one, or where nobody was judged",
+    )
     priority: int = Field(
         0, ge=-100, le=100, description="of the runs that wait, the highest begins first; above 0: owners only"
     )
@@ -166,11 +171,10 @@ async def metrics(id: IdInPath, here: AnyMember, paging: Annotated[Paging, Query
     response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {}}}},
 )
-async def events(id: IdInPath, here: AnyMember) -> StreamingResponse:
+async def events(request: Request, id: IdInPath, here: AnyMember) -> StreamingResponse:
     """One `run` event per change, until the run ends; a `problem` event when the training server goes away."""
     await _run(here, id)
-    stream = as_sse(_watch(here, id), here.desk.leaving)
-    return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+    return tell(request, here, _watch(here, id))
 
 
 @router.post("/{id}/cancel", summary="Cancel a run")

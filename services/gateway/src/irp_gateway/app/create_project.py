@@ -43,5 +43,5 @@ class CreateProject:
             configuration=ref,
             created_at=self._now().isoformat(),
         )
-        await self._projects.add(project, identity.subject)
+        await self._projects.add(project, identity.subject, by_admin=identity.admin)
         return project

@@ -54,12 +54,15 @@ class Token:
 class Projects(Protocol):
     """Projects, their revisions and members."""
 
-    async def add(self, project: Project, owner: str) -> None:
-        """Store a new project with its owner and announce it; ProjectExists if the name is taken."""
+    async def add(self, project: Project, owner: str, *, by_admin: bool = False) -> None:
+        """Store a new project with its owner and announce it, and whether an administrator made it.
+
+        Raises ProjectExists if the name is taken.
+        """
         ...
 
-    async def revise(self, project: Project, expected_revision: int) -> None:
-        """Store a new revision and announce it; RevisionChanged if the present one is another."""
+    async def revise(self, project: Project, expected_revision: int, *, by_admin: bool = False) -> None:
+        """Store a new revision and announce it, as `add` does; RevisionChanged if the present one is another."""
         ...
 
     async def find(self, id: str, subject: str) -> tuple[Project, Member | None] | None:

@@ -16,13 +16,16 @@ class ReviseProject:
     def __init__(self, projects: Projects, configurations: Configurations) -> None:
         self._projects, self._configurations = projects, configurations
 
-    async def __call__(self, project: Project, document: Any, expected_revision: int | None) -> Project:
+    async def __call__(
+        self, project: Project, document: Any, expected_revision: int | None, *, by_admin: bool = False
+    ) -> Project:
         """The project at its new revision; the same document again changes nothing.
 
         Args:
             project: at its present revision.
             document: the whole new configuration.
             expected_revision: refuse unless this is the present one; None = whatever it is.
+            by_admin: an administrator of the installation revises it.
 
         Raises:
             ConfigurationNotValid: says where.
@@ -37,5 +40,5 @@ class ReviseProject:
         if ref == project.configuration:
             return project
         revised = replace(project, title=configuration.title, revision=project.revision + 1, configuration=ref)
-        await self._projects.revise(revised, project.revision)
+        await self._projects.revise(revised, project.revision, by_admin=by_admin)
         return revised

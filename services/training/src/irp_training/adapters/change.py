@@ -49,7 +49,12 @@ class SqlChange(WatchedRows):
         known = await self._one(select(db.PROJECT.c.revision).where(db.PROJECT.c.project == project.id))
         if known is not None and known >= project.revision:
             return
-        row = {"project": project.id, "revision": project.revision, "configuration": to_document(project.configuration)}
+        row = {
+            "project": project.id,
+            "revision": project.revision,
+            "configuration": to_document(project.configuration),
+            "by_admin": project.by_admin,
+        }
         await self._tx.upsert(db.PROJECT, row, keys=("project",))
 
     async def remember_case(self, project: str, case: Case) -> bool:

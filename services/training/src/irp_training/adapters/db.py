@@ -22,6 +22,8 @@ PROJECT = Table(
     Column("masks_since_run", Integer, nullable=False, server_default="0"),
     # why the latest run that was to begin by itself could not; empty = it could
     Column("refusal", String(64), nullable=False, server_default=""),
+    # an administrator made this revision
+    Column("by_admin", Boolean, nullable=False, server_default=false()),
 )
 ACCEPTED = Table(
     "accepted_case",

@@ -29,7 +29,12 @@ def to_document(noun: Any) -> Document:
 
 def project_from_row(row: Mapping[str, Any]) -> Project:
     """Row -> Project."""
-    return Project(id=row["project"], revision=row["revision"], configuration=ObjectRef(**row["configuration"]))
+    return Project(
+        id=row["project"],
+        revision=row["revision"],
+        configuration=ObjectRef(**row["configuration"]),
+        by_admin=row["by_admin"],
+    )
 
 
 def case_from_document(document: Mapping[str, Any], verdict: str = "", clinical: str = "") -> Case:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import structlog
 from irp.annotation.v1.events_pb2 import MaskAccepted
 from irp.gateway.v1.events_pb2 import ProjectConfigured
@@ -60,7 +62,7 @@ class Events:
 
     async def on_project_configured(self, fact: ProjectConfigured) -> None:
         """Remember the newest configuration."""
-        await self._projects(project_from_proto(fact.project))
+        await self._projects(replace(project_from_proto(fact.project), by_admin=fact.by_admin))
 
     async def on_clinical_recorded(self, fact: ClinicalRecorded) -> None:
         """Remember a patient's values by their hash."""

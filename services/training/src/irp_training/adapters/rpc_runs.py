@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from irp.training.v1 import training_service_pb2 as pb
+from irp_chassis.auth import ADMIN
 from irp_chassis.rpc import caller
 
 from irp_training.adapters.desk import Desk, admit
@@ -31,6 +32,7 @@ class RunDoors(Desk):
             rules=rules_from_proto(request.rules, request.sequence_classes),
             dataset_digest=request.dataset_digest,
             promote=request.promote,
+            by_admin=ADMIN in caller().roles,
             priority=_allowed(request.priority),
         )
         return pb.StartRunResponse(run=await self._shown(await self._do.start_run(project, wish)))

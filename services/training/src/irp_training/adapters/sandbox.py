@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from irp_training.adapters.sandbox_bounds import TEXT, Bounds
+from irp_training.adapters.sandbox_bounds import TEXT, SandboxBounds
 from irp_training.adapters.sandbox_process import Talk, sandbox_process
 from irp_training.domain.pushing.inspected import Inspected
 from irp_training.domain.pushing.inspection import Check
@@ -20,7 +20,7 @@ BARS = ("namespace", "system_calls", "files")  # see irp_kernel.confinement; a n
 class Sandbox:
     """Has bundles looked through, each in a fresh process; see app.work_ports.Inspect."""
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: SandboxBounds) -> None:
         self._bounds, self._inspecting = bounds, asyncio.Semaphore(AT_ONCE)
 
     async def __call__(self, data: bytes) -> Inspected:

@@ -50,7 +50,7 @@ REFUSALS: Mapping[str, type[IrpError]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
+class SandboxBounds:
     """What a process may have.
 
     Attributes:

@@ -21,7 +21,7 @@ import numpy as np
 from irp_bundle import Bundle, Engine, Stage, TorchEngine, read_bundle
 from numpy.typing import NDArray
 
-from irp_training.adapters.sandbox_bounds import ENVIRONMENT, Bounds
+from irp_training.adapters.sandbox_bounds import ENVIRONMENT, SandboxBounds
 from irp_training.domain.errors import InspectionFailed
 
 ROWS = 8  # inputs of one pass
@@ -41,7 +41,7 @@ class ConfinedEngine:
         InspectionFailed, InspectionTooLong, InspectionTooLarge: the process ended, lied, or one pass took too long.
     """
 
-    def __init__(self, data: bytes, bounds: Bounds, *, openvino: bool) -> None:
+    def __init__(self, data: bytes, bounds: SandboxBounds, *, openvino: bool) -> None:
         self._bounds = bounds
         self._process = subprocess.Popen(
             bounds.told("openvino" if openvino else "torch"),
@@ -113,7 +113,7 @@ class ConfinedEngine:
 
 
 @contextmanager
-def engines_of(bundles: Sequence[bytes], device: str, bounds: Bounds) -> Iterator[list[tuple[Bundle, Engine]]]:
+def engines_of(bundles: Sequence[bytes], device: str, bounds: SandboxBounds) -> Iterator[list[tuple[Bundle, Engine]]]:
     """Each bundle with one kind of engine for all, so that their times can be compared.
 
     That is torch on the device, from weights; where a network came as it runs, the sandbox for all of them.
@@ -127,7 +127,7 @@ def engines_of(bundles: Sequence[bytes], device: str, bounds: Bounds) -> Iterato
 
 
 @contextmanager
-def confined(bundles: Sequence[bytes], bounds: Bounds) -> Iterator[list[tuple[Bundle, Engine]]]:
+def confined(bundles: Sequence[bytes], bounds: SandboxBounds) -> Iterator[list[tuple[Bundle, Engine]]]:
     """Each bundle with a process of the sandbox that ends with the block.
 
     They compute with torch; with OpenVINO, which serves on a CPU, where a network is an ONNX file only.

@@ -28,7 +28,7 @@ from irp_kernel import decode_mask, decode_volume
 from irp_kernel.errors import IrpError, Unavailable
 
 from irp_training.adapters.ranks import Group, Seat, devices_of, seated
-from irp_training.adapters.sandbox_bounds import Bounds
+from irp_training.adapters.sandbox_bounds import SandboxBounds
 from irp_training.adapters.sandbox_engine import confined, engines_of
 from irp_training.app.work_ports import CaseFiles, Listener
 from irp_training.domain.challenges.challenge import CaseScore, Metric
@@ -64,7 +64,7 @@ class ProcessWorker:
         processes: that share a run; 0 = one per GPU, and one on a CPU.
     """
 
-    def __init__(self, device: str, bounds: Bounds, processes: int = 1) -> None:
+    def __init__(self, device: str, bounds: SandboxBounds, processes: int = 1) -> None:
         self._device, self._bounds = device, bounds
         self._devices = devices_of(device, processes)
         self._processes: set[BaseProcess] = set()
@@ -228,12 +228,12 @@ def _train(pipe: Connection, plan: Plan, seat: Seat, checkpoint: bytes | None) -
         threading.Event().wait()
 
 
-def _examine(pipe: Connection, bundles: tuple[bytes, ...], device: str, bounds: Bounds) -> tuple[Examined, ...]:
+def _examine(pipe: Connection, bundles: tuple[bytes, ...], device: str, bounds: SandboxBounds) -> tuple[Examined, ...]:
     with engines_of(bundles, device, bounds) as models:
         return examine(models, ((case.series, volume, mask) for case, _, volume, mask in _files(pipe)))
 
 
-def _appraise(pipe: Connection, data: bytes, bounds: Bounds) -> list[Mapping[str, float]]:
+def _appraise(pipe: Connection, data: bytes, bounds: SandboxBounds) -> list[Mapping[str, float]]:
     found: list[Mapping[str, float]] = []
     with confined([data], bounds) as (model,):
         pipeline = Pipeline(*model)
@@ -249,7 +249,7 @@ def _score_entry(
     structures: tuple[str, ...],
     metrics: tuple[Metric, ...],
     device: str,
-    bounds: Bounds,
+    bounds: SandboxBounds,
 ) -> list[CaseScore]:
     with engines_of([data], device, bounds) as (model,):
         return score_model_entry(Pipeline(*model), _files(pipe), structures, metrics)
@@ -259,7 +259,7 @@ def _guard(pipe: Connection, plan: TrialPlan) -> TrialOutcome:
     return PrecisionTrial(plan, lambda said: pipe.send(("said", said)))(_files(pipe))
 
 
-def _validate(pipe: Connection, plan: ValidationPlan, device: str, bounds: Bounds) -> ValidationOutcome:
+def _validate(pipe: Connection, plan: ValidationPlan, device: str, bounds: SandboxBounds) -> ValidationOutcome:
     # Only this work draws; loading that takes a second.
     from irp_training.domain.validations.work import ValidationWork
 

@@ -11,10 +11,12 @@ from irp_training.app.approvals import Approvals
 from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.ports import Change, Clock, Objects, Project, Store
 from irp_training.app.promote_model import put_forward
+from irp_training.domain.judging.gate import Verdict
 from irp_training.domain.judging.precision import Trial, reduced
 from irp_training.domain.learning.plan import Outcome
 from irp_training.domain.pushing.pushed import first_paragraph
 from irp_training.domain.recipes.recipe import read_frozen
+from irp_training.domain.registry.candidacy import Candidacy, why_it_waits
 from irp_training.domain.registry.candidacy import State as Stood
 from irp_training.domain.registry.registry import Model
 from irp_training.domain.run import ModelRef, Progress, Run, State
@@ -37,7 +39,10 @@ class FinishRun:
         """Store the bundle, ask the gate, register, perhaps promote."""
         candidate = await self._candidate(run, outcome)
         verdict, rival = await self._judge(candidate)
-        approvals = await self._approvals.of(candidate)
+        waits = why_it_waits(run, candidate, rival, verdict) if run.promote else ""
+        if waits:
+            verdict = replace(verdict, warnings=(*verdict.warnings, f"an administrator has to agree: {waits}"))
+        approvals = await self._approvals.of(candidate) or int(bool(waits))
         async with self._store.change() as change:
             current = await change.lock_run(run.project, run.id)
             if current.ended:
@@ -62,12 +67,7 @@ class FinishRun:
                 cases=json.dumps(outcome.cases, sort_keys=True),
                 summary=json.dumps(outcome.figures.get("intervals", {}), sort_keys=True),
                 promoted=stood.state == "promoted",
-                message="; ".join(
-                    filter(
-                        None,
-                        (f"{model.ref} is registered", verdict.reason, WHAT_NEXT.get(stood.state), *outcome.remarks),
-                    )
-                ),
+                message=_in_words(model, verdict, stood, waits, outcome),
             )
             return await self._end(change, done, project, "succeeded")
 
@@ -121,3 +121,10 @@ class FinishRun:
         await change.announce_end(ended, project)
         await change.save_run(ended)
         return ended
+
+
+def _in_words(model: Model, verdict: Verdict, stood: Candidacy, waits: str, outcome: Outcome) -> str:
+    told = WHAT_NEXT.get(stood.state)
+    if waits and stood.state == "pending":
+        told = f"waits for an administrator: {waits}"
+    return "; ".join(filter(None, (f"{model.ref} is registered", verdict.reason, told, *outcome.remarks)))

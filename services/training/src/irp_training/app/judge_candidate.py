@@ -9,22 +9,25 @@ from irp_training.app.ports import Objects, Store
 from irp_training.app.unseen import Unseen
 from irp_training.app.work_ports import Examiner
 from irp_training.domain.errors import ModelReportUnknown
-from irp_training.domain.judging.bounds import Bounds
+from irp_training.domain.judging.bounds import INSTALLED, Bounds
 from irp_training.domain.judging.gate import Verdict, given_up
-from irp_training.domain.recipes.recipe import Recipe, read_frozen
+from irp_training.domain.recipes.recipe import read_frozen
 from irp_training.domain.registry.checks import examine_candidate
 from irp_training.domain.registry.registry import Model, champion
 from irp_training.domain.run import DatasetRow
 
-DEFAULTS = Recipe().bounds
 ALL_SEEN = "one of the two models has learnt from every patient of the validation set, so nothing can be compared"
 
 
 class JudgeCandidate:
-    """Measures both models with the whole pipeline, side by side, and applies the gate's rule."""
+    """Measures both models with the whole pipeline, side by side, and applies the gate's rule.
 
-    def __init__(self, store: Store, objects: Objects, examiner: Examiner) -> None:
-        self._store, self._objects, self._examiner = store, objects, examiner
+    Args:
+        bounds: the installation's, as they are now; the recipe of a run may be stricter.
+    """
+
+    def __init__(self, store: Store, objects: Objects, examiner: Examiner, bounds: Bounds = INSTALLED) -> None:
+        self._store, self._objects, self._examiner, self._bounds = store, objects, examiner, bounds
         self._unseen = Unseen(store, objects)
 
     async def __call__(self, candidate: Model) -> tuple[Verdict, Model | None]:
@@ -67,8 +70,9 @@ class JudgeCandidate:
         for model in (candidate, rival):
             if model is not None and model.run is not None:
                 run = await self._store.run(*model.run)
-                return run.dataset, read_frozen(run.recipe).bounds
-        return await self._store.newest_dataset(candidate.ref.name) or await self._reported(candidate), DEFAULTS
+                return run.dataset, self._bounds.tightened(read_frozen(run.recipe).bounds)
+        found = await self._store.newest_dataset(candidate.ref.name) or await self._reported(candidate)
+        return found, self._bounds
 
     async def _reported(self, candidate: Model) -> DatasetRow | None:
         """Where no run ever made a version: what whoever pushed this one had it judged on."""

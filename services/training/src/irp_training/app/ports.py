@@ -28,11 +28,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """A project at one revision of its configuration."""
+    """A project at one revision of its configuration.
+
+    Attributes:
+        by_admin: an administrator of the installation made that revision, as far as it is known.
+    """
 
     id: str
     revision: int
     configuration: ObjectRef
+    by_admin: bool = False
 
 
 class Objects(Protocol):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from irp_training.app.challenge_ports import Challenges
 from irp_training.app.ports import Clock
+from irp_training.app.rankings import Rankings
 from irp_training.domain.challenges.challenge import Challenge, Entry
-from irp_training.domain.challenges.leaderboard import Row, rank
+from irp_training.domain.challenges.leaderboard import Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,19 +30,17 @@ class ReadLeaderboard:
     """Ranks what is scored."""
 
     def __init__(self, challenges: Challenges, now: Clock) -> None:
-        self._challenges, self._now = challenges, now
+        self._challenges, self._rankings, self._now = challenges, Rankings(challenges), now
 
     async def __call__(self, name: str) -> Leaderboard:
         """The leaderboard as it is. Raises ChallengeUnknown."""
         challenge = await self._challenges.challenge(name)
         entries = {entry.id: entry for entry in await self._challenges.entries(name)}
-        scores = await self._challenges.scores(name)
         # In the order in which they were entered: of equal places the earlier entry stands first.
-        scored = {entry_id: scores[entry_id] for entry_id in entries if entry_id in scores}
-        rows = await asyncio.to_thread(rank, scored, challenge.metrics, challenge.structures)
+        rows = await self._rankings.of(challenge, [entry for entry in entries.values() if entry.state == "scored"])
         return Leaderboard(
             challenge=challenge,
             rows=tuple((entries[row.entry], row) for row in rows),
-            unranked=tuple(entry for entry in entries.values() if entry.id not in scored),
+            unranked=tuple(entry for entry in entries.values() if entry.state != "scored"),
             open=challenge.open_at(self._now()),
         )

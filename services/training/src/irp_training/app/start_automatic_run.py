@@ -38,6 +38,7 @@ class StartAutomaticRun:
             actor=ACTOR,
             request_id=f"auto-{key}",
             promote=True,
+            by_admin=project.by_admin,
         )
         refusal = ""
         try:

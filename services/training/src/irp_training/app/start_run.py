@@ -14,6 +14,7 @@ from irp_training.app.keep_apart import KeepApart
 from irp_training.app.ports import Clock, Project, Store
 from irp_training.domain.datasets.inclusion import EVERYTHING, Rules
 from irp_training.domain.errors import BadRecipe, DatasetEmpty, NothingToReplay
+from irp_training.domain.judging.bounds import INSTALLED, Bounds
 from irp_training.domain.price import FREE, Price
 from irp_training.domain.recipes.reading import read_recipe
 from irp_training.domain.run import DatasetRow, ModelRef, Run, require_priority
@@ -28,6 +29,7 @@ class Wish:
     Attributes:
         rules: which accepted masks count, where a dataset is frozen now.
         dataset_digest: learn from this frozen dataset instead.
+        by_admin: an administrator of the installation asks.
     """
 
     model: str
@@ -38,6 +40,7 @@ class Wish:
     rules: Rules = EVERYTHING
     dataset_digest: str = ""
     promote: bool = False
+    by_admin: bool = False
     priority: int = 0
 
 
@@ -45,17 +48,24 @@ class StartRun:
     """Queues a run; the same request id is the same run."""
 
     def __init__(
-        self, store: Store, create_dataset: CreateDataset, keep_apart: KeepApart, now: Clock, price: Price = FREE
+        self,
+        store: Store,
+        create_dataset: CreateDataset,
+        keep_apart: KeepApart,
+        now: Clock,
+        price: Price = FREE,
+        bounds: Bounds = INSTALLED,
     ) -> None:
         self._store, self._create_dataset, self._keep_apart, self._now = store, create_dataset, keep_apart, now
-        self._price = price
+        self._price, self._bounds = price, bounds
 
     async def __call__(self, project: Project, wish: Wish) -> Run:
         """Freeze everything that decides the result, then queue.
 
         Raises:
             ModelUnknown: there is no such base.
-            BadRecipe: the recipe is not valid, or limits the cost where the room knows no price.
+            BadRecipe: the recipe is not valid, loosens the gate's bounds, or limits the cost where the room knows no
+                price.
             PriorityOutOfRange: the number is not from -100 to 100.
             DatasetEmpty: no case is in the split `training`.
             DatasetUnknown: there is no dataset of that digest.
@@ -70,7 +80,7 @@ class StartRun:
         if known:
             return known[0]
         base = (await find_version(self._store, wish.base)).ref if wish.base else None
-        recipe = read_recipe(wish.recipe, fine_tuning=base is not None, structures=VALUE_OF)
+        recipe = read_recipe(wish.recipe, fine_tuning=base is not None, structures=VALUE_OF, bounds=self._bounds)
         if recipe.max_cost and not self._price.per_hour:
             raise BadRecipe("`max_cost` needs a price of an hour, which this room does not have")
         replay = await self._replayed(base) if base and recipe.replay else ()
@@ -88,6 +98,7 @@ class StartRun:
             actor=wish.actor,
             created_at=at,
             promote=wish.promote,
+            by_admin=wish.by_admin,
             priority=wish.priority,
             replay=replay,
         )

@@ -89,6 +89,7 @@ class Run:
         base: where the weights started; None = from scratch.
         recipe: frozen, canonical JSON.
         promote: promote the result when the gate allows.
+        by_admin: an administrator started it, or made the configuration that did.
         gate: verdict as JSON; empty while there is none.
         cases: validation Dice per case as JSON, before and after.
         summary: means of the cases with intervals over patients, as JSON.
@@ -112,6 +113,7 @@ class Run:
     created_at: str
     base: ModelRef | None = None
     promote: bool = False
+    by_admin: bool = False
     state: State = "queued"
     progress: Progress = field(default_factory=Progress)
     result: ModelRef | None = None

@@ -10,6 +10,7 @@ from typing import Any
 from irp_bundle import LocateSpec, SegmentSpec
 
 from irp_training.domain.errors import BadRecipe
+from irp_training.domain.judging.bounds import INSTALLED, Bounds
 from irp_training.domain.judging.gate import WAYS
 from irp_training.domain.judging.precision import REDUCED
 from irp_training.domain.recipes.recipe import (
@@ -35,18 +36,19 @@ from irp_training.domain.recipes.recipe import (
 MOST_NAMED = 8  # elements of a list
 
 
-def read_recipe(text: str, *, fine_tuning: bool, structures: Mapping[str, int]) -> Recipe:
+def read_recipe(text: str, *, fine_tuning: bool, structures: Mapping[str, int], bounds: Bounds = INSTALLED) -> Recipe:
     """A recipe from a request's JSON over the defaults.
 
     Args:
         text: JSON object, or empty.
         fine_tuning: the run starts from a model.
         structures: the canonical names that there are.
+        bounds: the installation's: the defaults of the keys that say them, and what no recipe may loosen.
 
     Raises:
         BadRecipe: an unknown key, or a value out of bounds.
     """
-    base = FINE_TUNING if fine_tuning else FROM_SCRATCH
+    base = (FINE_TUNING if fine_tuning else FROM_SCRATCH).kept_to(bounds)
     given = _read_object(text)
     known = {field.name: getattr(base, field.name) for field in fields(Recipe)}
     for key in given:
@@ -61,6 +63,8 @@ def read_recipe(text: str, *, fine_tuning: bool, structures: Mapping[str, int]) 
     _require(bool(recipe.stages) and set(recipe.stages) <= set(STAGES), f"`stages` holds some of {', '.join(STAGES)}")
     _require(set(recipe.precisions) <= set(REDUCED), f"`precisions` holds some of {', '.join(REDUCED)}")
     _require(recipe.gate in WAYS, f"`gate` is one of {', '.join(WAYS)}")
+    beyond = bounds.loosened_by(recipe.bounds)
+    _require(not beyond, f"{beyond} here: a recipe may tighten the gate's bounds, and never loosen them")
     _require(recipe.amp in AMP, f"`amp` is one of {', '.join(AMP)}")
     _require(set(recipe.structures) <= set(structures), f"`structures` holds some of {', '.join(structures)}")
     _require(fine_tuning or set(recipe.stages) == set(STAGES), "a run from scratch trains both stages")

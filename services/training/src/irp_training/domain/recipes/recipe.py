@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from irp_training.domain.judging.bounds import Bounds
@@ -59,7 +59,8 @@ class Recipe:
         overhead: share of a run's time that checkpoints may take, and again pictures with distances of borders: what
             is not paid for yet is left out after a pass, but never after the last of a stage. 1 = whenever due.
         threads: CPU threads of the worker; part of the recipe, for sums depend on it. 0 = the room's setting.
-        margin: Dice that a structure may lose on average before the gate refuses.
+        margin: Dice that a structure may lose on average before the gate refuses. Of this key and the next four the
+            installation has bounds of its own, which are the defaults: a recipe may tighten them, and never loosen.
         gate: how that is shown: "mean", "bootstrap" (interval over patients), or "auto": where patients suffice.
         subgroup_margin: Dice that a structure may lose on a subgroup of at least five patients; 0 = no bound.
         calibration_margin: by how much the expected calibration error may rise; 0 = no bound.
@@ -162,6 +163,17 @@ class Recipe:
             subgroup_margin=self.subgroup_margin,
             calibration_margin=self.calibration_margin,
             latency_ratio=self.latency_ratio,
+        )
+
+    def kept_to(self, bounds: Bounds) -> Recipe:
+        """The same recipe with these bounds."""
+        return replace(
+            self,
+            margin=bounds.margin,
+            gate=bounds.way,
+            subgroup_margin=bounds.subgroup_margin,
+            calibration_margin=bounds.calibration_margin,
+            latency_ratio=bounds.latency_ratio,
         )
 
     @property

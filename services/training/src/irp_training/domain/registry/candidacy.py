@@ -7,7 +7,8 @@ from typing import Literal
 
 from irp_training.domain.errors import NothingToDecide, SecondPersonNeeded
 from irp_training.domain.judging.gate import Verdict
-from irp_training.domain.run import ModelRef
+from irp_training.domain.registry.registry import Model
+from irp_training.domain.run import ModelRef, Run
 
 State = Literal["judged", "refused", "pending", "promoted", "rejected", "outdated"]
 COMMENT = 400  # characters of a decision's reason
@@ -21,8 +22,9 @@ class Candidacy:
         champion: what it was compared with; None = there was none.
         gate: the verdict as JSON.
         reason: of the verdict, in plain words.
-        state: "judged": nobody asked for its promotion; "refused" by the gate; "pending": a second person has to agree;
-            "promoted"; "rejected" by that person; "outdated": another version became the champion meanwhile.
+        state: "judged": nobody asked for its promotion; "refused" by the gate; "pending": a second person or an
+            administrator has to agree; "promoted"; "rejected" by that person; "outdated": another version became the
+            champion meanwhile.
         run: that made it, if the run put it forward.
         decided_by: the second person.
         comment: why that person decided so.
@@ -69,6 +71,21 @@ def state_of(verdict: Verdict, *, wanted: bool, holds: bool, approvals: int) -> 
     if not holds:
         return "outdated"
     return "pending" if approvals else "promoted"
+
+
+def why_it_waits(run: Run, candidate: Model, rival: Model | None, verdict: Verdict) -> str:
+    """Why what a run made does not become the champion by itself, although the gate lets it pass; empty = it may.
+
+    Every project is answered by the champion: who moves it has proven that the candidate is no worse, and moves what is
+    the project's own, or has an administrator's leave.
+    """
+    if rival is None or rival.ref.digest == candidate.ref.digest:
+        return ""
+    if not verdict.comparisons:
+        return "no validation case judges any structure"
+    if run.by_admin or (rival.run is not None and rival.run[0] == run.project):
+        return ""
+    return f"{rival.ref} was not made by a run of this project"
 
 
 def decided(candidacy: Candidacy, *, approve: bool, holds: bool, by: str, at: str, comment: str) -> Candidacy:
