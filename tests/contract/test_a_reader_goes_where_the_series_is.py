@@ -11,6 +11,7 @@ import pytest
 from irp_chassis.auth import TokenMinter
 from irp_gateway.adapters.live_frames import SegmentFrame
 from irp_gateway.adapters.live_line import LiveLine
+from irp_gateway.adapters.rooms import series_key
 
 from .two_replicas import SERIES, Pair, a_request, two_replicas
 
@@ -112,7 +113,9 @@ async def test_what_waits_at_a_replica_whose_line_was_closed_is_answered_by_the_
     gone.silent = True
     reader.ask("a", SERIES[0])
     await gone.heard.wait()
-    await pair.line.near(SERIES[0])[0].client.close()  # as is done where a replica has been away for minutes
+    closing = pair.line.near(series_key(a_request(SERIES[0])))[0]
+    assert closing.address == f"127.0.0.1:{gone.port}"
+    await closing.client.close()  # as is done where a replica has been away for minutes
     assert await reader.hear() == ("a", "answer", "")
     assert stays.asked == [SERIES[0]]
 

@@ -58,7 +58,8 @@ class RpcClient:
                 ("grpc.max_reconnect_backoff_ms", 1000),
             ],
         )
-        self._minter = minter
+        self._minter, self._closed = minter, False
+        self._streams = set[Any]()  # that have not ended
 
     @property
     def is_ready(self) -> bool:
@@ -89,14 +90,22 @@ class RpcClient:
 
         Raises:
             RemoteError: the room refused or failed; carries its reason.
+            Unavailable: the channel was closed meanwhile.
         """
         call = method(request, metadata=self._metadata(), timeout=_left(timeout_s))
+        self._streams.add(call)
         try:
             async for answer in call:
                 yield answer
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._closed or task is None or task.cancelling():
+                raise
+            raise Unavailable("the line was closed") from None
         finally:
+            self._streams.discard(call)
             call.cancel()
 
     async def _connected(self) -> None:
@@ -111,7 +120,10 @@ class RpcClient:
             raise Unavailable from None
 
     async def close(self) -> None:
-        """Close the channel."""
+        """Close the channel, and end every stream: by itself it ends only those that it sees somebody wait for."""
+        self._closed = True
+        for call in list(self._streams):
+            call.cancel()
         await self.channel.close()
 
     def _metadata(self) -> tuple[tuple[str, str], ...]:

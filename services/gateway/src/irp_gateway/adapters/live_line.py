@@ -113,11 +113,6 @@ class LiveLine:
         try:
             async for response in talk.line.stream("Live", _each(talk.going), timeout_s=None):
                 await self._hear(response)
-        except asyncio.CancelledError:
-            # gRPC says so, too, when a channel is closed because its replica has been away for long.
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
         except IrpError as broke:
             # What is wrong with an ask comes as its answer. A stream that ends while something is on its way to the
             # room is "internal" to gRPC: the room left.
