@@ -87,10 +87,8 @@ def _bias_of(node: Any) -> tuple[Any, NDArray[np.float32] | None]:
     readers = [reader.get_node() for reader in node.output(0).get_target_inputs()]
     if len(readers) != 1 or readers[0].get_type_name() != "Add":
         return node, None
-    bias = readers[0].input_value(1).get_node()
-    if bias.get_type_name() != "Constant" or bias.get_data().size != node.get_output_partial_shape(0)[1].get_length():
+    bias, answer = readers[0].input_value(1).get_node(), node.get_output_partial_shape(0)
+    per_channel = (1, answer[1].get_length(), *[1] * (len(answer) - 2))
+    if bias.get_type_name() != "Constant" or bias.get_data().shape != per_channel:
         return node, None
-    numbers = bias.get_data()
-    if numbers.ndim != len(node.get_output_partial_shape(0)) or numbers.shape[1] != numbers.size:
-        return node, None
-    return readers[0], numbers
+    return readers[0], bias.get_data()

@@ -14,6 +14,7 @@ import structlog
 from irp_kernel.errors import IrpError
 from sqlalchemy import and_, or_, select
 
+from irp_chassis.cancelled import is_told_to_end
 from irp_chassis.db import Database
 from irp_chassis.delivery import BACK_OFF_S, retry_or_park
 from irp_chassis.telemetry import JOBS_RUN, span
@@ -111,7 +112,7 @@ class JobRunner:
             await work
             outcome = {"state": "done", "reason": ""}
         except asyncio.CancelledError:
-            if _leaving():
+            if is_told_to_end():
                 raise
             self._log.warning("job_lost", key=job.key, attempt=job.attempt)
         except Exception as error:
@@ -164,9 +165,3 @@ class JobRunner:
             statement = statement.where(table.c.owner == self._owner)
         changed = await tx.execute(statement.values(**values))
         return bool(changed.rowcount)
-
-
-def _leaving() -> bool:
-    """The task itself was cancelled, not only what it waits for."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

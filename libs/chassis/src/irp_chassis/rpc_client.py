@@ -16,6 +16,7 @@ from irp_kernel.errors import DeadlineExceeded, Unavailable
 from opentelemetry import propagate
 
 from irp_chassis.auth import TokenMinter, caller
+from irp_chassis.cancelled import is_told_to_end
 from irp_chassis.rpc_sending import Sending, broke_while_sending
 from irp_chassis.rpc_server import deadline
 from irp_chassis.status import from_rpc_error
@@ -100,8 +101,7 @@ class RpcClient:
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from None
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if not self._closed or task is None or task.cancelling():
+            if not self._closed or is_told_to_end():
                 raise
             raise Unavailable("the line was closed") from None
         finally:

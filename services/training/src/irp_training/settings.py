@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from irp_chassis.settings import ServiceSettings
 from pydantic import Field
@@ -20,15 +20,15 @@ class Settings(ServiceSettings):
     """CPU threads of a run; frozen into the run's recipe when it begins. On a GPU, so many draw the next batches."""
     training_device: str = ""
     """"cpu", "cuda", "cuda:1"...; empty = CUDA where there is one."""
-    training_margin: float = Field(0.01, ge=0, le=1)
+    training_margin: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Dice that a structure may lose on average before the gate refuses; recipes may say less, and never more."""
     training_gate: Way = "auto"
     """How that is shown: "mean", "auto" (interval where patients suffice), "bootstrap"; recipes may be stricter."""
-    training_subgroup_margin: float = Field(0.03, ge=0, le=1)
+    training_subgroup_margin: Annotated[float, Field(ge=0, le=1)] = 0.03
     """Likewise on a subgroup of five patients or more; 0 = no bound."""
-    training_calibration_margin: float = Field(0.02, ge=0, le=1)
+    training_calibration_margin: Annotated[float, Field(ge=0, le=1)] = 0.02
     """By how much the expected calibration error may rise; recipes may ask for less; 0 = no bound."""
-    training_latency_ratio: float = Field(2.0, ge=0, le=1000)
+    training_latency_ratio: Annotated[float, Field(ge=0, le=1000)] = 2.0
     """How many times the champion's seconds per slice it may take; recipes may ask for less; 0 = no bound."""
     training_approvals: Literal[0, 1] = 0
     """1: a promotion waits until a second person approves; a project can ask for it by `approvals`, too."""

@@ -56,7 +56,6 @@ class ProjectDocument(ProjectAnswer):
 )
 async def create(request: Request, response: Response, identity: Visitor, desk: DeskHere) -> ProjectAnswer:
     """Whoever creates a project owns it. Answers Location, ETag (the revision) and digest."""
-    desk.create_project.require(identity)  # before anything is read
     project = await desk.create_project(await _document(request), identity)
     made(request, project=project.id, revision=1)
     response.headers.update({"Location": desk.address("projects", project.id), "ETag": _etag(project)})

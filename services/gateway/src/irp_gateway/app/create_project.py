@@ -19,12 +19,6 @@ class CreateProject:
     def __init__(self, projects: Projects, configurations: Configurations, now: Callable[[], datetime]) -> None:
         self._projects, self._configurations, self._now = projects, configurations, now
 
-    @staticmethod
-    def require(identity: Identity) -> None:
-        """Raise PermissionDenied if the token opens one project only."""
-        if identity.project:
-            raise PermissionDenied("a token of one project makes no others")
-
     async def __call__(self, document: Any, identity: Identity) -> Project:
         """The new project at revision 1.
 
@@ -33,7 +27,8 @@ class CreateProject:
             ProjectExists: the name is taken.
             PermissionDenied: the token opens one project only.
         """
-        self.require(identity)
+        if identity.project:
+            raise PermissionDenied("a token of one project makes no others")
         configuration = read_configuration(document)
         ref = await self._configurations.put(configuration.name, configuration.canonical_json())
         project = Project(
