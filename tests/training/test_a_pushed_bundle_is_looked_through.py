@@ -16,7 +16,7 @@ from irp_bundle import BundleUnsafe, NetworkNotAllowed, TorchEngine, read_bundle
 from irp_kernel.errors import IrpError
 from irp_training.adapters.sandbox import Sandbox
 from irp_training.adapters.sandbox_bounds import CHILD, SandboxBounds
-from irp_training.adapters.sandbox_engine import ConfinedEngine, confined
+from irp_training.adapters.sandbox_engine import ConfinedEngine, engines_of
 from irp_training.adapters.worker import ProcessWorker
 from irp_training.domain.errors import (
     InspectionFailed,
@@ -203,16 +203,18 @@ LIES = {
 
 @pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
 def test_numbers_from_the_sandbox_are_believed_in_their_form_only(lie: tuple[str, ...]) -> None:
-    with (
-        pytest.raises(InspectionFailed),
-        confined([a_threshold()], SandboxBounds(memory_bytes=GIB, seconds=30, command=lie)) as ((_, engine),),
-    ):
+    bounds = SandboxBounds(memory_bytes=GIB, seconds=30, command=lie)
+    with pytest.raises(InspectionFailed), engines_of([a_threshold()], "cpu", bounds, from_outside=True) as models:
+        ((_, engine),) = models
         engine("segment", np.zeros((1, 1, 64, 64), np.float32))
 
 
 def test_a_pass_that_does_not_end_is_ended_and_what_the_sandbox_refuses_is_told() -> None:
     hangs = SandboxBounds(memory_bytes=GIB, seconds=0.5, command=saying(READY, then="time.sleep(600)"))
-    with confined([a_threshold()], hangs) as ((_, engine),), pytest.raises(InspectionTooLong):
+    with (
+        engines_of([a_threshold()], "cpu", hangs, from_outside=True) as ((_, engine),),
+        pytest.raises(InspectionTooLong),
+    ):
         engine("segment", np.zeros((1, 1, 64, 64), np.float32))
     full = SandboxBounds(memory_bytes=GIB, seconds=30, command=saying('{"refused": "memory"}'))
     with pytest.raises(InspectionTooLarge):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 from irp_training.adapters.sandbox_bounds import TEXT, SandboxBounds
@@ -27,7 +26,7 @@ class Sandbox:
         """Look through one bundle; what is wrong with it is in the answer."""
         checks: list[Check] = []
         command = self._bounds.told("inspect", self._bounds.seconds)
-        async with self._inspecting, sandbox_process(command, _blob(data)) as talk:
+        async with self._inspecting, sandbox_process(command, data) as talk:
             began = time.monotonic()
             try:
                 async with asyncio.timeout(self._bounds.seconds):
@@ -40,10 +39,6 @@ class Sandbox:
         held = last.get("held")
         made = {"held": held, "peak_bytes": last.get("peak_bytes"), "seconds": round(time.monotonic() - began, 1)}
         return Inspected(checks=(*checks, _bars(held)), report={**report, "sandbox": made})
-
-
-async def _blob(data: bytes) -> AsyncIterator[bytes]:
-    yield data
 
 
 async def _last(talk: Talk, checks: list[Check]) -> dict[str, Any]:

@@ -13,15 +13,16 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from math import prod
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 from irp_bundle import Bundle, Engine, Stage, TorchEngine, read_bundle
 from numpy.typing import NDArray
 
 from irp_training.adapters.sandbox_bounds import ENVIRONMENT, SandboxBounds
+from irp_training.adapters.sandbox_process import head_of, said_in
 from irp_training.domain.errors import InspectionFailed
 
 ROWS = 8  # inputs of one pass
@@ -103,9 +104,10 @@ class ConfinedEngine:
             raise InspectionFailed
         with contextlib.suppress(BrokenPipeError):  # it ended early: its last line says why
             for blob in blobs:
-                given.write(len(blob).to_bytes(8, "big") + blob)
+                given.write(head_of(blob))
+                given.write(blob)
             given.flush()
-        line = _object(said.readline(LINE_BYTES))
+        line = said_in(said.readline(LINE_BYTES))
         shape = line.get("shape")
         if not isinstance(shape, list) or not all(isinstance(side, int) and side >= 0 for side in shape):
             raise self._bounds.refusal(line)
@@ -113,47 +115,27 @@ class ConfinedEngine:
 
 
 @contextmanager
-def engines_of(bundles: Sequence[bytes], device: str, bounds: SandboxBounds) -> Iterator[list[tuple[Bundle, Engine]]]:
+def engines_of(
+    bundles: Sequence[bytes], device: str, bounds: SandboxBounds, *, from_outside: bool = False
+) -> Iterator[list[tuple[Bundle, Engine]]]:
     """Each bundle with one kind of engine for all, so that their times can be compared.
 
-    That is torch on the device, from weights; where a network came as it runs, the sandbox for all of them.
+    That is torch on the device, from weights. Where a network came as it runs, or nobody has relied on a bundle yet
+    (`from_outside`), it is the sandbox for all of them, whose processes end with the block: with torch, or with
+    OpenVINO, which serves on a CPU, where a network is an ONNX file only.
     """
     read = [read_bundle(data) for data in bundles]
-    if all(bundle.learns(stage) for bundle in read for stage in bundle.stages):
+    if not from_outside and all(bundle.learns(stage) for bundle in read for stage in bundle.stages):
         yield [(bundle, TorchEngine(bundle, device)) for bundle in read]
-    else:
-        with confined(bundles, bounds) as engines:
-            yield engines
-
-
-@contextmanager
-def confined(bundles: Sequence[bytes], bounds: SandboxBounds) -> Iterator[list[tuple[Bundle, Engine]]]:
-    """Each bundle with a process of the sandbox that ends with the block.
-
-    They compute with torch; with OpenVINO, which serves on a CPU, where a network is an ONNX file only.
-    """
-    read = [read_bundle(data) for data in bundles]
+        return
     openvino = not all(_is_in_torch(bundle, stage) for bundle in read for stage in bundle.stages)
     with ExitStack() as stack:
-        engines: list[tuple[Bundle, Engine]] = []
-        for bundle, data in zip(read, bundles, strict=True):
-            engine = ConfinedEngine(data, bounds, openvino=openvino)
-            stack.callback(engine.close)
-            engines.append((bundle, engine))
-        yield engines
+        engines = [stack.enter_context(closing(ConfinedEngine(data, bounds, openvino=openvino))) for data in bundles]
+        yield list(zip(read, engines, strict=True))
 
 
 def _is_in_torch(bundle: Bundle, stage: Stage) -> bool:
     return bundle.learns(stage) or "torchscript" in bundle.exports[stage]
-
-
-def _object(line: bytes) -> dict[str, Any]:
-    """A line as an object; empty if it is another thing."""
-    try:
-        said = json.loads(line)
-    except (ValueError, RecursionError):
-        return {}
-    return said if isinstance(said, dict) else {}
 
 
 def _exactly(stream: IO[bytes], size: int) -> bytes:

@@ -1,4 +1,4 @@
-"""One process of the sandbox, from its beginning to its end: blobs go in, lines of JSON come out."""
+"""One process of the sandbox, from its beginning to its end: a blob goes in, lines of JSON come out."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from typing import Any
 from irp_training.adapters.sandbox_bounds import ENVIRONMENT
 
 LINE_BYTES = 1 << 20
-Blobs = AsyncIterator[bytes]
 
 
 @asynccontextmanager
-async def sandbox_process(command: Sequence[str], blobs: Blobs) -> AsyncIterator[Talk]:
-    """Begin it, and hand it the blobs meanwhile; at the end it is killed with all that it began."""
+async def sandbox_process(command: Sequence[str], blob: bytes) -> AsyncIterator[Talk]:
+    """Begin it, and hand it the blob meanwhile; at the end it is killed with all that it began."""
     pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -31,49 +30,54 @@ async def sandbox_process(command: Sequence[str], blobs: Blobs) -> AsyncIterator
         start_new_session=True,
         limit=LINE_BYTES,
     )
-    feeding = asyncio.create_task(_feed(process, blobs))
+    feeding = asyncio.create_task(_feed(process, blob))
     try:
-        yield Talk(process, feeding)
+        yield Talk(process)
     finally:
         feeding.cancel()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await feeding  # `line` has told what went wrong with it
+        await asyncio.gather(feeding, return_exceptions=True)
 
 
 class Talk:
     """What a process says."""
 
-    def __init__(self, process: asyncio.subprocess.Process, feeding: asyncio.Task[None]) -> None:
-        self._process, self._feeding = process, feeding
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
 
     async def line(self) -> dict[str, Any]:
-        """Its next line, an object; empty if it has ended, or says something else.
-
-        Raises:
-            what handing over a blob raised.
-        """
+        """Its next line, an object; empty if it has ended, or says something else."""
         if self._process.stdout is None:
             return {}
         try:
-            said = json.loads(await self._process.stdout.readline())
-        except (ValueError, RecursionError):  # too long, or no JSON
-            said = None
-        if not isinstance(said, dict) and self._feeding.done() and not self._feeding.cancelled():
-            self._feeding.result()
-        return said if isinstance(said, dict) else {}
+            return said_in(await self._process.stdout.readline())
+        except ValueError:  # too long
+            return {}
 
 
-async def _feed(process: asyncio.subprocess.Process, blobs: Blobs) -> None:
+def head_of(blob: bytes) -> bytes:
+    """What goes before a blob: eight bytes that say how long it is."""
+    return len(blob).to_bytes(8, "big")
+
+
+def said_in(line: bytes) -> dict[str, Any]:
+    """A line as an object; empty if it is something else."""
+    try:
+        said = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+async def _feed(process: asyncio.subprocess.Process, blob: bytes) -> None:
     if process.stdin is None:
         return
     try:
-        async for blob in blobs:
-            process.stdin.write(len(blob).to_bytes(8, "big"))
-            process.stdin.write(blob)
-            await process.stdin.drain()
+        process.stdin.write(head_of(blob))
+        process.stdin.write(blob)
+        await process.stdin.drain()
     except (BrokenPipeError, ConnectionResetError):
         return  # it ended early: its last line says why
     finally:

@@ -29,7 +29,7 @@ from irp_kernel.errors import IrpError, Unavailable
 
 from irp_training.adapters.ranks import Group, Seat, devices_of, seated
 from irp_training.adapters.sandbox_bounds import SandboxBounds
-from irp_training.adapters.sandbox_engine import confined, engines_of
+from irp_training.adapters.sandbox_engine import engines_of
 from irp_training.app.work_ports import CaseFiles, Listener
 from irp_training.domain.challenges.challenge import CaseScore, Metric
 from irp_training.domain.challenges.scoring import score_model_entry
@@ -235,7 +235,7 @@ def _examine(pipe: Connection, bundles: tuple[bytes, ...], device: str, bounds: 
 
 def _appraise(pipe: Connection, data: bytes, bounds: SandboxBounds) -> list[Mapping[str, float]]:
     found: list[Mapping[str, float]] = []
-    with confined([data], bounds) as (model,):
+    with engines_of([data], "cpu", bounds, from_outside=True) as (model,):
         pipeline = Pipeline(*model)
         for _, _, volume, mask in _files(pipe):
             found.append(score_case(pipeline, decode_volume(volume), decode_mask(mask)))
