@@ -72,6 +72,11 @@ def page(items: Sequence[T], cursor: str, limit: int) -> Page[T]:
     return Page(items=list(items[start:after]), next_cursor=to_cursor(str(after)) if after < len(items) else None)
 
 
+def page_of(items: Sequence[T], following: str) -> Page[T]:
+    """A page as a room read it, and where it says that the next begins; empty = nowhere."""
+    return Page(items=list(items), next_cursor=to_cursor(following) if following else None)
+
+
 def keyed_page(items: Sequence[T], keys: Sequence[str], limit: int) -> Page[T]:
     """A page of a list that was read by key with one more item than the limit."""
     more = len(items) > limit

@@ -9,13 +9,13 @@ from irp.training.v1 import container_service_pb2 as pb
 from irp_kernel.ids import BadIdentifier, split_model
 from pydantic import BaseModel, ConfigDict, Field
 
-from irp_gateway.adapters.answers import Page, Paging, Progress, page, progress_of, read_json
+from irp_gateway.adapters.answers import Page, Paging, Progress, page, page_of, progress_of, read_json
 from irp_gateway.adapters.container_upload import pieces_of
 from irp_gateway.adapters.desk import DeskHere
 from irp_gateway.adapters.door import Door, made
 from irp_gateway.adapters.series import series_state
 from irp_gateway.adapters.visitor import Admin, Annotator, AnyMember, IdInPath, ModelInPath, Visitor
-from irp_gateway.domain.cursor import from_cursor, to_cursor
+from irp_gateway.domain.cursor import from_cursor
 from irp_gateway.domain.errors import SeriesNotAssembled
 
 router = APIRouter(prefix="/api/v1", tags=["containers"], route_class=Door)
@@ -173,7 +173,7 @@ async def list_container_runs(here: AnyMember, paging: Annotated[Paging, Query()
     asked = pb.ListContainerRunsRequest(project=here.ref, after=from_cursor(paging.cursor), limit=paging.limit)
     answer = await here.ask("training", "ListContainerRuns", asked)
     items = [run_answer(run) for run in answer.runs]
-    return Page(items=items, next_cursor=to_cursor(answer.next) if answer.next else None)
+    return page_of(items, answer.next)
 
 
 @router.get("/projects/{project}/container-runs/{id}", summary="One run of a container")

@@ -13,12 +13,12 @@ from irp_chassis.wire import object_ref_from_proto
 from irp_kernel.errors import UnsupportedMediaType
 from pydantic import BaseModel, Field
 
-from irp_gateway.adapters.answers import Page, Paging, to_dict
+from irp_gateway.adapters.answers import Page, Paging, page_of, to_dict
 from irp_gateway.adapters.bodies import read_body
 from irp_gateway.adapters.door import Door, made
 from irp_gateway.adapters.visitor import AnyMember, Uploader
 from irp_gateway.domain.configuration import Configuration, Deidentification, Sequence
-from irp_gateway.domain.cursor import from_cursor, to_cursor
+from irp_gateway.domain.cursor import from_cursor
 from irp_gateway.domain.errors import BodyNotReadable
 
 router = APIRouter(prefix="/api/v1/projects/{project}/deidentification", tags=["deidentification"], route_class=Door)
@@ -130,7 +130,7 @@ async def list_reports(here: AnyMember, paging: Annotated[Paging, Query()]) -> P
     asked = pb.ListReportsRequest(project=here.ref, after=from_cursor(paging.cursor), limit=paging.limit)
     answer = await here.ask("ingest", "ListReports", asked)
     items = [ReportLine.model_validate(to_dict(line)) for line in answer.reports]
-    return Page(items=items, next_cursor=to_cursor(answer.next) if answer.next else None)
+    return page_of(items, answer.next)
 
 
 @router.get("/reports/{id}", summary="One report with its signature")

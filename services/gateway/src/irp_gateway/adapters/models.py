@@ -11,7 +11,7 @@ from irp.training.v1 import training_service_pb2 as pb
 from irp_chassis.wire import object_ref_from_proto
 from pydantic import BaseModel, Field
 
-from irp_gateway.adapters.answers import Page, Paging, read_json
+from irp_gateway.adapters.answers import Page, Paging, page_of, read_json
 from irp_gateway.adapters.bodies import bounded
 from irp_gateway.adapters.desk import Desk, DeskHere
 from irp_gateway.adapters.door import Door, made
@@ -19,7 +19,7 @@ from irp_gateway.adapters.model_reports import MAX_NAME, ON_WHOM, InspectionAnsw
 from irp_gateway.adapters.precisions import PrecisionAnswer, precision_answer
 from irp_gateway.adapters.versions import VersionInPath, version_of
 from irp_gateway.adapters.visitor import Admin, ModelInPath, Visitor
-from irp_gateway.domain.cursor import from_cursor, to_cursor
+from irp_gateway.domain.cursor import from_cursor
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=Door)
 
@@ -73,7 +73,7 @@ async def list_models(
     asked = pb.ListModelsRequest(name=name, after=from_cursor(paging.cursor), limit=paging.limit)
     answer = await desk.rooms["training"].ask("ListModels", asked)
     models = [model_answer(model) for model in answer.models]
-    return Page(items=models, next_cursor=to_cursor(answer.next) if answer.next else None)
+    return page_of(models, answer.next)
 
 
 @router.get("/{name}/versions/{version}", summary="One version of a model")

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Query, Request, Response
 from irp.ingest.v1 import ingest_service_pb2 as pb
 from pydantic import BaseModel, ConfigDict, Field
 
-from irp_gateway.adapters.answers import Page, Paging, to_dict
+from irp_gateway.adapters.answers import Page, Paging, page_of, to_dict
 from irp_gateway.adapters.door import AUDITED, Door, made
 from irp_gateway.adapters.visitor import Curator, Inside, UidInPath
 from irp_gateway.domain.configuration import Edge, Side
-from irp_gateway.domain.cursor import from_cursor, to_cursor
+from irp_gateway.domain.cursor import from_cursor
 
 router = APIRouter(prefix="/api/v1/projects/{project}/quarantine", tags=["quarantine"], route_class=Door)
 
@@ -91,7 +91,7 @@ async def list_quarantine(
     )
     answer = await here.ask("ingest", "ListQuarantine", asked)
     items = [_told(item) for item in answer.items]
-    return Page(items=items, next_cursor=to_cursor(answer.next) if answer.next else None)
+    return page_of(items, answer.next)
 
 
 @router.get("/{id}", summary="One instance in quarantine")

@@ -9,9 +9,9 @@ from typing import Any
 
 from irp_chassis.again import again_if_aborted
 from irp_chassis.db import Database
+from irp_chassis.paging import read_page
 from irp_kernel import ObjectRef
-from irp_kernel.errors import InvalidArgument
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, select
 from sqlalchemy.sql import ColumnElement
 
 from irp_ingest.adapters.db import INSTANCE, QUARANTINE
@@ -22,7 +22,6 @@ from irp_ingest.domain.errors import ContentDiffers, QuarantineDecided, Quaranti
 from irp_ingest.domain.intake import Intake
 
 KIND = "quarantine"  # of the job that carries a decision out
-SEPARATOR = " "  # between time and id, in the place where a page ended
 GONE = (State.RELEASED, State.MASKED)  # into the index; if it is not there, it was deleted
 
 
@@ -94,19 +93,11 @@ class SqlQuarantine:
 
     async def page(self, project: str, state: str, after: str, limit: int) -> tuple[list[Apart], str]:
         """By arrival, of one state or ("") all; and where the next page begins, empty = this was the last one."""
-        place = (QUARANTINE.c.arrived_at, QUARANTINE.c.id)
-        query = select(QUARANTINE).where(QUARANTINE.c.project == project).order_by(*place)
+        query = select(QUARANTINE).where(QUARANTINE.c.project == project)
         query = query.where(QUARANTINE.c.state == state) if state else query
-        if after:
-            at, separator, name = after.partition(SEPARATOR)
-            if not separator:
-                raise InvalidArgument("`after` is not where a page ended")
-            query = query.where(tuple_(*place) > (at, name))
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query.limit(limit + 1))).all()
-        found = [_apart(row) for row in rows[:limit]]
-        more = len(rows) > limit
-        return found, f"{found[-1].arrived_at}{SEPARATOR}{found[-1].id}" if more else ""
+        place = (QUARANTINE.c.arrived_at, QUARANTINE.c.id)
+        rows, following = await read_page(self._database, query, place, after, limit)
+        return [_apart(row) for row in rows], following
 
     @again_if_aborted
     async def decide(self, project: ProjectAt, apart: Apart, decision: Decision, by: str) -> Apart:

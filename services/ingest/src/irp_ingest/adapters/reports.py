@@ -8,16 +8,14 @@ from typing import Any
 from irp.ingest.v1 import ingest_service_pb2 as pb
 from irp_chassis.again import again_if_aborted
 from irp_chassis.db import Database
+from irp_chassis.paging import read_page
 from irp_chassis.wire import object_ref_to_proto
 from irp_kernel import ObjectRef
-from irp_kernel.errors import InvalidArgument
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 
 from irp_ingest.adapters.db import REPORT
 from irp_ingest.app.write_report import KeptReport
 from irp_ingest.domain.errors import ReportUnknown
-
-SEPARATOR = " "  # between time and id, in the place where a page ended
 
 
 class SqlReports:
@@ -43,17 +41,9 @@ class SqlReports:
 
     async def page(self, project: str, after: str, limit: int) -> tuple[list[KeptReport], str]:
         """Reports by time, and where the next page begins; empty = this was the last one."""
-        query = select(REPORT).where(REPORT.c.project == project).order_by(REPORT.c.at, REPORT.c.id)
-        if after:
-            at, separator, name = after.partition(SEPARATOR)
-            if not separator:
-                raise InvalidArgument("`after` is not where a page ended")
-            query = query.where(tuple_(REPORT.c.at, REPORT.c.id) > (at, name))
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query.limit(limit + 1))).all()
-        found = [_kept(row) for row in rows[:limit]]
-        more = len(rows) > limit
-        return found, f"{found[-1].at}{SEPARATOR}{found[-1].id}" if more else ""
+        query = select(REPORT).where(REPORT.c.project == project)
+        rows, following = await read_page(self._database, query, (REPORT.c.at, REPORT.c.id), after, limit)
+        return [_kept(row) for row in rows], following
 
     async def references(self) -> list[ObjectRef]:
         """Every object that a row refers to."""

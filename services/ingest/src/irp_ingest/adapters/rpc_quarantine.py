@@ -9,6 +9,7 @@ from typing import Any
 from irp.ingest.v1 import ingest_service_pb2 as pb
 from irp.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
 from irp_chassis.jobs import Job, JobHandler
+from irp_chassis.paging import size_of
 from irp_chassis.rpc import caller
 from irp_chassis.workers import in_worker
 from irp_kernel.errors import InvalidArgument
@@ -24,7 +25,6 @@ from irp_ingest.domain.decision import Decision, State
 from irp_ingest.domain.preview import preview
 
 DECIDERS = ("owner", "curator")
-MAX_PAGE = 1000
 UNTOLD = {"project", "fingerprint", "candidates", "times", "object", "regions", "sop_class", "state"}
 
 
@@ -47,7 +47,7 @@ class QuarantineServicer(pb_grpc.IngestServiceServicer):
         project = _enter_as_decider(request.project)
         if request.state not in {"", *State}:
             raise InvalidArgument(f"a state is one of {', '.join(State)}")
-        limit = min(max(request.limit, 1), MAX_PAGE)
+        limit = size_of(max(request.limit, 1))
         found, after = await self._quarantine.rows.page(project.id, request.state, request.after, limit)
         return pb.ListQuarantineResponse(items=[apart_to_proto(apart) for apart in found], next=after)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from irp.ingest.v1 import ingest_service_pb2 as pb
 from irp.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
+from irp_chassis.paging import size_of
 from irp_chassis.rpc import caller
 from irp_deid import SiteKey
 
@@ -17,8 +18,6 @@ from irp_ingest.adapters.secrets import ProjectSecrets
 from irp_ingest.app.begin_upload import BeginUpload
 from irp_ingest.app.take_report import TakeReport
 from irp_ingest.app.write_report import WriteReport
-
-MAX_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +58,7 @@ class ReportsServicer(pb_grpc.IngestServiceServicer):
     async def ListReports(self, request: pb.ListReportsRequest, context: Any) -> pb.ListReportsResponse:  # noqa: N802
         """Oldest first."""
         project = enter(request.project)
-        limit = min(max(request.limit, 1), MAX_PAGE)
+        limit = size_of(max(request.limit, 1))
         found, after = await self._reports.rows.page(project.id, request.after, limit)
         return pb.ListReportsResponse(reports=[report_to_proto(report) for report in found], next=after)
 

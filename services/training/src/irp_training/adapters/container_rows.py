@@ -10,10 +10,10 @@ from irp.common.v1 import types_pb2
 from irp.training.v1 import events_pb2
 from irp_chassis.db import Database, Transaction
 from irp_chassis.departures import require_there, still_comes
+from irp_chassis.paging import read_page
 from irp_chassis.wire import object_ref_to_proto
 from irp_kernel import ObjectRef
-from irp_kernel.errors import InvalidArgument
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, select
 
 from irp_training.adapters.container_tables import CONTAINER, CONTAINER_RUN
 from irp_training.adapters.db import METADATA
@@ -28,7 +28,6 @@ from irp_training.domain.run import Progress
 
 CONFORMANCE_JOB, CONTAINER_RUN_JOB = "container-conformance", "container-run"
 SOFTWARE = "training/0.1.0"
-SEPARATOR = "|"  # of time and id, where a page ended
 
 _containers, _runs = METADATA.tables[CONTAINER], METADATA.tables[CONTAINER_RUN]
 
@@ -122,17 +121,9 @@ class ContainerRows:
     async def runs(self, project: str, after: str, limit: int) -> tuple[list[ContainerRun], str]:
         """See Containers.runs."""
         place = (_runs.c.created_at, _runs.c.id)
-        query = select(_runs.c.document).where(_runs.c.project == project).order_by(*place)
-        if after:
-            at, separator, run_id = after.partition(SEPARATOR)
-            if not separator:
-                raise InvalidArgument("`after` is not where a page ended")
-            query = query.where(tuple_(*place) > (at, run_id))
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query.limit(limit + 1))).scalars()
-            found = [run_from_document(row) for row in rows]
-        last = found[limit - 1] if len(found) > limit else None
-        return found[:limit], f"{last.created_at}{SEPARATOR}{last.id}" if last else ""
+        query = select(_runs.c.document, *place).where(_runs.c.project == project)
+        rows, following = await read_page(self._database, query, place, after, limit)
+        return [run_from_document(row.document) for row in rows], following
 
     async def save_run(self, run: ContainerRun, proposed: Proposed | None = None) -> bool:
         """Keep a change and announce what is proposed, in one transaction; nothing once it has ended, or is gone."""

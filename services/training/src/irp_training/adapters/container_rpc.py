@@ -10,6 +10,7 @@ from typing import IO, Any
 
 from irp.training.v1 import container_service_pb2 as pb
 from irp.training.v1 import container_service_pb2_grpc as pb_grpc
+from irp_chassis.paging import size_of
 from irp_chassis.rpc import caller
 from irp_kernel.errors import InvalidArgument, TooLarge
 
@@ -20,8 +21,6 @@ from irp_training.app.ask_container import AskContainer
 from irp_training.app.container_ports import Containers
 from irp_training.app.promote_container import PromoteContainer
 from irp_training.app.register_container import Pushed, RegisterContainer
-
-MAX_PAGE = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +106,8 @@ class ContainerServicer(pb_grpc.ContainerServiceServicer):
         self, request: pb.ListContainerRunsRequest, context: Any
     ) -> pb.ListContainerRunsResponse:
         """Runs of a project, newest last."""
-        project, limit = admit(request.project), min(max(request.limit, 0) or MAX_PAGE, MAX_PAGE)
-        runs, after = await self._containers.runs(project.id, request.after, limit)
+        project = admit(request.project)
+        runs, after = await self._containers.runs(project.id, request.after, size_of(request.limit))
         return pb.ListContainerRunsResponse(runs=[run_to_proto(run) for run in runs], next=after)
 
 

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from irp.training.v1 import training_service_pb2 as pb
+from irp_chassis.paging import size_of
 from irp_chassis.rpc import caller
 from irp_kernel.errors import InvalidArgument, TooLarge
 
@@ -16,7 +17,6 @@ from irp_training.app.find_version import find_version
 from irp_training.domain.registry.registry import Model, aliases
 
 BUNDLE_LIMIT = 256 << 20  # bytes of a pushed archive
-MOST_MODELS = 1000  # versions of a page
 
 
 class RegistryDoors(Desk):
@@ -42,12 +42,9 @@ class RegistryDoors(Desk):
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:  # noqa: N802
         """A page of versions, with what they are called now."""
         caller()
-        limit = min(max(request.limit, 0) or MOST_MODELS, MOST_MODELS)
-        found = await self._store.models(request.name, after=_place(request.after), limit=limit + 1)
-        models = found[:limit]
-        last = models[-1].ref if len(found) > limit else None
+        models, after = await self._store.page_of_models(request.name, request.after, size_of(request.limit))
         shown = [one for _, mine in groupby(models, lambda m: m.ref.name) for one in await self._as_named(list(mine))]
-        return pb.ListModelsResponse(models=shown, next=f"{last.name}/{last.version}" if last else "")
+        return pb.ListModelsResponse(models=shown, next=after)
 
     async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:  # noqa: N802
         """One version."""
@@ -107,14 +104,6 @@ class RegistryDoors(Desk):
             )
             for model in models
         ]
-
-
-def _place(after: str) -> tuple[str, int]:
-    """Name and version of the last one of the page before."""
-    name, _, version = after.rpartition("/")
-    if after and not version.isdecimal():
-        raise InvalidArgument("after is `next` of the page before")
-    return (name, int(version)) if after else ("", 0)
 
 
 async def _receive(pieces: AsyncIterator[pb.RegisterModelRequest]) -> tuple[pb.RegisterModelHeader, bytes]:

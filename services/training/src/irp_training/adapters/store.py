@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from irp_chassis.db import Database
+from irp_chassis.paging import read_page
 from irp_kernel import ObjectRef
 from irp_kernel.errors import ModelUnknown
-from sqlalchemy import and_, desc, select, tuple_
+from sqlalchemy import and_, desc, select
 
 from irp_training.adapters import dataset_rows, db, registry_rows
 from irp_training.adapters.change import SqlChange
@@ -133,17 +134,22 @@ class SqlStore:
             rows = (await connection.execute(query.order_by(table.c.epoch, table.c.which))).scalars()
             return [overlay_from_document(row) for row in rows]
 
-    async def models(
-        self, name: str = "", *, after: tuple[str, int] = ("", 0), limit: int | None = None
-    ) -> list[Model]:
-        """Versions of a model, or of all, by name and version."""
-        table = db.MODEL
-        query = select(table.c.document).order_by(table.c.name, table.c.version).limit(limit)
-        query = query.where(tuple_(table.c.name, table.c.version) > after)
+    async def models(self, name: str = "") -> list[Model]:
+        """All versions, by name and version."""
+        query = select(db.MODEL.c.document).order_by(db.MODEL.c.name, db.MODEL.c.version)
         if name:
-            query = query.where(table.c.name == name)
+            query = query.where(db.MODEL.c.name == name)
         async with self._database.read() as connection:
             return [model_from_document(row) for row in (await connection.execute(query)).scalars()]
+
+    async def page_of_models(self, name: str, after: str, limit: int) -> tuple[list[Model], str]:
+        """See Store.page_of_models."""
+        place = (db.MODEL.c.name, db.MODEL.c.version)
+        query = select(db.MODEL.c.document, *place)
+        if name:
+            query = query.where(db.MODEL.c.name == name)
+        rows, following = await read_page(self._database, query, place, after, limit)
+        return [model_from_document(row.document) for row in rows], following
 
     async def model(self, name: str, version: int) -> Model:
         """One version, or ModelUnknown."""
