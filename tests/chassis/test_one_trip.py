@@ -98,3 +98,29 @@ async def test_whoever_is_cancelled_anywhere_leaves_neither_rows_nor_locks(tmp_p
             names = (await connection.execute(select(CASE.c.name).order_by(CASE.c.id))).scalars().all()
     assert names in (["c"], ["a", "b", "c"])
     await database.close()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_rows_that_belong_to_nothing_else_are_written_in_one_trip_all_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/cases.db", METADATA)
+    trips, whole = 0, Connection._execute
+
+    async def counted(self: Connection, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal trips
+        trips += 1
+        return await whole(self, fn, *args, **kwargs)
+
+    async with database.engine.begin() as connection:
+        await connection.run_sync(METADATA.create_all)
+    monkeypatch.setattr(Connection, "_execute", counted)
+    await database.append(CASE, [{"name": f"a{number}"} for number in range(count)])
+    assert trips == 1
+    with pytest.raises(IntegrityError):
+        await database.append(CASE, [{"name": "b"}, {"name": "a0"}])
+    await asyncio.gather(*(database.append(CASE, [{"name": name}]) for name in "xyz"))
+    async with database.read() as connection:
+        names = (await connection.execute(select(CASE.c.name).order_by(CASE.c.name))).scalars().all()
+    assert names == [*(f"a{number}" for number in range(count)), "x", "y", "z"]
+    await database.close()

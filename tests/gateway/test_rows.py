@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from irp.gateway.v1.events_pb2 import ProjectConfigured
-from irp_chassis.db import Database, Transaction
+from irp_chassis.db import Database
 from irp_gateway.adapters.audit_rows import AuditRows
 from irp_gateway.adapters.db import AUDIT, METADATA
 from irp_gateway.adapters.project_rows import ProjectRows
@@ -19,7 +17,7 @@ from irp_gateway.app.ports import Project, Token
 from irp_gateway.domain.errors import LastOwner, MemberUnknown, ProjectExists, RevisionChanged, TokenUnknown
 from irp_gateway.domain.roles import Identity, Member
 from irp_kernel import ObjectRef
-from sqlalchemy import MetaData, select
+from sqlalchemy import MetaData, Table, select
 from sqlalchemy.exc import DBAPIError
 
 REF = ObjectRef(bucket="irp-gateway", key="k", sha256="0" * 64, size=2, media_type="application/json")
@@ -117,16 +115,14 @@ async def test_the_database_itself_refuses_to_change_the_audit_log(either_databa
 async def test_lines_of_many_readers_share_commits_and_each_is_written_when_its_writer_goes_on(
     either_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commits, whole = 0, either_database.transaction
+    commits, whole = 0, either_database.append
 
-    @asynccontextmanager
-    async def counted(**options: Any) -> AsyncIterator[Transaction]:
+    async def counted(*said: Any) -> None:
         nonlocal commits
         commits += 1
-        async with whole(**options) as tx:
-            yield tx
+        await whole(*said)
 
-    monkeypatch.setattr(either_database, "transaction", counted)
+    monkeypatch.setattr(either_database, "append", counted)
     audit = AuditRows(either_database)
 
     async def reader(number: int) -> None:
@@ -142,14 +138,14 @@ async def test_lines_of_many_readers_share_commits_and_each_is_written_when_its_
 async def test_a_line_that_the_database_does_not_take_takes_no_other_with_it(
     either_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    audit, whole = AuditRows(either_database), Transaction.execute
+    audit, whole = AuditRows(either_database), either_database.append
 
-    async def picky(self: Transaction, statement: Any, values: Any = None) -> Any:
-        if any(row["subject"] == "s2" for row in values):
+    async def picky(table: Table, rows: Any) -> None:
+        if any(row["subject"] == "s2" for row in rows):
             raise ValueError("a NUL, say")
-        return await whole(self, statement, values)
+        await whole(table, rows)
 
-    monkeypatch.setattr(Transaction, "execute", picky)
+    monkeypatch.setattr(either_database, "append", picky)
     lines = [audit.write(subject=f"s{n}", project="p", action="a", target="", status=200) for n in range(5)]
     said = await asyncio.gather(*lines, return_exceptions=True)
     assert [type(error) for error in said if error is not None] == [ValueError]
@@ -172,11 +168,11 @@ async def test_a_reader_who_leaves_takes_no_line_with_him_and_a_failed_commit_is
     await stays
     assert {line.subject for line in await audit.lines(project="p", after=0, limit=9)} == {"s1", "s2"}
 
-    def away(**_: Any) -> None:
+    def away(*_: Any) -> None:
         raise OSError("no space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr(either_database, "transaction", away)
+        broken.setattr(either_database, "append", away)
         failed = await asyncio.gather(write(3), write(4), return_exceptions=True)
     assert [type(error) for error in failed] == [OSError, OSError]
     await write(5)

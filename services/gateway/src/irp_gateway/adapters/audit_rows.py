@@ -61,8 +61,7 @@ class AuditRows:
     async def _commit(self, rows: list[dict[str, Any]], written: list[asyncio.Future[None]]) -> None:
         failed: Exception | None = None
         try:
-            async with self._database.transaction(mark=False) as tx:
-                await tx.execute(AUDIT.insert(), rows)
+            await self._database.append(AUDIT, rows)
         except Exception as error:
             if len(rows) > 1:  # one line that the database does not take must not take the others with it
                 for row, future in zip(rows, written, strict=True):

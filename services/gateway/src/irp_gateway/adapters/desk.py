@@ -70,4 +70,8 @@ def desk_of(request: Request) -> Desk:
     return desk
 
 
-DeskHere = Annotated[Desk, Depends(desk_of)]
+async def _desk(request: Request) -> Desk:
+    return desk_of(request)
+
+
+DeskHere = Annotated[Desk, Depends(_desk)]

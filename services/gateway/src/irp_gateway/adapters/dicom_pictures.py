@@ -64,7 +64,7 @@ class Looks:
         )
 
 
-def _looks(
+async def _looks(
     accept: Annotated[str, Header()] = "*/*",
     wanted: Wanted = "",
     viewport: Viewport = "",
@@ -74,7 +74,7 @@ def _looks(
     return Looks(wanted or accept, viewport_of(viewport), window_of(window), quality)
 
 
-def _small(accept: Annotated[str, Header()] = "*/*", wanted: Wanted = "", viewport: Viewport = "") -> Looks:
+async def _small(accept: Annotated[str, Header()] = "*/*", wanted: Wanted = "", viewport: Viewport = "") -> Looks:
     return Looks(wanted or accept, viewport_of(viewport) or THUMBNAIL, None, 90)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from irp_chassis.db import Database
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from irp_gateway.adapters.db import TOKEN
 from irp_gateway.app.ports import Token
 from irp_gateway.domain.errors import TokenUnknown
 from irp_gateway.domain.roles import Identity
+
+BY_DIGEST = select(TOKEN).where(TOKEN.c.sha256 == bindparam("sha256"))  # made once: every request asks it
 
 
 class TokenRows:
@@ -22,7 +24,7 @@ class TokenRows:
     async def find(self, token_sha256: str) -> Token | None:
         """See Tokens.find."""
         async with self._database.read() as connection:
-            row = (await connection.execute(select(TOKEN).where(TOKEN.c.sha256 == token_sha256))).first()
+            row = (await connection.execute(BY_DIGEST, {"sha256": token_sha256})).first()
         return _token(row) if row else None
 
     async def add(self, token: Token) -> None:

@@ -23,7 +23,7 @@ ModelInPath = Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{0,46}[a-z0-9]$")]
 SubjectInPath = Annotated[str, Path(pattern=SUBJECT)]
 
 
-def _identity(request: Request) -> Identity:
+async def _identity(request: Request) -> Identity:
     identity: Identity = request.state.identity  # set by the door, before the body was read
     return identity
 
@@ -31,7 +31,7 @@ def _identity(request: Request) -> Identity:
 Visitor = Annotated[Identity, Depends(_identity)]
 
 
-def _admin(identity: Visitor) -> Identity:
+async def _admin(identity: Visitor) -> Identity:
     if not identity.admin:
         raise PermissionDenied("this needs the role admin")
     return identity
