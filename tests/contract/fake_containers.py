@@ -11,6 +11,8 @@ from irp.training.v1 import challenge_service_pb2_grpc, container_service_pb2_gr
 from irp.training.v1 import container_service_pb2 as pb
 from irp_chassis.auth import caller
 
+from .fake_pages import cut
+
 REPORT = {"checks": [{"name": "runs", "passed": True, "detail": "exit code 0, on a phantom"}], "said": "done"}
 REF = types_pb2.ModelRef(name="heart", version=1, digest="c" * 64)
 
@@ -56,10 +58,8 @@ class Containers(container_service_pb2_grpc.ContainerServiceServicer):
         return pb.GetContainerRunResponse(run=self._run(self.run_state))
 
     async def ListContainerRuns(self, request: Any, context: Any) -> pb.ListContainerRunsResponse:
-        start = int(request.after or 0)
-        end = min(start + request.limit, self.runs)
-        runs = [self._run(self.run_state) for _ in range(start, end)]
-        return pb.ListContainerRunsResponse(runs=runs, next=str(end) if end < self.runs else "")
+        runs, following = cut([self._run(self.run_state)] * self.runs, request)
+        return pb.ListContainerRunsResponse(runs=runs, next=following)
 
     def _container(self, state: str) -> pb.Container:
         return pb.Container(

@@ -8,6 +8,8 @@ from irp.training.v1 import training_service_pb2 as pb
 from irp_chassis.auth import caller
 from irp_training.domain.errors import DatasetUnknown
 
+from .fake_pages import cut
+
 DIGEST = "3f2a9c11" + "0" * 56
 
 
@@ -24,7 +26,8 @@ class Datasets:
 
     async def ListDatasets(self, request: pb.ListDatasetsRequest, context: Any) -> pb.ListDatasetsResponse:
         old = pb.Dataset(digest="e" * 64, training=2)
-        return pb.ListDatasetsResponse(datasets=[old, a_dataset()])
+        datasets, following = cut([old, a_dataset()], request)
+        return pb.ListDatasetsResponse(datasets=datasets, next=following)
 
     async def GetDataset(self, request: pb.GetDatasetRequest, context: Any) -> pb.GetDatasetResponse:
         if not DIGEST.startswith(request.digest):

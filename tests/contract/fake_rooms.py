@@ -39,6 +39,7 @@ from .fake_found import Found, header_of
 from .fake_heart import PROVENANCE, a_volume
 from .fake_imports import Imports
 from .fake_model_reports import ModelReports
+from .fake_pages import cut
 from .fake_precisions import Precisions, a_trial
 from .fake_quarantine import Quarantine
 from .fake_registry import Registry, a_signature
@@ -144,7 +145,8 @@ class Ingest(Deletions, Imports, Quarantine, Reports, Found):
 
     async def ListSeries(self, request: Any, context: Any) -> ingest_pb.ListSeriesResponse:
         states = [await self._series(request.project.id), _receiving("1.2.3.4"), _receiving("1.2.3.5")]
-        return ingest_pb.ListSeriesResponse(series=states)
+        series, following = cut(states, request)
+        return ingest_pb.ListSeriesResponse(series=series, next=following)
 
     async def _series(self, project: str) -> ingest_pb.SeriesState:
         volume = a_volume()
@@ -254,7 +256,8 @@ class Training(Watching, Datasets, ModelReports, Precisions, Registry, training_
         return training_pb.GetRunResponse(run=self.seen(_run("running")))
 
     async def ListRuns(self, request: Any, context: Any) -> training_pb.ListRunsResponse:
-        return training_pb.ListRunsResponse(runs=[_run("running")])
+        runs, following = cut([_run("running"), _run("queued"), _run("queued")], request)
+        return training_pb.ListRunsResponse(runs=runs, next=following)
 
     async def WatchRun(self, request: Any, context: Any) -> AsyncIterator[training_pb.WatchRunResponse]:
         for state in ("running", "succeeded"):

@@ -80,6 +80,10 @@ def test_lists_page_with_a_cursor(admin: httpx.Client, project: str) -> None:
     rest = admin.get(f"{project}/series", params={"limit": 2, "cursor": first["next_cursor"]}).json()
     assert [s["series_uid"] for s in first["items"] + rest["items"]] == ["1.2.3", "1.2.3.4", "1.2.3.5"]
     assert rest["next_cursor"] is None
+    begun = admin.get(f"{project}/training/runs", params={"limit": 2}).json()
+    last = admin.get(f"{project}/training/runs", params={"limit": 2, "cursor": begun["next_cursor"]}).json()
+    assert ([run["state"] for run in begun["items"]], len(last["items"])) == (["running", "queued"], 1)
+    assert last["next_cursor"] is None
     is_problem(admin.get(f"{project}/series", params={"cursor": "%%%"}), 400, "CURSOR_NOT_VALID")
     is_problem(admin.get(f"{project}/series", params={"limit": 0}), 422, "BODY_NOT_VALID")
 

@@ -185,8 +185,8 @@ async def test_a_run_that_cannot_begin_by_itself_leaves_its_reason_until_one_can
     await world.accept()
     await begin("demo", "now")
     assert (await world.policy()).refusal == ""
-    (run,) = await world.store.runs("demo")
+    ((run,), _) = await world.store.page_of_runs("demo", "", 9)
     assert (run.actor, run.promote) == ("training", True)
     await world.declare(after_masks=1, base="", paused=True)
     await begin("demo", "later")
-    assert await world.store.runs("demo") == [run]
+    assert await world.store.page_of_runs("demo", "", 9) == ([run], "")

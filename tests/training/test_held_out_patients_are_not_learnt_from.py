@@ -137,9 +137,13 @@ async def test_the_same_query_on_the_same_facts_is_the_same_dataset_of_whoever_a
     again = await world.create(project, actor="somebody else")
     assert again == first
     assert (first.actor, sum(first.patients.values())) == ("owner", 4)
-    assert await world.store.datasets("demo") == [first]
+    assert await world.store.page_of_datasets("demo", "", 9) == ([first], "")
     other = await world.create(project, Rules(verdicts=("good", "unknown")))
     assert other.digest != first.digest
+    pages = [await world.store.page_of_datasets("demo", "", 1)]
+    pages.append(await world.store.page_of_datasets("demo", pages[0][1], 1))
+    assert sorted(row.digest for rows, _ in pages for row in rows) == sorted([first.digest, other.digest])
+    assert pages[-1][1] == ""
     assert await world.store.dataset_of("demo", first.digest[:8]) == first
     for digest in (first.digest[:7], "0" * 8, first.digest[:8] + "%"):
         with pytest.raises(DatasetUnknown):
@@ -153,7 +157,7 @@ async def test_a_later_configuration_cannot_make_a_held_out_patient_teach(world:
     moved = {"training": ["patient-1", "patient-3"], "validation": ["patient-2"]}
     with pytest.raises(FrozenPatient):
         await world.start(await world.project(2, moved), Wish(model="cine"))
-    assert await world.store.runs("demo") == []
+    assert await world.store.page_of_runs("demo", "", 9) == ([], "")
     unnamed = await world.create(await world.project(3))
     snapshot = Snapshot.from_manifest(await world.objects.get(unnamed.manifest))
     assert snapshot.patients("test") == {"patient-3"}
@@ -318,7 +322,7 @@ async def test_the_hash_of_clinical_values_is_in_the_manifest_and_the_newest_cou
     first, second, older, newest = digests
     assert second == older
     assert len({first, second, newest}) == 3
-    row = (await world.store.datasets("demo"))[-1]
+    row = (await world.store.page_of_datasets("demo", "", 9))[0][-1]
     entries = Snapshot.from_manifest(await world.objects.get(row.manifest)).entries
     expected = hash_of("demo", "patient-1", {"group": "b", "lvef": 48.0})
     assert {entry.case.clinical for entry in entries} == {"", expected}

@@ -250,7 +250,7 @@ async def test_a_refused_candidate_and_a_run_that_asked_for_nothing_are_remember
 async def test_who_was_learnt_from_does_not_judge(world: World) -> None:
     learnt = Snapshot("demo", (Entry("training", a_case(0)), Entry("training", a_case(2))))
     async with world.store.change() as change:
-        run = (await world.store.runs("demo"))[0]
+        run = (await world.store.page_of_runs("demo", "", 1))[0][0]
         row = replace(run.dataset, digest=learnt.digest, manifest=await world.put(learnt.manifest()))
         await change.save_run(replace(run, dataset=row))  # the champion was taught by the one who shall judge
     await world.add(0.99)
@@ -342,7 +342,7 @@ def test_the_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
 
 async def test_a_run_that_promotes_by_itself_waits_too_and_says_so(world: World) -> None:
     await world.a_project(approvals=1)
-    (run,) = await world.store.runs("demo")
+    ((run,), _) = await world.store.page_of_runs("demo", "", 9)
     finish = FinishRun(world.store, world.objects, world.judge, world.approvals, world.now)
     project = await world.store.project("demo")
     assert project is not None

@@ -12,7 +12,7 @@ from irp_chassis.auth import Caller, act_as
 from irp_chassis.db import Database
 from irp_chassis.jobs import Job, JobRunner
 from irp_kernel import ObjectRef
-from irp_kernel.errors import PermissionDenied
+from irp_kernel.errors import InvalidArgument, PermissionDenied
 from irp_training.adapters.change import RUN_JOB
 from irp_training.adapters.db import METADATA
 from irp_training.adapters.documents import run_from_document, to_document
@@ -103,3 +103,22 @@ def test_runs_of_the_release_before_are_read_with_the_priority_that_they_had() -
         del document[key]
     read = run_from_document(document)
     assert (read.priority, read.spent_s, read.price.of(3600)) == (0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 10])
+async def test_runs_are_read_page_by_page_oldest_first(either_database: Database, size: int) -> None:
+    runs = [a_run("d", 1), a_run("a", 2), a_run("c", 2, state="succeeded"), a_run("b", 3)]
+    store = await queue(either_database, *reversed(runs), a_run("e", 0, project="other"))
+    servicer = TrainingServicer(store, SimpleNamespace())  # type: ignore[arg-type]
+    act_as(Caller(subject="reader", project="demo", roles=frozenset({"annotator"})))
+    found, after = list[pb.Run](), ""
+    while True:
+        asked = pb.ListRunsRequest(project=project_to_proto(PROJECT), after=after, limit=size)
+        page = await servicer.ListRuns(asked, None)
+        found += page.runs
+        assert len(page.runs) <= size
+        if not (after := page.next):
+            break
+    assert [(run.id, run.ahead) for run in found] == [("d", 1), ("a", 2), ("c", 0), ("b", 3)]
+    with pytest.raises(InvalidArgument):
+        await servicer.ListRuns(pb.ListRunsRequest(project=project_to_proto(PROJECT), after="nowhere"), None)

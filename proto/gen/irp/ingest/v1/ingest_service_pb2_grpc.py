@@ -229,7 +229,7 @@ class IngestServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListSeries(self, request, context):
-        """ListSeries answers every series of a project, newest last.
+        """ListSeries answers the series of a project page by page, newest last.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

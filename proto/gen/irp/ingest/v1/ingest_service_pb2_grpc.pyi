@@ -56,7 +56,7 @@ class IngestServiceStub:
     DeleteInstances: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.DeleteInstancesRequest, _ingest_service_pb2.DeleteInstancesResponse]
     """DeleteInstances removes a study, series or instance; the caller has asked every room for references."""
     ListSeries: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ListSeriesRequest, _ingest_service_pb2.ListSeriesResponse]
-    """ListSeries answers every series of a project, newest last."""
+    """ListSeries answers the series of a project page by page, newest last."""
     RecordClinical: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.RecordClinicalRequest, _ingest_service_pb2.RecordClinicalResponse]
     """RecordClinical takes a FHIR R4 Bundle (JSON) or a CSV table."""
     IssueSiteKey: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.IssueSiteKeyRequest, _ingest_service_pb2.IssueSiteKeyResponse]
@@ -106,7 +106,7 @@ class IngestServiceAsyncStub(IngestServiceStub):
     DeleteInstances: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.DeleteInstancesRequest, _ingest_service_pb2.DeleteInstancesResponse]  # type: ignore[assignment]
     """DeleteInstances removes a study, series or instance; the caller has asked every room for references."""
     ListSeries: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ListSeriesRequest, _ingest_service_pb2.ListSeriesResponse]  # type: ignore[assignment]
-    """ListSeries answers every series of a project, newest last."""
+    """ListSeries answers the series of a project page by page, newest last."""
     RecordClinical: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.RecordClinicalRequest, _ingest_service_pb2.RecordClinicalResponse]  # type: ignore[assignment]
     """RecordClinical takes a FHIR R4 Bundle (JSON) or a CSV table."""
     IssueSiteKey: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.IssueSiteKeyRequest, _ingest_service_pb2.IssueSiteKeyResponse]  # type: ignore[assignment]
@@ -225,7 +225,7 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ingest_service_pb2.ListSeriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_service_pb2.ListSeriesResponse, _abc.Awaitable[_ingest_service_pb2.ListSeriesResponse]]:
-        """ListSeries answers every series of a project, newest last."""
+        """ListSeries answers the series of a project page by page, newest last."""
 
     @_abc_1.abstractmethod
     def RecordClinical(

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from irp.training.v1 import training_service_pb2 as pb
 from pydantic import BaseModel, ConfigDict, Field
 
-from irp_gateway.adapters.answers import Page, Paging, page, to_dict
+from irp_gateway.adapters.answers import Page, Paging, page_of, to_dict
 from irp_gateway.adapters.door import Door, made
 from irp_gateway.adapters.visitor import Annotator, AnyMember, Inside
 from irp_gateway.domain.automation import Inclusion
+from irp_gateway.domain.cursor import from_cursor
 
 router = APIRouter(prefix="/api/v1/projects/{project}/datasets", tags=["training"], route_class=Door)
 
@@ -68,8 +69,9 @@ class DescribedDataset(FrozenDataset):
 @router.get("", summary="Every frozen dataset of the project")
 async def list_datasets(here: AnyMember, paging: Annotated[Paging, Query()]) -> Page[FrozenDataset]:
     """Newest last."""
-    answer = await here.ask("training", "ListDatasets", pb.ListDatasetsRequest(project=here.ref))
-    return page([FrozenDataset(**_said(one)) for one in answer.datasets], paging.cursor, paging.limit)
+    asked = pb.ListDatasetsRequest(project=here.ref, after=from_cursor(paging.cursor), limit=paging.limit)
+    answer = await here.ask("training", "ListDatasets", asked)
+    return page_of([FrozenDataset(**_said(one)) for one in answer.datasets], answer.next)
 
 
 @router.post("", status_code=201, summary="Freeze the accepted masks as they are now")

@@ -12,9 +12,10 @@ from irp_kernel import decode_volume, encode_volume
 from irp_kernel.codec import NIFTI, NRRD
 from pydantic import BaseModel, Field
 
-from irp_gateway.adapters.answers import Page, Paging, known, page, to_dict
+from irp_gateway.adapters.answers import Page, Paging, known, page, page_of, to_dict
 from irp_gateway.adapters.door import AUDITED, Door
 from irp_gateway.adapters.visitor import AnyMember, Inside, UidInPath, Uploader
+from irp_gateway.domain.cursor import from_cursor
 from irp_gateway.domain.errors import SeriesNotAssembled
 from irp_gateway.domain.negotiation import choose
 
@@ -68,8 +69,9 @@ class Rejection(BaseModel):
 @router.get("/series", summary="Every series of the project")
 async def list_series(here: AnyMember, paging: Annotated[Paging, Query()]) -> Page[SeriesAnswer]:
     """Newest last, with the state of each."""
-    answer = await here.ask("ingest", "ListSeries", pb.ListSeriesRequest(project=here.ref))
-    return page([series_answer(state) for state in answer.series], paging.cursor, paging.limit)
+    asked = pb.ListSeriesRequest(project=here.ref, after=from_cursor(paging.cursor), limit=paging.limit)
+    answer = await here.ask("ingest", "ListSeries", asked)
+    return page_of([series_answer(state) for state in answer.series], answer.next)
 
 
 @router.get("/series/{uid}", summary="One series: state, geometry, sequence class")

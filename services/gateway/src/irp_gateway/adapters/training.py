@@ -21,6 +21,7 @@ from irp_gateway.adapters.answers import (
     Progress,
     model_name,
     page,
+    page_of,
     progress_of,
     read_json,
 )
@@ -30,6 +31,7 @@ from irp_gateway.adapters.events import Event
 from irp_gateway.adapters.listening import tell
 from irp_gateway.adapters.visitor import Annotator, AnyMember, IdInPath, Inside
 from irp_gateway.domain.automation import Inclusion
+from irp_gateway.domain.cursor import from_cursor
 
 router = APIRouter(prefix="/api/v1/projects/{project}/training/runs", tags=["training"], route_class=Door)
 
@@ -149,8 +151,9 @@ async def start(request: Request, body: RunBody, here: Annotator, response: Resp
 @router.get("", summary="Every run of the project")
 async def list_runs(here: AnyMember, paging: Annotated[Paging, Query()]) -> Page[RunAnswer]:
     """Newest last."""
-    answer = await here.ask("training", "ListRuns", pb.ListRunsRequest(project=here.ref))
-    return page([run_answer(run) for run in answer.runs], paging.cursor, paging.limit)
+    asked = pb.ListRunsRequest(project=here.ref, after=from_cursor(paging.cursor), limit=paging.limit)
+    answer = await here.ask("training", "ListRuns", asked)
+    return page_of([run_answer(run) for run in answer.runs], answer.next)
 
 
 @router.get("/{id}", summary="One run: state, progress, gate, result")

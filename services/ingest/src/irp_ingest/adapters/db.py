@@ -80,6 +80,7 @@ SERIES = Table(
     Index("ix_series_modality", "project", "modality", "study_uid", "uid"),
     Index("ix_series_description", "project", "description", "study_uid", "uid"),
     Index("ix_series_quiet", "queued", "quiet_until"),
+    Index("ix_series_arrived", "project", "arrived_at", "uid"),
 )
 DELETION = Table(  # of series that instances were deleted from, whether they live on or not
     "deletion",

@@ -11,6 +11,7 @@ from typing import Any
 from irp.ingest.v1 import ingest_service_pb2 as pb
 from irp_chassis.db import Database
 from irp_chassis.objects import Objects
+from irp_chassis.paging import read_page, size_of
 from irp_chassis.rpc import caller
 from irp_chassis.wire import object_ref_to_proto
 from irp_kernel import ObjectRef
@@ -143,12 +144,11 @@ class IngestServicer(ImportServicer, QuarantineServicer, ReportsServicer, Pixels
         return pb.DeleteInstancesResponse(instances=done.instances, series=done.series)
 
     async def ListSeries(self, request: pb.ListSeriesRequest, context: Any) -> pb.ListSeriesResponse:  # noqa: N802
-        """Every series, newest last."""
+        """A page of series, newest last."""
         project = enter(request.project)
-        query = select(SERIES).where(SERIES.c.project == project.id).order_by(SERIES.c.arrived_at)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query)).all()
-        return pb.ListSeriesResponse(series=[state_to_proto(row) for row in rows])
+        query, place = select(SERIES).where(SERIES.c.project == project.id), (SERIES.c.arrived_at, SERIES.c.uid)
+        rows, after = await read_page(self._database, query, place, request.after, size_of(request.limit))
+        return pb.ListSeriesResponse(series=[state_to_proto(row) for row in rows], next=after)
 
     async def RecordClinical(self, request: pb.RecordClinicalRequest, context: Any) -> pb.RecordClinicalResponse:  # noqa: N802
         """FHIR bundle or table."""

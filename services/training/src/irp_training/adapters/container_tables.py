@@ -28,6 +28,7 @@ def add_container_tables(metadata: MetaData) -> None:
         Column("project_document", JSON, nullable=False),  # Project, whose revision the proposal carries
         Column("document", JSON, nullable=False),  # ContainerRun
         Index("ix_container_run_series", "project", "series"),
+        Index("ix_container_run_created", "project", "created_at", "id"),
     )
     Table(
         CHALLENGE,

@@ -32,13 +32,6 @@ async def add_dataset(tx: Transaction, project: str, dataset: DatasetRow) -> Dat
     return dataset_from_document((await tx.execute(query)).scalar_one())
 
 
-async def listed(connection: Any, project: str) -> list[DatasetRow]:
-    """Newest last."""
-    table = db.DATASET
-    query = select(table.c.document).where(table.c.project == project).order_by(table.c.created_at, table.c.digest)
-    return [dataset_from_document(row) for row in (await connection.execute(query)).scalars()]
-
-
 async def older(connection: Any, project: str) -> list[DatasetRow]:
     """Of before places were kept."""
     table = db.DATASET

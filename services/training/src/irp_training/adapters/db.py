@@ -50,6 +50,7 @@ DATASET = Table(
     Column("created_at", String(32), nullable=False, server_default=""),
     # whether the places of its patients are kept; False only for datasets of before places were
     Column("placed", Boolean, nullable=False, server_default=false()),
+    Index("ix_dataset_created", "project", "created_at", "digest"),
 )
 PLACEMENT = Table(
     "placement",
@@ -89,6 +90,7 @@ RUN = Table(
     Column("created_at", String(32), nullable=False),
     Column("document", JSON, nullable=False),  # Run
     Index("ix_run_model", "model", "created_at"),
+    Index("ix_run_created", "project", "created_at", "id"),
 )
 METRIC = Table(
     "metric",

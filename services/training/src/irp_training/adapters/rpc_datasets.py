@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from irp.training.v1 import training_service_pb2 as pb
+from irp_chassis.paging import size_of
 from irp_chassis.rpc import caller
 
 from irp_training.adapters.desk import Desk, admit
@@ -22,10 +23,10 @@ class DatasetDoors(Desk):
         return pb.CreateDatasetResponse(dataset=dataset_to_proto(dataset))
 
     async def ListDatasets(self, request: pb.ListDatasetsRequest, context: Any) -> pb.ListDatasetsResponse:  # noqa: N802
-        """Every frozen dataset of a project, newest last."""
+        """A page of a project's frozen datasets, newest last."""
         project = admit(request.project)
-        found = await self._store.datasets(project.id)
-        return pb.ListDatasetsResponse(datasets=[dataset_to_proto(one) for one in found])
+        found, after = await self._store.page_of_datasets(project.id, request.after, size_of(request.limit))
+        return pb.ListDatasetsResponse(datasets=[dataset_to_proto(one) for one in found], next=after)
 
     async def GetDataset(self, request: pb.GetDatasetRequest, context: Any) -> pb.GetDatasetResponse:  # noqa: N802
         """One frozen dataset: composition and data sheet."""

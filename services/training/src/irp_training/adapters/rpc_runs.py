@@ -7,6 +7,7 @@ from typing import Any
 
 from irp.training.v1 import training_service_pb2 as pb
 from irp_chassis.auth import ADMIN
+from irp_chassis.paging import size_of
 from irp_chassis.rpc import caller
 
 from irp_training.adapters.desk import Desk, admit
@@ -43,10 +44,11 @@ class RunDoors(Desk):
         return pb.GetRunResponse(run=await self._shown(await self._store.run(project.id, request.run_id)))
 
     async def ListRuns(self, request: pb.ListRunsRequest, context: Any) -> pb.ListRunsResponse:  # noqa: N802
-        """Runs of a project, newest last, without their curves."""
+        """A page of a project's runs, newest last, without their curves."""
         project = admit(request.project)
-        runs = await self._store.runs(project.id)
-        return pb.ListRunsResponse(runs=[run_to_proto(run, [], await self._store.ahead(run)) for run in runs])
+        runs, after = await self._store.page_of_runs(project.id, request.after, size_of(request.limit))
+        shown = [run_to_proto(run, [], await self._store.ahead(run)) for run in runs]
+        return pb.ListRunsResponse(runs=shown, next=after)
 
     async def WatchRun(self, request: pb.WatchRunRequest, context: Any) -> AsyncIterator[pb.WatchRunResponse]:  # noqa: N802
         """The run as it changes."""

@@ -108,11 +108,12 @@ class SqlStore:
             raise RunUnknown
         return run_from_document(document)
 
-    async def runs(self, project: str) -> list[Run]:
-        """All of a project, newest last."""
-        query = select(db.RUN.c.document).where(db.RUN.c.project == project).order_by(db.RUN.c.created_at)
-        async with self._database.read() as connection:
-            return [run_from_document(row) for row in (await connection.execute(query)).scalars()]
+    async def page_of_runs(self, project: str, after: str, limit: int) -> tuple[list[Run], str]:
+        """See Store.page_of_runs."""
+        place = (db.RUN.c.created_at, db.RUN.c.id)
+        query = select(db.RUN.c.document, *place).where(db.RUN.c.project == project)
+        rows, following = await read_page(self._database, query, place, after, limit)
+        return [run_from_document(row.document) for row in rows], following
 
     async def ahead(self, run: Run) -> int:
         """Runs that work, or will begin before this one; 0 once it has begun."""
@@ -195,10 +196,12 @@ class SqlStore:
             document = (await connection.execute(query)).scalar()
         return dataset_from_document(document) if document else None
 
-    async def datasets(self, project: str) -> list[DatasetRow]:
-        """Every frozen dataset of a project, newest last."""
-        async with self._database.read() as connection:
-            return await dataset_rows.listed(connection, project)
+    async def page_of_datasets(self, project: str, after: str, limit: int) -> tuple[list[DatasetRow], str]:
+        """See Store.page_of_datasets."""
+        place = (db.DATASET.c.created_at, db.DATASET.c.digest)
+        query = select(db.DATASET.c.document, *place).where(db.DATASET.c.project == project)
+        rows, following = await read_page(self._database, query, place, after, limit)
+        return [dataset_from_document(row.document) for row in rows], following
 
     async def older_datasets(self, project: str) -> list[DatasetRow]:
         """Those of before the places of patients were kept."""

@@ -205,7 +205,9 @@ class Store(Protocol):
         """Raises RunUnknown."""
         ...
 
-    async def runs(self, project: str) -> list[Run]: ...
+    async def page_of_runs(self, project: str, after: str, limit: int) -> tuple[list[Run], str]:
+        """Newest last, and where the next page begins; empty = nowhere."""
+        ...
 
     async def ahead(self, run: Run) -> int:
         """Runs that work, or will begin before this one."""
@@ -241,7 +243,9 @@ class Store(Protocol):
 
     async def dataset(self, digest: str) -> DatasetRow | None: ...
 
-    async def datasets(self, project: str) -> list[DatasetRow]: ...
+    async def page_of_datasets(self, project: str, after: str, limit: int) -> tuple[list[DatasetRow], str]:
+        """Newest last, and where the next page begins; empty = nowhere."""
+        ...
 
     async def older_datasets(self, project: str) -> list[DatasetRow]:
         """Those of before the places of patients were kept."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 
 from irp_kernel.ids import Slug
@@ -13,7 +14,7 @@ from irp_training.app.find_version import find_version
 from irp_training.app.keep_apart import KeepApart
 from irp_training.app.ports import Clock, Project, Store
 from irp_training.domain.datasets.inclusion import EVERYTHING, Rules
-from irp_training.domain.errors import BadRecipe, DatasetEmpty, NothingToReplay
+from irp_training.domain.errors import BadRecipe, DatasetEmpty, NothingToReplay, RunUnknown
 from irp_training.domain.judging.bounds import INSTALLED, Bounds
 from irp_training.domain.price import FREE, Price
 from irp_training.domain.recipes.reading import read_recipe
@@ -76,9 +77,8 @@ class StartRun:
         require_priority(wish.priority)
         at = self._now()
         run_id = _run_id(project.id, wish.request_id or at + wish.model + wish.recipe)
-        known = [run for run in await self._store.runs(project.id) if run.id == run_id]
-        if known:
-            return known[0]
+        with suppress(RunUnknown):
+            return await self._store.run(project.id, run_id)
         base = (await find_version(self._store, wish.base)).ref if wish.base else None
         recipe = read_recipe(wish.recipe, fine_tuning=base is not None, structures=VALUE_OF, bounds=self._bounds)
         if recipe.max_cost and not self._price.per_hour:
