@@ -14,7 +14,7 @@ from irp_inference.adapters.batches import DynamicBatches
 from irp_inference.app.drive import Drive
 from irp_inference.app.live_session import Event, LiveSession, Partly
 from irp_inference.app.locations import Locations
-from irp_inference.app.ports import Loaded, SeriesKnown
+from irp_inference.app.ports import Loaded, SeriesKnown, Ticket
 from irp_inference.app.segment_marked import SegmentMarked
 from irp_inference.app.segment_series import SegmentSeries, Wish
 from irp_inference.domain.cache import BytesBoundCache
@@ -82,6 +82,7 @@ class Server:
     nets: CountingNets
     segment: SegmentSeries
     session: LiveSession
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)  # of the room
     heard: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
 
     async def ask(self, id: str, slice_: int | None, *, frame: int | None = 0, **more: Any) -> None:
@@ -137,13 +138,13 @@ class OneModel:
         yield self._loaded
 
 
-async def at_once(work: Callable[[], T]) -> T:
+async def at_once(work: Callable[[], T], ticket: Ticket, rows: int = 1) -> T:
     return work()
 
 
 @asynccontextmanager
 async def a_server(*, ahead: int = 0, rounds: int = 1, limit: int = 4) -> AsyncIterator[Server]:
-    nets, batches, stopping = CountingNets(), DynamicBatches(64), asyncio.Event()
+    nets, batches = CountingNets(), DynamicBatches(64)
     steps: Any = FakeSteps(rounds)
     model = Loaded(name="heart", version=1, digest="d" * 64, steps=steps, nets=nets)
     drive = Drive(batches, at_once)
@@ -159,7 +160,7 @@ async def a_server(*, ahead: int = 0, rounds: int = 1, limit: int = 4) -> AsyncI
         async for event in session.events():
             server.heard.put_nowait(event)
 
-    tasks = [asyncio.create_task(work) for work in (batches.serve(stopping), session.serve(), listen())]
+    tasks = [asyncio.create_task(work) for work in (batches.serve(server.stopping), session.serve(), listen())]
     try:
         yield server
     finally:

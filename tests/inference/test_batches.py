@@ -10,8 +10,8 @@ import pytest
 from irp_bundle import Stage
 from irp_inference.adapters.batches import DynamicBatches
 from irp_inference.app.ports import Lane, Ticket
-from irp_inference.domain.errors import DeviceOutOfMemory, InferenceQueueFull, ModelCrashed, ModelParked
-from irp_kernel.errors import DeadlineExceeded, Unavailable
+from irp_inference.domain.errors import DeviceOutOfMemory, InferenceQueueFull, ModelCrashed, ModelParked, ServerLeaves
+from irp_kernel.errors import DeadlineExceeded
 
 from .batching_engine import Array, CountingNets, an_input, loaded
 
@@ -254,18 +254,20 @@ async def test_clients_that_were_answered_together_go_together_again() -> None:
     assert sorted(sizes)[-5:] == [8] * 5  # then nobody runs ahead of the others
 
 
-async def test_leaving_answers_what_was_taken_and_takes_no_more() -> None:
+async def test_leaving_answers_what_was_taken_whatever_passes_it_needs_and_begins_nothing_for_nobody() -> None:
     nets, batches, stopping = CountingNets(gated=True), DynamicBatches(), asyncio.Event()
     serving = asyncio.create_task(batches.serve(stopping))
     first = await occupied(batches, nets)
-    waiting = ask(batches, nets, 1)
+    waiting, large = ask(batches, nets, 1), ask(batches, nets, 3, rows=40)
     await settle()
     stopping.set()
     await settle()
-    with pytest.raises(Unavailable):
-        await ask(batches, nets, 2)
+    for lane in (Lane.AHEAD, Lane.BACKGROUND):
+        with pytest.raises(ServerLeaves):
+            await ask(batches, nets, 2, Ticket(project="p1", lane=lane))
     nets.gate.set()
     assert (await waiting == 2).all()
+    assert (await large == 6).all()  # in pieces, of which only the first were in the line
     await first
     await asyncio.wait_for(serving, 5)
 

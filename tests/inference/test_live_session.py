@@ -273,6 +273,19 @@ async def test_a_server_that_leaves_answers_what_has_begun_and_refuses_the_rest(
         assert ends["waits"].error.reason == "SERVER_LEAVES"
 
 
+async def test_what_has_begun_is_answered_whatever_passes_it_still_needs() -> None:
+    async with a_server(rounds=3) as server:
+        await warm(server)
+        await server.ask("begun", 1)
+        await server.begun()
+        server.stopping.set()
+        await server.session.leave()
+        for _ in range(3):
+            server.nets.go.release()
+        assert isinstance(await server.end(), Answered)
+        assert server.segmented.count((0, 1)) == 3
+
+
 async def test_an_open_stream_does_not_hold_up_a_room_that_leaves() -> None:
     async with a_server() as server:
         door = LiveServicer(server.segment, limit=4, ahead=0, deadline_s=2)
@@ -313,12 +326,13 @@ async def test_what_is_cancelled_in_the_middle_of_a_step_is_cancelled_and_nothin
     go.set()
 
 
-async def test_a_pass_that_is_asked_for_after_the_last_one_ran_is_refused_at_once() -> None:
+async def test_a_pass_that_nobody_waits_for_is_refused_once_the_room_leaves() -> None:
     batches, stopping = DynamicBatches(4), asyncio.Event()
     stopping.set()
     await batches.serve(stopping)
+    nobody = Ticket(project="demo", lane=Lane.BACKGROUND)
     with pytest.raises(ServerLeaves):
-        await batches.forward(None, "segment", np.zeros(1, dtype=np.float32), Ticket(project="demo"))  # type: ignore[arg-type]
+        await batches.forward(None, "segment", np.zeros(1, dtype=np.float32), nobody)  # type: ignore[arg-type]
 
 
 def test_kept_asks_wait_newest_first_up_to_a_bound() -> None:

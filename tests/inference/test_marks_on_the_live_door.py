@@ -14,7 +14,7 @@ from irp_inference.adapters.threads import Threads
 from irp_inference.app.answer_wish import AnswerWish
 from irp_inference.app.grow_across import Going
 from irp_inference.app.live_session import Answered, Dropped, LiveSession, Partly, Refused
-from irp_inference.app.ports import Offload
+from irp_inference.app.ports import Offload, Ticket
 from irp_inference.app.run_algorithm import RunAlgorithm
 from irp_inference.app.segment_series import Answer, Wish
 from irp_inference.domain.algorithms.marks import Marks
@@ -111,7 +111,7 @@ async def test_a_method_answers_what_is_marked_and_looks_nowhere_ahead() -> None
 async def test_an_ask_that_waits_for_a_thread_is_superseded_without_a_look() -> None:
     begun, looked = asyncio.Event(), []
 
-    async def busy(work: Callable[[], Any]) -> Any:
+    async def busy(work: Callable[[], Any], ticket: Ticket, rows: int = 1) -> Any:
         begun.set()
         if not looked:
             looked.append("waits")
@@ -180,7 +180,7 @@ async def test_a_volume_comes_as_parts_of_all_slices() -> None:
 async def test_a_volume_that_is_marked_anew_supersedes_the_one_under_way_and_its_thread_ends() -> None:
     began, left = threading.Event(), threading.Event()
 
-    async def slowly(work: Callable[[], Any]) -> Any:
+    async def slowly(work: Callable[[], Any], ticket: Ticket, rows: int = 1) -> Any:
         """The first waits in its thread until it is told that nobody waits any more."""
         if began.is_set():
             return work()
@@ -211,7 +211,7 @@ def _until_stopped(work: Any, began: threading.Event, left: threading.Event) -> 
 async def test_volumes_that_are_to_be_kept_are_bounded() -> None:
     never = asyncio.Event()
 
-    async def waits(work: Callable[[], Any]) -> Any:
+    async def waits(work: Callable[[], Any], ticket: Ticket, rows: int = 1) -> Any:
         await never.wait()
 
     async with a_session(Disks(), waits) as session:

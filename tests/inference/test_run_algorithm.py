@@ -50,7 +50,7 @@ class Myocardium:
         return SimpleNamespace(segmented=SimpleNamespace(labels=np.stack([labels] * len(wish.slices))[None]))
 
 
-async def at_once(work: Callable[[], Any]) -> Any:
+async def at_once(work: Callable[[], Any], ticket: Ticket, rows: int = 1) -> Any:
     return work()
 
 

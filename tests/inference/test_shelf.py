@@ -241,7 +241,7 @@ class Segment:
         return SimpleNamespace(model=model, segmented=version, known=False)
 
 
-async def at_once(work: Any) -> Any:
+async def at_once(work: Any, ticket: Ticket, rows: int = 1) -> Any:
     return {"lv_blood_pool": 0.5}
 
 

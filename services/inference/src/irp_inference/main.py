@@ -84,7 +84,11 @@ async def compose(room: Room[Settings]) -> None:
     series = SqlSeries(room.database)
     threads = Threads(settings.beside_threads)
     room.on_stop(threads.close)
-    segment, answer = _verbs(room, series, shelf, Drive(batches, threads), threads)
+    methods = Threads(
+        settings.method_threads, each=max(1, settings.method_threads - 1), limit=settings.queue_limit
+    )  # of their own, for one may take half a minute
+    room.on_stop(methods.close)
+    segment, answer = _verbs(room, series, shelf, Drive(batches, threads), threads, methods)
     live = LiveServicer(
         answer, limit=settings.live_asks, ahead=settings.live_ahead, deadline_s=settings.live_deadline_s
     )
@@ -134,7 +138,7 @@ def _engines(settings: Settings) -> Engines:
 
 
 def _verbs(
-    room: Room[Settings], series: SqlSeries, shelf: Shelf, drive: Drive, threads: Threads
+    room: Room[Settings], series: SqlSeries, shelf: Shelf, drive: Drive, threads: Threads, methods: Threads
 ) -> tuple[AnswerSeries, AnswerWish]:
     """Who answers for models, and who for everything; with what they remember."""
     settings = room.settings
@@ -145,7 +149,7 @@ def _verbs(
     marked = SegmentMarked(drive, threads, seen)
     looking = SegmentSeries(series, volumes, shelf, Locations(windows, drive), drive, memory, marked)
     segment = AnswerSeries(looking, shelf, threads)
-    return segment, AnswerWish(segment, RunAlgorithm(series, volumes, segment, threads))
+    return segment, AnswerWish(segment, RunAlgorithm(series, volumes, segment, methods))
 
 
 def _follow_the_guard(room: Room[Settings], facts: PrecisionFacts) -> None:
@@ -162,6 +166,7 @@ def _serve_tensors(room: Room[Settings], nets: Nets) -> None:
     oip.describe(open_inference_pb2.DESCRIPTOR)
     oip.describe(model_repository_pb2.DESCRIPTOR)
     room.serve_beside(oip)
+    room.spawn(door.leave)
     key = settings.auth_public_key_file
     verifier = TokenVerifier.from_file(key, audiences) if key else None
     rest = create_rest(nets, verifier, VERSION, settings.max_message_bytes)

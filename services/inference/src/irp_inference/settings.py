@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from irp_chassis import ServiceSettings
+from pydantic import Field
 
 from irp_inference.domain.precision import Wish
 
@@ -45,6 +46,8 @@ class Settings(ServiceSettings):
     """On GPUs: torch.compile; loading takes minutes, and a C compiler must be there."""
     beside_threads: int = 2
     """Threads that cut crops and tidy labels beside the engine."""
+    method_threads: int = Field(2, ge=1)
+    """Threads of the methods that have no model; while there are several, one project never holds all of them."""
     volume_cache_bytes: int = 1 << 30
     """Bytes of decoded volumes that are kept."""
     queue_limit: int = 64

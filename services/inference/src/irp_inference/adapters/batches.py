@@ -72,11 +72,10 @@ class DynamicBatches:
         Raises:
             InferenceQueueFull: too many wait.
             DeadlineExceeded: the ticket's time passed, or would pass, before the answer.
-            ServerLeaves: the room is leaving.
+            ServerLeaves: the room is leaving, and nobody waits for the answer (Lane).
             DeviceOutOfMemory, ModelCrashed, ModelParked: of the pass.
         """
-        if self._closed:
-            raise ServerLeaves
+        self._require_open(ticket)
         net = self._net(model, stage, inputs.shape[1:])
         most = net.bounds(self._most, self._wait_s).most
         if len(inputs) <= most:
@@ -100,7 +99,10 @@ class DynamicBatches:
         return [task.result() for task in found]
 
     async def serve(self, stopping: asyncio.Event) -> None:
-        """Until `stopping`; then refuse new requests and finish those that were taken."""
+        """Until `stopping`; then refuse what nobody waits for, and finish what was taken.
+
+        What somebody waits for goes on to its end, whatever passes it needs: the doors take no further requests.
+        """
         await stopping.wait()
         self._closed = True
         while self._asked:
@@ -161,9 +163,12 @@ class DynamicBatches:
         WAITING.set(len(self._asked))
         EXPECTED_WAIT.set(device.line.rows() * net.row_s)
 
-    def _require_room(self, device: _Device, net: Net, ticket: Ticket) -> None:
-        if self._closed:
+    def _require_open(self, ticket: Ticket) -> None:
+        if self._closed and ticket.lane is not Lane.LIVE:
             raise ServerLeaves
+
+    def _require_room(self, device: _Device, net: Net, ticket: Ticket) -> None:
+        self._require_open(ticket)
         waiting = len(device.line)
         if waiting >= self._limit or device.line.of_project(ticket.project) >= max(1, self._limit * 3 // 4):
             full = InferenceQueueFull(f"{waiting} requests wait", waiting=waiting)

@@ -82,8 +82,8 @@ class AnswerSeries:
     async def _shadow(self, name: str, version: int, wish: Wish, answer: Answer) -> None:
         tally = self.comparisons[name, answer.model.version, version]
         try:
-            asked = replace(wish, model=f"{name}@{version}")
-            other = await self._segment(asked, Ticket(project=wish.project, lane=Lane.BACKGROUND))
-            tally.add(await self._offload(lambda: agreement(answer.segmented, other.segmented)))
+            asked, ticket = replace(wish, model=f"{name}@{version}"), Ticket(project=wish.project, lane=Lane.BACKGROUND)
+            other = await self._segment(asked, ticket)
+            tally.add(await self._offload(lambda: agreement(answer.segmented, other.segmented), ticket))
         except IrpError:
             tally.failures += 1

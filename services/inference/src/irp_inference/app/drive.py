@@ -28,11 +28,11 @@ class Drive:
     async def __call__(self, steps: Steps[T], model: Loaded, ticket: Ticket) -> T:
         """What the steps return; raises what they, or a pass, raise."""
         try:
-            found = await self._offload(_advance(steps, None))
+            found = await self._offload(_advance(steps, None), ticket)
             while not isinstance(found, _Done):
                 ticket.require_wanted()
                 logits = await self._batches.forward(model, found.stage, found.inputs, ticket)
-                found = await self._offload(_advance(steps, logits))
+                found = await self._offload(_advance(steps, logits), ticket)
             return found.result
         finally:
             # Cancelled while a thread is in the middle of a step, it cannot be closed: it ends with that step.

@@ -98,7 +98,7 @@ class GrowAcross:
         going = Going(ticket)
         find = partial(_find, run, pixels, volume.geometry.spacing_mm, StackMarks(marks), within, going, ticket)
         try:
-            return await self._offload(find)
+            return await self._offload(find, ticket, len(slices))
         finally:
             going.stop()  # a thread cannot be cancelled: it looks here
 

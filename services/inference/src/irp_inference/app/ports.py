@@ -219,8 +219,18 @@ class Batches(Protocol):
 
 
 class Offload(Protocol):
-    """Threads for what is computed beside the networks: crops, labels, post-processing."""
+    """Threads for what is computed beside the networks: crops, labels, post-processing; and for methods."""
 
-    async def __call__(self, work: Callable[[], T]) -> T:
-        """Run off the event loop."""
+    async def __call__(self, work: Callable[[], T], ticket: Ticket, rows: int = 1) -> T:
+        """Run off the event loop when it is this ticket's turn; work whose caller went away before is not begun.
+
+        Args:
+            work: to run.
+            ticket: on whose behalf.
+            rows: what it costs beside other work, for fair shares: slices that it looks at.
+
+        Raises:
+            InferenceQueueFull: too much waits.
+            DeadlineExceeded: it did not begin in time.
+        """
         ...

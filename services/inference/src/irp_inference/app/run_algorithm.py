@@ -50,6 +50,7 @@ class RunAlgorithm:
             NoSuchSlice: a frame or slice that the image does not have.
             TooMuchToLookAt: it would take too many voxels, or too long.
             ImageNotFinite: the image holds NaN or infinity.
+            InferenceQueueFull: too many methods wait.
             DeadlineExceeded: it would come too late.
         """
         if wish.method is None:
@@ -76,7 +77,7 @@ class RunAlgorithm:
         for place, marks in wish.marks.items():
             ticket.require_wanted()
             find = partial(_find, run, volume.array[place], marks, within.get(place), ticket)
-            regions[place] = await self._offload(find)
+            regions[place] = await self._offload(find, ticket)
         return Found(frames=tuple(wish.frames), slices=tuple(wish.slices), regions=regions)
 
     async def _within(self, wish: Wish, wanted: Wanted, ticket: Ticket) -> dict[Place, Region]:

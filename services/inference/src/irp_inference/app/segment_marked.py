@@ -58,7 +58,7 @@ class SegmentMarked:
             raise PromptsNeeded
         require_usable(marks, heart.volume.geometry.frames, heart.volume.geometry.shape)
         _require_taken(marks, steps)
-        views = await self._offload(lambda: [_view(steps, place, one, heart) for place, one in marks.items()])
+        views = await self._offload(lambda: [_view(steps, place, one, heart) for place, one in marks.items()], ticket)
         began = time.perf_counter()
         features = await self._features(steps.encode, views, heart, model, ticket)
         encoded_ms = (time.perf_counter() - began) * 1000

@@ -10,7 +10,7 @@ lately in flight waits a little for the others: clients that were answered toget
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Container, Hashable, Iterator
 from dataclasses import dataclass, field
 
 PATIENCE_OF_LANES = 9  # passes of better lanes before a lane goes next
@@ -142,19 +142,25 @@ class Line:
             self.remove(request.number)
         return late
 
-    def decide(self, now: float, bounds: BoundsOf) -> Pass | Wait | None:
-        """The next pass, which is taken out of the line; or until when to wait; None if nobody is there."""
-        lane = self._next_lane()
+    def decide(self, now: float, bounds: BoundsOf, barred: Container[str] = ()) -> Pass | Wait | None:
+        """The next pass, which is taken out of the line; or until when to wait; None if nobody is there.
+
+        Args:
+            now: seconds of the monotonic clock.
+            bounds: of the kinds that wait.
+            barred: projects that have their share already: they wait.
+        """
+        lane = self._next_lane(barred)
         if lane is None:
             return None
-        first = self._fairest(self._lanes[lane], None)
+        first = self._fairest(self._lanes[lane], None, barred)
         limits = bounds(first.kind)
         waiting = sum(request.rows for request in self._lanes[lane] if request.kind == first.kind)
         aim = min(limits.most, self._in_flight.get(first.kind, 1))
         until = max(first.since, self._free_since) + limits.wait_s
         if waiting < aim and now < until:
             return Wait(until)
-        return self._take(lane, first, limits.most)
+        return self._take(lane, first, limits.most, barred)
 
     def done(self, taken: Pass, now: float) -> None:
         """A pass has ended: those it answered may come back, beside those that wait now."""
@@ -167,25 +173,27 @@ class Line:
         """A model was unloaded."""
         self._in_flight.pop(kind, None)
 
-    def _next_lane(self) -> int | None:
-        waiting = sorted(number for number, lane in self._lanes.items() if lane.by_project)
+    def _next_lane(self, barred: Container[str]) -> int | None:
+        lanes = sorted(self._lanes.items())
+        waiting = [number for number, lane in lanes if any(name not in barred for name in lane.by_project)]
         neglected = [number for number in waiting if self._lanes[number].passed_over >= PATIENCE_OF_LANES]
         return next(iter(neglected + waiting), None)
 
-    def _fairest(self, lane: _Lane, kind: Hashable | None) -> Request:
+    def _fairest(self, lane: _Lane, kind: Hashable | None, barred: Container[str]) -> Request:
         """Oldest request (of a kind) of the project that was served least; the caller knows that there is one."""
         candidates = (
             (self._served[project], request.number, request)
             for project, waiting in lane.by_project.items()
-            if (request := next((r for r in waiting.values() if kind is None or r.kind == kind), None)) is not None
+            if project not in barred
+            and (request := next((r for r in waiting.values() if kind is None or r.kind == kind), None)) is not None
         )
         return min(candidates)[2]
 
-    def _take(self, lane: int, first: Request, most: int) -> Pass:
+    def _take(self, lane: int, first: Request, most: int, barred: Container[str]) -> Pass:
         members, rows = [first], first.rows
         self._leave(first)
-        while any(request.kind == first.kind for request in self._lanes[lane]):
-            following = self._fairest(self._lanes[lane], first.kind)
+        while any(r.kind == first.kind and r.project not in barred for r in self._lanes[lane]):
+            following = self._fairest(self._lanes[lane], first.kind, barred)
             if rows + following.rows > most:
                 break
             members.append(following)

@@ -36,11 +36,11 @@ class TensorNotUsable(InvalidArgument):
     """
 
 
-class ModelCrashed(Unavailable):
+class ModelCrashed(IrpError):  # not Unavailable: callers try that again by themselves, and this input may be the cause
     """The process that ran the model ended, or did not answer in time, and was killed.
 
-    Other models were not touched, and the process begins anew: send the request again. A model that does it again and
-    again is parked.
+    Other models were not touched, and the process begins anew: send the request again, once. A model that does it
+    again and again is parked, for everybody.
     """
 
     retry_after_s = 2.0

@@ -25,6 +25,7 @@ from irp_inference.adapters.oip.messages import (
     ticket,
 )
 from irp_inference.adapters.oip.nets import Array, Nets
+from irp_inference.domain.errors import ServerLeaves
 
 SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 STREAM_AHEAD = 16  # requests of one stream that may be under way; their answers keep their order
@@ -72,7 +73,12 @@ class OpenInference(Repository, pb_grpc.GRPCInferenceServiceServicer):
 
     def __init__(self, nets: Nets, version: str) -> None:
         super().__init__(nets)
-        self._version = version
+        self._version, self._leaves = version, False
+
+    async def leave(self, stopping: asyncio.Event) -> None:
+        """From then on open streams are answered that another server is to be asked; new calls find no server."""
+        await stopping.wait()
+        self._leaves = True
 
     async def ServerLive(self, request: pb.ServerLiveRequest, context: Any) -> pb.ServerLiveResponse:  # noqa: N802
         """True while it answers."""
@@ -139,6 +145,8 @@ class OpenInference(Repository, pb_grpc.GRPCInferenceServiceServicer):
 
     async def _streamed(self, request: pb.ModelInferRequest, context: Any) -> pb.ModelStreamInferResponse:
         try:
+            if self._leaves:
+                raise ServerLeaves
             return pb.ModelStreamInferResponse(infer_response=await self.ModelInfer(request, context))
         except IrpError as error:
             refused = pb.ModelInferResponse(model_name=request.model_name, id=request.id)
