@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from irp_kernel import sha256_of
+from irp_kernel.errors import IrpError
 
 from irp_training.app.approvals import Approvals
 from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.ports import Change, Clock, Objects, Project, Store
 from irp_training.app.promote_model import put_forward
-from irp_training.domain.judging.gate import Verdict
+from irp_training.domain.judging.gate import Verdict, not_measured
 from irp_training.domain.judging.precision import Trial, reduced
 from irp_training.domain.learning.plan import Outcome
 from irp_training.domain.pushing.pushed import first_paragraph
 from irp_training.domain.recipes.recipe import read_frozen
 from irp_training.domain.registry.candidacy import Candidacy, why_it_waits
 from irp_training.domain.registry.candidacy import State as Stood
-from irp_training.domain.registry.registry import Model
+from irp_training.domain.registry.registry import Model, champion
 from irp_training.domain.run import ModelRef, Progress, Run, State
+
+LastWord = Callable[[Exception], Awaitable[IrpError]]  # of what failed; raises what may be otherwise at the next turn
+
+
+async def _as_it_is(error: Exception) -> IrpError:
+    raise error
+
 
 WHAT_NEXT: dict[Stood, str] = {
     "promoted": "promoted",
@@ -35,11 +44,14 @@ class FinishRun:
         self._store, self._objects, self._judge, self._now = store, objects, judge, now
         self._approvals = approvals
 
-    async def succeeded(self, run: Run, project: Project, outcome: Outcome) -> Run:
-        """Store the bundle, ask the gate, register, perhaps promote."""
+    async def succeeded(self, run: Run, project: Project, outcome: Outcome, last_word: LastWord = _as_it_is) -> Run:
+        """Store the bundle, ask the gate, register, perhaps promote.
+
+        What was learnt is registered even if the gate cannot measure it (`last_word` of why): it is not promoted.
+        """
         candidate = await self._candidate(run, outcome)
-        verdict, rival = await self._judge(candidate)
-        waits = why_it_waits(run, candidate, rival, verdict) if run.promote else ""
+        verdict, rival = await self._judged(run, candidate, last_word)
+        waits = why_it_waits(run, candidate, rival, verdict) if run.promote and verdict.passed else ""
         if waits:
             verdict = replace(verdict, warnings=(*verdict.warnings, f"an administrator has to agree: {waits}"))
         approvals = await self._approvals.of(candidate) or int(bool(waits))
@@ -47,6 +59,8 @@ class FinishRun:
             current = await change.lock_run(run.project, run.id)
             if current.ended:
                 return current
+            if current.cancel_asked:  # while the gate measured: nothing comes of it
+                return await self._end(change, current, project, "cancelled")
             model = await change.add_model(candidate)
             await self._try_precisions(change, current, model)
             stood = await put_forward(
@@ -78,6 +92,16 @@ class FinishRun:
             if current.ended:
                 return current
             return await self._end(change, replace(current, reason=reason, message=message), project, state)
+
+    async def _judged(self, run: Run, candidate: Model, last_word: LastWord) -> tuple[Verdict, Model | None]:
+        try:
+            return await self._judge(candidate)
+        except Exception as error:
+            why = (await last_word(error)).message
+        best = champion(await self._store.history(run.model))
+        rival = await self._store.model(run.model, best) if best else None
+        margin = read_frozen(run.recipe).bounds.margin
+        return not_measured(why, str(rival.ref) if rival else "", margin=margin, dataset=run.dataset.digest), rival
 
     async def _candidate(self, run: Run, outcome: Outcome) -> Model:
         bundle = await self._objects.put(

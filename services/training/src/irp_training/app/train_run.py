@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import structlog
 from irp_kernel import ObjectRef
+from irp_kernel.errors import IrpError
 
 from irp_training.app.attempts import TURNS, WAITS, begin, is_transient, last_word
 from irp_training.app.case_files import case_files
@@ -28,6 +31,7 @@ from irp_training.domain.recipes.recipe import read_frozen
 from irp_training.domain.run import DatasetRow, KeptOverlay, Progress, Run
 from irp_training.domain.watching.overlay import Overlay
 
+T = TypeVar("T")
 LOOK_S = 10.0  # seconds between two looks at the row of a run that works; a killed room forgets as many at most
 
 
@@ -67,7 +71,7 @@ class TrainRun:
             snapshot = await self._snapshot(run.dataset)
             replay = to_replay(snapshot, [await self._snapshot(row) for row in run.replay])
             outcome = await self._learn(run, case_files(self._files, snapshot, replay=replay))
-            await self._finish.succeeded(run, project, outcome)
+            await self._succeed(run, project, outcome, turn)
         except Cancelled:
             await self._finish.ended(run, project, "cancelled")
         except Exception as error:
@@ -75,16 +79,30 @@ class TrainRun:
 
     async def _fail(self, run: Run, project: Project, error: Exception, turn: int) -> None:
         """Ends the run; or lets it wait for its next turn, and raises."""
-        begun = (await self._store.run(run.project, run.id)).turns
-        last = begun >= TURNS or turn >= (WAITS if is_transient(error) else TURNS)
         try:
-            told = last_word(error, "Run", last=last)
+            told = await self._last_word(run, error, turn)
         except Exception:
             if await self._put_back(run):
                 raise
             await self._finish.ended(run, project, "cancelled")
         else:
             await self._finish.ended(run, project, "failed", reason=told.reason, message=told.message)
+
+    async def _last_word(self, run: Run, error: Exception, turn: int) -> IrpError:
+        begun = (await self._store.run(run.project, run.id)).turns
+        last = begun >= TURNS or turn >= (WAITS if is_transient(error) else TURNS)
+        return last_word(error, "Run", last=last)
+
+    async def _succeed(self, run: Run, project: Project, outcome: Outcome, turn: int) -> None:
+        """The gate measures for minutes: who cancels meanwhile waits for it as little as for learning."""
+
+        async def last_word_on(error: Exception) -> IrpError:
+            return await self._last_word(run, error, turn)
+
+        async def look() -> None:
+            await self._look(run)
+
+        await _watched(self._finish.succeeded(run, project, outcome, last_word_on), look)
 
     async def _put_back(self, run: Run) -> bool:
         """The run waits as others do, and is cancelled at once as they are; False if that was asked meanwhile."""
@@ -107,16 +125,11 @@ class TrainRun:
         async def listen(report: Said) -> bool:
             return await self._note(run, report)
 
+        async def look() -> None:
+            await self._look(run, run.spent_s + time.monotonic() - began)
+
         began = time.monotonic()
-        work = asyncio.ensure_future(self._worker.train(plan, files, checkpoint, listen))
-        try:
-            while not work.done():  # it may say nothing for long, or for ever
-                await asyncio.wait({work}, timeout=LOOK_S)
-                await self._look(run, run.spent_s + time.monotonic() - began)
-            outcome = work.result()
-        finally:
-            work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
+        outcome = await _watched(self._worker.train(plan, files, checkpoint, listen), look)
         if outcome is None:
             raise Cancelled
         return outcome
@@ -137,12 +150,13 @@ class TrainRun:
                 raise Cancelled
             await change.save_run(replace(begun, priority=current.priority, version=current.version))
 
-    async def _look(self, run: Run, spent_s: float) -> None:
+    async def _look(self, run: Run, spent_s: float = 0.0) -> None:
         """Time counts whatever the process says of it, or when it is killed; and somebody may want no more of it."""
         try:
             async with self._store.change() as change:
                 current = await change.lock_run(run.project, run.id)
-                await change.save_run(replace(current, spent_s=max(current.spent_s, spent_s)))
+                if spent_s > current.spent_s:
+                    await change.save_run(replace(current, spent_s=spent_s))
         except Exception as error:  # a database that is away for a moment ends no process: the next look makes up
             structlog.get_logger().warning("run_not_looked_at", run=run.id, exc_info=error)
             return
@@ -201,3 +215,16 @@ class TrainRun:
             extension="png",
         )
         return KeptOverlay(epoch=overlay.epoch, which=overlay.which, dice=overlay.dice, picture=picture)
+
+
+async def _watched(work: Coroutine[Any, Any, T], look: Callable[[], Awaitable[None]]) -> T:
+    """What the work ends with. It may say nothing for long, or for ever: `look`, now and then, may raise and end it."""
+    task = asyncio.ensure_future(work)
+    try:
+        while not task.done():
+            await asyncio.wait({task}, timeout=LOOK_S)
+            await look()
+        return task.result()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

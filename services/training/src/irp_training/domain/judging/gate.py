@@ -191,6 +191,12 @@ def given_up(candidate: tuple[str, ...], champion: tuple[str, ...], margin: floa
     return Verdict(passed=False, reason=f"no longer segments {', '.join(gone)}", margin=margin) if gone else None
 
 
+def not_measured(why: str, champion: str, *, margin: float, dataset: str) -> Verdict:
+    """A refusal where measuring failed: nothing is known. `champion`: its version; empty if there is none."""
+    beside = f" beside {champion}" if champion else ""
+    return Verdict(passed=False, reason=f"could not be measured{beside}: {why}", margin=margin, dataset=dataset)
+
+
 def paired(structure: str, candidate: Scores, champion: Scores) -> dict[str, tuple[float, float]]:
     """Dice (candidate, champion) by case, where an expert judged it and somebody saw it; see the rule.
 
