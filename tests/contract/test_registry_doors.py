@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import openirp.transport
 import pytest
 from openirp.client import Irp
 from openirp.command.app import app
@@ -37,6 +38,20 @@ def test_a_promotion_that_waits_is_accepted_and_not_yet_true(house: House, irp: 
     house.training.waits = False
     assert house.person().post("/api/v1/models/cine/versions/2/promote").status_code == 200
     assert "is the champion" in run(app, ["models", "promote", "cine", "champion"]).output
+
+
+def test_a_promotion_that_is_still_measured_is_asked_for_again(
+    house: House, irp: Irp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openirp.transport, "LOOK_S", 0.0)
+    house.training.measures = 1
+    answer = house.person().post("/api/v1/models/cine/versions/2/promote")
+    assert (answer.status_code, answer.json()["state"], answer.json()["gate"]) == (202, "measuring", {})
+    house.training.measures = 3
+    assert irp.promote_model("cine", 2)["state"] == "promoted"
+    assert house.training.measures == 0
+    house.training.measures = 1
+    assert "is the champion" in run(app, ["models", "promote", "cine", "2"]).output
 
 
 def test_a_second_person_says_yes_or_no_and_the_audit_log_knows(house: House, irp: Irp) -> None:

@@ -132,9 +132,12 @@ class Irp:
         return self.http.get(f"/api/v1/models/{name}/versions/{version}/bundle", accept=ZIP).content
 
     def promote_model(self, name: str, version: int | str) -> dict[str, Any]:
-        """Make a version the champion, if the gate allows; `state` is "pending" where a second person has to agree."""
+        """Make a version the champion, if the gate allows; `state` is "pending" where a second person has to agree.
+
+        Waits while the gate measures, which takes seconds for each patient of the validation set.
+        """
         path, look = f"/api/v1/models/{name}/versions/{version}/promote", f"`irp models history {name}`"
-        return dict(self.http.json("POST", path, timeout=GATE, look=look))
+        return self.http.until_measured(path, look=look)
 
     def decide_promotion(self, name: str, version: int | str, *, approve: bool, reason: str = "") -> dict[str, Any]:
         """Approve or reject a promotion that somebody else asked for."""

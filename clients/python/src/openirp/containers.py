@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from openirp.transport import FREEZING, GATE, Transport, within
+from openirp.transport import FREEZING, Transport, within
 
 PUSH = within(7200.0)
 TRIED = ("accepted", "refused", "failed")  # states of a container's conformance test
@@ -125,4 +125,4 @@ class Challenges:
     def promote(self, challenge: str) -> dict[str, Any]:
         """Make the winner the champion of its name: a model if the gate allows, a container at once."""
         look = "`irp models list` or `irp containers list`"
-        return dict(self.http.json("POST", f"{self.path}/{challenge}/promote", timeout=GATE, look=look))
+        return self.http.until_measured(f"{self.path}/{challenge}/promote", look=look)

@@ -27,6 +27,7 @@ STRANGER = 6  # repetitions, a quarter of a minute, at an address that never ans
 FRIEND = 16  # repetitions, a minute, at one that did: it restarts, or a room of it loads models
 PAUSE_S, LONGEST_PAUSE_S = 0.5, 4.0  # before the second attempt; doubled each time
 LOOK_S = 1.0  # between two looks at work that goes on
+MEASURING = "measuring"
 AGAIN = frozenset({429, 502, 503, 504})
 LATE = 504
 
@@ -111,6 +112,12 @@ class Transport:
             cursor = page.get("next_cursor") or page.get("next") or ""
             if not cursor:
                 return
+
+    def until_measured(self, path: str, **arguments: Any) -> dict[str, Any]:
+        """Ask for a promotion until the gate has measured: each ask joins the measuring that goes on."""
+        while (said := dict(self.json("POST", path, **arguments)))["state"] == MEASURING:
+            time.sleep(LOOK_S)
+        return said
 
     def watch(self, path: str, ended: Container[str]) -> Iterator[dict[str, Any]]:
         """What lies there, each second, until its `state` is one of these."""

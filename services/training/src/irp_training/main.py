@@ -59,6 +59,7 @@ from irp_training.app.keep_schedule import KeepSchedule
 from irp_training.app.notice_correction import NoticeCorrection
 from irp_training.app.ports import Files
 from irp_training.app.prioritise_run import PrioritiseRun
+from irp_training.app.promote_meanwhile import PromoteMeanwhile
 from irp_training.app.promote_model import PromoteModel
 from irp_training.app.propose_with_container import ProposeWithContainer
 from irp_training.app.register_model import RegisterModel
@@ -114,6 +115,7 @@ async def compose(room: Room[Settings]) -> None:
     _hang_containers(room, parts, verbs)
     room.spawn(RoomMetrics(room.database).run)
     room.on_stop(parts.worker.stop)
+    room.on_stop(verbs.promote.close)
     deleted = DeletedSeries(room.database, room.objects, now)
     room.on(SeriesDeleted, deleted.forget)
     room.refers_to_series(deleted.references)
@@ -165,7 +167,7 @@ def _verbs(parts: Parts) -> Verbs:
         prioritise_run=PrioritiseRun(store),
         watch_run=WatchRun(store),
         register=RegisterModel(store, objects, parts.approvals, now, parts.inspect, parts.frozen_set),
-        promote=PromoteModel(store, parts.judge, parts.approvals, now),
+        promote=PromoteMeanwhile(PromoteModel(store, parts.judge, parts.approvals, now)),
         rollback=RollbackModel(store, now),
         decide=DecidePromotion(store, now),
         history=TellHistory(store, now),

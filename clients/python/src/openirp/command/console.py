@@ -22,6 +22,7 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
@@ -137,6 +138,11 @@ def flowing() -> Progress:
         TimeElapsedColumn(),
         console=err,
     )
+
+
+def measuring() -> Status:
+    """Something turns while the gate measures."""
+    return err.status("measured beside the champion: seconds for each patient of the validation set")
 
 
 def drawn(watched: Iterator[dict[str, Any]]) -> dict[str, Any]:

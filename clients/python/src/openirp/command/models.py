@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from openirp.client import Irp
-from openirp.command.console import say, table
+from openirp.command.console import measuring, say, table
 from openirp.command.serving import Version
 from openirp.command.verdict import show_verdict
 
@@ -32,7 +32,8 @@ def promote(
     version: Version,
 ) -> None:
     """Make a version the champion, if the gate allows; where two have to agree it waits for `irp models approve`."""
-    model = Irp.from_environment().promote_model(name, version)
+    with measuring():
+        model = Irp.from_environment().promote_model(name, version)
     show_verdict(f"{name}@{model['version']} before the gate", model["gate"])
     waits = model.get("state") == "pending"
     said = f"waits: somebody else has to say `irp models approve {name} {model['version']}`" if waits else ""

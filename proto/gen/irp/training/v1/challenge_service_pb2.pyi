@@ -511,7 +511,7 @@ class PromoteWinnerResponse(_message.Message):
     gate: _builtins.str
     """The gate's verdict as JSON; empty for a container, which has no gate."""
     state: _builtins.str
-    """"promoted", or "pending" until a second person agrees."""
+    """"promoted", or "pending" until a second person agrees; "measuring" while the gate does: ask again."""
     kind: _builtins.str
     """"model" or "container"."""
     @_builtins.property

@@ -1576,7 +1576,7 @@ class PromoteResponse(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     gate: _builtins.str
     state: _builtins.str
-    """"promoted", or "pending": a second person has to agree."""
+    """"promoted"; "pending": a second person has to agree; "measuring": there is no verdict yet, ask again."""
     @_builtins.property
     def model(self) -> Global___Model: ...
     def __init__(

@@ -19,7 +19,7 @@ from irp_gateway.adapters.visitor import Admin, IdInPath, Inside, ModelInPath, V
 router = APIRouter(prefix="/api/v1/challenges", tags=["challenges"], route_class=Door)
 
 FREEZING_TIMEOUT_S = 120.0
-GATE_TIMEOUT_S = 300.0
+GATE_TIMEOUT_S = 60.0  # the registry answers "measuring" long before
 RANKING_TIMEOUT_S = 120.0
 
 
@@ -123,7 +123,7 @@ class WinnerAnswer(BaseModel):
     digest: str
     kind: Literal["model", "container"]
     gate: dict[str, Any] = Field(description="the gate's verdict; empty for a container, whose place is its verdict")
-    state: str = Field(description='"promoted", or "pending" until a second person agrees')
+    state: str = Field(description='"promoted", or "pending" until a second person agrees; "measuring": ask again')
 
 
 @router.post("", status_code=201, summary="Hold a challenge on a project's test set")
@@ -195,11 +195,17 @@ async def get_leaderboard(name: ModelInPath, identity: Visitor, desk: DeskHere) 
 
 
 @router.post("/{name}/promote", summary="Make the winner the champion of its name")
-async def promote_winner(name: ModelInPath, admin: Admin, desk: DeskHere, request: Request) -> WinnerAnswer:
-    """Once the leaderboard is final: a model if the gate allows; a container at once, for runs and automation."""
+async def promote_winner(
+    name: ModelInPath, admin: Admin, desk: DeskHere, request: Request, response: Response
+) -> WinnerAnswer:
+    """Once the leaderboard is final: a model if the gate allows; a container at once, for runs and automation.
+
+    202 with state "pending": a second person has to agree; with "measuring": there is no verdict yet, ask again.
+    """
     asked = pb.PromoteWinnerRequest(challenge=name, actor=admin.subject)
     answer = await desk.rooms["training"].ask("PromoteWinner", asked, timeout_s=GATE_TIMEOUT_S)
     made(request, model=answer.ref.name, version=answer.ref.version)
+    response.status_code = 202 if answer.state in {"pending", "measuring"} else 200
     ref = answer.ref
     return WinnerAnswer(
         name=ref.name,

@@ -23,7 +23,8 @@ from irp_gateway.domain.cursor import from_cursor
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=Door)
 
-REGISTER_TIMEOUT_S = GATE_TIMEOUT_S = 300.0
+REGISTER_TIMEOUT_S = 300.0
+GATE_TIMEOUT_S = 60.0  # the registry answers "measuring" long before
 ProjectThatJudges = Annotated[str, Query(max_length=MAX_NAME, description=ON_WHOM)]
 ZIP = "application/zip"
 BUNDLE_CONTENT: dict[str, Any] = {ZIP: {"schema": {"type": "string", "format": "binary"}}}
@@ -58,8 +59,13 @@ class ModelAnswer(BaseModel):
 class Promoted(ModelAnswer):
     """A version with the gate's verdict."""
 
-    state: str = Field(description='"promoted", or "pending": a second person has to approve', examples=["promoted"])
-    gate: dict[str, Any] = Field(description="passed, reason, comparisons, subgroups, checks, warnings")
+    state: str = Field(
+        description='"promoted"; "pending": a second person has to approve; "measuring": ask again',
+        examples=["promoted"],
+    )
+    gate: dict[str, Any] = Field(
+        description="passed, reason, comparisons, subgroups, checks, warnings; empty while it measures"
+    )
 
 
 Reason = Annotated[str, Query(max_length=400, description="why, for the history; no patient data")]
@@ -139,10 +145,14 @@ async def _pieces(
 async def promote(
     name: ModelInPath, version: VersionInPath, admin: Admin, desk: DeskHere, response: Response
 ) -> Promoted:
-    """Refused when it is worse than the champion on the frozen validation set; 202: a second person has to agree."""
+    """Refused when it is worse than the champion on the frozen validation set.
+
+    202 with state "pending": a second person has to agree. 202 with state "measuring": there is no verdict yet; ask
+    again, which joins the measuring that goes on and waits for it up to twenty seconds.
+    """
     asked = pb.PromoteRequest(name=name, version=version, actor=admin.subject)
     answer = await desk.rooms["training"].ask("Promote", asked, timeout_s=GATE_TIMEOUT_S)
-    response.status_code = 202 if answer.state == "pending" else 200
+    response.status_code = 202 if answer.state in {"pending", "measuring"} else 200
     said = model_answer(answer.model).model_dump()
     return Promoted(**said, state=answer.state or "promoted", gate=read_json(answer.gate))
 

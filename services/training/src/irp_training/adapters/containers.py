@@ -28,7 +28,7 @@ from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.enter_challenge import EnterChallenge
 from irp_training.app.ports import Clock, Store
 from irp_training.app.promote_container import PromoteContainer
-from irp_training.app.promote_model import PromoteModel
+from irp_training.app.promote_meanwhile import PromoteMeanwhile
 from irp_training.app.promote_winner import PromoteWinner
 from irp_training.app.read_leaderboard import ReadLeaderboard
 from irp_training.app.register_container import RegisterContainer
@@ -50,7 +50,7 @@ class Neighbours:
     store: Store
     examiner: Examiner
     create_dataset: CreateDataset
-    promote: PromoteModel
+    promote: PromoteMeanwhile
     now: Clock
     runtime: Runtime
     scratch: Scratch

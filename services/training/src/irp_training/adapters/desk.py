@@ -21,7 +21,7 @@ from irp_training.app.describe_dataset import DescribeDataset
 from irp_training.app.export_run import ExportRun
 from irp_training.app.ports import Project, Store
 from irp_training.app.prioritise_run import PrioritiseRun
-from irp_training.app.promote_model import PromoteModel
+from irp_training.app.promote_meanwhile import PromoteMeanwhile
 from irp_training.app.register_model import RegisterModel
 from irp_training.app.rollback_model import RollbackModel
 from irp_training.app.start_run import StartRun
@@ -43,7 +43,7 @@ class Verbs:
     prioritise_run: PrioritiseRun
     watch_run: WatchRun
     register: RegisterModel
-    promote: PromoteModel
+    promote: PromoteMeanwhile
     rollback: RollbackModel
     decide: DecidePromotion
     history: TellHistory

@@ -58,7 +58,9 @@ class RegistryDoors(Desk):
         caller().require_role("owner")
         verdict, state = await self._do.promote(request.name, request.version, caller().subject)
         model = await self._store.model(request.name, request.version)
-        return pb.PromoteResponse(model=await self._model(model), gate=verdict.to_json(), state=state)
+        return pb.PromoteResponse(
+            model=await self._model(model), gate=verdict.to_json() if verdict else "", state=state
+        )
 
     async def Rollback(self, request: pb.RollbackRequest, context: Any) -> pb.RollbackResponse:  # noqa: N802
         """Make the champion before the champion again."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from irp_training.app.promote_container import PromoteContainer
-from irp_training.app.promote_model import PromoteModel
+from irp_training.app.promote_meanwhile import PromoteMeanwhile, Standing
 from irp_training.app.read_leaderboard import ReadLeaderboard
 from irp_training.domain.challenges.challenge import Kind
 from irp_training.domain.container_errors import ChallengeOpen
-from irp_training.domain.registry.candidacy import State
 from irp_training.domain.run import ModelRef
 
 
@@ -18,20 +17,20 @@ class Crowned:
     """The winner, and what became of it.
 
     Attributes:
-        gate: the verdict as JSON; empty for a container: its place is its verdict.
-        state: "promoted", or "pending" until a second person agrees.
+        gate: the verdict as JSON; empty for a container, whose place is its verdict, and while there is none.
+        state: "promoted", or "pending" until a second person agrees; "measuring" while the gate does: ask again.
     """
 
     kind: Kind
     ref: ModelRef
     gate: str
-    state: State
+    state: Standing
 
 
 class PromoteWinner:
     """Asks the leaderboard, then the gate."""
 
-    def __init__(self, leaderboard: ReadLeaderboard, model: PromoteModel, container: PromoteContainer) -> None:
+    def __init__(self, leaderboard: ReadLeaderboard, model: PromoteMeanwhile, container: PromoteContainer) -> None:
         self._leaderboard, self._model, self._container = leaderboard, model, container
 
     async def __call__(self, challenge: str, actor: str) -> Crowned:
@@ -51,4 +50,4 @@ class PromoteWinner:
             await self._container(name, version, actor)
             return Crowned(kind="container", ref=winner.ref, gate="", state="promoted")
         verdict, state = await self._model(name, version, actor)
-        return Crowned(kind="model", ref=winner.ref, gate=verdict.to_json(), state=state)
+        return Crowned(kind="model", ref=winner.ref, gate=verdict.to_json() if verdict else "", state=state)
