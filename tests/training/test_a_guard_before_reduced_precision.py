@@ -14,9 +14,10 @@ from irp_chassis.db import Database
 from irp_chassis.testing.twins import InMemoryObjects
 from irp_training.adapters.change import PRECISION_JOB
 from irp_training.adapters.db import METADATA
+from irp_training.adapters.exchange import WorkerDied
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.wire import trial_to_proto
-from irp_training.adapters.worker import ProcessWorker, WorkerDied
+from irp_training.adapters.worker import ProcessWorker
 from irp_training.app.approvals import Approvals
 from irp_training.app.ask_precision import AskPrecision
 from irp_training.app.attempts import TURNS

@@ -10,7 +10,8 @@ import pytest
 import torch
 from engines import BOUNDS
 from irp_bundle import read_bundle
-from irp_training.adapters.worker import ProcessWorker, WorkerDied
+from irp_training.adapters.exchange import WorkerDied
+from irp_training.adapters.worker import ProcessWorker
 from irp_training.domain.learning.lesson import Lesson
 from irp_training.domain.learning.plan import Said
 from irp_training.domain.run import Metric

@@ -17,11 +17,11 @@ from irp_chassis.testing.twins import InMemoryObjects
 from irp_kernel import Geometry, LabelTable, Mask, sha256_of
 from irp_kernel.validation_report import check_report
 from irp_training.adapters.db import METADATA
+from irp_training.adapters.exchange import WorkerDied
 from irp_training.adapters.model_keys import ModelKeys
 from irp_training.adapters.rpc import TrainingServicer
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.wire_watching import validation_to_proto
-from irp_training.adapters.worker import WorkerDied
 from irp_training.app.approvals import Approvals
 from irp_training.app.ask_validation import AskValidation
 from irp_training.app.attempts import TURNS

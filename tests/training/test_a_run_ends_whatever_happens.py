@@ -20,8 +20,9 @@ from irp_chassis.delivery import PARK_AFTER_RETRIES
 from irp_kernel import ObjectRef, encode_mask, encode_volume
 from irp_kernel.errors import Unavailable
 from irp_training.adapters.db import METADATA
+from irp_training.adapters.exchange import WorkerDied
 from irp_training.adapters.store import SqlStore
-from irp_training.adapters.worker import ProcessWorker, WorkerDied
+from irp_training.adapters.worker import ProcessWorker
 from irp_training.app import train_run
 from irp_training.app.attempts import TURNS, WAITS
 from irp_training.app.cancel_run import CancelRun

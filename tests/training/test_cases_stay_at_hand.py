@@ -11,7 +11,7 @@ import pytest
 from irp_chassis.testing.twins import InMemoryObjects
 from irp_kernel import ObjectRef, decode_mask, decode_volume, encode_mask, encode_volume
 from irp_training.adapters.case_cache import GRACE_S, CaseCache
-from irp_training.adapters.worker import _opened
+from irp_training.adapters.exchange import _opened
 from irp_training.domain.samples.examples import examples_of
 from training_builders import HEART, a_heart
 

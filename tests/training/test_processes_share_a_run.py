@@ -11,8 +11,9 @@ import pytest
 import torch
 from engines import BOUNDS
 from irp_bundle import read_bundle
+from irp_training.adapters.exchange import WorkerDied
 from irp_training.adapters.ranks import RankLost, devices_of
-from irp_training.adapters.worker import ProcessWorker, WorkerDied
+from irp_training.adapters.worker import ProcessWorker
 from irp_training.domain.feeding.ranks import Alone, share
 from irp_training.domain.learning.lesson import Lesson
 from irp_training.domain.learning.plan import Said

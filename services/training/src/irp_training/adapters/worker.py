@@ -1,58 +1,40 @@
 """The processes that do the heavy work. They have no credentials: files come to them, reports and the result go back.
 
-A run may have several ("ranks"): all are given the same files, rank 0 reports, and when one dies all end. Over one pipe
-each, messages as pairs. Parent -> child: ("case", CaseFile)..., ("end", None), later perhaps ("stop", None).
-Child -> parent: ("said", Said)..., then ("outcome", ...) or ("error", IrpError). A child whose parent is gone ends; one
-that says nothing more was killed, and its work is done again.
+A run may have several ("ranks"): all are given the same files, rank 0 reports, and when one dies all end. How they
+speak is in `exchange.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import mmap
 import multiprocessing
-import os
 import threading
-import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Any
 
-import structlog
 from irp_bundle import Pipeline
 from irp_kernel import decode_mask, decode_volume
-from irp_kernel.errors import IrpError, Unavailable
 
+from irp_training.adapters.exchange import Feed, child, files_from, hear
 from irp_training.adapters.ranks import Group, Seat, devices_of, seated
 from irp_training.adapters.sandbox_bounds import SandboxBounds
 from irp_training.adapters.sandbox_engine import engines_of
 from irp_training.app.work_ports import CaseFiles, Listener
 from irp_training.domain.challenges.challenge import CaseScore, Metric
 from irp_training.domain.challenges.scoring import score_model_entry
-from irp_training.domain.errors import WorkCrashed
 from irp_training.domain.judging.scores import score_case
 from irp_training.domain.learning.lesson import Lesson
-from irp_training.domain.learning.plan import CaseFile, FileBytes, Outcome, Plan, Said
+from irp_training.domain.learning.plan import Outcome, Plan, Said
 from irp_training.domain.reducing.trial import PrecisionTrial, TrialOutcome, TrialPlan
 from irp_training.domain.registry.examined import Examined, examine
 from irp_training.domain.validations.plan import ValidationOutcome, ValidationPlan
 
 # Seconds for every child, unless what it is forked from has them: nets, and deterministic algorithms.
 SLOW_IMPORTS = ("monai.networks.nets", "torch._inductor")
-NICENESS = 5  # training gives way to whoever answers people
-
-
-class WorkerDied(Unavailable):
-    """The training process was killed before its result.
-
-    The run goes on from its latest checkpoint by itself, unless five in a row brought it no further.
-    """
-
-    retry_after_s = 2.0
 
 
 class ProcessWorker:
@@ -126,39 +108,29 @@ class ProcessWorker:
         """What the work ends with, in one process for each set of arguments; None if the listener wants no more."""
         async with contextlib.AsyncExitStack() as stack:
             pipes = [await stack.enter_async_context(self._process(work, arguments)) for arguments in each]
-            await self._hand_over(pipes, files)
+            feed = Feed(pipes, files)
             while True:
-                kind, content = await _receive(pipes)
-                if kind == "said" and not await listen(content):
-                    return None
-                if kind == "outcome":
-                    return content
+                kind, content = await hear(pipes)
+                if kind == "next":
+                    await feed.ask()
+                elif kind == "outcome" or not await listen(content):
+                    return content if kind == "outcome" else None
 
     @contextlib.asynccontextmanager
     async def _process(self, work: Any, arguments: tuple[Any, ...]) -> AsyncIterator[Connection]:
         context = _fresh_processes()
         mine, theirs = context.Pipe()
-        process = context.Process(target=_child, args=(work, theirs, arguments), daemon=True)
+        process = context.Process(target=child, args=(work, theirs, arguments), daemon=True)
         await asyncio.to_thread(process.start)  # the first waits for what forks it to have imported
         theirs.close()
         self._processes.add(process)
         try:
             yield mine
         finally:
-            mine.close()
             process.kill()
             process.join()
+            mine.close()  # last: whoever writes to it, or waits for it, has heard of its end
             self._processes.discard(process)
-
-    @staticmethod
-    async def _hand_over(pipes: Sequence[Connection], files: CaseFiles) -> None:
-        try:
-            async for file in files():
-                await asyncio.to_thread(_send, pipes, ("case", file))
-            await asyncio.to_thread(_send, pipes, ("end", None))
-        except (BrokenPipeError, OSError):
-            # The child ended early: its error is on the pipe, or it died.
-            return
 
 
 def _fresh_processes() -> multiprocessing.context.ForkServerContext:
@@ -173,47 +145,6 @@ async def _nobody(said: Said) -> bool:
     return True
 
 
-def _send(pipes: Sequence[Connection], message: tuple[str, Any]) -> None:
-    for pipe in pipes:
-        pipe.send(message)
-
-
-async def _receive(pipes: Sequence[Connection]) -> tuple[str, Any]:
-    while (ready := await asyncio.to_thread(_ready, pipes)) is None:
-        pass
-    try:
-        kind, content = await asyncio.to_thread(ready.recv)
-    except (EOFError, OSError):
-        raise WorkerDied from None
-    if kind == "error":
-        if isinstance(content, WorkCrashed):
-            structlog.get_logger().error("work_crashed", error=content.message, **content.details)
-        raise content
-    return kind, content
-
-
-def _ready(pipes: Sequence[Connection]) -> Connection | None:
-    """The first that has something, or has ended: its next recv says what is wrong."""
-    try:
-        found = wait(pipes, 1.0)
-    except OSError:
-        return pipes[0]
-    return next((pipe for pipe in pipes if pipe in found), None)
-
-
-def _child(work: Any, pipe: Connection, arguments: tuple[Any, ...]) -> None:
-    os.nice(NICENESS)
-    try:
-        pipe.send(("outcome", work(pipe, *arguments)))
-    except IrpError as error:
-        pipe.send(("error", error))
-    except Exception as error:
-        # Kind and place only: its text may hold what it worked on.
-        frames = traceback.extract_tb(error.__traceback__)[-6:]
-        where = " > ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
-        pipe.send(("error", WorkCrashed(type(error).__name__, where=where)))
-
-
 def _train(pipe: Connection, plan: Plan, seat: Seat, checkpoint: bytes | None) -> Outcome:
     def say(said: Said) -> None:
         pipe.send(("said", said))
@@ -221,8 +152,8 @@ def _train(pipe: Connection, plan: Plan, seat: Seat, checkpoint: bytes | None) -
     ranks = Group(seat) if seat.size > 1 else None
     lesson = Lesson(replace(plan, device=seat.device), say, ranks=ranks)
     if seat.rank == 0:
-        return lesson(_files(pipe), checkpoint)
-    lesson.learn(_files(pipe), checkpoint)
+        return lesson(files_from(pipe), checkpoint)
+    lesson.learn(files_from(pipe), checkpoint)
     # Who leaves breaks the last words of the others: the parent ends all when rank 0 has spoken.
     while True:
         threading.Event().wait()
@@ -230,14 +161,14 @@ def _train(pipe: Connection, plan: Plan, seat: Seat, checkpoint: bytes | None) -
 
 def _examine(pipe: Connection, bundles: tuple[bytes, ...], device: str, bounds: SandboxBounds) -> tuple[Examined, ...]:
     with engines_of(bundles, device, bounds) as models:
-        return examine(models, ((case.series, volume, mask) for case, _, volume, mask in _files(pipe)))
+        return examine(models, ((case.series, volume, mask) for case, _, volume, mask in files_from(pipe)))
 
 
 def _appraise(pipe: Connection, data: bytes, bounds: SandboxBounds) -> list[Mapping[str, float]]:
     found: list[Mapping[str, float]] = []
     with engines_of([data], "cpu", bounds, from_outside=True) as (model,):
         pipeline = Pipeline(*model)
-        for _, _, volume, mask in _files(pipe):
+        for _, _, volume, mask in files_from(pipe):
             found.append(score_case(pipeline, decode_volume(volume), decode_mask(mask)))
             pipe.send(("said", len(found)))
     return found
@@ -252,11 +183,11 @@ def _score_entry(
     bounds: SandboxBounds,
 ) -> list[CaseScore]:
     with engines_of([data], device, bounds) as (model,):
-        return score_model_entry(Pipeline(*model), _files(pipe), structures, metrics)
+        return score_model_entry(Pipeline(*model), files_from(pipe), structures, metrics)
 
 
 def _guard(pipe: Connection, plan: TrialPlan) -> TrialOutcome:
-    return PrecisionTrial(plan, lambda said: pipe.send(("said", said)))(_files(pipe))
+    return PrecisionTrial(plan, lambda said: pipe.send(("said", said)))(files_from(pipe))
 
 
 def _validate(pipe: Connection, plan: ValidationPlan, device: str, bounds: SandboxBounds) -> ValidationOutcome:
@@ -264,33 +195,4 @@ def _validate(pipe: Connection, plan: ValidationPlan, device: str, bounds: Sandb
     from irp_training.domain.validations.work import ValidationWork
 
     with engines_of([plan.bundle], device, bounds) as (model,):
-        return ValidationWork(plan, Pipeline(*model), lambda said: pipe.send(("said", said)))(_files(pipe))
-
-
-def _files(pipe: Connection) -> Iterator[CaseFile]:
-    while True:
-        kind, content = pipe.recv()
-        if kind == "end":
-            _leave_with(pipe)
-            return
-        case, part, volume, mask = content
-        yield case, part, _opened(volume), _opened(mask)
-
-
-def _opened(file: bytes | Path) -> FileBytes:
-    """Mapped, where it is a path: processes that read the same file share its pages."""
-    if isinstance(file, bytes):
-        return file
-    with file.open("rb") as opened:
-        return memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
-
-
-def _leave_with(pipe: Connection) -> None:
-    """From now on nothing comes from the parent: when the pipe ends, the parent is gone, and so are we."""
-
-    def watch() -> None:
-        with contextlib.suppress(EOFError, OSError):
-            pipe.recv()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+        return ValidationWork(plan, Pipeline(*model), lambda said: pipe.send(("said", said)))(files_from(pipe))
