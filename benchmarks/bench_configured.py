@@ -51,7 +51,7 @@ def learn(files: Sequence[CaseFile], recipe: dict[str, Any]) -> tuple[Outcome, f
         run="",
         created_at="",
     )
-    outcome = Lesson(plan, say)(iter(files), None)
+    outcome = Lesson(plan, say)(files, None)
     return outcome, moments[-1] - moments[-2]
 
 

@@ -87,7 +87,7 @@ def learn(files: Sequence[CaseFile], recipe: dict[str, Any], *, device: str, bas
         created_at="",
         device=device,
     )
-    return Lesson(plan, lambda said: note(f"    {said.progress.step}"))(iter(files), None)
+    return Lesson(plan, lambda said: note(f"    {said.progress.step}"))(files, None)
 
 
 def to_correct(found: Mask, truth: Mask) -> tuple[int, int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from irp.common.v1 import types_pb2
@@ -113,8 +114,16 @@ class Challenges(challenge_service_pb2_grpc.ChallengeServiceServicer):
         figure = challenge_pb.LeaderboardFigure(
             metric="dice", structure="lv_blood_pool", mean=0.9, low=0.85, high=0.93, rank=1.0
         )
+        unknown = challenge_pb.LeaderboardFigure(
+            metric="dice", structure="scar", mean=math.nan, low=math.nan, high=math.nan, rank=2.0
+        )
         row = challenge_pb.LeaderboardRow(
-            entry=an_entry("scored"), position=1, mean_rank=1, position_low=1, position_high=2, figures=[figure]
+            entry=an_entry("scored"),
+            position=1,
+            mean_rank=1,
+            position_low=1,
+            position_high=2,
+            figures=[figure, unknown],
         )
         return challenge_pb.GetLeaderboardResponse(
             challenge=a_challenge(), rows=[row], final=True, unranked=[an_entry("failed")]

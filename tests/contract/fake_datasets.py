@@ -17,6 +17,7 @@ class Datasets:
     """Part of the training room: one dataset, one policy."""
 
     frozen: pb.CreateDatasetRequest | None = None
+    learns = "cine"
     started: pb.StartRunRequest | None = None
 
     async def CreateDataset(self, request: pb.CreateDatasetRequest, context: Any) -> pb.CreateDatasetResponse:
@@ -44,7 +45,7 @@ class Datasets:
         self, request: pb.GetTrainingPolicyRequest, context: Any
     ) -> pb.GetTrainingPolicyResponse:
         policy = pb.TrainingPolicy(
-            declared=True, model="cine", base="cine", after_masks=5, masks_since_run=3, masks_missing=2,
+            declared=True, model=self.learns, base="cine", after_masks=5, masks_since_run=3, masks_missing=2,
             daily_at="02:30", next_at="2026-11-28T02:30:00+00:00", patients=7,
         )  # fmt: skip
         return pb.GetTrainingPolicyResponse(policy=policy)

@@ -97,6 +97,8 @@ def test_the_commands_list_freeze_show_and_write_the_sheet(house: House, project
     policy = run("train", "policy")
     assert "02:30" in policy
     assert "cine" in policy
+    house.training.learns = ""
+    assert "no model is named" in " ".join(run("train", "policy").split())
 
 
 def test_a_pause_is_a_new_revision_and_so_is_its_end(project: Project) -> None:

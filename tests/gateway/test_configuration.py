@@ -12,7 +12,7 @@ import pytest
 from irp_deid.errors import PositiveListNotValid
 from irp_gateway.adapters.documents import read_document
 from irp_gateway.domain import configuration
-from irp_gateway.domain.configuration import read_configuration
+from irp_gateway.domain.configuration import Configuration, read_configuration
 from irp_gateway.domain.errors import BodyNotReadable, ConfigurationNotValid
 
 SMALL = {"name": "heart-study", "structures": [{"name": "cavity", "canonical": "lv_blood_pool"}]}
@@ -160,6 +160,11 @@ def test_every_template_that_the_command_offers_is_valid(template: str) -> None:
         ({"automation": {"train": {"daily_at": "24:00"}}}, "automation.train.daily_at"),
         ({"automation": {"train": {"daily_at": "02:30", "include": {"least_certainty": 4}}}}, "least_certainty"),
         ({"automation": {"train": {"after_masks": 5, "recipe": {"margin": {}}}}}, "automation.train.recipe.margin"),
+        ({"automation": {"train": {"after_masks": 5}}}, "automation.train.model: name the model"),
+        (
+            {"automation": {"train": {"after_masks": 5, "model": "cine", "recipe": {"gate": "x" * 200_000}}}},
+            "automation.train.recipe: at most",
+        ),
         ({"splits": {"training": ["p"], "test": ["p"]}}, "a patient stands in one split only"),
         ({"series_quiet_s": -1}, "series_quiet_s"),
         ({"approvals": 2}, "approvals"),
@@ -231,6 +236,11 @@ def test_a_project_may_learn_by_number_by_the_clock_or_by_both() -> None:
         train = read_configuration(SMALL | {"automation": {"train": {"model": "cine", **when}}}).automation.train
         assert train is not None
         assert train.include.verdicts == []
+
+
+def test_a_kept_document_that_names_no_model_can_still_be_read() -> None:
+    kept = json.dumps(SMALL | {"automation": {"train": {"after_masks": 5}}})
+    assert Configuration.model_validate_json(kept).automation.train is not None
 
 
 def test_automation_may_name_the_class_of_the_rest() -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from container_builders import ThresholdRuntime, an_archive, sockets
+from container_builders import ThresholdRuntime, an_archive, sockets, threshold
 from engines import pipeline_of
 from google.protobuf.json_format import MessageToJson
 from irp.training.v1 import challenge_service_pb2 as pb
 from irp_chassis.auth import Caller, act_as
 from irp_chassis.db import Database
 from irp_chassis.testing.twins import InMemoryObjects
+from irp_kernel import decode_volume
 from irp_kernel.errors import ModelUnknown, Unavailable
 from irp_training.adapters.challenge_rows import ENTRY_JOB, ChallengeRows
 from irp_training.adapters.challenge_rpc import ChallengeServicer, ChallengeVerbs
@@ -52,7 +54,9 @@ from irp_training.domain.container_errors import (
     EntrySawTestSet,
     TooManyEntries,
 )
+from irp_training.domain.containers.metaimage import write_mha
 from irp_training.domain.datasets.dataset import Snapshot
+from irp_training.domain.learning.plan import CaseFile
 from irp_training.domain.registry.registry import Model
 from irp_training.domain.run import DatasetRow, ModelRef, Run
 from precision_builders import a_pool, a_threshold, held_out
@@ -194,6 +198,25 @@ async def test_models_and_containers_are_ranked_together_and_the_best_model_is_p
     assert [promotion.version for promotion in await world.store.history("net")] == [1]
     with pytest.raises(ChallengeClosed):
         await world.enter(team="too late")
+
+
+async def test_an_output_without_a_geometry_is_the_containers_own_fault_on_that_case_alone(world: World) -> None:
+    await world.a_challenge()
+    await world.a_container()
+    world.runtime.trouble = [None, {"outputs": flattened(held_out(1)[0])}]
+    box = await world.scored(await world.enter("container", "box"))
+    assert box.state == "scored"
+    ((_, row),) = (await world.leaderboard("pools")).rows
+    assert row.figures[0].missing == 1
+    world.runtime.trouble = [{"outputs": flattened(held_out(1)[0])}]
+    await world.a_container("another")
+    assert (await world.containers.container("box", 2)).state == "refused"
+
+
+def flattened(case: CaseFile) -> dict[str, bytes]:
+    """An answer whose voxels have one side of no length, but for rounding."""
+    answer = threshold({"image.mha": write_mha(decode_volume(case[2]))})
+    return {path: re.sub(rb"ElementSpacing = \S+", b"ElementSpacing = 1e-300", data) for path, data in answer.items()}
 
 
 async def test_nothing_of_a_single_case_or_patient_leaves_the_room(world: World) -> None:

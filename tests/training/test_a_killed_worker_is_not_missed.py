@@ -27,7 +27,7 @@ def weights_of(bundle: bytes) -> dict[str, torch.Tensor]:
 
 async def test_resumed_weights_equal_those_of_an_unkilled_run_and_one_interval_repeats_at_most() -> None:
     files, plan = some_files(), a_plan(RECIPE)
-    unkilled = Lesson(plan, lambda _said: None)(iter(files), None)
+    unkilled = Lesson(plan, lambda _said: None)(files, None)
 
     worker = ProcessWorker("cpu", BOUNDS)
     epochs: list[int] = []
@@ -69,7 +69,7 @@ def test_the_same_plan_gives_the_same_bytes_and_another_seed_does_not() -> None:
     files = some_files()
     short = replace(TINY, locate_epochs=1, segment_epochs=1)
     bundles = [
-        Lesson(a_plan(recipe), lambda _said: None)(iter(files), None).bundle
+        Lesson(a_plan(recipe), lambda _said: None)(files, None).bundle
         for recipe in (short, short, replace(short, seed=8))
     ]
     assert bundles[0] == bundles[1]
@@ -88,7 +88,7 @@ async def test_a_cancelled_run_ends_its_process() -> None:
 
 def test_metrics_say_loss_and_dice_per_structure_and_how_long_it_takes() -> None:
     said: list[Said] = []
-    Lesson(a_plan(), said.append)(iter(some_files()), None)
+    Lesson(a_plan(), said.append)(some_files(), None)
     metrics: list[Metric] = [metric for one in said for metric in one.metrics]
     assert {m.name for m in metrics} >= {"locate_loss", "segment_loss", "val_dice_lv_blood_pool"}
     assert [one.progress.fraction for one in said] == sorted(one.progress.fraction for one in said)
@@ -97,9 +97,9 @@ def test_metrics_say_loss_and_dice_per_structure_and_how_long_it_takes() -> None
 
 def test_fine_tuning_keeps_the_first_net_and_may_drop_a_structure() -> None:
     files = some_files()
-    base = Lesson(a_plan(), lambda _said: None)(iter(files), None)
+    base = Lesson(a_plan(), lambda _said: None)(files, None)
     recipe = replace(TINY, stages=("segment",), structures=("lv_blood_pool", "lv_myocardium"), licence="")
-    tuned = Lesson(a_plan(recipe, base.bundle), lambda _said: None)(iter(files), None)
+    tuned = Lesson(a_plan(recipe, base.bundle), lambda _said: None)(files, None)
     before, after = read_bundle(base.bundle), read_bundle(tuned.bundle)
     assert after.structures == ("lv_blood_pool", "lv_myocardium")
     assert after.licence == before.licence == "CC0-1.0"

@@ -108,6 +108,14 @@ def test_nothing_begins_by_itself_where_nothing_says_when() -> None:
         assert TrainByItself.from_configuration({"automation": {"train": train}}) is None
 
 
+async def test_where_no_model_is_named_nothing_begins_and_the_policy_shows_it(world: World) -> None:
+    await world.declare(model="", after_masks=2, every_hours=6)
+    await world.accept(3)
+    assert await world.look(12) == []
+    said = await world.policy()
+    assert (said.declared, said.model, said.next_at, said.masks_since_run) == (True, "", "", 3)
+
+
 async def test_a_run_begins_after_so_many_masks_of_enough_patients(world: World) -> None:
     await world.declare(after_masks=2, least_patients=2)
     await world.accept(3, patient="one")

@@ -237,7 +237,7 @@ def test_a_run_in_two_dimensions_says_what_was_chosen_and_its_card_says_why() ->
     recipe = replace(TINY, configure="fingerprint", segment_size=0, locate_epochs=1)
     recipe = replace(recipe, segment_epochs=1, min_steps=1, window=0.0, segment_channels=(4, 8))
     files = case_files([(part, *a_heart(seed)) for seed, part in enumerate(["training", "training", "validation"])])
-    outcome = Lesson(a_plan(recipe), said.append)(iter(files), None)
+    outcome = Lesson(a_plan(recipe), said.append)(files, None)
     plan = Configured.from_text(said[0].configured)
     bundle = read_bundle(outcome.bundle)
     assert plan.fingerprint["series"] == 2

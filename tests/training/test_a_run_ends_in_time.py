@@ -26,7 +26,7 @@ def a_clock(step_s: float = 1.0) -> Callable[[], float]:
 
 def learn(plan: Plan, checkpoint: bytes | None = None) -> tuple[Outcome, list[Said]]:
     said: list[Said] = []
-    return Lesson(plan, said.append, a_clock())(iter(some_files()), checkpoint), said
+    return Lesson(plan, said.append, a_clock())(some_files(), checkpoint), said
 
 
 def mean_dice(said: list[Said]) -> dict[int, float]:

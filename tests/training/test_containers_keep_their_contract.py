@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import os
+import re
 import shutil
 import stat
 import tarfile
@@ -103,12 +104,24 @@ def test_what_is_no_archive_of_one_image_is_refused(oci: bool) -> None:
         read(whole, limit=1000)
 
 
+def nested(levels: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 @pytest.mark.parametrize(
     ("place", "document"),
     [
         ("labels", {"labels": {"1": "brain"}}),
         ("labels", {"labels": {"0": "scar"}}),
         ("labels", {"labels": {}}),
+        ("labels", {"labels": {"1": ["scar"]}}),
+        ("labels", {"labels": {"1": {"scar": 1}}}),
+        ("labels", {"labels": {"1" * 5000: "scar"}}),
+        ("labels", {"labels": {"²": "scar"}}),
+        ("nested", {"inputs": [*SOCKETS["inputs"], {"slug": "x", "kind": "Anything", "value": nested(40)}]}),
         ("frames", {"frames": "some"}),
         ("limits.time_s", {"limits": {"time_s": 0}}),
         ("limits.memory_mb", {"limits": {"memory_mb": 10**9}}),
@@ -191,6 +204,15 @@ def test_an_output_on_the_grid_becomes_labels_and_values() -> None:
 MASK = "images/heart-segmentation/a.mha"
 
 
+def skewed(image: bytes) -> bytes:
+    return re.sub(rb"TransformMatrix = .*", b"TransformMatrix = 1 0 0 -1 1 0 0 0 1", image)
+
+
+def spaced(spacing: bytes) -> bytes:
+    """The mask, saying that its voxels have other sides."""
+    return re.sub(rb"ElementSpacing = .*", b"ElementSpacing = " + spacing, an_output()[MASK])
+
+
 @pytest.mark.parametrize(
     ("error", "changes"),
     [
@@ -202,6 +224,8 @@ MASK = "images/heart-segmentation/a.mha"
         (OutputNotReadable, {MASK: an_output()[MASK].replace(b"LOCAL", b"/etc/passwd")}),
         (OutputNotReadable, {MASK: an_output()[MASK].replace(b"72 64 3", b"9999999999 9999999999 3")}),
         (OutputNotReadable, {MASK: an_output()[MASK].replace(b"CompressedData = False", b"CompressedData = True")}),
+        (OutputNotReadable, {MASK: spaced(b"1e-300 1 1")}),
+        (OutputGridDiffers, {MASK: skewed(spaced(b"1e308 1e308 1"))}),  # its corners are infinity minus infinity
         (OutputGridDiffers, {MASK: an_output()[MASK].replace(b"72 64 3", b"64 72 3")}),
         (OutputGridDiffers, {MASK: an_output()[MASK].replace(b"Offset = -40.0", b"Offset = -40.2")}),
         (OutputLabelUnknown, {MASK: an_output()[MASK].replace(b"\x01", b"\x07")}),
@@ -211,6 +235,7 @@ MASK = "images/heart-segmentation/a.mha"
         (OutputNotReadable, {"score.json": b"1" + b" " * (2 << 20)}),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
 def test_an_output_that_is_not_as_declared_is_refused(error: type[Exception], changes: dict[str, Any]) -> None:
     with pytest.raises(error):
         read_outputs(an_output(**changes), read_sockets(sockets()), phantom().geometry)

@@ -135,10 +135,10 @@ def test_an_open_batch_is_the_largest_power_of_two_that_fits(holds: int, batch: 
 def test_a_run_with_an_open_batch_says_what_it_took_also_when_it_goes_on() -> None:
     said: list[Said] = []
     plan = a_plan(replace(TINY, batch=0, locate_epochs=1, segment_epochs=1, checkpoint_epochs=1))
-    whole = Lesson(plan, said.append)(iter(some_files()), None)
+    whole = Lesson(plan, said.append)(some_files(), None)
     assert whole.remarks == ("a step had 12 slices",)
     assert json.loads(read_bundle(whole.bundle).metadata["recipe"])["batch"] == 12
-    resumed = Lesson(plan, said.append)(iter(some_files()), said[0].checkpoint)
+    resumed = Lesson(plan, said.append)(some_files(), said[0].checkpoint)
     assert (resumed.bundle, resumed.remarks) == (whole.bundle, whole.remarks)
 
 

@@ -26,7 +26,7 @@ RECIPE = replace(TINY, locate_epochs=1, segment_epochs=2, batch=3, checkpoint_ep
 async def test_a_run_shared_by_two_processes_learns_what_one_learns_also_when_one_was_killed() -> None:
     files, plan = some_files(), a_plan(RECIPE)
     alone: list[Said] = []
-    one = Lesson(plan, alone.append)(iter(files), None)
+    one = Lesson(plan, alone.append)(files, None)
 
     worker, said = ProcessWorker("cpu", BOUNDS, processes=2), list[Said]()
 

@@ -158,7 +158,7 @@ PARTS = ("training", "training", "training", "validation")
 def learnt(checkpoint: bytes | None = None) -> tuple[Outcome, list[Said]]:
     said: list[Said] = []
     files = case_files([(part, *a_heart(seed, slices=5)) for seed, part in enumerate(PARTS)])
-    return Lesson(a_plan(RECIPE), said.append)(iter(files), checkpoint), said
+    return Lesson(a_plan(RECIPE), said.append)(files, checkpoint), said
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +210,7 @@ def test_a_killed_run_in_three_dimensions_goes_on_as_if_nothing_had_been(run: tu
 def test_what_was_learnt_in_three_dimensions_is_learnt_further(deep: Bundle, run: tuple[Outcome, list[Said]]) -> None:
     recipe = replace(FINE_TUNING, segment_epochs=1, min_steps=1, batch=2, seed=3, threads=1, replay=0.0)
     files = case_files([("training", *a_heart(7, slices=5)), ("validation", *a_heart(8, slices=5))])
-    outcome = Lesson(a_plan(recipe, run[0].bundle), lambda said: None)(iter(files), None)
+    outcome = Lesson(a_plan(recipe, run[0].bundle), lambda said: None)(files, None)
     after = read_bundle(outcome.bundle)
     assert after.spec.segment == deep.spec.segment
     before, now = deep.weights["model"], after.weights["model"]

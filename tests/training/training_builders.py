@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 
 import numpy as np
 from irp_kernel import Geometry, LabelTable, Mask, ObjectRef, Volume, encode_mask, encode_volume, sha256_of
@@ -87,9 +87,10 @@ def case_files(hearts: Sequence[tuple[str, Volume, Mask]]) -> list[CaseFile]:
 def as_stream(files: list[CaseFile]) -> CaseFiles:
     """Case files as the worker's port wants them."""
 
-    async def read() -> AsyncIterator[CaseFile]:
+    async def read(only: Collection[str] = ()) -> AsyncIterator[CaseFile]:
         for file in files:
-            yield file
+            if not only or file[1] in only:
+                yield file
 
     return read
 

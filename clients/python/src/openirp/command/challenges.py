@@ -92,9 +92,11 @@ def leaderboard(challenge: str, as_json: Annotated[bool, typer.Option("--json")]
 
 
 def _figure(figure: dict[str, Any]) -> str:
-    """`0.900 (0.850 to 0.930)`."""
-    interval = figure["interval"]
-    return f"{figure['mean']:.3f}" + (f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else "")
+    """`0.900 (0.850 to 0.930)`; a dash where nothing is known."""
+    mean, interval = figure["mean"], figure["interval"]
+    if mean is None:
+        return "-"
+    return f"{mean:.3f}" + (f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else "")
 
 
 @app.command()

@@ -85,6 +85,9 @@ def policy(project: InProject) -> None:
     words = f"Next by the clock: {said['next_at'][:16]} UTC. " if said["next_at"] else ""
     if said["refusal"]:
         say(f"The latest run that was to begin by itself could not: {said['refusal']}.")
+    if not said["model"]:
+        say("Nothing begins by itself: no model is named. Name it in `automation.train.model` of the configuration.")
+        return
     say(f"{words}{said['model']} learns from {said['base'] or 'scratch'}{'; paused' if said['paused'] else ''}.")
 
 

@@ -452,7 +452,7 @@ class LeaderboardFigure(_message.Message):
     metric: _builtins.str
     structure: _builtins.str
     mean: _builtins.float
-    """Mean over patients, and its 95 % interval over resampled patients."""
+    """Mean over patients, and its 95 % interval over resampled patients; NaN = unknown."""
     low: _builtins.float
     high: _builtins.float
     rank: _builtins.float

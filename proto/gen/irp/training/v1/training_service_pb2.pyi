@@ -425,6 +425,7 @@ class TrainingPolicy(_message.Message):
     """False: nothing begins by itself, and nothing below says anything."""
     paused: _builtins.bool
     model: _builtins.str
+    """Empty = none is named, and nothing begins."""
     base: _builtins.str
     after_masks: _builtins.int
     """A run begins after so many accepted masks; 0 = not by number."""

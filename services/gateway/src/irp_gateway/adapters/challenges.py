@@ -90,7 +90,7 @@ class FigureAnswer(BaseModel):
 
     metric: str
     structure: str
-    mean: float = Field(description="over patients")
+    mean: float | None = Field(description="over patients; null where no case that tells of it was answered")
     interval: tuple[float, float] | None = Field(description="95 %, over resampled patients; null below two patients")
     rank: float = Field(description="1 = best; equal means share the mean of their ranks")
     missing: int = Field(description="cases without an answer; they count as the worst")
@@ -266,7 +266,7 @@ def _place(row: pb.LeaderboardRow) -> PlaceAnswer:
             FigureAnswer(
                 metric=figure.metric,
                 structure=figure.structure,
-                mean=figure.mean,
+                mean=figure.mean if math.isfinite(figure.mean) else None,
                 interval=(figure.low, figure.high) if math.isfinite(figure.low) else None,
                 rank=figure.rank,
                 missing=figure.missing,

@@ -17,7 +17,7 @@ class PolicyAnswer(BaseModel):
 
     declared: bool = Field(description="false: nothing begins by itself")
     paused: bool
-    model: str
+    model: str = Field(description="empty: none is named, so nothing begins")
     base: str
     after_masks: int = Field(description="a run begins after so many accepted masks; 0 = not by number")
     masks_since_run: int = Field(description="accepted since the last run that began by itself")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 LEAST_HOURS = 0.25  # between two runs that begin by the clock
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 Canonical = Literal["lv_blood_pool", "lv_myocardium", "rv_blood_pool", "scar", "no_reflow"]
+RecipeValue = float | str | list[str] | list[int]  # as the training server reads a recipe
 SiteName = Annotated[str, Field(min_length=1, max_length=128)]
 
 
@@ -58,9 +59,9 @@ class AutoTrain(_Strict):
     ] = 0
     paused: Annotated[bool, Field(description="nothing begins; what is accepted is counted on")] = False
     include: Annotated[Inclusion, Field(description="which masks such a run learns from")] = Inclusion()
-    base: str = ""
-    model: str = ""
-    recipe: dict[Name, float | str | list[str]] = {}
+    base: Annotated[str, Field(description="name or name@version to start from; empty = from scratch")] = ""
+    model: Annotated[str, Field(description="that the new versions belong to; has to be named")] = ""
+    recipe: Annotated[dict[Name, RecipeValue], Field(description="keys that differ from the defaults")] = {}
 
     @model_validator(mode="after")
     def _says_when(self) -> AutoTrain:

@@ -10,10 +10,11 @@ import re2
 from irp_kernel import CANONICAL
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from irp_gateway.domain.automation import Automation, Canonical, Name
+from irp_gateway.domain.automation import Automation, AutoTrain, Canonical, Name
 from irp_gateway.domain.errors import ConfigurationNotValid
 
 SLUG = r"^[a-z][a-z0-9-]{0,46}[a-z0-9]$"
+RECIPE_LIMIT = 200_000  # characters, as the training server has it
 MAX_PLACES = 10  # that a refusal names
 OPTIONS = ("113101", "113103", "113104", "113105", "113106", "113107", "113108", "113109", "113110", "113111", "113112")
 
@@ -266,10 +267,21 @@ def read_configuration(document: Any) -> Configuration:
         ConfigurationNotValid: says every place that is wrong, never the values.
     """
     try:
-        return Configuration.model_validate(document)
+        configuration = Configuration.model_validate(document)
     except ValidationError as error:
         places = [_place(e["loc"], e["type"], e["msg"]) for e in error.errors(include_input=False)]
         raise ConfigurationNotValid("; ".join(places[:MAX_PLACES])) from None
+    if train := configuration.automation.train:
+        _require_may_begin(train)
+    return configuration
+
+
+def _require_may_begin(train: AutoTrain) -> None:
+    """Of new documents only: one that is kept already can be read, whatever it leaves out."""
+    if not train.model:
+        raise ConfigurationNotValid("automation.train.model: name the model that shall learn, else nothing begins")
+    if len(json.dumps(train.recipe)) > RECIPE_LIMIT:
+        raise ConfigurationNotValid(f"automation.train.recipe: at most {RECIPE_LIMIT} characters")
 
 
 def _place(where: tuple[int | str, ...], kind: str, message: str) -> str:

@@ -1,9 +1,10 @@
 """What is said between a room and the processes that work for it: one pipe each, messages as pairs.
 
-Child -> parent: ("next", None) for each case file, ("said", ...) as often as it likes, then ("outcome", ...) or
-("error", IrpError). Parent -> child: ("case", CaseFile) or ("end", None), only to who has asked: a child that waits for
-a file takes it at once, and a parent that hands none over hears what is said. So neither waits for the other, however
-many files there are; and of them no more lie in memory than are worked on, and one.
+Child -> parent: ("next", None) for each case file, ("again", splits) to begin anew with those of some splits only,
+("said", ...) as often as it likes, then ("outcome", ...) or ("error", IrpError). Parent -> child: ("case", CaseFile) or
+("end", None), only to who has asked: a child that waits for a file takes it at once, and a parent that hands none over
+hears what is said. So neither waits for the other, however many files there are; and of them no more lie in memory than
+are worked on, and one.
 
 A child whose parent is gone ends; one that says nothing more was killed, and its work is done again.
 """
@@ -16,7 +17,8 @@ import mmap
 import os
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from irp_kernel.errors import IrpError, Unavailable
 from irp_training.app.work_ports import CaseFiles
 from irp_training.domain.errors import WorkCrashed
 from irp_training.domain.learning.plan import CaseFile, FileBytes
+from irp_training.domain.learning.pupils import HELD_OUT
 
 Message = tuple[str, Any]
 NICENESS = 5  # training gives way to whoever answers people
@@ -44,8 +47,8 @@ class WorkerDied(Unavailable):
 class Feed:
     """The same case files for every process, each when all have asked for it; the one after is read meanwhile."""
 
-    def __init__(self, pipes: Sequence[Connection], files: CaseFiles) -> None:
-        self._pipes, self._files = pipes, files()
+    def __init__(self, pipes: Sequence[Connection], files: CaseFiles, only: Collection[str] = ()) -> None:
+        self._pipes, self._files = pipes, files(only) if only else files()
         self._asked = 0
         self._ahead: Message | None = None
 
@@ -88,6 +91,7 @@ async def hear(pipes: Sequence[Connection]) -> Message:
 def child(work: Any, pipe: Connection, arguments: tuple[Any, ...]) -> None:
     """Where a process begins: the work, and the last word on it."""
     os.nice(NICENESS)
+    _leave_with_parent()
     try:
         pipe.send(("outcome", work(pipe, *arguments)))
     except IrpError as error:
@@ -105,10 +109,22 @@ def files_from(pipe: Connection) -> Iterator[CaseFile]:
         pipe.send(("next", None))
         kind, content = pipe.recv()
         if kind == "end":
-            _leave_with(pipe)
             return
         case, part, volume, mask = content
         yield case, part, _opened(volume), _opened(mask)
+
+
+class RunFiles:
+    """The case files of a run, in the child: at first all of them; whoever reads again gets those that are held out."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe, self._read = pipe, False
+
+    def __iter__(self) -> Iterator[CaseFile]:
+        if self._read:
+            self._pipe.send(("again", HELD_OUT))
+        self._read = True
+        yield from files_from(self._pipe)
 
 
 def _send(pipes: Sequence[Connection], message: Message) -> None:
@@ -133,12 +149,13 @@ def _opened(file: bytes | Path) -> FileBytes:
         return memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
 
 
-def _leave_with(pipe: Connection) -> None:
-    """From now on nothing comes from the parent: when the pipe ends, the parent is gone, and so are we."""
+def _leave_with_parent() -> None:
+    """When the parent is gone, so are we, whatever we are at."""
+    parent = parent_process()
 
-    def watch() -> None:
-        with contextlib.suppress(EOFError, OSError):
-            pipe.recv()
+    def watch(sentinel: int) -> None:
+        wait([sentinel])
         os._exit(1)
 
-    threading.Thread(target=watch, daemon=True).start()
+    if parent is not None:
+        threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()

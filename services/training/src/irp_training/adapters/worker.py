@@ -19,7 +19,7 @@ from typing import Any
 from irp_bundle import Pipeline
 from irp_kernel import decode_mask, decode_volume
 
-from irp_training.adapters.exchange import Feed, child, files_from, hear
+from irp_training.adapters.exchange import Feed, RunFiles, child, files_from, hear
 from irp_training.adapters.ranks import Group, Seat, devices_of, seated
 from irp_training.adapters.sandbox_bounds import SandboxBounds
 from irp_training.adapters.sandbox_engine import engines_of
@@ -113,6 +113,8 @@ class ProcessWorker:
                 kind, content = await hear(pipes)
                 if kind == "next":
                     await feed.ask()
+                elif kind == "again":  # of the first alone: the others only learn
+                    feed = Feed(pipes[:1], files, only=content)
                 elif kind == "outcome" or not await listen(content):
                     return content if kind == "outcome" else None
 
@@ -152,7 +154,7 @@ def _train(pipe: Connection, plan: Plan, seat: Seat, checkpoint: bytes | None) -
     ranks = Group(seat) if seat.size > 1 else None
     lesson = Lesson(replace(plan, device=seat.device), say, ranks=ranks)
     if seat.rank == 0:
-        return lesson(files_from(pipe), checkpoint)
+        return lesson(RunFiles(pipe), checkpoint)
     lesson.learn(files_from(pipe), checkpoint)
     # Who leaves breaks the last words of the others: the parent ends all when rank 0 has spoken.
     while True:

@@ -19,7 +19,7 @@ class Policy:
         masks_missing: until the number is reached; 0 where it is, or where no number is declared.
         patients: with an accepted mask.
         patients_missing: until the least number is reached.
-        next_at: seconds since 1970; None = no schedule.
+        next_at: seconds since 1970; None = no schedule, or no model.
         refusal: why the latest run that was to begin by itself could not; empty = it could.
     """
 
@@ -40,7 +40,7 @@ class TellPolicy:
 
     async def __call__(self, project: Project) -> Policy | None:
         """None where nothing is declared."""
-        wish = TrainByItself.from_configuration(await self._configurations.of(project))
+        wish = TrainByItself.declared(await self._configurations.of(project))
         if wish is None:
             return None
         masks = await self._store.masks_since_run(project.id)
@@ -56,6 +56,6 @@ class TellPolicy:
         )
 
     async def _next_at(self, project: str, wish: TrainByItself) -> float | None:
-        if wish.schedule is None:
+        if wish.schedule is None or not wish.model:
             return None
         return await self._store.next_run_at(project, wish.schedule.rule) or wish.schedule.next_after(self._now())

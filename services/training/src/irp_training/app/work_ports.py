@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -18,7 +18,14 @@ from irp_training.domain.validations.plan import ValidationOutcome, ValidationPl
 T = TypeVar("T")
 Listener = Callable[[Said], Awaitable[bool]]  # False: end now, the run was cancelled
 StoredFile = tuple[Case, str, bytes | Path, bytes | Path]  # case, split, volume file, mask file: or where they lie
-CaseFiles = Callable[[], AsyncIterator[StoredFile]]
+
+
+class CaseFiles(Protocol):
+    """A way to read case files, as often as is wanted."""
+
+    def __call__(self, only: Collection[str] = ()) -> AsyncIterator[StoredFile]:
+        """One after the other; of these splits only, if any is named."""
+        ...
 
 
 class Examiner(Protocol):

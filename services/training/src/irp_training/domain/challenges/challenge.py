@@ -15,6 +15,7 @@ from irp_training.domain.run import DatasetRow, ModelRef, Progress
 Metric = Literal["dice", "hd95"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
 HIGHER_IS_BETTER: dict[Metric, bool] = {"dice": True, "hd95": False}
+BEST: dict[Metric, float] = {"dice": 1.0, "hd95": 0.0}  # mm
 Kind = Literal["model", "container"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 EntryState = Literal["queued", "running", "scored", "failed"]

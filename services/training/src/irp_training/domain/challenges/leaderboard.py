@@ -9,14 +9,15 @@ Sci Rep 11:2369 (2021): aggregate-then-rank, bootstrapped ranking.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 from irp_bundle import interval_over_patients
 from numpy.typing import NDArray
 
-from irp_training.domain.challenges.challenge import HIGHER_IS_BETTER, CaseScore, Metric
+from irp_training.domain.challenges.challenge import BEST, HIGHER_IS_BETTER, CaseScore, Metric
 
 SAMPLES, SEED = 1000, 20
 INTERVAL = (2.5, 97.5)  # percentiles
@@ -27,7 +28,10 @@ Column = tuple[Metric, str]  # metric, structure
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One metric of one structure: mean over patients with its 95 % interval (NaN below two patients), and the rank."""
+    """One metric of one structure: mean over patients with its 95 % interval (NaN below two patients), and the rank.
+
+    The mean is NaN where every case that tells of it was left without an answer.
+    """
 
     metric: Metric
     structure: str
@@ -61,6 +65,7 @@ def rank(scored: Mapping[str, Sequence[CaseScore]], metrics: Sequence[Metric], s
     if not scored:
         return []
     columns = [(metric, structure) for metric in metrics for structure in structures]
+    scored = _completed(scored, columns)
     patients = sorted({case.patient for cases in scored.values() for case in cases})
     table = np.stack([_per_patient(cases, patients, columns) for cases in scored.values()])
     kept = [place for place in range(len(columns)) if not np.isnan(table[:, :, place]).all()]
@@ -87,6 +92,24 @@ def rank(scored: Mapping[str, Sequence[CaseScore]], metrics: Sequence[Metric], s
     return sorted(rows, key=lambda row: row.position)
 
 
+def _completed(scored: Mapping[str, Sequence[CaseScore]], columns: Sequence[Column]) -> dict[str, list[CaseScore]]:
+    """Who has no value where others have one rightly saw none, which older scores leave out: the best value."""
+    judged: dict[str, set[Column]] = {}
+    for case in chain.from_iterable(scored.values()):
+        told = {(metric, structure) for metric, structure in columns if structure in case.values.get(metric, {})}
+        judged.setdefault(case.series, set()).update(told)
+    return {entry: [_filled(case, judged[case.series]) for case in cases] for entry, cases in scored.items()}
+
+
+def _filled(case: CaseScore, judged: Iterable[Column]) -> CaseScore:
+    if case.missing:
+        return case
+    values = {metric: dict(column) for metric, column in case.values.items()}
+    for metric, structure in judged:
+        values.setdefault(metric, {}).setdefault(structure, BEST[metric])
+    return replace(case, values=values)
+
+
 def _per_patient(cases: Sequence[CaseScore], patients: Sequence[str], columns: Sequence[Column]) -> NDArray[np.float64]:
     """(patient, column): mean over the patient's cases; NaN where nobody judged."""
     table = np.full((len(patients), len(columns)), np.nan)
@@ -108,11 +131,11 @@ def _means(table: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _ranks(means: NDArray[np.float64], columns: Sequence[Column]) -> NDArray[np.float64]:
-    """(entry, column): 1 = best, equal means share the mean of their ranks; a column that is unknown ranks nobody."""
+    """(entry, column): 1 = best, equal means share the mean of their ranks; an unknown one is the worst."""
     ranks = np.empty_like(means)
     for place, (metric, _) in enumerate(columns):
         values = np.round(means[:, place], DIGITS)
-        keyed = np.nan_to_num(-values if HIGHER_IS_BETTER[metric] else values, nan=0.0)
+        keyed = np.nan_to_num(-values if HIGHER_IS_BETTER[metric] else values, nan=np.inf)
         better, equal = _compared(keyed)
         ranks[:, place] = better + (equal + 1) / 2
     return ranks

@@ -1,7 +1,11 @@
 """One answer against what an expert drew, on what the expert judged.
 
-Dice and distances are those of every other figure of the platform (irp_bundle). What is not found at all has the worst
-values: a Dice of 0, and a distance as long as the image's diagonal.
+Dice and distances are those of every other figure of the platform (irp_bundle). What is not found at all, and what is
+found where the expert saw none, has the worst values: a Dice of 0, and a distance as long as the image's diagonal. Who
+sees none where the expert saw none has the best: else nothing would be lost by making it up.
+
+Source: the rule of BraTS for a region that the reference does not hold; Isensee et al., "nnU-Net for Brain Tumor
+Segmentation", BrainLes 2020, LNCS 12659.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import numpy as np
 from irp_bundle import Pipeline, dice_per_structure, distances_per_structure
 from irp_kernel import Geometry, Mask, Volume, decode_mask, decode_volume
 
-from irp_training.domain.challenges.challenge import CaseScore, Metric
+from irp_training.domain.challenges.challenge import BEST, CaseScore, Metric
 from irp_training.domain.container_errors import EntryNeedsMarks
 from irp_training.domain.judging.scores import as_far_as_judged, as_model_sees, judged_frames
 from irp_training.domain.learning.plan import CaseFile
@@ -30,28 +34,30 @@ def at_frames(volume: Volume, truth: Mask, frames: list[int]) -> tuple[Volume, M
 
 
 def score_answer(found: Mask | None, truth: Mask, structures: tuple[str, ...], metrics: tuple[Metric, ...]) -> Values:
-    """Metric -> structure -> value.
+    """Metric -> structure -> value, of each structure that an expert judged.
 
     Args:
-        found: the answer; None or a structure that it does not hold = the worst value.
+        found: the answer; None = the worst values.
         truth: what an expert drew.
         structures: that are compared.
         metrics: "dice", "hd95" (mm).
     """
     known = as_model_sees(truth, structures)
     answer = as_far_as_judged(as_model_sees(found, structures), known) if found is not None else None
-    drawn = [name for name in structures if _matters(name, known, answer)]
-    columns = {metric: _worst(metric, known, drawn) for metric in metrics}
+    judged = [name for name in structures if known.judged(name).any()]
+    columns = {metric: _worst(metric, known, judged) for metric in metrics}
     if answer is not None:
+        neither = [name for name in judged if not _seen(name, known, answer)]
         for metric, column in columns.items():
-            column.update(_measured(metric, answer, known, drawn))
+            column.update(dict.fromkeys(neither, BEST[metric]))
+            column.update(_measured(metric, answer, known, judged))
     return {metric: column for metric, column in columns.items() if column}
 
 
-def _matters(name: str, known: Mask, answer: Mask | None) -> bool:
-    """True where somebody judged it, and one of both sees it there."""
+def _seen(name: str, known: Mask, answer: Mask) -> bool:
+    """True if one of both sees it where it was judged."""
     where = known.judged(name)
-    return bool(known.of(name)[where].any() or (answer is not None and answer.of(name)[where].any()))
+    return bool(known.of(name)[where].any() or answer.of(name)[where].any())
 
 
 def _worst(metric: Metric, known: Mask, names: list[str]) -> dict[str, float]:

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 from irp_kernel import Geometry, LabelTable, Mask
+from irp_kernel.errors import IrpError
 from irp_kernel.mask import VALUE_OF
 from numpy.typing import NDArray
 
 from irp_training.domain.container_errors import (
+    ITS_FAULT,
     OutputGridDiffers,
     OutputLabelUnknown,
     OutputMissing,
@@ -23,10 +25,9 @@ from irp_training.domain.container_errors import (
 )
 from irp_training.domain.containers.inputs import finite
 from irp_training.domain.containers.metaimage import read_mha, stated_shape
-from irp_training.domain.containers.sockets import Socket, Sockets
+from irp_training.domain.containers.sockets import JSON_DEPTH, Socket, Sockets, depth
 
 JSON_LIMIT = 1 << 20  # bytes of one value
-JSON_DEPTH = 32
 GRID_TOLERANCE_MM = 0.05  # at every corner: containers write float32 headers, and round
 JSON_TYPES: Mapping[str, tuple[type, ...]] = {
     "Bool": (bool,),
@@ -50,7 +51,7 @@ class Found:
 
 
 def read_outputs(files: Mapping[str, bytes], sockets: Sockets, geometry: Geometry) -> Found:
-    """Judge what a run left.
+    """Judge what a run left. Nothing but what it left is read here, so whatever goes wrong is the container's fault.
 
     Args:
         files: by path below /output.
@@ -60,10 +61,18 @@ def read_outputs(files: Mapping[str, bytes], sockets: Sockets, geometry: Geometr
     Raises:
         OutputMissing, OutputNotReadable, OutputGridDiffers, OutputLabelUnknown: with the socket's slug.
     """
-    return Found(
-        labels=_labels(files, sockets, geometry),
-        values={socket.slug: _value(files, socket) for socket in sockets.results},
-    )
+    try:
+        return Found(
+            labels=_labels(files, sockets, geometry),
+            values={socket.slug: _value(files, socket) for socket in sockets.results},
+        )
+    except ITS_FAULT:
+        raise
+    except MemoryError:  # ours
+        raise
+    except Exception as error:
+        told = error.message if isinstance(error, IrpError) else "an output breaks what reads it"
+        raise OutputNotReadable(told) from error
 
 
 def as_mask(found: Sequence[Found], sockets: Sockets, geometry: Geometry) -> Mask:
@@ -82,7 +91,7 @@ def _labels(files: Mapping[str, bytes], sockets: Sockets, geometry: Geometry) ->
         raise OutputGridDiffers(f"{slug}: shape is {shape}, expected {geometry.array_shape}")
     volume = read_mha(images[0])
     apart = geometry.grid_distance_mm(volume.geometry)
-    if apart > GRID_TOLERANCE_MM:
+    if not apart <= GRID_TOLERANCE_MM:  # NaN is no distance that is allowed
         raise OutputGridDiffers(f"{slug}: the grids lie {apart:.3f} mm apart, allowed are {GRID_TOLERANCE_MM} mm")
     return _canonical(volume.array, sockets.labels, slug)
 
@@ -112,16 +121,9 @@ def _value(files: Mapping[str, bytes], socket: Socket) -> Any:
         value = finite(json.loads(data))
     except (ValueError, RecursionError):
         raise OutputNotReadable(f"{socket.slug}: not JSON") from None
-    if _depth(value) > JSON_DEPTH:
+    if depth(value) > JSON_DEPTH:
         raise OutputNotReadable(f"{socket.slug}: nested deeper than {JSON_DEPTH}")
     allowed = JSON_TYPES.get(socket.kind)
     if allowed and (not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed)):
         raise OutputNotReadable(f"{socket.slug}: not of the kind {socket.kind}")
     return value
-
-
-def _depth(value: Any) -> int:
-    """Levels of lists and objects; json.loads has bounded them by Python's own stack already."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0

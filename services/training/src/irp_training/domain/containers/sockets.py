@@ -23,7 +23,9 @@ VALUE_KINDS = ("Anything", "Bool", "Float", "Integer", "String")  # JSON
 Frames = Literal["each", "together"]
 DOCUMENT_LIMIT = 64 << 10  # characters
 SOCKETS_LIMIT = 16  # of each direction
+JSON_DEPTH = 32  # of a value, and of the declaration
 RESERVED = "inputs.json"
+_LABEL = re.compile(r"[0-9]{1,3}")
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+){0,15}")
 _PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){0,3}")
 
@@ -110,13 +112,23 @@ def canonical(text: str) -> str:
     return json.dumps(_document(text), sort_keys=True, separators=(",", ":"))
 
 
+def depth(value: Any) -> int:
+    """Levels of lists and objects; json.loads has bounded them by Python's own stack already."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    return 1 + max(map(depth, value), default=0) if isinstance(value, list) else 0
+
+
 def _document(text: str) -> dict[str, Any]:
     if len(text) > DOCUMENT_LIMIT:
         raise SocketsNotValid(f"at most {DOCUMENT_LIMIT} characters")
     try:
         document = json.loads(text)
+        nested = depth(document)
     except (ValueError, RecursionError):
         raise SocketsNotValid("the declaration is not JSON") from None
+    if nested > JSON_DEPTH:
+        raise SocketsNotValid(f"nested deeper than {JSON_DEPTH}")
     if not isinstance(document, dict):
         raise SocketsNotValid("the declaration is not an object")
     if unknown := sorted(set(document) - {"inputs", "outputs", "labels", "frames", "limits"}):
@@ -154,9 +166,9 @@ def _labels(table: Any) -> dict[int, str]:
         raise SocketsNotValid('labels: what the values of the mask mean, e.g. {"1": "lv_blood_pool"}')
     found: dict[int, str] = {}
     for value, name in table.items():
-        if not value.isdecimal() or not 1 <= int(value) <= 255:
+        if not _LABEL.fullmatch(value) or not 1 <= int(value) <= 255:
             raise SocketsNotValid("labels: values are whole numbers from 1 to 255")
-        if name not in VALUE_OF:
+        if not isinstance(name, str) or name not in VALUE_OF:
             raise SocketsNotValid(f"labels: structures are {', '.join(VALUE_OF)}")
         found[int(value)] = name
     return found

@@ -22,6 +22,7 @@ class TrainByItself:
     """`automation.train` of the configuration: when, from which base, to which model.
 
     Attributes:
+        model: that learns; empty = none is named, and nothing begins.
         after_masks: a run begins after so many accepted masks; 0 = not by number.
         schedule: a run begins by the clock, if a mask was accepted since the last one; None = not by the clock.
         least_patients: nothing begins before so many patients have an accepted mask.
@@ -41,9 +42,15 @@ class TrainByItself:
 
     @classmethod
     def from_configuration(cls, document: Mapping[str, Any]) -> TrainByItself | None:
-        """The declaration, or None."""
+        """What shall begin by itself, or None."""
+        wish = cls.declared(document)
+        return wish if wish and wish.model else None
+
+    @classmethod
+    def declared(cls, document: Mapping[str, Any]) -> TrainByItself | None:
+        """What a configuration says, also one of before that names no model; None = nothing."""
         wish = (document.get("automation") or {}).get("train")
-        if not wish or not wish.get("model"):
+        if not wish:
             return None
         after_masks, schedule = int(wish.get("after_masks") or 0), Schedule.from_wish(wish)
         if after_masks < 1 and schedule is None:
@@ -51,7 +58,7 @@ class TrainByItself:
         return cls(
             after_masks=after_masks,
             base=str(wish.get("base") or ""),
-            model=str(wish["model"]),
+            model=str(wish.get("model") or ""),
             recipe=json.dumps(wish.get("recipe") or {}, sort_keys=True),
             schedule=schedule,
             least_patients=int(wish.get("least_patients") or 0),

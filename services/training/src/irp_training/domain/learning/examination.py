@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from irp_bundle import Bundle, Pipeline, TorchEngine, read_bundle, read_spec, write_bundle
+from irp_kernel import decode_mask, decode_volume
 from torch import Tensor
 
 from irp_training.domain.datasets.subgroups import subgroups_of
@@ -13,8 +15,7 @@ from irp_training.domain.errors import NothingJudged
 from irp_training.domain.judging.figures import by_subgroup, case_intervals, summarise
 from irp_training.domain.judging.scores import measure_case, score_case, without_dice
 from irp_training.domain.learning.card import model_card
-from irp_training.domain.learning.plan import Outcome, Plan
-from irp_training.domain.learning.pupils import Pupils
+from irp_training.domain.learning.plan import CaseFile, Outcome, Plan
 
 Weights = dict[str, Tensor]
 
@@ -42,17 +43,20 @@ class Examination:
         self._plan, self._base, self._structures, self._config = plan, base, structures, config
         self._licence = plan.recipe.licence or (base.licence if base else "") or "Not stated."
 
-    def __call__(self, pupils: Pupils, states: dict[str, Weights]) -> Outcome:
+    def __call__(
+        self, held_out: Iterable[CaseFile], counts: dict[str, dict[str, int]], states: dict[str, Weights]
+    ) -> Outcome:
         """Score, then write the card and the bundle.
 
         Args:
-            pupils: whose held-out series are scored.
+            held_out: series that are scored, one after the other: no two lie in memory.
+            counts: see `Pupils`.
             states: weights of the stages that were trained; the others are the base's.
         """
         draft = self._write(states, {}, "")
-        cases = self._score(pupils, read_bundle(draft))
+        cases = self._score(held_out, read_bundle(draft))
         figures: dict[str, Any] = {
-            "counts": pupils.counts,
+            "counts": counts,
             "dice": summarise(cases, "after"),
             "subgroups": by_subgroup(cases),
             "intervals": case_intervals(cases),
@@ -101,16 +105,20 @@ class Examination:
         role = "model" if stage == "segment" else stage
         return dict(self._base.weights[role]) if self._base and role in self._base.weights else None
 
-    def _score(self, pupils: Pupils, after: Bundle) -> list[dict[str, Any]]:
+    def _score(self, held_out: Iterable[CaseFile], after: Bundle) -> list[dict[str, Any]]:
         mine = Pipeline(after, TorchEngine(after, self._plan.device))
         base = Pipeline(self._base, TorchEngine(self._base, self._plan.device)) if self._base else None
-        rows = []
-        for case, part, volume, mask in pupils.held_out:
-            row: dict[str, Any] = {"series": case.series, "patient": case.patient, "split": part}
-            row["subgroups"] = subgroups_of(case)
-            measures = measure_case(mine, volume, mask)
-            row["after"] = {name: found["dice"] for name, found in measures.items() if "dice" in found}
-            row["distances"] = {name: without_dice(found) for name, found in measures.items()}
-            row["before"] = score_case(base, volume, mask) if base else {}
-            rows.append(row)
-        return rows
+        return [_row(file, mine, base) for file in held_out]
+
+
+def _row(file: CaseFile, mine: Pipeline, base: Pipeline | None) -> dict[str, Any]:
+    """What is kept of one series."""
+    case, part, volume_file, mask_file = file
+    volume, mask = decode_volume(volume_file), decode_mask(mask_file)
+    row: dict[str, Any] = {"series": case.series, "patient": case.patient, "split": part}
+    row["subgroups"] = subgroups_of(case)
+    measures = measure_case(mine, volume, mask)
+    row["after"] = {name: found["dice"] for name, found in measures.items() if "dice" in found}
+    row["distances"] = {name: without_dice(found) for name, found in measures.items()}
+    row["before"] = score_case(base, volume, mask) if base else {}
+    return row

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -27,7 +27,7 @@ from irp_training.domain.learning.ending import Ending
 from irp_training.domain.learning.examination import Examination
 from irp_training.domain.learning.limits import Meter
 from irp_training.domain.learning.plan import CaseFile, Outcome, Plan, Said, Say
-from irp_training.domain.learning.pupils import Pupils, read_pupils
+from irp_training.domain.learning.pupils import Pupils, held_out, read_pupils
 from irp_training.domain.learning.trainer import Trainer
 from irp_training.domain.recipes.configured import Configured
 from irp_training.domain.recipes.configuring import configure
@@ -69,17 +69,23 @@ class Lesson:
     def __call__(self, files: Iterable[CaseFile], checkpoint: bytes | None) -> Outcome:
         """Learn, then look at patients that were kept out.
 
+        Args:
+            files: read from the beginning twice; the second time those that are held out suffice.
+            checkpoint: to go on from.
+
         Raises:
             NothingJudged: the training split judges none of the structures.
             RunDiverged: the loss is not finite.
             OutOfMemory: the device's memory does not suffice.
         """
+        if isinstance(files, Iterator):
+            raise TypeError("case files are read twice")
         pupils, saved = self.learn(files, checkpoint)
         self._tell("judging on patients kept out", 0.97)
         plan = replace(self._plan, recipe=self._recipe)
         examine = Examination(plan, self._base, self._taught.structures, self._taught.config, saved.configured)
         with memory_told():
-            return replace(examine(pupils, saved.done), remarks=saved.remarks)
+            return replace(examine(held_out(files), pupils.counts, saved.done), remarks=saved.remarks)
 
     def learn(self, files: Iterable[CaseFile], checkpoint: bytes | None) -> tuple[Pupils, Saved]:
         """What every rank does: the weights of all stages, and whom to examine them on."""

@@ -1,13 +1,15 @@
-"""The case files of a run, decoded once: slices to learn from, slices to look at after each pass, patients kept out."""
+"""The case files of a run, decoded one by one: slices to learn from, and slices to look at after each pass.
+
+Of whom nothing is learnt from no image is kept: they are read again when they are judged, see `held_out`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from irp_kernel import Mask, Volume, decode_mask, decode_volume
+from irp_kernel import decode_mask, decode_volume
 
-from irp_training.domain.datasets.dataset import Case
 from irp_training.domain.errors import NothingJudged
 from irp_training.domain.learning.plan import CaseFile
 from irp_training.domain.recipes.fingerprint import Traits, traits_of
@@ -25,14 +27,12 @@ class Pupils:
         training: slices that are learnt from.
         replay: slices that the base learnt from, and that are shown again.
         validation: slices that are looked at after each pass.
-        held_out: series of the splits that nothing is learnt from: case, split, image, mask.
         counts: patients, series and judged slices per split.
     """
 
     training: list[Example] = field(default_factory=list)
     replay: list[Example] = field(default_factory=list)
     validation: list[Example] = field(default_factory=list)
-    held_out: list[tuple[Case, str, Volume, Mask]] = field(default_factory=list)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
@@ -52,19 +52,15 @@ def read_pupils(
     """
     pupils = Pupils()
     patients: dict[str, set[str]] = {}
-    for case, part, volume_file, mask_file in files:
-        volume, mask = decode_volume(volume_file), decode_mask(mask_file)
-        found = (stacked_examples_of if stacked else examples_of)(volume, mask, structures)
+    for file in files:
+        case, part, *_ = file
+        found = _examples(file, structures, stacked, survey)
         if part == "training":
             pupils.training += found
-            if survey is not None and (traits := traits_of(volume, mask, structures)):
-                survey.append(traits)
         elif part == REPLAYED:
             pupils.replay += found
         elif part == "validation":
             pupils.validation += [replace(example, patient=case.patient) for example in found]
-        if part in HELD_OUT:
-            pupils.held_out.append((case, part, volume, mask))
         patients.setdefault(part, set()).add(case.patient)
         count = pupils.counts.setdefault(part, {"patients": 0, "series": 0, "slices": 0})
         count["series"], count["slices"] = count["series"] + 1, count["slices"] + len(found)
@@ -72,3 +68,17 @@ def read_pupils(
     if not pupils.training:
         raise NothingJudged
     return pupils
+
+
+def held_out(files: Iterable[CaseFile]) -> Iterator[CaseFile]:
+    """The series of the splits that nothing is learnt from, as they are read."""
+    return (file for file in files if file[1] in HELD_OUT)
+
+
+def _examples(file: CaseFile, structures: Sequence[str], stacked: bool, survey: list[Traits] | None) -> list[Example]:
+    """Of one series, whose other frames and slices are forgotten at the end."""
+    _, part, volume_file, mask_file = file
+    volume, mask = decode_volume(volume_file), decode_mask(mask_file)
+    if part == "training" and survey is not None and (traits := traits_of(volume, mask, structures)):
+        survey.append(traits)
+    return (stacked_examples_of if stacked else examples_of)(volume, mask, structures)
