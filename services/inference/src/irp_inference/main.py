@@ -54,6 +54,7 @@ from irp_inference.app.propose_series import ProposeSeries
 from irp_inference.app.run_algorithm import RunAlgorithm
 from irp_inference.app.segment_marked import SegmentMarked
 from irp_inference.app.segment_series import SegmentSeries
+from irp_inference.app.whoever_serves import WhoeverServes
 from irp_inference.domain.cache import BytesBoundCache
 from irp_inference.settings import Settings
 
@@ -84,7 +85,8 @@ async def compose(room: Room[Settings]) -> None:
     series = SqlSeries(room.database)
     threads = Threads(settings.beside_threads)
     room.on_stop(threads.close)
-    segment, answer = _verbs(room, series, shelf, Drive(batches, threads), threads)
+    whoever = WhoeverServes(shelf)
+    segment, answer = _verbs(room, series, shelf, whoever, Drive(batches, threads), threads)
     live = LiveServicer(
         answer, limit=settings.live_asks, ahead=settings.live_ahead, deadline_s=settings.live_deadline_s
     )
@@ -95,13 +97,13 @@ async def compose(room: Room[Settings]) -> None:
         InferenceServicer(answer, series, shelf, room.database, Proposals(room.database)),
         file=inference_service_pb2.DESCRIPTOR,
     )
-    serving = ServingServicer(shelf, rows, segment, room.database)
+    serving = ServingServicer(shelf, rows, segment, whoever, room.database)
     room.serve(
         serving_service_pb2_grpc.add_ServingServiceServicer_to_server, serving, file=serving_service_pb2.DESCRIPTOR
     )
     room.serve(live_service_pb2_grpc.add_LiveServiceServicer_to_server, live, file=live_service_pb2.DESCRIPTOR)
     room.spawn(live.leave)
-    _serve_tensors(room, Nets(shelf, batches))
+    _serve_tensors(room, Nets(shelf, whoever, batches))
     room.on(ProjectConfigured, facts.on_project_configured)
     room.on(SeriesStored, facts.on_series_stored)
     room.on(SeriesDeleted, DeletedSeries(room.database).forget)
@@ -134,7 +136,7 @@ def _engines(settings: Settings) -> Engines:
 
 
 def _verbs(
-    room: Room[Settings], series: SqlSeries, shelf: Shelf, drive: Drive, threads: Threads
+    room: Room[Settings], series: SqlSeries, shelf: Shelf, whoever: WhoeverServes, drive: Drive, threads: Threads
 ) -> tuple[AnswerSeries, AnswerWish]:
     """Who answers for models, and who for everything; with what they remember."""
     settings = room.settings
@@ -144,7 +146,7 @@ def _verbs(
     volumes = CachedVolumes(room.objects, settings.volume_cache_bytes)
     marked = SegmentMarked(drive, threads, seen)
     looking = SegmentSeries(series, volumes, shelf, Locations(windows, drive), drive, memory, marked)
-    segment = AnswerSeries(looking, shelf, threads)
+    segment = AnswerSeries(looking, whoever, threads)
     return segment, AnswerWish(segment, RunAlgorithm(series, volumes, segment, threads))
 
 
