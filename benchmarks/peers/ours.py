@@ -28,6 +28,8 @@ from irp_inference.adapters.oip.grpc_door import OpenInference, add_to_server
 from irp_inference.adapters.oip.nets import Nets
 from irp_inference.adapters.oip.rest_door import create_rest
 from irp_inference.app.ports import Loaded
+from irp_inference.app.whoever_serves import WhoeverServes
+from irp_inference.domain.serving import Choice
 
 PUBLIC = "public.pem"
 NAME = "bench.segment"
@@ -48,9 +50,13 @@ class OneModel:
         """Always the one."""
         return self._loaded.version
 
-    async def choice(self, name: str, series_uid: str) -> Loaded:
+    async def choice(self, name: str, series_uid: str) -> Choice:
         """Always the one."""
-        return self._loaded
+        return Choice(self._loaded.version, "champion")
+
+    async def default(self, name: str) -> Choice:
+        """Always the one."""
+        return await self.choice(name, "")
 
 
 def a_token(folder: Path) -> str:
@@ -68,7 +74,8 @@ async def serve(data: bytes, folder: Path, grpc_port: int, http_port: int, preci
     reduced = None if precision == "float32" else (folder / "reduced.zip").read_bytes()
     nets = await engines.open(data, bundle, precision, reduced)
     loaded = Loaded(name="bench", version=1, digest=bundle.digest, steps=PipelineSteps(bundle), nets=nets)
-    doors = Nets(OneModel(loaded), DynamicBatches())  # type: ignore[arg-type]
+    shelf: Any = OneModel(loaded)
+    doors = Nets(shelf, WhoeverServes(shelf), DynamicBatches())
     settings = ServiceSettings(auth_public_key_file=folder / PUBLIC, log_level="error")
     server = RpcServer(settings, bind=f"127.0.0.1:{grpc_port}", audiences=[OIP_AUDIENCE])
     server.add(add_to_server, OpenInference(doors, "bench"))

@@ -301,3 +301,32 @@ async def test_the_counts_are_true() -> None:
     assert {rows: tally.count for rows, tally in counts.batches.items()} == {1: 1, 3: 1}
     assert counts.success.ns >= counts.compute.ns > 0
     assert abs(counts.last_s - time.time()) < 60
+
+
+async def test_a_request_in_pieces_is_one_request_to_its_counter() -> None:
+    nets, batches = CountingNets(best_batch=4), DynamicBatches()
+    assert len(await ask(batches, nets, 1, rows=40)) == 40
+    counts = batches.statistics("heart", 1, "segment")
+    assert (counts.success.count, counts.fail.count, counts.queue.count, counts.compute.count) == (1, 0, 1, 1)
+    assert (counts.inferences, counts.executions) == (40, 10)
+    assert {rows: tally.count for rows, tally in counts.batches.items()} == {4: 10}
+    assert counts.success.ns >= counts.compute.ns == sum(tally.ns for tally in counts.batches.values()) > 0
+
+
+async def test_a_request_in_pieces_that_fails_half_way_is_one_failure() -> None:
+    nets, batches = CountingNets(best_batch=4), DynamicBatches()
+    nets.fail = lambda _: ModelParked() if len(nets.passes) >= 3 else None
+    with pytest.raises(ModelParked):
+        await ask(batches, nets, 1, rows=40)
+    counts = batches.statistics("heart", 1, "segment")
+    assert (counts.success.count, counts.fail.count, counts.queue.count, counts.compute.count) == (0, 1, 0, 0)
+    assert (counts.inferences, counts.executions) == (8, 2)
+
+
+async def test_a_request_that_memory_cuts_smaller_is_one_request_too() -> None:
+    nets, batches = CountingNets(best_batch=4), DynamicBatches()
+    nets.fail = lambda inputs: DeviceOutOfMemory() if len(inputs) > 2 else None
+    await ask(batches, nets, 1, rows=4)
+    counts = batches.statistics("heart", 1, "segment")
+    assert (counts.success.count, counts.queue.count, counts.compute.count) == (1, 1, 1)
+    assert (counts.inferences, counts.executions) == (4, 2)

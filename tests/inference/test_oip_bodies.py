@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from irp.oip import open_inference_pb2 as pb
 from irp_inference.adapters.oip.bodies import document_of, images_in, split, unpack
+from irp_inference.adapters.oip.forms import InferBody, read
 from irp_inference.adapters.oip.messages import answer_of, from_bytes, packed_answer_of, shaped
 from irp_inference.adapters.oip.nets import Nets
 from irp_inference.adapters.oip.nets import split as split_name
@@ -49,8 +50,9 @@ def test_json_and_bytes_are_told_apart() -> None:
     assert (document_of(found), bytes(tail)) == ({"id": "7"}, b"\0\1")
 
 
-def given(**more: Any) -> dict[str, Any]:
-    return {"inputs": [{"name": "image", "datatype": "FP32", "shape": [2, 1, 2, 2], **more}]}
+def given(**more: Any) -> InferBody:
+    tensor = {"name": "image", "datatype": "FP32", "shape": [2, 1, 2, 2], **more}
+    return read(InferBody, {"inputs": [tensor]})
 
 
 def test_numbers_and_bytes_make_the_same_tensor() -> None:
@@ -82,7 +84,7 @@ def test_shapes_that_the_numbers_do_not_fit_are_refused(shape: list[int]) -> Non
 async def test_versions_that_cannot_be_are_unknown(version: str) -> None:
     nowhere: Any = SimpleNamespace(use=None)
     with pytest.raises(ModelUnknown):
-        await Nets(nowhere, nowhere).describe("heart.segment", version)
+        await Nets(nowhere, nowhere, nowhere).describe("heart.segment", version)
 
 
 @pytest.mark.parametrize("name", ["heart", "heart.post", ".segment", "../etc.segment", ""])

@@ -20,6 +20,7 @@ from irp_inference.adapters.shelf import Shelf
 from irp_inference.app.answer_series import AnswerSeries
 from irp_inference.app.ports import Lane, Loaded, Ticket
 from irp_inference.app.segment_series import Wish
+from irp_inference.app.whoever_serves import WhoeverServes
 from irp_inference.domain.errors import EngineDisagrees, ModelAltered, ModelCrashed, ModelsTooLarge
 from irp_inference.domain.serving import Policy, Share
 from irp_kernel.errors import ModelUnknown
@@ -249,8 +250,8 @@ async def test_a_canary_that_fails_gives_way_and_a_shadow_only_compares(world: W
     await world.crown(1)
     for version in (2, 3):
         await world.register(version)
-    segment = Segment()
-    answers = AnswerSeries(segment, world.shelf, at_once)  # type: ignore[arg-type]
+    segment, whoever = Segment(), WhoeverServes(world.shelf)
+    answers = AnswerSeries(segment, whoever, at_once)  # type: ignore[arg-type]
     policy = Policy(canary=Share(version=2, percent=100), shadow=Share(version=3, percent=100))
     await world.shelf.configure("heart", policy, 1)
     wish, ticket = Wish(project="p", series_uid="1.2", model="heart"), Ticket(project="p")
@@ -258,7 +259,7 @@ async def test_a_canary_that_fails_gives_way_and_a_shadow_only_compares(world: W
     await asyncio.sleep(0.01)  # the shadow's turn, after the answer
     segment.failing = {2, 3}
     assert (await answers(wish, ticket)).model.version == 1
-    assert answers.canary_failures["heart"] == 1
+    assert whoever.canary_failures["heart"] == 1
     await asyncio.sleep(0.01)
     assert segment.asked[-1] == ("heart@3", Lane.BACKGROUND)
     one, two = answers.comparisons["heart", 2, 3], answers.comparisons["heart", 1, 3]

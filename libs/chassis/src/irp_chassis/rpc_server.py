@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextvars import ContextVar
@@ -14,13 +13,14 @@ import structlog
 from google.protobuf.descriptor import FileDescriptor
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from irp_kernel.errors import DeadlineExceeded, IrpError, Unauthenticated
+from irp_kernel.errors import Code, Unauthenticated
 
 from irp_chassis.auth import AUDIENCE, TokenVerifier, act_as
 from irp_chassis.rpc_sending import stop_sending
 from irp_chassis.settings import ServiceSettings
 from irp_chassis.status import to_status
 from irp_chassis.telemetry import RPC_SECONDS, span
+from irp_chassis.verdicts import answerable
 
 OPEN_SERVICES = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 
@@ -145,10 +145,8 @@ class _Call:
     async def _refuse(self, error: Exception, context: grpc.aio.ServicerContext[Any, Any], began: float) -> None:
         if isinstance(error, grpc.aio.AbortError):
             raise error
-        known = error if isinstance(error, IrpError) else IrpError()
-        if isinstance(error, asyncio.TimeoutError):
-            known = DeadlineExceeded()
-        if known is not error and not isinstance(error, asyncio.TimeoutError):
+        known = answerable(error)
+        if known.code is Code.INTERNAL and known is not error:
             self._log.error("rpc_failed", exc_info=error)
         else:
             self._log.info("rpc_refused", reason=known.reason)

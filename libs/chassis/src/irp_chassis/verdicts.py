@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 
 import grpc
-from irp_kernel.errors import Code, IrpError
+from irp_kernel.errors import Code, DeadlineExceeded, IrpError
 
 
 class Nats(enum.Enum):
@@ -47,6 +47,13 @@ CODE_OF_STATUS: dict[grpc.StatusCode, Code] = {verdict.grpc: code for code, verd
 def http_status(error: IrpError) -> int:
     """HTTP status of an error: its own where HTTP is finer than the code."""
     return error.http_status or TABLE[error.code].http
+
+
+def answerable(error: Exception) -> IrpError:
+    """What a caller is told of an exception: of one that is not the platform's own, only that something went wrong."""
+    if isinstance(error, IrpError):
+        return error
+    return DeadlineExceeded() if isinstance(error, TimeoutError) else IrpError()
 
 
 class RemoteError(IrpError):

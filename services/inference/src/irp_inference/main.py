@@ -54,6 +54,7 @@ from irp_inference.app.propose_series import ProposeSeries
 from irp_inference.app.run_algorithm import RunAlgorithm
 from irp_inference.app.segment_marked import SegmentMarked
 from irp_inference.app.segment_series import SegmentSeries
+from irp_inference.app.whoever_serves import WhoeverServes
 from irp_inference.domain.cache import BytesBoundCache
 from irp_inference.settings import Settings
 
@@ -84,11 +85,14 @@ async def compose(room: Room[Settings]) -> None:
     series = SqlSeries(room.database)
     threads = Threads(settings.beside_threads)
     room.on_stop(threads.close)
-    methods = Threads(
-        settings.method_threads, each=max(1, settings.method_threads - 1), limit=settings.queue_limit
-    )  # of their own, for one may take half a minute
+    # Threads of their own, for a method may take half a minute.
+    own = max(1, settings.method_threads - 1)
+    methods = Threads(settings.method_threads, each=own, limit=settings.queue_limit)
     room.on_stop(methods.close)
-    segment, answer = _verbs(room, series, shelf, Drive(batches, threads), threads, methods)
+    volumes = CachedVolumes(room.objects, settings.volume_cache_bytes)
+    whoever, drive = WhoeverServes(shelf), Drive(batches, threads)
+    segment = AnswerSeries(_looking(settings, series, volumes, shelf, drive, threads), whoever, threads)
+    answer = AnswerWish(segment, RunAlgorithm(series, volumes, segment, methods))
     live = LiveServicer(
         answer, limit=settings.live_asks, ahead=settings.live_ahead, deadline_s=settings.live_deadline_s
     )
@@ -99,13 +103,13 @@ async def compose(room: Room[Settings]) -> None:
         InferenceServicer(answer, series, shelf, room.database, Proposals(room.database)),
         file=inference_service_pb2.DESCRIPTOR,
     )
-    serving = ServingServicer(shelf, rows, segment, room.database)
+    serving = ServingServicer(shelf, rows, segment, whoever, room.database)
     room.serve(
         serving_service_pb2_grpc.add_ServingServiceServicer_to_server, serving, file=serving_service_pb2.DESCRIPTOR
     )
     room.serve(live_service_pb2_grpc.add_LiveServiceServicer_to_server, live, file=live_service_pb2.DESCRIPTOR)
     room.spawn(live.leave)
-    _serve_tensors(room, Nets(shelf, batches))
+    _serve_tensors(room, Nets(shelf, whoever, batches))
     room.on(ProjectConfigured, facts.on_project_configured)
     room.on(SeriesStored, facts.on_series_stored)
     room.on(SeriesDeleted, DeletedSeries(room.database).forget)
@@ -137,19 +141,15 @@ def _engines(settings: Settings) -> Engines:
     )
 
 
-def _verbs(
-    room: Room[Settings], series: SqlSeries, shelf: Shelf, drive: Drive, threads: Threads, methods: Threads
-) -> tuple[AnswerSeries, AnswerWish]:
-    """Who answers for models, and who for everything; with what they remember."""
-    settings = room.settings
+def _looking(
+    settings: Settings, series: SqlSeries, volumes: CachedVolumes, shelf: Shelf, drive: Drive, threads: Threads
+) -> SegmentSeries:
+    """Who answers for models, with what is remembered."""
     windows: BytesBoundCache[Located] = BytesBoundCache(WINDOWS_KEPT)
     memory: BytesBoundCache[Segmented] = BytesBoundCache(settings.answer_cache_bytes)
     seen: BytesBoundCache[Features] = BytesBoundCache(settings.features_cache_bytes)
-    volumes = CachedVolumes(room.objects, settings.volume_cache_bytes)
     marked = SegmentMarked(drive, threads, seen)
-    looking = SegmentSeries(series, volumes, shelf, Locations(windows, drive), drive, memory, marked)
-    segment = AnswerSeries(looking, shelf, threads)
-    return segment, AnswerWish(segment, RunAlgorithm(series, volumes, segment, methods))
+    return SegmentSeries(series, volumes, shelf, Locations(windows, drive), drive, memory, marked)
 
 
 def _follow_the_guard(room: Room[Settings], facts: PrecisionFacts) -> None:

@@ -22,7 +22,7 @@ from irp_inference.adapters.passes import Asked, Logits, Net, Passes
 from irp_inference.app.ports import Lane, Loaded, Ticket
 from irp_inference.domain.batching import Bounds, Line, Pass, Request, Wait
 from irp_inference.domain.errors import InferenceQueueFull, ServerLeaves
-from irp_inference.domain.statistics import NetStatistics
+from irp_inference.domain.statistics import NetStatistics, Visit
 
 PIECES_AHEAD = 2  # pieces of one request in the line or on the device
 UNLOADED = Bounds(most=1)  # of who still waits for a model that is unloaded: it answers, or says why not
@@ -76,20 +76,31 @@ class DynamicBatches:
             DeviceOutOfMemory, ModelCrashed, ModelParked: of the pass.
         """
         self._require_open(ticket)
-        net = self._net(model, stage, inputs.shape[1:])
+        net, visit = self._net(model, stage, inputs.shape[1:]), Visit(since=self._clock())
+        try:
+            answer = await self._whole(net, inputs, ticket, visit)
+        except BaseException:
+            net.statistics.failed(visit, self._clock())
+            raise
+        net.statistics.answered(visit, self._clock())
+        return answer
+
+    async def _whole(self, net: Net, inputs: NDArray[np.float32], ticket: Ticket, visit: Visit) -> Logits:
         most = net.bounds(self._most, self._wait_s).most
         if len(inputs) <= most:
-            return await self._submit(net, inputs, ticket)
+            return await self._submit(net, inputs, ticket, visit)
         pieces = [inputs[at : at + most] for at in range(0, len(inputs), most)]
-        return await asyncio.to_thread(np.concatenate, await self._one_after_another(net, pieces, ticket))
+        return await asyncio.to_thread(np.concatenate, await self._one_after_another(net, pieces, ticket, visit))
 
-    async def _one_after_another(self, net: Net, pieces: list[NDArray[np.float32]], ticket: Ticket) -> list[Logits]:
+    async def _one_after_another(
+        self, net: Net, pieces: list[NDArray[np.float32]], ticket: Ticket, visit: Visit
+    ) -> list[Logits]:
         """The next piece waits in the line while one is on the device, so that the device does not wait for it."""
         ahead = asyncio.Semaphore(PIECES_AHEAD)
 
         async def submit(piece: NDArray[np.float32]) -> Logits:
             async with ahead:
-                return await self._submit(net, piece, ticket)
+                return await self._submit(net, piece, ticket, visit)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -130,20 +141,18 @@ class DynamicBatches:
             self._known[kind] = Net(kind=kind, nets=model.nets, stage=stage, statistics=counts)
         return self._known[kind]
 
-    async def _submit(self, net: Net, inputs: NDArray[np.float32], ticket: Ticket) -> Logits:
+    async def _submit(self, net: Net, inputs: NDArray[np.float32], ticket: Ticket, visit: Visit) -> Logits:
         device = self._devices[net.nets.device]
         self._require_room(device, net, ticket)
-        asked = self._ask(device, net, inputs, ticket)
+        asked = self._ask(device, net, inputs, ticket, visit)
         self._decide(device)
         try:
-            answer = await asked.answer
+            return await asked.answer
         except BaseException:
             self._went_away(device, asked)
             raise
-        net.statistics.success.add(self._clock() - asked.request.since)
-        return answer
 
-    def _ask(self, device: _Device, net: Net, inputs: NDArray[np.float32], ticket: Ticket) -> Asked:
+    def _ask(self, device: _Device, net: Net, inputs: NDArray[np.float32], ticket: Ticket, visit: Visit) -> Asked:
         request = Request(
             number=next(self._numbers),
             kind=net.kind,
@@ -153,7 +162,7 @@ class DynamicBatches:
             since=self._clock(),
             until=ticket.until,
         )
-        asked = Asked(request, inputs, asyncio.get_running_loop().create_future(), net, ticket)
+        asked = Asked(request, inputs, asyncio.get_running_loop().create_future(), net, ticket, visit)
         self._asked[request.number] = asked
         device.line.add(request)
         self._say_waiting(device, net)
@@ -177,7 +186,6 @@ class DynamicBatches:
 
     def _went_away(self, device: _Device, asked: Asked) -> None:
         """The caller was cancelled, or got an error: nothing is computed for it any more."""
-        asked.net.statistics.fail.add(self._clock() - asked.request.since)
         self._asked.pop(asked.request.number, None)
         if device.line.remove(asked.request.number) is not None:
             DROPPED.labels("cancelled").inc()
@@ -212,9 +220,8 @@ class DynamicBatches:
         members = [self._asked[request.number] for request in taken.members]
         now = self._clock()
         for asked in members:
-            waited = now - asked.request.since
-            asked.net.statistics.queue.add(waited)
-            QUEUE_SECONDS.labels(Lane(asked.request.lane).name.lower()).observe(waited)
+            asked.visit.begin(now)
+            QUEUE_SECONDS.labels(Lane(asked.request.lane).name.lower()).observe(now - asked.request.since)
         device.running += 1
         task = asyncio.create_task(self._pass(device, taken, members))
         self._running.add(task)

@@ -22,7 +22,7 @@ from irp_inference.adapters.batch_metrics import BATCH_ROWS, PASS_SECONDS
 from irp_inference.app.ports import Nets, Ticket
 from irp_inference.domain.batching import Bounds, Request
 from irp_inference.domain.errors import DeviceOutOfMemory, ModelCrashed
-from irp_inference.domain.statistics import NetStatistics
+from irp_inference.domain.statistics import NetStatistics, Visit
 
 Logits = NDArray[np.float32]
 WAIT_SHARE = 0.1  # of a pass's own time that an incomplete batch may wait
@@ -56,13 +56,14 @@ class Net:
 
 @dataclass(slots=True, eq=False)
 class Asked:
-    """A request with what its caller waits for."""
+    """A request, or a piece of one, with what its caller waits for."""
 
     request: Request
     inputs: NDArray[np.float32]
     answer: asyncio.Future[Logits]
     net: Net
     ticket: Ticket
+    visit: Visit
 
     def give(self, logits: Logits) -> None:
         """Its answer, unless it went away."""
@@ -109,7 +110,8 @@ class Passes:
         took, rows = self._clock() - began, len(inputs)
         net.row_s += (took / rows - net.row_s) * (LEARNING if net.row_s else 1.0)
         counts = net.statistics
-        counts.compute.add(took, len(members))
+        for asked in members:
+            asked.visit.computed_s += took
         counts.batches[rows].add(took)
         counts.inferences, counts.executions, counts.last_s = (
             counts.inferences + rows,

@@ -17,6 +17,7 @@ from irp_kernel.ids import Slug
 from irp_inference.adapters.serving_rows import ServingRows, say
 from irp_inference.adapters.shelf import Shelf, Status
 from irp_inference.app.answer_series import AnswerSeries
+from irp_inference.app.whoever_serves import WhoeverServes
 from irp_inference.domain.serving import Policy, Share
 
 ADMIN = "admin"
@@ -25,8 +26,11 @@ ADMIN = "admin"
 class ServingServicer(pb_grpc.ServingServiceServicer):
     """Wire <-> shelf."""
 
-    def __init__(self, shelf: Shelf, rows: ServingRows, answers: AnswerSeries, database: Database) -> None:
-        self._shelf, self._rows, self._answers, self._database = shelf, rows, answers, database
+    def __init__(
+        self, shelf: Shelf, rows: ServingRows, answers: AnswerSeries, whoever: WhoeverServes, database: Database
+    ) -> None:
+        self._shelf, self._rows, self._database = shelf, rows, database
+        self._answers, self._whoever = answers, whoever
 
     async def ConfigureServing(self, request: pb.ConfigureServingRequest, context: Any) -> pb.ConfigureServingResponse:  # noqa: N802
         """Row and fact in one transaction; the versions must be registered."""
@@ -69,8 +73,8 @@ class ServingServicer(pb_grpc.ServingServiceServicer):
                 )
                 for (_, served, shadow), tally in pairs
             ],
-            answers=self._answers.answers[name],
-            canary_failures=self._answers.canary_failures[name],
+            answers=self._whoever.answers[name],
+            canary_failures=self._whoever.canary_failures[name],
         )
 
     async def LoadModel(self, request: pb.LoadModelRequest, context: Any) -> pb.LoadModelResponse:  # noqa: N802

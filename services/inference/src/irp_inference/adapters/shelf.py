@@ -21,7 +21,7 @@ from irp_inference.adapters.signatures import Signatures
 from irp_inference.app.ports import Loaded, Nets
 from irp_inference.domain.errors import ModelAltered
 from irp_inference.domain.residency import Key, Resident, leaving
-from irp_inference.domain.serving import Choice, Policy, choose
+from irp_inference.domain.serving import Choice, Policy, choose, default_of
 
 LOADED = Gauge("irp_inference_loaded_models", "Model versions that are loaded")
 LOADS = Counter("irp_inference_model_loads", "Model versions that were loaded", ["how"])
@@ -122,12 +122,15 @@ class Shelf:
 
     async def choice(self, name: str, series_uid: str) -> Choice:
         """Which version answers for a series. ModelUnknown if there is none."""
-        champion = await self.champion(name)
-        policy, _ = self._policies.get(name, (None, 0))
-        if policy is None:
-            return Choice(champion, "champion")
-        usable = [version for version in policy.versions if (name, version) in self._entries]
-        return choose(policy, champion, name, series_uid, usable)
+        return choose(self.policy(name)[0], await self.champion(name), name, series_uid, self._usable(name))
+
+    async def default(self, name: str) -> Choice:
+        """Which version answers whom no canary answers. ModelUnknown if there is none."""
+        return default_of(self.policy(name)[0], await self.champion(name), self._usable(name))
+
+    def _usable(self, name: str) -> list[int]:
+        """Versions that an operator named, and that are loaded."""
+        return [version for version in self.policy(name)[0].versions if (name, version) in self._entries]
 
     def policy(self, name: str) -> tuple[Policy, int]:
         """What was said about a model, and its revision; (nothing, 0) if nothing was."""

@@ -92,11 +92,16 @@ def choose(policy: Policy, champion: int, name: str, series_uid: str, usable: Co
         champion: what the registry says.
         name: of the model.
         series_uid: which series.
-        usable: versions that are loaded; a pin or canary that is not gives way to the champion.
+        usable: versions that are loaded; a canary that is not has no share.
     """
     canary = policy.canary
     if canary and canary.version in usable and place("canary", name, series_uid) < canary.percent:
         return Choice(canary.version, "canary")
+    return default_of(policy, champion, usable)
+
+
+def default_of(policy: Policy, champion: int, usable: Collection[int]) -> Choice:
+    """The version that answers whom no canary answers: the pin; without one, or if it is not loaded, the champion."""
     if policy.pin and policy.pin in usable:
         return Choice(policy.pin, "pinned")
     return Choice(champion, "champion")

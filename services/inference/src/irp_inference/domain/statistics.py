@@ -20,14 +20,33 @@ class Tally:
 
 
 @dataclass(slots=True)
+class Visit:
+    """One request from its arrival to its answer, in however many pieces and passes.
+
+    Attributes:
+        since: when it came, seconds of a monotonic clock.
+        begun: when its first pass began; None = none has.
+        computed_s: its passes together.
+    """
+
+    since: float
+    begun: float | None = None
+    computed_s: float = 0.0
+
+    def begin(self, now: float) -> None:
+        """A pass of it begins."""
+        self.begun = now if self.begun is None else self.begun
+
+
+@dataclass(slots=True)
 class NetStatistics:
-    """One network of one version.
+    """One network of one version. As Triton counts: requests once each, passes and inputs beside them.
 
     Attributes:
         success: requests that were answered, from arrival to answer.
-        fail: requests that were not.
-        queue: waiting of those that were computed.
-        compute: passes, counted once per request in them.
+        fail: requests that were not: refused, too late, cancelled.
+        queue: of those that were answered, from arrival to their first pass.
+        compute: of those that were answered, their passes; who shares a pass counts the whole of it.
         batches: passes by their number of inputs.
         inferences: inputs that were answered.
         executions: passes.
@@ -42,3 +61,13 @@ class NetStatistics:
     inferences: int = 0
     executions: int = 0
     last_s: float = 0.0
+
+    def answered(self, visit: Visit, now: float) -> None:
+        """A request has its answer."""
+        self.success.add(now - visit.since)
+        self.queue.add((now if visit.begun is None else visit.begun) - visit.since)
+        self.compute.add(visit.computed_s)
+
+    def failed(self, visit: Visit, now: float) -> None:
+        """A request will have none."""
+        self.fail.add(now - visit.since)

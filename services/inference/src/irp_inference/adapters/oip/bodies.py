@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from irp_kernel.errors import TooLarge
 from numpy.typing import NDArray
 
+from irp_inference.adapters.oip.forms import InferBody
 from irp_inference.adapters.oip.messages import from_bytes, require_input, shaped
 from irp_inference.adapters.oip.nets import FP32, OUTPUT
 from irp_inference.domain.errors import TensorNotUsable
@@ -43,26 +44,24 @@ def document_of(data: bytes | memoryview) -> dict[str, Any]:
     return document
 
 
-def images_in(document: dict[str, Any], rest: memoryview) -> Array:
+def images_in(asked: InferBody, rest: memoryview) -> Array:
     """The one input, from numbers or from the bytes behind the JSON."""
+    (given,) = asked.inputs
+    require_input(given.name, given.datatype, shared=given.parameters.shared_memory_region is not None)
+    size = given.parameters.binary_data_size
+    if size is None:
+        return shaped(_numbers(given.data), given.shape)
+    if size != len(rest):
+        raise TensorNotUsable("the tensor's bytes do not fit its shape")
+    return from_bytes(rest, given.shape)
+
+
+def _numbers(data: Any) -> Array:
     try:
-        (given,) = document["inputs"]
-        parameters, shape = given.get("parameters") or {}, [int(side) for side in given["shape"]]
-        require_input(given["name"], given["datatype"], parameters)
-        if "binary_data_size" in parameters:
-            if int(parameters["binary_data_size"]) != len(rest):
-                raise TensorNotUsable("the tensor's bytes do not fit its shape")
-            return from_bytes(rest, shape)
-        return shaped(np.asarray(given["data"], np.float32).ravel(), shape)
-    except (KeyError, TypeError, ValueError, AttributeError) as cause:
-        raise TensorNotUsable("`inputs` is one tensor with name, shape, datatype and data") from cause
-
-
-def wants_binary(parameters: dict[str, Any], wanted: list[dict[str, Any]]) -> bool:
-    """True if the logits shall come as bytes."""
-    if wanted:
-        return any((output.get("parameters") or {}).get("binary_data") for output in wanted)
-    return bool(parameters.get("binary_data_output"))
+        with np.errstate(over="ignore"):  # beyond float32 is infinite, and refused as such
+            return np.asarray(data, np.float32).ravel()
+    except (TypeError, ValueError, OverflowError) as cause:
+        raise TensorNotUsable("inputs.0.data: numbers, in one list or nested") from cause
 
 
 def answer_with(answer: dict[str, Any], logits: Array, binary: bool) -> Response:

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
+import structlog
 from irp.oip import model_repository_pb2_grpc as repository_grpc
 from irp.oip import open_inference_pb2 as pb
 from irp.oip import open_inference_pb2_grpc as pb_grpc
 from irp_chassis.rpc_server import deadline
+from irp_chassis.verdicts import answerable
 from irp_kernel.errors import IrpError, Unimplemented
 
 from irp_inference.adapters.oip.messages import (
@@ -20,7 +22,7 @@ from irp_inference.adapters.oip.messages import (
     images_of,
     metadata_of,
     packed_answer_of,
-    plain,
+    parameters_of,
     statistics_of,
     ticket,
 )
@@ -56,7 +58,7 @@ class Repository(repository_grpc.ModelRepositoryServiceServicer):
     async def RepositoryModelLoad(  # noqa: N802
         self, request: pb.RepositoryModelLoadRequest, context: Any
     ) -> pb.RepositoryModelLoadResponse:
-        """Load the champion, and keep it."""
+        """Load the version that serves by default, and keep it."""
         await self._nets.load(request.model_name, request.parameters)
         return pb.RepositoryModelLoadResponse()
 
@@ -74,6 +76,7 @@ class OpenInference(Repository, pb_grpc.GRPCInferenceServiceServicer):
     def __init__(self, nets: Nets, version: str) -> None:
         super().__init__(nets)
         self._version, self._leaves = version, False
+        self._log = structlog.get_logger(door="open_inference")
 
     async def leave(self, stopping: asyncio.Event) -> None:
         """From then on open streams are answered that another server is to be asked; new calls find no server."""
@@ -118,7 +121,7 @@ class OpenInference(Repository, pb_grpc.GRPCInferenceServiceServicer):
         return packed_answer_of(request, *await self._infer(request))
 
     async def _infer(self, request: pb.ModelInferRequest) -> tuple[int, Array]:
-        wish = ticket(plain(request.parameters), deadline.get())
+        wish = ticket(parameters_of(request), deadline.get())
         images = images_of(request)
         return await self._nets.infer(request.model_name, request.model_version, images, wish, request.id)
 
@@ -129,14 +132,17 @@ class OpenInference(Repository, pb_grpc.GRPCInferenceServiceServicer):
         under_way: asyncio.Queue[asyncio.Task[pb.ModelStreamInferResponse] | None] = asyncio.Queue(STREAM_AHEAD)
 
         async def read() -> None:
-            async for request in requests:
-                await under_way.put(asyncio.create_task(self._streamed(request, context)))
-            await under_way.put(None)
+            try:
+                async for request in requests:
+                    await under_way.put(asyncio.create_task(self._streamed(request, context)))
+            finally:  # also after a message that cannot be read: nothing comes behind it
+                await under_way.put(None)
 
         reading = asyncio.create_task(read())
         try:
             while (task := await under_way.get()) is not None:
                 yield await task
+            await reading
         finally:
             reading.cancel()
             while not under_way.empty():
@@ -148,9 +154,17 @@ class OpenInference(Repository, pb_grpc.GRPCInferenceServiceServicer):
             if self._leaves:
                 raise ServerLeaves
             return pb.ModelStreamInferResponse(infer_response=await self.ModelInfer(request, context))
-        except IrpError as error:
+        except Exception as error:
+            known = self._known(error)
             refused = pb.ModelInferResponse(model_name=request.model_name, id=request.id)
-            return pb.ModelStreamInferResponse(error_message=f"{error.reason}: {error.message}", infer_response=refused)
+            return pb.ModelStreamInferResponse(error_message=f"{known.reason}: {known.message}", infer_response=refused)
+
+    def _known(self, error: Exception) -> IrpError:
+        """What is told of an error; one that nobody foresaw is the operator's to see."""
+        known = answerable(error)
+        if known is not error:
+            self._log.error("streamed_request_failed", exc_info=error)
+        return known
 
     async def SystemSharedMemoryStatus(self, request: Any, context: Any) -> pb.SystemSharedMemoryStatusResponse:  # noqa: N802
         """None."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from irp.oip import open_inference_pb2 as pb
 from irp_chassis.rpc import caller
 from numpy.typing import NDArray
 
+from irp_inference.adapters.oip.forms import MOST_AXES, Parameters, read
 from irp_inference.adapters.oip.nets import FP32, INPUT, MAX_BATCH, OUTPUT, Net
 from irp_inference.app.ports import Lane, Ticket
 from irp_inference.domain.errors import TensorNotUsable
@@ -21,26 +22,21 @@ RAW_OUTPUT = bytes([_RAW << 3 | 2])  # the field's tag: length-delimited
 SHARED_MEMORY = "shared memory is not offered: send the tensor's bytes (raw_input_contents, binary data)"
 
 
-def ticket(parameters: Mapping[str, Any], until: float | None) -> Ticket:
-    """Whose request, and until when it is worth answering.
-
-    Args:
-        parameters: plain values; `timeout` in microseconds, `priority` (0 or 1 = live, more = later).
-        until: the call's own deadline, monotonic.
-    """
-    timeout = parameters.get("timeout")
-    if timeout:
-        own = time.monotonic() + float(timeout) / 1e6
+def ticket(parameters: Parameters, until: float | None) -> Ticket:
+    """Whose request, and until when it is worth answering; `until` is the call's own deadline, monotonic."""
+    if parameters.timeout:
+        own = time.monotonic() + parameters.timeout / 1e6
         until = own if until is None else min(until, own)
-    lane = Lane(min(max(int(parameters.get("priority", 0)) - 1, 0), max(Lane)))
-    if parameters.get("sequence_id"):
+    lane = Lane(min(max(parameters.priority - 1, 0), max(Lane)))
+    if parameters.sequence_id:
         raise TensorNotUsable("these models keep no state between requests: leave sequence_id out")
     return Ticket(project=caller().project or caller().subject, lane=lane, until=until)
 
 
-def plain(parameters: Mapping[str, pb.InferParameter]) -> dict[str, Any]:
-    """Parameters of gRPC as plain values."""
-    return {name: getattr(p, which) for name, p in parameters.items() if (which := p.WhichOneof("parameter_choice"))}
+def parameters_of(request: pb.ModelInferRequest) -> Parameters:
+    """Parameters of gRPC, whose values are of one of several types."""
+    chosen = ((name, p, p.WhichOneof("parameter_choice")) for name, p in request.parameters.items())
+    return read(Parameters, {name: getattr(p, which) for name, p, which in chosen if which}, "parameters")
 
 
 def images_of(request: pb.ModelInferRequest) -> NDArray[np.float32]:
@@ -55,39 +51,39 @@ def images_of(request: pb.ModelInferRequest) -> NDArray[np.float32]:
     if len(request.inputs) != 1:
         raise TensorNotUsable("the model takes one tensor")
     given = request.inputs[0]
-    require_input(given.name, given.datatype, given.parameters)
+    require_input(given.name, given.datatype, shared="shared_memory_region" in given.parameters)
     if request.raw_input_contents:
-        return from_bytes(request.raw_input_contents[0], list(given.shape))
-    return shaped(np.asarray(given.contents.fp32_contents, np.float32), list(given.shape))
+        return from_bytes(request.raw_input_contents[0], given.shape)
+    return shaped(np.asarray(given.contents.fp32_contents, np.float32), given.shape)
 
 
-def require_input(name: str, datatype: str, parameters: Mapping[str, Any]) -> None:
+def require_input(name: str, datatype: str, *, shared: bool) -> None:
     """Refuse what is not the model's input."""
     if name != INPUT or datatype != FP32:
         raise TensorNotUsable(f"the input is called {INPUT} and is {FP32}")
-    if "shared_memory_region" in parameters:
+    if shared:
         raise TensorNotUsable(SHARED_MEMORY)
 
 
-def require_outputs(names: Any) -> None:
+def require_outputs(names: Iterable[str]) -> None:
     """Refuse outputs that there are not."""
     if any(name != OUTPUT for name in names):
         raise TensorNotUsable(f"the output is called {OUTPUT}")
 
 
-def from_bytes(raw: bytes | memoryview, shape: list[int]) -> NDArray[np.float32]:
+def from_bytes(raw: bytes | memoryview, shape: Sequence[int]) -> NDArray[np.float32]:
     """Little-endian bytes -> array, without a copy."""
     if len(raw) % 4:
         raise TensorNotUsable("the tensor's bytes do not fit its shape")
     return shaped(np.frombuffer(raw, "<f4").astype(np.float32, copy=False), shape)
 
 
-def shaped(array: NDArray[np.float32], shape: list[int]) -> NDArray[np.float32]:
-    """With its shape, if it has so many numbers."""
-    small = len(shape) == 4 and all(0 < side <= MAX_BATCH for side in shape)
-    if not small or array.size != int(np.prod(shape, dtype=np.int64)):
+def shaped(array: NDArray[np.float32], shape: Sequence[int]) -> NDArray[np.float32]:
+    """With its shape, if it has so many numbers; which shape the network takes is compared later."""
+    sane = 0 < len(shape) <= MOST_AXES and all(side > 0 for side in shape)
+    if not sane or array.size != math.prod(shape):
         raise TensorNotUsable("the tensor's bytes do not fit its shape")
-    return array.reshape(shape)
+    return array.reshape(tuple(shape))
 
 
 def head_of(request: pb.ModelInferRequest, version: int, logits: NDArray[np.float32]) -> pb.ModelInferResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import get_args
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from irp_inference.adapters.batches import DynamicBatches
 from irp_inference.adapters.shelf import Shelf, Status
 from irp_inference.app.ports import Loaded, Ticket
+from irp_inference.app.whoever_serves import WhoeverServes
 from irp_inference.domain.errors import TensorNotUsable
 from irp_inference.domain.statistics import NetStatistics
 
@@ -25,6 +27,7 @@ INPUT, OUTPUT, FP32 = "image", "logits", "FP32"
 LONGEST_VERSION = 9  # digits
 MAX_BATCH = 4096  # inputs of one request
 STAGES: dict[str, Stage] = {stage: stage for stage in get_args(Stage)}
+MISFITS = (ModelUnknown, TensorNotUsable)  # of a canary that has other networks than the default version
 LARGE = 4 << 20  # bytes from which a tensor is looked through or packed in a thread: below, a thread costs more
 
 Array = NDArray[np.float32]
@@ -58,45 +61,50 @@ class Net:
 
 
 class Nets:
-    """Networks by the protocol's names and versions."""
+    """Networks by the protocol's names and versions; who names no version speaks of the one that serves by default."""
 
-    def __init__(self, shelf: Shelf, batches: DynamicBatches) -> None:
-        self._shelf, self._batches = shelf, batches
+    def __init__(self, shelf: Shelf, whoever: WhoeverServes, batches: DynamicBatches) -> None:
+        self._shelf, self._whoever, self._batches = shelf, whoever, batches
+        self._unnamed = itertools.count()
 
-    async def infer(self, name: str, version: str, images: Array, ticket: Ticket, place: str) -> tuple[int, Array]:
+    async def infer(self, name: str, version: str, images: Array, ticket: Ticket, id_: str) -> tuple[int, Array]:
         """The version that answered, and its logits.
 
         Args:
             name: `<model>.<stage>`.
             version: an integer, an alias ("champion", "previous", "candidate"), or empty = whichever serves.
-            images: float32 (N, channels, size, size).
+            images: float32 (N, channels, *size).
             ticket: whose.
-            place: chooses between champion and canary.
+            id_: of the request: the same one gets the same version while the policy stays; empty = it has none.
 
         Raises:
             ModelUnknown, TensorNotUsable, and those of the batches.
         """
         model, stage = split(name)
         asked = _version(version)
-        chosen = (await self._shelf.choice(model, place)).version if asked is None else asked
-        number = await self._shelf.number(model, chosen)
-        async with self._shelf.use(model, number) as loaded:
-            net = _net(loaded, stage)
-            _require_fits(images, net)
-            await _require_finite(images)
-            return number, await self._batches.forward(loaded, stage, images, ticket)
+        await _require_finite(images)
+
+        async def ask(number: int) -> tuple[int, Array]:
+            async with self._shelf.use(model, number) as loaded:
+                _require_fits(images, _net(loaded, stage))
+                return number, await self._batches.forward(loaded, stage, images, ticket)
+
+        if asked is not None:
+            return await ask(await self._shelf.number(model, asked))
+        place = id_ or str(next(self._unnamed))  # requests without an id fall evenly, too
+        return await self._whoever(model, place, ask, MISFITS)
 
     async def describe(self, name: str, version: str) -> Net:
         """A network; its model is loaded if it is not."""
         model, stage = split(name)
-        async with self._shelf.use(model, _version(version)) as loaded:
+        async with self._shelf.use(model, await self._number(model, version)) as loaded:
             return _net(loaded, stage)
 
     async def ready(self, name: str, version: str) -> bool:
         """True if it can answer at once; nothing is loaded for the question."""
         try:
             model, stage = split(name)
-            number = await self._shelf.number(model, _version(version))
+            number = await self._number(model, version)
         except IrpError:
             return False
         status = self._shelf.status((model, number))
@@ -129,16 +137,22 @@ class Nets:
         return found
 
     async def load(self, name: str, parameters: Iterable[str]) -> None:
-        """Load the champion of a network's model, and keep it. Admins only."""
+        """Load the version of a network's model that serves by default, and keep it. Admins only."""
         caller().require_role(ADMIN)
         if set(parameters):
             raise TensorNotUsable("models come from the registry: push a bundle there instead of `config` or `file:`")
-        await self._shelf.load(split(name)[0], None)
+        model = split(name)[0]
+        await self._shelf.load(model, self._shelf.policy(model)[0].pin)
 
     async def unload(self, name: str) -> None:
         """Let go of every version of a network's model. Admins only."""
         caller().require_role(ADMIN)
         await self._shelf.unload(split(name)[0], None)
+
+    async def _number(self, model: str, version: str) -> int:
+        """The version that is meant; empty = the one that serves by default."""
+        asked = _version(version)
+        return (await self._shelf.default(model)).version if asked is None else await self._shelf.number(model, asked)
 
     def _counts(self, model: Loaded, stage: Stage) -> NetStatistics:
         return self._batches.statistics(model.name, model.version, stage)

@@ -6,15 +6,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from irp_chassis.auth import Caller, TokenVerifier, act_as
 from irp_chassis.http import NO_TELEMETRY
-from irp_chassis.verdicts import TABLE
+from irp_chassis.verdicts import TABLE, answerable
 from irp_kernel.errors import IrpError, TooLarge, Unauthenticated
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -25,8 +27,8 @@ from irp_inference.adapters.oip.bodies import (
     images_in,
     split,
     unpack,
-    wants_binary,
 )
+from irp_inference.adapters.oip.forms import IndexBody, InferBody, LoadBody, read
 from irp_inference.adapters.oip.grpc_door import EXTENSIONS
 from irp_inference.adapters.oip.messages import (
     config_of,
@@ -84,6 +86,7 @@ def create_rest(nets: Nets, verifier: TokenVerifier | None, version: str, limit:
     app.include_router(open_)
     app.include_router(closed)
     app.add_exception_handler(IrpError, _refused)
+    app.add_exception_handler(HTTPException, _no_address)
     app.add_middleware(_Guard, verifier=verifier)
     return app
 
@@ -115,13 +118,13 @@ class _Rest:
         return await self.statistics("")
 
     async def index(self, request: Request) -> Response:
-        asked = await self._asked(request)
-        found = await self._nets.index(bool(asked.get("ready")))
+        asked = read(IndexBody, await self._asked(request))
+        found = await self._nets.index(asked.ready)
         return JSONResponse([{"name": n, "version": str(v), "state": s, "reason": r} for n, v, s, r in found])
 
     async def load(self, name: str, request: Request) -> Response:
-        asked = await self._asked(request)
-        await self._nets.load(name, asked.get("parameters") or ())
+        asked = read(LoadBody, await self._asked(request))
+        await self._nets.load(name, asked.parameters)
         return JSONResponse({})
 
     async def unload(self, name: str) -> Response:
@@ -140,20 +143,16 @@ class _Rest:
     async def infer(self, request: Request) -> Response:
         name, version = request.path_params["name"], request.path_params.get("version", "")
         head, rest = split(await self._body(request), request.headers.get(HEADER_LENGTH))
-        document = document_of(head)
-        parameters = document.get("parameters") or {}
-        images = images_in(document, rest)
-        wanted = document.get("outputs") or []
-        require_outputs(output.get("name") for output in wanted)
-        if any("classification" in (output.get("parameters") or {}) for output in wanted):
+        asked = read(InferBody, document_of(head))
+        images = images_in(asked, rest)
+        require_outputs(output.name for output in asked.outputs)
+        if any(output.parameters.classification is not None for output in asked.outputs):
             raise TensorNotUsable("classification is not offered: logits are answered")
-        id_ = str(document.get("id") or "")
-        served, logits = await self._nets.infer(name, version, images, ticket(parameters, None), id_)
-        binary = wants_binary(parameters, wanted)
-        answer = {"model_name": name, "model_version": str(served), **({"id": id_} if id_ else {})}
-        if binary and logits.nbytes < LARGE:
-            return answer_with(answer, logits, binary)
-        return await asyncio.to_thread(answer_with, answer, logits, binary)
+        served, logits = await self._nets.infer(name, version, images, ticket(asked.parameters, None), asked.id)
+        answer = {"model_name": name, "model_version": str(served), **({"id": asked.id} if asked.id else {})}
+        if asked.wants_binary and logits.nbytes < LARGE:
+            return answer_with(answer, logits, binary=True)
+        return await asyncio.to_thread(answer_with, answer, logits, asked.wants_binary)
 
     async def _asked(self, request: Request) -> dict[str, Any]:
         """The JSON object of a body that may be empty."""
@@ -173,19 +172,28 @@ class _Rest:
 
 
 class _Guard:
-    """Who comes without a token learns only whether the server lives. No task and no copy per request."""
+    """Who comes without a token learns only whether the server lives; what nobody foresaw tells nothing of itself.
+
+    No task and no copy per request.
+    """
 
     def __init__(self, app: ASGIApp, verifier: TokenVerifier | None) -> None:
         self._app, self._verifier = app, verifier
+        self._log = structlog.get_logger(door="open_inference")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not _is_open(scope["path"]):
-            try:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            if not _is_open(scope["path"]):
                 act_as(self._caller(Headers(scope=scope).get("authorization", "")))
-            except IrpError as error:
-                await _refusal(error)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+            await self._app(scope, receive, send)
+        except Exception as error:
+            known = answerable(error)
+            if known is not error:
+                self._log.error("open_inference_failed", exc_info=error)
+            await _refusal(known)(scope, receive, send)
 
     def _caller(self, authorization: str) -> Caller:
         scheme, _, token = authorization.partition(" ")
@@ -199,7 +207,13 @@ def _is_open(path: str) -> bool:
 
 
 async def _refused(_request: Request, error: Exception) -> Response:
-    return _refusal(error if isinstance(error, IrpError) else IrpError())
+    return _refusal(answerable(error))
+
+
+async def _no_address(_request: Request, error: Exception) -> Response:
+    """Starlette's own refusals: unknown address, wrong method."""
+    assert isinstance(error, HTTPException)  # noqa: S101  registered for it only
+    return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
 
 
 def _refusal(error: IrpError) -> Response:
