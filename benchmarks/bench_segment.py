@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import json
 import os
+import shutil
 import statistics
 import sys
 import time
@@ -97,7 +98,9 @@ def export_models(house: House) -> None:
     cache = engines_of(house)
     cache.mkdir(parents=True)
     for path in (ROOT / "models").glob("*.zip"):
-        export_bundle(str(path), str(cache), read_bundle(path.read_bytes()).digest, 1 << 30)
+        beside = Path(shutil.copy(path, cache))
+        export_bundle(str(beside), str(cache), read_bundle(path.read_bytes()).digest, 1 << 30)
+        beside.unlink()
 
 
 def bare_engine(exported: Path) -> Engine:

@@ -24,7 +24,7 @@ from irp_bundle.reduced import HINT, Precision
 from numpy.typing import NDArray
 from prometheus_client import Gauge
 
-from irp_inference.adapters.export_cache import BUNDLE, PROBE, folder_of, is_whole, use
+from irp_inference.adapters.export_cache import BUNDLE, PROBE, enter, folder_of, is_whole, unfinished, use
 from irp_inference.adapters.exporter import Exporter
 from irp_inference.adapters.host_pool import HostPool
 from irp_inference.adapters.hosts import EngineHost
@@ -132,7 +132,7 @@ class Engines:
         self._gpus = tuple(f"cuda:{number}" for number in range(torch.cuda.device_count() if self._on_gpu else 0))
         self._own = None if cache else tempfile.TemporaryDirectory(prefix="irp-engines-")
         self._cache = cache or Path(self._own.name if self._own else "")
-        self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._entered = enter(self._cache)
         self._pools: dict[str, HostPool] = {}
         self._numbers, self._exporting, self._exporter = itertools.count(), asyncio.Lock(), Exporter()
 
@@ -191,6 +191,7 @@ class Engines:
         """End every process."""
         await asyncio.gather(*(pool.kill() for pool in self._pools.values()))
         await self._exporter.close()
+        self._entered.close()
         if self._own is not None:
             self._own.cleanup()
 
@@ -198,9 +199,10 @@ class Engines:
         folder = folder_of(self._cache, digest)
         async with self._exporting:
             if not await asyncio.to_thread(is_whole, folder):
-                with tempfile.NamedTemporaryFile(dir=self._cache, suffix=".zip") as file:
-                    await asyncio.to_thread(Path(file.name).write_bytes, data)
-                    await self._exporter(file.name, str(self._cache), digest, self._cache_bytes)
+                with unfinished(self._cache) as building:
+                    bundle = building / BUNDLE
+                    await asyncio.to_thread(bundle.write_bytes, data)
+                    await self._exporter(str(bundle), str(self._cache), digest, self._cache_bytes)
         return folder
 
     def _place(self, bundle: Bundle, exported: Path) -> tuple[str, tuple[str, ...]]:

@@ -21,6 +21,7 @@ PROBE_ROWS = 3
 def export_bundle(bundle_path: str, cache: str, digest: str, limit_bytes: int) -> str:
     """Folder with `<stage>.xml`, `<stage>.bin` and the probe of a bundle; made if it is not there or broken.
 
+    It is built beside the bundle: whoever put that there removes both if this process is killed.
     A TorchScript network that OpenVINO does not understand has no such files: torch runs it.
 
     Raises:
@@ -34,7 +35,7 @@ def export_bundle(bundle_path: str, cache: str, digest: str, limit_bytes: int) -
             (building / BUNDLE).write_bytes(data)
             _write(read_bundle(data), building)
 
-        lay_out(folder, write)
+        lay_out(folder, write, Path(bundle_path).parent)
     prune(Path(cache), folder, limit_bytes)
     return str(folder)
 

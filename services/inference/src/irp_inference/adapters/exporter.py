@@ -94,7 +94,7 @@ class Exporter:
         except (OSError, TimeoutError):
             line = b""
         except BaseException:
-            self.end()  # an answer that is on its way belongs to nobody
+            await asyncio.shield(self.close())  # an answer that is on its way belongs to nobody
             raise
         if not line:
             await self.close()

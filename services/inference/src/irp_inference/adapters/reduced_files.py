@@ -34,5 +34,5 @@ def lay_out_reduced(data: bytes, bundle: str, cache: Path) -> Path:
                 probe[f"{stage}.inputs"], probe[f"{stage}.logits"] = networks.probe[stage]
             np.savez(target / PROBE, allow_pickle=False, **probe)
 
-        lay_out(folder, write)
+        lay_out(folder, write, cache)
     return folder

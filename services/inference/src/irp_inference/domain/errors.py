@@ -25,7 +25,8 @@ class InferenceQueueFull(ResourceExhausted):
 class EngineDisagrees(FailedPrecondition):
     """The fast engine does not give what the model's own network gives.
 
-    The version was not loaded. Choose IRP_ENGINE=torch, or export the model again.
+    The version was not loaded, and is not tried again for 15 minutes unless an admin loads it. Choose IRP_ENGINE=torch,
+    or export the model again.
     """
 
 
