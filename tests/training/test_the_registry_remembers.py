@@ -25,6 +25,7 @@ from irp_training.adapters.db import METADATA
 from irp_training.adapters.documents import candidacy_from_document
 from irp_training.adapters.model_keys import ModelKeys, key_in
 from irp_training.adapters.rpc import TrainingServicer
+from irp_training.adapters.serving_rows import ServingRows
 from irp_training.adapters.store import SqlStore
 from irp_training.app.approvals import Approvals
 from irp_training.app.configuration import Configurations
@@ -77,8 +78,9 @@ class World:
         self.database, self.objects, self.ticks = database, InMemoryObjects(), 0
         self.keys = ModelKeys(bytes(32), commit="c0ffee")
         self.store = SqlStore(database, self.keys.sign)
+        self.servings = ServingRows(database, self.now)
         self.judge = JudgeCandidate(self.store, self.objects, Worker())  # type: ignore[arg-type]
-        self.history = TellHistory(self.store, self.now)
+        self.history = TellHistory(self.store, self.servings)
         self.decide = DecidePromotion(self.store, self.now)
         self.rollback = RollbackModel(self.store, self.now)
         self.ask(approvals)
@@ -143,7 +145,7 @@ class World:
         return [(one.kind, one.version, one.actor) for one in (await self.history("net"))[0]]
 
     async def champion(self) -> int | None:
-        return (await self.history("net"))[1]
+        return (await self.history("net"))[1].version
 
     async def facts(self, kind: Any) -> list[Any]:
         table = METADATA.tables["outbox"]
@@ -264,12 +266,12 @@ async def test_the_history_says_what_served_at_any_time(world: World) -> None:
     await world.promote("net", 2, "ada")
     between = world.now()
     await world.rollback("net", "grace", "too many corrections")
-    assert (await world.history("net", before))[1] == 1
+    assert (await world.history("net", before))[1].version == 1
     happened, served = await world.history("net", between)
-    assert (served, happened[-1].kind) == (2, "promoted")
+    assert (served.version, happened[-1].kind) == (2, "promoted")
     happened, served = await world.history("net")
-    assert (served, happened[-1].before, happened[-1].reason) == (1, 2, "too many corrections")
-    assert (await world.history("net", "2025-12-31T23:00:00-01:00"))[1] is None
+    assert (served.version, happened[-1].before, happened[-1].reason) == (1, 2, "too many corrections")
+    assert (await world.history("net", "2025-12-31T23:00:00-01:00"))[1].version is None
     for wrong in ("yesterday", "2026-01-01T00:00:00"):
         with pytest.raises(InvalidArgument):
             await world.history("net", wrong)
