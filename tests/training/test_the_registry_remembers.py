@@ -296,6 +296,25 @@ async def test_names_follow_the_champion(world: World) -> None:
     ]
 
 
+async def test_a_rollback_that_a_promotion_overtakes_says_so_and_changes_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.add(0.95)
+    await world.promote("net", 2, "ada")
+    third, read = await world.add(0.97), world.store.model
+
+    async def overtaken(name: str, version: int) -> Model:
+        monkeypatch.setattr(world.store, "model", read)
+        await world.promote("net", third.ref.version, "ada")
+        return await read(name, version)
+
+    monkeypatch.setattr(world.store, "model", overtaken)
+    with pytest.raises(Aborted, match="at the same time"):
+        await world.rollback("net", "grace")
+    assert [one.kind for one in await world.store.history("net")] == ["promote"] * 3
+    assert (await world.rollback("net", "grace")).ref.version == 2
+
+
 async def test_every_version_is_signed_with_where_it_comes_from(world: World) -> None:
     model = await world.store.model("net", 1)
     keys = [json.loads(jwk) for jwk in world.keys.jwks]
