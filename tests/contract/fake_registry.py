@@ -72,7 +72,11 @@ class Registry:
             ),
             pb.HistoryEntry(at="2026-01-02T00:00:01+00:00", kind="promoted", version=2, before=1, actor="ada"),
         ]
-        return pb.GetHistoryResponse(entries=entries[:1] if request.at else entries, served=0 if request.at else 2)
+        if request.at:
+            return pb.GetHistoryResponse(entries=entries[:1])
+        entries.append(pb.HistoryEntry(at="2026-01-03T00:00:00+00:00", kind="serving", version=1, actor="ada"))
+        entries.append(pb.HistoryEntry(at="2026-01-04T00:00:00+00:00", kind="serving", actor="ada"))
+        return pb.GetHistoryResponse(entries=entries, served=2, champion=2, canary=3, canary_percent=12.5)
 
     async def GetModelKeys(self, request: pb.GetModelKeysRequest, context: Any) -> pb.GetModelKeysResponse:
         return pb.GetModelKeysResponse(jwks=[json.dumps(public_jwk(SEED))])

@@ -67,7 +67,13 @@ def test_a_second_person_says_yes_or_no_and_the_audit_log_knows(house: House, ir
 
 
 def test_the_history_is_a_list_and_an_answer_to_what_served_when(house: House, irp: Irp) -> None:
-    assert [one["kind"] for one in irp.model_history("cine")] == ["registered", "judged", "promoted"]
+    assert [one["kind"] for one in irp.model_history("cine")] == [
+        "registered",
+        "judged",
+        "promoted",
+        "serving",
+        "serving",
+    ]
     assert (irp.served_model("cine"), irp.served_model("cine", "2025-01-01T00:00:00Z")) == (2, None)
     page = house.person().get("/api/v1/models/cine/history", params={"limit": 1}).json()
     assert (len(page["items"]), page["items"][0]["before"], bool(page["next_cursor"])) == (1, None, True)
@@ -76,7 +82,10 @@ def test_the_history_is_a_list_and_an_answer_to_what_served_when(house: House, i
     assert "lv_myocardium" in said.output
     assert "cine@2" in said.output
     document = json.loads(run(app, ["models", "history", "cine", "--json"]).stdout)
-    assert (document["served"], len(document["items"])) == (2, 3)
+    assert (document["served"], len(document["items"]), document["items"][-1]["version"]) == (2, 5, None)
+    assert (document["champion"], document["pin"], document["shadow"]) == (2, None, None)
+    assert document["canary"] == {"version": 3, "percent": 12.5}
+    assert "Now: cine@2, canary 3 for 12.5 % of the series." in " ".join(said.output.split())
 
 
 def test_versions_may_be_said_by_name(house: House, irp: Irp) -> None:

@@ -206,6 +206,16 @@ def test_a_run_is_sent_to_mlflow_once_however_often_it_is_sent() -> None:
     assert kept["tags"]["openirp.model"] == "cine@3"
 
 
+def test_a_run_may_be_sent_while_it_waits_and_again_when_it_has_begun() -> None:
+    server, at = Tracking(), "2026-01-01T00:00:00+00:00"
+    run: dict[str, Any] = {"id": "run-1", "model": "cine", "created_at": at, "metrics": []}
+    for state, threads in (("queued", 0), ("running", 4)):
+        told = run | {"state": state, "recipe": {"seed": 3, "threads": threads}}
+        Mlflow("http://tracking", httpx.MockTransport(server)).send(told, "shared", "openirp")
+    (kept,) = server.runs.values()
+    assert kept["params"] == {"seed": "3"}
+
+
 def test_an_mlflow_server_that_refuses_or_is_away_is_told_in_words() -> None:
     refusing = httpx.MockTransport(lambda _: httpx.Response(403, json={"error_code": "PERMISSION_DENIED"}))
     with pytest.raises(Problem, match="PERMISSION_DENIED"):

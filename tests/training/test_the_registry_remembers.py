@@ -25,6 +25,7 @@ from irp_training.adapters.db import METADATA
 from irp_training.adapters.documents import candidacy_from_document
 from irp_training.adapters.model_keys import ModelKeys, key_in
 from irp_training.adapters.rpc import TrainingServicer
+from irp_training.adapters.serving_rows import ServingRows
 from irp_training.adapters.store import SqlStore
 from irp_training.app.approvals import Approvals
 from irp_training.app.configuration import Configurations
@@ -77,8 +78,9 @@ class World:
         self.database, self.objects, self.ticks = database, InMemoryObjects(), 0
         self.keys = ModelKeys(bytes(32), commit="c0ffee")
         self.store = SqlStore(database, self.keys.sign)
+        self.servings = ServingRows(database, self.now)
         self.judge = JudgeCandidate(self.store, self.objects, Worker())  # type: ignore[arg-type]
-        self.history = TellHistory(self.store, self.now)
+        self.history = TellHistory(self.store, self.servings)
         self.decide = DecidePromotion(self.store, self.now)
         self.rollback = RollbackModel(self.store, self.now)
         self.ask(approvals)
@@ -143,7 +145,7 @@ class World:
         return [(one.kind, one.version, one.actor) for one in (await self.history("net"))[0]]
 
     async def champion(self) -> int | None:
-        return (await self.history("net"))[1]
+        return (await self.history("net"))[1].version
 
     async def facts(self, kind: Any) -> list[Any]:
         table = METADATA.tables["outbox"]
@@ -264,12 +266,12 @@ async def test_the_history_says_what_served_at_any_time(world: World) -> None:
     await world.promote("net", 2, "ada")
     between = world.now()
     await world.rollback("net", "grace", "too many corrections")
-    assert (await world.history("net", before))[1] == 1
+    assert (await world.history("net", before))[1].version == 1
     happened, served = await world.history("net", between)
-    assert (served, happened[-1].kind) == (2, "promoted")
+    assert (served.version, happened[-1].kind) == (2, "promoted")
     happened, served = await world.history("net")
-    assert (served, happened[-1].before, happened[-1].reason) == (1, 2, "too many corrections")
-    assert (await world.history("net", "2025-12-31T23:00:00-01:00"))[1] is None
+    assert (served.version, happened[-1].before, happened[-1].reason) == (1, 2, "too many corrections")
+    assert (await world.history("net", "2025-12-31T23:00:00-01:00"))[1].version is None
     for wrong in ("yesterday", "2026-01-01T00:00:00"):
         with pytest.raises(InvalidArgument):
             await world.history("net", wrong)
@@ -292,6 +294,25 @@ async def test_names_follow_the_champion(world: World) -> None:
     assert [(fact.model.version, fact.previous) for fact in await world.facts(ModelPromoted)] == [
         *((1, 0), (2, 1), (1, 0))
     ]
+
+
+async def test_a_rollback_that_a_promotion_overtakes_says_so_and_changes_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.add(0.95)
+    await world.promote("net", 2, "ada")
+    third, read = await world.add(0.97), world.store.model
+
+    async def overtaken(name: str, version: int) -> Model:
+        monkeypatch.setattr(world.store, "model", read)
+        await world.promote("net", third.ref.version, "ada")
+        return await read(name, version)
+
+    monkeypatch.setattr(world.store, "model", overtaken)
+    with pytest.raises(Aborted, match="at the same time"):
+        await world.rollback("net", "grace")
+    assert [one.kind for one in await world.store.history("net")] == ["promote"] * 3
+    assert (await world.rollback("net", "grace")).ref.version == 2
 
 
 async def test_every_version_is_signed_with_where_it_comes_from(world: World) -> None:

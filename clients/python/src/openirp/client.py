@@ -154,9 +154,13 @@ class Irp:
         return self.http.items(f"/api/v1/models/{name}/history", at=at)
 
     def served_model(self, name: str, at: str = "") -> int | None:
-        """Version that was the champion at a time; empty = now."""
+        """Version that answered at a time, pinned or champion; empty = now."""
+        return self.model_serving_at(name, at)["served"]  # type: ignore[no-any-return]
+
+    def model_serving_at(self, name: str, at: str = "") -> dict[str, Any]:
+        """What answered at a time (empty = now): `served`, `champion`, `pin`, `canary`, `shadow`."""
         answer = self.http.get(f"/api/v1/models/{name}/history", at=at, limit="1").json()
-        return answer["served"]  # type: ignore[no-any-return]
+        return {key: answer[key] for key in ("served", "champion", "pin", "canary", "shadow")}
 
     def model_keys(self) -> dict[str, Any]:
         """Public keys that check the signatures of versions (a JSON Web Key Set)."""

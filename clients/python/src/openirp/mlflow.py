@@ -16,6 +16,7 @@ from openirp.problem import Problem
 
 BATCH = 1000  # metrics of one request: MLflow's limit
 TAG = "openirp.run"
+OPEN_UNTIL_IT_BEGINS = frozenset({"threads"})  # keys of a recipe: MLflow lets nobody change a parameter
 STATES = {"succeeded": "FINISHED", "failed": "FAILED", "cancelled": "KILLED"}
 PARAMETER_LIMIT = 500  # characters of a value that every version of MLflow takes
 TIMEOUT_S = 30.0
@@ -59,7 +60,8 @@ class Mlflow:
             for m in run["metrics"]
             if m["value"] is not None
         ]
-        recipe = [{"key": k, "value": str(v)[:PARAMETER_LIMIT]} for k, v in run["recipe"].items()]
+        fixed = {k: v for k, v in run["recipe"].items() if k not in OPEN_UNTIL_IT_BEGINS}
+        recipe = [{"key": k, "value": str(v)[:PARAMETER_LIMIT]} for k, v in fixed.items()]
         self._post("runs/log-batch", {"run_id": id_, "params": recipe, "tags": _tags(run)})
         for begin in range(0, len(points), BATCH):
             self._post("runs/log-batch", {"run_id": id_, "metrics": points[begin : begin + BATCH]})

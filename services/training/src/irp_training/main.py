@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from irp.annotation.v1.events_pb2 import MaskAccepted
 from irp.gateway.v1.events_pb2 import ProjectConfigured
-from irp.inference.v1.events_pb2 import MaskProposed
+from irp.inference.v1.events_pb2 import MaskProposed, ServingConfigured
 from irp.ingest.v1.events_pb2 import ClinicalRecorded, SeriesDeleted
 from irp.quality.v1.events_pb2 import QualityRated, SeriesAssessed
 from irp.training.v1 import training_service_pb2, training_service_pb2_grpc
@@ -35,6 +35,7 @@ from irp_training.adapters.runtimes import runtime_of
 from irp_training.adapters.sandbox import Sandbox
 from irp_training.adapters.sandbox_bounds import SandboxBounds
 from irp_training.adapters.scratch import Scratch
+from irp_training.adapters.serving_rows import ServingRows
 from irp_training.adapters.store import SqlStore
 from irp_training.adapters.watched import CORRECTION_JOB
 from irp_training.adapters.worker import ProcessWorker
@@ -94,6 +95,7 @@ class Parts:
 
     keys: ModelKeys
     store: SqlStore
+    servings: ServingRows
     objects: Objects
     configurations: Configurations
     worker: ProcessWorker
@@ -143,6 +145,7 @@ def _parts(room: Room[Settings], key: bytes | None) -> Parts:
     return Parts(
         keys=keys,
         store=store,
+        servings=ServingRows(room.database, now),
         objects=room.objects,
         configurations=configurations,
         worker=worker,
@@ -170,7 +173,7 @@ def _verbs(parts: Parts) -> Verbs:
         promote=PromoteMeanwhile(PromoteModel(store, parts.judge, parts.approvals, now)),
         rollback=RollbackModel(store, now),
         decide=DecidePromotion(store, now),
-        history=TellHistory(store, now),
+        history=TellHistory(store, parts.servings),
         ask_precision=AskPrecision(store, create_dataset, now),
         ask_report=AskReport(store, parts.frozen_set, now),
         try_bundle=TryBundle(parts.inspect),
@@ -213,6 +216,7 @@ def _read_facts(room: Room[Settings], parts: Parts) -> None:
         notice,
         ProposeWithContainer(parts.configurations, AskContainer(ContainerRows(room.database), now)),
     )
+    room.on(ServingConfigured, parts.servings.on_serving_configured)
     room.on(MaskProposed, events.on_mask_proposed)
     room.job(CORRECTION_JOB, on_correction)
     room.on(MaskAccepted, events.on_mask_accepted)

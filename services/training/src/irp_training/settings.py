@@ -39,7 +39,8 @@ class Settings(ServiceSettings):
     sandbox_memory_bytes: int = 2 << 30
     """Memory of the process in which a pushed bundle is looked through and tried out."""
     sandbox_seconds: float = 120.0
-    """Seconds that looking through a pushed bundle may take, and judging it on one case; then the process is killed."""
+    """Seconds that looking through a pushed bundle may take, and each pass of up to eight slices or patches when it is
+    judged; then the process is killed."""
     training_processes: int = 0
     """Processes that share a run, each with its part of every batch; 0 = one per GPU, and one on a CPU."""
     training_cache_dir: Path | None = None

@@ -56,18 +56,18 @@ def history(
     gate: Annotated[int, typer.Option(help="Show the gate's last verdict on this version.")] = 0,
     json: AsJson = False,
 ) -> None:
-    """Everything that happened to a model, oldest first, and which version served."""
+    """Everything that happened to a model, oldest first, and which version served: pinned, champion, canary."""
     irp = Irp.from_environment()
-    found, served = list(irp.model_history(name, at)), irp.served_model(name, at)
+    found, said = list(irp.model_history(name, at)), irp.model_serving_at(name, at)
     if json:
-        print_json({"name": name, "at": at or None, "served": served, "items": found})
+        print_json({"name": name, "at": at or None, **said, "items": found})
         return
     columns = ("when", "what", "version", "before", "who", "why")
     table(f"{name}: {len(found)} entries", columns, [_line(one) for one in found])
     if gate and (verdicts := [one for one in found if one["version"] == gate and one["gate"]]):
         show_verdict(f"{name}@{gate}: {verdicts[-1]['reason']}", verdicts[-1]["gate"])
     when = f"At {at}" if at else "Now"
-    say(f"{when}: {name}@{served}." if served else f"{when}: no champion.")
+    say(f"{when}: {_served(name, said)}.")
 
 
 def key() -> None:
@@ -100,6 +100,15 @@ def verify(
         f"Valid. {about['name']}@{about['version']}, {about.get('created_at', '')}, by {about.get('actor', '')}: "
         f"{run}, dataset {str(about.get('dataset', {}).get('sha256', ''))[:12] or 'not known'}."
     )
+
+
+def _served(name: str, said: dict[str, Any]) -> str:
+    """`cine@3 (pinned; champion 4), canary 5 for 10 % of the series`."""
+    words = [f"{name}@{said['served']}" if said["served"] else "no champion"]
+    if said["pin"]:
+        words[0] += f" (pinned; champion {said['champion'] or 'none'})"
+    shares = [(role, said[role]) for role in ("canary", "shadow") if said[role]]
+    return ", ".join(words + [f"{role} {of['version']} for {of['percent']:g} % of the series" for role, of in shares])
 
 
 def _line(one: dict[str, Any]) -> tuple[Any, ...]:

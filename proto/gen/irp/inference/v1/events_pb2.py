@@ -26,7 +26,7 @@ from irp.common.v1 import options_pb2 as irp_dot_common_dot_v1_dot_options__pb2
 from irp.common.v1 import types_pb2 as irp_dot_common_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dirp/inference/v1/events.proto\x12\x10irp.inference.v1\x1a\x1birp/common/v1/options.proto\x1a\x19irp/common/v1/types.proto\"\x92\x02\n\x0cMaskProposed\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12\x12\n\nseries_uid\x18\x03 \x01(\t\x12&\n\x04mask\x18\x04 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12\x15\n\rvolume_sha256\x18\x05 \x01(\t\x12-\n\nprovenance\x18\x06 \x01(\x0b\x32\x19.irp.common.v1.Provenance:\'\x8a\xb5\x18#\n\nannotation\n\tradiomics\n\x08training\x18\x01\"{\n\x11ServingConfigured\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12\x0e\n\x06policy\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t:\x0c\x8a\xb5\x18\x08\x12\x04name\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dirp/inference/v1/events.proto\x12\x10irp.inference.v1\x1a\x1birp/common/v1/options.proto\x1a\x19irp/common/v1/types.proto\"\x92\x02\n\x0cMaskProposed\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.irp.common.v1.ProjectRef\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12\x12\n\nseries_uid\x18\x03 \x01(\t\x12&\n\x04mask\x18\x04 \x01(\x0b\x32\x18.irp.common.v1.ObjectRef\x12\x15\n\rvolume_sha256\x18\x05 \x01(\t\x12-\n\nprovenance\x18\x06 \x01(\x0b\x32\x19.irp.common.v1.Provenance:\'\x8a\xb5\x18#\n\nannotation\n\tradiomics\n\x08training\x18\x01\"\x91\x01\n\x11ServingConfigured\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\taggregate\x18\x02 \x01(\x0b\x32\x18.irp.common.v1.Aggregate\x12\x0e\n\x06policy\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\n\n\x02\x61t\x18\x05 \x01(\t:\x16\x8a\xb5\x18\x12\n\x08training\x12\x04name\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,9 +36,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MASKPROPOSED']._loaded_options = None
   _globals['_MASKPROPOSED']._serialized_options = b'\212\265\030#\n\nannotation\n\tradiomics\n\010training\030\001'
   _globals['_SERVINGCONFIGURED']._loaded_options = None
-  _globals['_SERVINGCONFIGURED']._serialized_options = b'\212\265\030\010\022\004name\030\001'
+  _globals['_SERVINGCONFIGURED']._serialized_options = b'\212\265\030\022\n\010training\022\004name\030\001'
   _globals['_MASKPROPOSED']._serialized_start=108
   _globals['_MASKPROPOSED']._serialized_end=382
-  _globals['_SERVINGCONFIGURED']._serialized_start=384
-  _globals['_SERVINGCONFIGURED']._serialized_end=507
+  _globals['_SERVINGCONFIGURED']._serialized_start=385
+  _globals['_SERVINGCONFIGURED']._serialized_end=530
 # @@protoc_insertion_point(module_scope)

@@ -72,10 +72,13 @@ class ServingConfigured(_message.Message):
     AGGREGATE_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     policy: _builtins.str
     """As in ServingService."""
     actor: _builtins.str
+    at: _builtins.str
+    """RFC 3339 UTC; empty = not known."""
     @_builtins.property
     def aggregate(self) -> _types_pb2.Aggregate:
         """id = model name, version = revision."""
@@ -87,10 +90,11 @@ class ServingConfigured(_message.Message):
         aggregate: _types_pb2.Aggregate | None = ...,
         policy: _builtins.str = ...,
         actor: _builtins.str = ...,
+        at: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "aggregate", b"aggregate", "name", b"name", "policy", b"policy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "aggregate", b"aggregate", "at", b"at", "name", b"name", "policy", b"policy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -85,6 +85,7 @@ class ConfigureServingRequest(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     actor: _builtins.str
+    """Ignored: it is whoever the token names."""
     @_builtins.property
     def serving(self) -> Global___Serving: ...
     def __init__(

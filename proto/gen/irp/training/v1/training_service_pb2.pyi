@@ -2066,8 +2066,24 @@ class GetHistoryResponse(_message.Message):
 
     ENTRIES_FIELD_NUMBER: _builtins.int
     SERVED_FIELD_NUMBER: _builtins.int
+    CHAMPION_FIELD_NUMBER: _builtins.int
+    PIN_FIELD_NUMBER: _builtins.int
+    CANARY_FIELD_NUMBER: _builtins.int
+    CANARY_PERCENT_FIELD_NUMBER: _builtins.int
+    SHADOW_FIELD_NUMBER: _builtins.int
+    SHADOW_PERCENT_FIELD_NUMBER: _builtins.int
     served: _builtins.int
-    """Version that was the champion at that time; 0 = none was."""
+    """Version that answered at that time: the pinned one, else the champion; 0 = none did."""
+    champion: _builtins.int
+    """0 = none was."""
+    pin: _builtins.int
+    """Version that an operator had pinned; 0 = none."""
+    canary: _builtins.int
+    """Version that answered for some series; 0 = none."""
+    canary_percent: _builtins.float
+    shadow: _builtins.int
+    """Version that computed some answers too, for comparison only; 0 = none."""
+    shadow_percent: _builtins.float
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___HistoryEntry]:
         """Oldest first, up to the time that was asked."""
@@ -2077,10 +2093,16 @@ class GetHistoryResponse(_message.Message):
         *,
         entries: _abc.Iterable[Global___HistoryEntry] | None = ...,
         served: _builtins.int = ...,
+        champion: _builtins.int = ...,
+        pin: _builtins.int = ...,
+        canary: _builtins.int = ...,
+        canary_percent: _builtins.float = ...,
+        shadow: _builtins.int = ...,
+        shadow_percent: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "served", b"served"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "canary_percent", b"canary_percent", "champion", b"champion", "entries", b"entries", "pin", b"pin", "served", b"served", "shadow", b"shadow", "shadow_percent", b"shadow_percent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2103,8 +2125,11 @@ class HistoryEntry(_message.Message):
     at: _builtins.str
     """RFC 3339 UTC."""
     kind: _builtins.str
-    """"registered", "judged", "refused", "waits", "approved", "rejected", "outdated", "promoted" or "rolled-back"."""
+    """"registered", "judged", "refused", "waits", "approved", "rejected", "outdated", "promoted", "rolled-back"
+    or "serving".
+    """
     version: _builtins.int
+    """Of "serving" the pinned version; 0 = none."""
     before: _builtins.int
     """Champion before, where it changed; 0 otherwise."""
     actor: _builtins.str

@@ -26,10 +26,11 @@ class HistoryItem(BaseModel):
     at: str
     kind: str = Field(
         description="registered, judged (by the gate), refused (by the gate), waits (for a second person), approved, "
-        "rejected, outdated (the champion had changed), promoted, rolled-back",
+        "rejected, outdated (the champion had changed), promoted, rolled-back, serving (an operator said which version "
+        "answers)",
         examples=["promoted"],
     )
-    version: int
+    version: int | None = Field(description="of `serving` the pinned version; null = none")
     before: int | None = Field(description="the champion before, where it changed")
     actor: str
     reason: str
@@ -37,11 +38,22 @@ class HistoryItem(BaseModel):
     gate: dict[str, Any] = Field(description="the gate's verdict, where it was asked")
 
 
+class ServedShare(BaseModel):
+    """A version and its part of the series."""
+
+    version: int
+    percent: float
+
+
 class History(Page[HistoryItem]):
-    """What happened, oldest first."""
+    """What happened, oldest first, and what answered at `at`, or answers now."""
 
     name: str
-    served: int | None = Field(description="version that was the champion at `at`, or is now; null = none")
+    served: int | None = Field(description="version that answered: the pinned one, else the champion; null = none")
+    champion: int | None
+    pin: int | None = Field(description="what an operator had pinned; not loaded, it gave way to the champion")
+    canary: ServedShare | None = Field(description="answered for some series")
+    shadow: ServedShare | None = Field(description="computed some answers too, for comparison only")
 
 
 class Keys(BaseModel):
@@ -77,10 +89,19 @@ async def history(
         str, Query(max_length=40, description="RFC 3339; empty = now", examples=["2026-01-31T12:00:00Z"])
     ] = "",
 ) -> History:
-    """Registrations, verdicts, requests, approvals, promotions, rollbacks: who, when, why, from which to which."""
+    """Registrations, verdicts, requests, approvals, promotions, rollbacks, pins, canaries: who, when, why."""
     answer = await desk.rooms["training"].ask("GetHistory", pb.GetHistoryRequest(name=name, at=at))
     items = page([_item(entry) for entry in answer.entries], paging.cursor, paging.limit)
-    return History(name=name, served=answer.served or None, items=items.items, next_cursor=items.next_cursor)
+    return History(
+        name=name,
+        served=answer.served or None,
+        champion=answer.champion or None,
+        pin=answer.pin or None,
+        canary=_share(answer.canary, answer.canary_percent),
+        shadow=_share(answer.shadow, answer.shadow_percent),
+        items=items.items,
+        next_cursor=items.next_cursor,
+    )
 
 
 @router.get("/{name}/versions/{version}/signature", summary="Where a version comes from, signed by the registry")
@@ -118,10 +139,14 @@ def _item(entry: pb.HistoryEntry) -> HistoryItem:
     return HistoryItem(
         at=entry.at,
         kind=entry.kind,
-        version=entry.version,
+        version=entry.version or None,
         before=entry.before or None,
         actor=entry.actor,
         reason=entry.reason,
         run_id=entry.run_id,
         gate=read_json(entry.gate),
     )
+
+
+def _share(version: int, percent: float) -> ServedShare | None:
+    return ServedShare(version=version, percent=percent) if version else None

@@ -41,7 +41,7 @@ class ServingServicer(pb_grpc.ServingServiceServicer):
             if await self._rows.model((name, version)) is None:
                 raise ModelUnknown(f"{name}@{version}")
         async with self._database.transaction() as tx:
-            revision = await say(tx, name, policy, request.actor)
+            revision = await say(tx, name, policy, caller().subject)
         return pb.ConfigureServingResponse(revision=revision)
 
     async def hear(self, fact: ServingConfigured) -> None:

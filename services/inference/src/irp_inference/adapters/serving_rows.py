@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from irp.inference.v1.events_pb2 import ServingConfigured
 from irp_chassis.db import Database, Transaction
@@ -32,7 +33,8 @@ async def say(tx: Transaction, name: str, policy: Policy, actor: str) -> int:
     known = (await tx.execute(select(SERVING.c.revision).where(SERVING.c.name == name))).scalar() or 0
     row = {"name": name, "revision": known + 1, "policy": policy.to_json()}
     await tx.upsert(SERVING, row, keys=("name",))
-    fact = ServingConfigured(name=name, policy=json.dumps(policy.to_json()), actor=actor)
+    at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    fact = ServingConfigured(name=name, policy=json.dumps(policy.to_json()), actor=actor, at=at)
     fact.aggregate.id, fact.aggregate.version = name, known + 1
     await tx.announce(fact)
     return known + 1

@@ -191,3 +191,10 @@ VALIDATION = Table(
     Column("id", String(64), primary_key=True),
     Column("document", JSON, nullable=False),  # Validation
 )
+SERVING = Table(
+    "serving",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("revision", BigInteger, primary_key=True),
+    Column("document", JSON, nullable=False),  # Serving
+)

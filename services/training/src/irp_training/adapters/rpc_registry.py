@@ -12,7 +12,7 @@ from irp_chassis.rpc import caller
 from irp_kernel.errors import InvalidArgument, TooLarge
 
 from irp_training.adapters.desk import Desk, judging
-from irp_training.adapters.wire import happened_to_proto, model_to_proto, report_to_proto
+from irp_training.adapters.wire import history_to_proto, model_to_proto, report_to_proto
 from irp_training.app.find_version import find_version
 from irp_training.domain.registry.registry import Model, aliases
 
@@ -80,7 +80,7 @@ class RegistryDoors(Desk):
         """Everything that happened to a model."""
         caller()
         happened, served = await self._do.history(request.name, request.at)
-        return pb.GetHistoryResponse(entries=[happened_to_proto(one) for one in happened], served=served or 0)
+        return history_to_proto(happened, served)
 
     async def GetModelKeys(self, request: pb.GetModelKeysRequest, context: Any) -> pb.GetModelKeysResponse:  # noqa: N802
         """What checks signatures."""

@@ -55,7 +55,7 @@ class SandboxBounds:
 
     Attributes:
         memory_bytes: of all it needs.
-        seconds: of one pass, or of an inspection; beyond, it is killed.
+        seconds: of one pass of at most `sandbox_engine.ROWS` inputs, or of an inspection; beyond, it is killed.
         threads: that it computes with.
         command: the process; its bounds and its work are added to it.
     """

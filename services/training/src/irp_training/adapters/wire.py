@@ -24,6 +24,7 @@ from irp_training.domain.judging.precision import Trial
 from irp_training.domain.pushing.appraisal import Appraisal
 from irp_training.domain.registry.chronicle import Happened
 from irp_training.domain.registry.registry import Model
+from irp_training.domain.registry.serving import Served
 from irp_training.domain.run import Metric, ModelRef, Progress, Run
 
 CERTAINTIES_SAID = ("1", "2", "3")  # as annotation writes them into a mask's provenance
@@ -163,6 +164,22 @@ def model_to_proto(
         aliases=aliases,
         pending=pending,
         unagreed=unagreed,
+    )
+
+
+def history_to_proto(happened: Sequence[Happened], served: Served) -> pb.GetHistoryResponse:
+    """What happened to a model, and what answered -> message."""
+    said = served.serving
+    canary, shadow = (said.canary, said.shadow) if said else (None, None)
+    return pb.GetHistoryResponse(
+        entries=[happened_to_proto(one) for one in happened],
+        served=served.version or 0,
+        champion=served.champion or 0,
+        pin=(said.pin if said else None) or 0,
+        canary=canary.version if canary else 0,
+        canary_percent=canary.percent if canary else 0.0,
+        shadow=shadow.version if shadow else 0,
+        shadow_percent=shadow.percent if shadow else 0.0,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from irp_kernel.errors import Aborted
+
 from irp_training.app.ports import Clock, Store
 from irp_training.domain.registry.candidacy import COMMENT
 from irp_training.domain.registry.registry import Model, Promotion, earlier_champion
@@ -18,12 +20,15 @@ class RollbackModel:
 
         Raises:
             NoEarlierChampion: there was one only.
+            Aborted: the champion changed meanwhile, and what is to be undone is not what was seen.
         """
-        version = earlier_champion(await self._store.history(name))
+        seen = await self._store.history(name)
+        version = earlier_champion(seen)
         model = await self._store.model(name, version)
         async with self._store.change() as change:
             history = await change.history(name)
-            if earlier_champion(history) == version:
-                entry = Promotion(len(history) + 1, version, "rollback", actor, self._now(), reason[:COMMENT])
-                await change.add_promotion(model, entry)
+            if history != seen:
+                raise Aborted(f"the champion of {name} changed at the same time; look, and repeat the request")
+            entry = Promotion(len(history) + 1, version, "rollback", actor, self._now(), reason[:COMMENT])
+            await change.add_promotion(model, entry)
         return model

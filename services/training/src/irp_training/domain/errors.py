@@ -190,7 +190,7 @@ class InspectionFailed(InvalidArgument):
 
 
 class InspectionTooLong(InvalidArgument):
-    """The bundle took too long to look through, and was given up.
+    """The bundle took too long to look through, or for one pass on a case, and was given up.
 
     The detail says after how many seconds. Push a smaller network, or let the operator raise `IRP_SANDBOX_SECONDS`.
     """

@@ -1,4 +1,7 @@
-"""What happened to a model, oldest first: from its versions, candidacies and promotions, which are each kept once."""
+"""What happened to a model, oldest first: from its versions, candidacies and promotions, which are each kept once.
+
+Each kind has its own count, which says what came first; between kinds the clocks of the replicas do.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,14 @@ from typing import Literal
 
 from irp_training.domain.registry.candidacy import Candidacy
 from irp_training.domain.registry.registry import Model, Promotion, champion
+from irp_training.domain.registry.serving import EARLIEST, Serving, in_order, moment
 
 Kind = Literal[
-    "registered", "judged", "refused", "waits", "approved", "rejected", "outdated", "promoted", "rolled-back"
+    "registered", "judged", "refused", "waits", "approved", "rejected", "outdated", "promoted", "rolled-back", "serving"
 ]
 ORDER: tuple[Kind, ...] = (
     *("registered", "judged", "refused", "waits", "approved", "rejected", "outdated"),
-    *("promoted", "rolled-back"),
+    *("promoted", "rolled-back", "serving"),
 )  # of what happened at the same time
 
 
@@ -26,7 +30,7 @@ class Happened:
     Attributes:
         at: RFC 3339 UTC.
         kind: what; "outdated": it was to be promoted, but the champion had changed.
-        version: that it happened to.
+        version: that it happened to; of "serving" the pinned one, 0 = none.
         before: champion before, where it changed; None = there was none, or it did not change.
         actor: who.
         reason: why, in plain words.
@@ -45,24 +49,25 @@ class Happened:
 
 
 def chronicle(
-    versions: Iterable[Model], candidacies: Iterable[Candidacy], promotions: Sequence[Promotion]
+    versions: Iterable[Model],
+    candidacies: Iterable[Candidacy],
+    promotions: Sequence[Promotion],
+    servings: Sequence[Serving] = (),
+    until: datetime | None = None,
 ) -> list[Happened]:
-    """Everything, oldest first."""
-    found = [_registered(model) for model in versions]
-    for candidacy in candidacies:
-        found += _stood(candidacy)
-    found += _crowned(promotions)
-    return sorted(found, key=lambda one: (moment(one.at), ORDER.index(one.kind)))
-
-
-def served_at(promotions: Sequence[Promotion], at: datetime) -> int | None:
-    """Version that was the champion then; None = none was."""
-    return champion([entry for entry in promotions if moment(entry.at) <= at])
-
-
-def moment(text: str) -> datetime:
-    """RFC 3339 -> a time that can be compared."""
-    return datetime.fromisoformat(text)
+    """Everything up to a time (None = now), oldest first; nothing stands before its version was registered."""
+    registered = [_registered(model) for model in versions]
+    there = {one.version: moment(one.at) for one in registered}
+    threads = [registered[place : place + 1] for place in range(len(registered))]
+    threads += [_stood(candidacy) for candidacy in candidacies]
+    threads += [_crowned(promotions), _said(servings)]
+    found = [
+        (max(when, there.get(one.version, EARLIEST)), ORDER.index(one.kind), one)
+        for thread in threads
+        for when, one in in_order(thread)
+    ]
+    found.sort(key=lambda one: one[:2])
+    return [one for when, _, one in found if until is None or when <= until]
 
 
 def _registered(model: Model) -> Happened:
@@ -113,3 +118,10 @@ def _crowned(promotions: Sequence[Promotion]) -> list[Happened]:
         )
         past.append(entry)
     return found
+
+
+def _said(servings: Sequence[Serving]) -> list[Happened]:
+    return [
+        Happened(at=one.at, kind="serving", version=one.pin or 0, actor=one.actor, reason=one.words)
+        for one in sorted(servings, key=lambda one: one.revision)
+    ]
