@@ -26,7 +26,7 @@ def metadata() -> MetaData:
 async def test_a_proposal_tells_frames_and_seconds_to_its_end(database: Database) -> None:
     proposals = Proposals(database)
     async with database.transaction() as tx:
-        key = await enqueue_proposal(tx, PROJECT, "1.2", 1, "cine")
+        key = await enqueue_proposal(tx, PROJECT, "1.2", 1, "cine", by="cine@3")
     queued = await proposals.state(key)
     assert (queued.state, queued.done, queued.total, queued.eta_s) == ("queued", 0, 0, -1)
     async with database.read() as connection:

@@ -99,11 +99,24 @@ class Transaction:
         await self.connection.execute(self._tables["outbox"].insert().values(**row))
         self.announced += 1
 
-    async def enqueue(self, kind: str, *, key: str, payload: Mapping[str, Any]) -> bool:
-        """Queue a job; the same (kind, key) is queued once. True if it is new."""
+    async def enqueue(self, kind: str, *, key: str, payload: Mapping[str, Any], again: bool = False) -> bool:
+        """Queue a job; the same (kind, key) is queued once. True if it is new.
+
+        Args:
+            kind: of the job.
+            key: of the job.
+            payload: for whoever works on it.
+            again: one that has failed is queued anew.
+        """
         row = {"kind": kind, "key": key, "payload": dict(payload), "state": "queued", "created_at": time.time()}
         self.enqueued += 1
-        return await self.insert_once(self._tables["job"], row, keys=("kind", "key"))
+        job = self._tables["job"]
+        if await self.insert_once(job, row, keys=("kind", "key")):
+            return True
+        if again:
+            failed = job.update().where(job.c.kind == kind, job.c.key == key, job.c.state == "failed")
+            await self.connection.execute(failed.values(**row, attempts=0, not_before=0.0, reason=""))
+        return False
 
     async def mark(self, delivery: Delivery) -> None:
         """Write down that a delivery was handled.

@@ -91,7 +91,8 @@ async def compose(room: Room[Settings]) -> None:
     room.on_stop(methods.close)
     volumes = CachedVolumes(room.objects, settings.volume_cache_bytes)
     whoever, drive = WhoeverServes(shelf), Drive(batches, threads)
-    segment = AnswerSeries(_looking(settings, series, volumes, shelf, drive, threads), whoever, threads)
+    looking = _looking(settings, series, volumes, shelf, drive, threads)
+    segment = AnswerSeries(looking, whoever, threads)
     answer = AnswerWish(segment, RunAlgorithm(series, volumes, segment, methods))
     live = LiveServicer(
         answer, limit=settings.live_asks, ahead=settings.live_ahead, deadline_s=settings.live_deadline_s
@@ -119,7 +120,9 @@ async def compose(room: Room[Settings]) -> None:
     room.hear(ModelPromoted, facts.hear_model_promoted)
     room.hear(ServingConfigured, serving.hear)
     _follow_the_guard(room, PrecisionFacts(guarded, opens, shelf))
-    room.job(PROPOSAL, ProposalJob(room.database, ProposeSeries(segment, room.objects, Announcer(room.database))))
+    room.job(
+        PROPOSAL, ProposalJob(room.database, ProposeSeries(looking, whoever, room.objects, Announcer(room.database)))
+    )
     room.spawn(batches.serve)
     await _restore(room, shelf)
 

@@ -124,7 +124,11 @@ async def segment(
 async def propose(
     uid: UidInPath, body: ProposeBody, here: Annotator, request: Request, response: Response
 ) -> Proposing:
-    """202 after the job is committed; the proposal appears at Location."""
+    """202 after the job is committed; the proposal appears at Location.
+
+    Asked for again, one that failed is made anew; one that is made is answered, unless another version of the model
+    would answer now, or the series was replaced: then there is a new one.
+    """
     asked = pb.ProposeRequest(project=here.ref, series_uid=uid, model=body.model)
     answer = await here.ask("inference", "Propose", asked)
     job = shown_id(here, answer.job_id)

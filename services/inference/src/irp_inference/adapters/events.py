@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from datetime import UTC, datetime
@@ -67,10 +68,12 @@ class Facts:
         model = proposing_model(configuration, fact.series.sequence_class)
         if model is None:
             return
-        uid, version = fact.series.series_uid, fact.aggregate.version
+        uid, version, by = fact.series.series_uid, fact.aggregate.version, model
+        with contextlib.suppress(ModelUnknown):  # the job waits for it
+            by = await self._shelf.meant(model, uid)
         async with self._database.transaction() as tx:
             if await still_comes(tx, fact.project.id, uid, version):
-                await enqueue_proposal(tx, fact.project, uid, version, model)
+                await enqueue_proposal(tx, fact.project, uid, version, model, by=by)
 
     async def on_model_registered(self, fact: ModelRegistered) -> None:
         """Remember where the bundle lies."""
@@ -99,9 +102,21 @@ class Facts:
         await self._shelf.crown(fact.name, fact.model.version)
 
 
-async def enqueue_proposal(tx: Any, project: types_pb2.ProjectRef, uid: str, version: int, model: str) -> str:
-    """Queue a proposal for a version of a series; its key."""
-    key = f"{project.id}/{uid}/{version}/{model}"
+async def enqueue_proposal(
+    tx: Any, project: types_pb2.ProjectRef, uid: str, version: int, model: str, *, by: str, again: bool = False
+) -> str:
+    """Queue a proposal for a version of a series; its key.
+
+    Args:
+        tx: the transaction.
+        project: whose series it is.
+        uid: of the series.
+        version: of the series.
+        model: as it was asked for.
+        by: name@number of the version that would answer now: another one makes another proposal.
+        again: one that has failed is queued anew.
+    """
+    key = f"{project.id}/{uid}/{version}/{by}"
     payload = {
         "project": {
             "id": project.id,
@@ -112,7 +127,7 @@ async def enqueue_proposal(tx: Any, project: types_pb2.ProjectRef, uid: str, ver
         "version": version,
         "model": model,
     }
-    await tx.enqueue(PROPOSAL, key=key, payload=payload)
+    await tx.enqueue(PROPOSAL, key=key, payload=payload, again=again)
     return key
 
 

@@ -16,7 +16,6 @@ from irp_chassis.rpc_server import deadline
 from irp_chassis.wire import project_ref_from_proto
 from irp_kernel.codec import NRRD
 from irp_kernel.errors import SeriesUnknown
-from irp_kernel.ids import split_model
 from irp_kernel.slices import encode_slices
 
 from irp_inference.adapters.algorithms import described
@@ -56,18 +55,24 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         return response
 
     async def Propose(self, request: pb.ProposeRequest, context: Any) -> pb.ProposeResponse:  # noqa: N802
-        """Queue a proposal; answered after its row is committed."""
+        """Queue a proposal, again if it failed; answered after its row is committed.
+
+        The one that there is is answered, if the same version of the model made it of the same version of the series.
+        """
         project = project_ref_from_proto(request.project)
         caller().require_project(project.id)
-        name, version = split_model(request.model)
-        loaded = self._shelf.status((name, await self._shelf.number(name, version))).loaded
+        by = await self._shelf.meant(request.model, request.series_uid)
+        name, _, number = by.partition("@")
+        loaded = self._shelf.status((name, int(number))).loaded
         if loaded is not None and loaded.interactive is not None:
             raise PromptsNeeded
         series = await self._series.get(project.id, request.series_uid)
         if series is None:
             raise SeriesUnknown
         async with self._database.transaction() as tx:
-            key = await enqueue_proposal(tx, request.project, request.series_uid, series.version, request.model)
+            key = await enqueue_proposal(
+                tx, request.project, request.series_uid, series.version, request.model, by=by, again=True
+            )
         return pb.ProposeResponse(job_id=key)
 
     async def GetProposal(self, request: pb.GetProposalRequest, context: Any) -> pb.GetProposalResponse:  # noqa: N802

@@ -10,7 +10,7 @@ from typing import Literal
 import structlog
 from irp_chassis.objects import Objects
 from irp_kernel.errors import IrpError, ModelUnknown
-from irp_kernel.ids import Alias, name_versions
+from irp_kernel.ids import Alias, name_versions, split_model
 
 from irp_inference.adapters.opening import Opening, Opens
 from irp_inference.adapters.residents import Residents
@@ -117,6 +117,16 @@ class Shelf:
                 raise ModelUnknown
             self._champions.setdefault(name, found)
         return self._champions[name]
+
+    async def meant(self, model: str, series_uid: str) -> str:
+        """A model as somebody says it -> name@number of the version that answers for a series now.
+
+        Raises:
+            ModelUnknown: as `number`.
+        """
+        name, version = split_model(model)
+        number = (await self.choice(name, series_uid)).version if version is None else await self.number(name, version)
+        return f"{name}@{number}"
 
     async def number(self, name: str, version: int | Alias | None) -> int:
         """The version that is meant; None = the champion.
