@@ -207,6 +207,15 @@ class TooManyLiveAsks(ResourceExhausted):
     retry_after_s = 1.0
 
 
+class MembershipNotKnown(Unavailable):
+    """For minutes it could not be looked up whether who listens may still do so.
+
+    Connect again after a moment; `irp status` shows whether the gateway's database is away.
+    """
+
+    retry_after_s = 10.0
+
+
 class TooManyReaders(ResourceExhausted):
     """As many live sessions of one user are open as one may have.
 
