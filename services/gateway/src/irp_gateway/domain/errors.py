@@ -70,7 +70,7 @@ class SignatureMissing(NotFound):
 
 
 class ClientLeft(Aborted):
-    """The client left before its body was complete.
+    """The client left before its body was complete, or before it was answered.
 
     Send the whole request again; nothing of an incomplete instance was stored.
     """

@@ -13,8 +13,10 @@ from google.protobuf.message import Message
 from irp_chassis.auth import Caller, TokenVerifier, act_as
 from irp_chassis.http import NO_TELEMETRY
 from irp_chassis.verdicts import TABLE
+from irp_chassis.while_there import while_there
 from irp_kernel.errors import IrpError, TooLarge, Unauthenticated
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -84,6 +86,7 @@ def create_rest(nets: Nets, verifier: TokenVerifier | None, version: str, limit:
     app.include_router(open_)
     app.include_router(closed)
     app.add_exception_handler(IrpError, _refused)
+    app.add_exception_handler(ClientDisconnect, _left)
     app.add_middleware(_Guard, verifier=verifier)
     return app
 
@@ -148,7 +151,8 @@ class _Rest:
         if any("classification" in (output.get("parameters") or {}) for output in wanted):
             raise TensorNotUsable("classification is not offered: logits are answered")
         id_ = str(document.get("id") or "")
-        served, logits = await self._nets.infer(name, version, images, ticket(parameters, None), id_)
+        infer = self._nets.infer(name, version, images, ticket(parameters, None), id_)
+        served, logits = await while_there(request.receive, infer)
         binary = wants_binary(parameters, wanted)
         answer = {"model_name": name, "model_version": str(served), **({"id": id_} if id_ else {})}
         if binary and logits.nbytes < LARGE:
@@ -200,6 +204,10 @@ def _is_open(path: str) -> bool:
 
 async def _refused(_request: Request, error: Exception) -> Response:
     return _refusal(error if isinstance(error, IrpError) else IrpError())
+
+
+async def _left(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=499)  # nobody hears it
 
 
 def _refusal(error: IrpError) -> Response:
