@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import zlib
 from typing import Any, ClassVar
 
@@ -45,6 +47,7 @@ class Inference(inference_grpc.InferenceServiceServicer):
     """One mask for everybody; a proposal that is done after three looks."""
 
     asked: ClassVar[list[Any]] = []  # requests for methods
+    begun, cancelled = threading.Event(), threading.Event()  # of a request for the model that answers nobody
 
     def __init__(self) -> None:
         self.looks: dict[str, int] = {}
@@ -57,6 +60,8 @@ class Inference(inference_grpc.InferenceServiceServicer):
             return segmented([0], list(request.slices) or [0], {"segment": 9.0})
         if request.model.partition("@")[0] == "busy":
             raise ResourceExhausted("64 requests are waiting")
+        if request.model == "endless":
+            await self._until_cancelled()
         if request.model.partition("@")[0] != "cine":
             raise ModelUnknown(request.model)
         if request.HasField("prompts"):
@@ -68,6 +73,13 @@ class Inference(inference_grpc.InferenceServiceServicer):
         if request.options.uncertainty:
             _tell(answer)
         return answer
+
+    async def _until_cancelled(self) -> None:
+        self.begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.cancelled.set()
 
     async def ListAlgorithms(self, request: Any, context: Any) -> inference_pb.ListAlgorithmsResponse:
         return inference_pb.ListAlgorithmsResponse(algorithms=[described(name, one) for name, one in METHODS.items()])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,8 +15,10 @@ import numpy as np
 import pytest
 from irp_gateway.adapters import live
 from irp_gateway.adapters.live_frames import MAX_FRAME_BYTES
+from irp_gateway.app import may_stay
 from openirp.client import Irp
 from openirp.problem import Problem
+from sqlalchemy.exc import OperationalError
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
@@ -237,6 +240,69 @@ def test_a_revoked_token_and_an_idle_reader_are_closed(
     monkeypatch.setattr(live, "IDLE_S", 0.01)
     with reading(house) as reader:
         assert reader.closed() == live.Close.IDLE
+
+
+@contextmanager
+def without_database(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """Members cannot be looked up; call what comes to wait until somebody tried."""
+    assert house.room
+    tried = threading.Semaphore(0)
+
+    async def away(*asked: Any) -> None:
+        tried.release()
+        raise OperationalError("SELECT", {}, Exception("connection lost"))
+
+    def wait() -> None:
+        assert tried.acquire(timeout=10)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(house.room.http.state.desk.projects, "find", away)
+        yield wait
+
+
+def test_a_database_that_is_away_for_a_while_closes_no_session(
+    house: House, admin: httpx.Client, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "RECHECK_S", 0.02)
+    viewer = house.member("shared", "steadfast", "viewer")
+    with reading(house, token=token_of(viewer)) as reader:
+        with without_database(house, monkeypatch) as somebody_tried:
+            for number in range(3):
+                somebody_tried()
+                reader.ask(f"a{number}")
+                assert reader.hear()["type"] == "answer"
+        assert admin.delete(f"{project}/members/steadfast").status_code in {200, 204}  # and it is looked on
+        assert reader.closed() == live.Close.NOT_A_MEMBER
+
+
+def test_a_database_that_stays_away_closes_sessions_with_a_code_of_its_own(
+    house: House, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "RECHECK_S", 0.02)
+    monkeypatch.setattr(may_stay, "UNKNOWN_S", 0.1)
+    with reading(house) as reader, without_database(house, monkeypatch):
+        assert reader.closed() == live.Close.MEMBERSHIP_NOT_KNOWN == 4503
+
+
+def test_an_ask_that_cannot_be_audited_is_refused_and_the_session_lives_on(
+    house: House, admin: httpx.Client, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert house.room
+
+    async def away(**line: Any) -> None:
+        raise OperationalError("INSERT", {}, Exception("connection lost"))
+
+    viewer = house.member("shared", "unseen", "viewer")
+    with reading(house, token=token_of(viewer)) as reader:
+        with monkeypatch.context() as broken:
+            broken.setattr(house.room.http.state.desk.audit, "write", away)
+            reader.ask("a")
+            said = reader.hear()
+            assert (said["id"], said["type"], said["reason"]) == ("a", "problem", "INTERNAL")
+        reader.ask("a")
+        assert reader.hear()["type"] == "answer"
+    lines = list(Irp(house.url, TOKEN).http.items("/api/v1/audit"))
+    assert [line["action"] for line in lines if line["subject"] == "unseen"] == ["segmentations.live"]
 
 
 def test_one_user_has_a_bounded_number_of_sessions(house: House, project: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import pytest
 from irp.ingest.v1.events_pb2 import SeriesStored
 from irp.training.v1.events_pb2 import ModelDrifted, ModelPromoted
 from irp_gateway.adapters.events import QUEUE, Event, Listeners, as_sse
+from irp_gateway.app.may_stay import MayStay
 from irp_kernel.errors import IrpError, ProjectUnknown, Unauthenticated
 
 
@@ -111,3 +112,14 @@ async def test_a_listener_who_may_not_stay_hears_nothing_after_the_next_heart_be
 
     lines = [line async for line in as_sse(events(), asyncio.Event(), twice, beat_s=0.02)]
     assert (asked, lines.count(": still here\n\n")) == (3, 2)
+
+
+async def test_a_listener_hears_on_while_the_database_is_away_and_not_longer_than_that() -> None:
+    answers = iter([OSError(), OSError(), None, OSError(), Unauthenticated()])
+
+    async def look() -> None:
+        if (answer := next(answers)) is not None:
+            raise answer
+
+    lines = [line async for line in as_sse(chatter(), asyncio.Event(), MayStay(look), beat_s=0.02)]
+    assert lines.count(": still here\n\n") == 4

@@ -77,13 +77,15 @@ class FakeSteps:
 
 @dataclass
 class Server:
-    """Verbs on counting nets, and one session."""
+    """Verbs on counting nets, and one session, whose reader hears something while `reads` is set."""
 
     nets: CountingNets
     segment: SegmentSeries
     session: LiveSession
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # of the room
     heard: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
+    reads: asyncio.Event = field(default_factory=asyncio.Event)
+    listening: asyncio.Task[None] = field(init=False)
 
     async def ask(self, id: str, slice_: int | None, *, frame: int | None = 0, **more: Any) -> None:
         wish = Wish(
@@ -143,7 +145,7 @@ async def at_once(work: Callable[[], T], ticket: Ticket, rows: int = 1) -> T:
 
 
 @asynccontextmanager
-async def a_server(*, ahead: int = 0, rounds: int = 1, limit: int = 4) -> AsyncIterator[Server]:
+async def a_server(*, ahead: int = 0, rounds: int = 1, limit: int = 4, reads: bool = True) -> AsyncIterator[Server]:
     nets, batches = CountingNets(), DynamicBatches(64)
     steps: Any = FakeSteps(rounds)
     model = Loaded(name="heart", version=1, digest="d" * 64, steps=steps, nets=nets)
@@ -155,12 +157,17 @@ async def a_server(*, ahead: int = 0, rounds: int = 1, limit: int = 4) -> AsyncI
     )
     session = LiveSession(segment, limit=limit, ahead=ahead)
     server = Server(nets, segment, session)
+    if reads:
+        server.reads.set()
 
     async def listen() -> None:
+        await server.reads.wait()
         async for event in session.events():
             server.heard.put_nowait(event)
 
-    tasks = [asyncio.create_task(work) for work in (batches.serve(server.stopping), session.serve(), listen())]
+    server.listening = asyncio.create_task(listen())
+    works = (batches.serve(server.stopping), session.serve())
+    tasks = [server.listening, *(asyncio.create_task(work) for work in works)]
     try:
         yield server
     finally:

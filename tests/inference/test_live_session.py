@@ -19,12 +19,13 @@ from irp_inference.adapters.batches import DynamicBatches
 from irp_inference.adapters.live import LiveServicer
 from irp_inference.adapters.threads import Threads
 from irp_inference.app.drive import Drive
-from irp_inference.app.live_session import Answered, Dropped, Partly, Refused
+from irp_inference.app.live_session import EVENTS_LIMIT, Answered, Dropped, Event, Partly, Refused
 from irp_inference.app.ports import Lane, Ticket
 from irp_inference.app.segment_series import Wish
 from irp_inference.domain.errors import AskIdTaken, ServerLeaves, TooManyAsks
 from irp_inference.domain.live_queue import Asked, LiveQueue
 from irp_inference.domain.look_ahead import Heading, Place, ahead_of, heading
+from irp_kernel.errors import IrpError
 
 from .live_builders import FRAMES, SLICES, Server, a_server
 
@@ -244,6 +245,70 @@ async def test_a_cancelled_series_ends_between_frames() -> None:
         assert (end.id, end.reason) == ("all", "cancelled")
         await asyncio.sleep(0)
         assert len(server.segmented) == 1
+
+
+async def fall_behind(server: Server, events: int) -> None:
+    """A reader who does not read has so many events to hear already."""
+    for number in range(events):
+        await server.session.refuse(f"before{number}", IrpError())
+
+
+async def ends_of(server: Server, id: str) -> list[Event]:
+    """The reader reads again, until the session ends."""
+    server.session.finish()
+    server.reads.set()
+    async with asyncio.timeout(5):
+        await server.listening
+    heard = [server.heard.get_nowait() for _ in range(server.heard.qsize())]
+    return [event for event in heard if event.id == id and not isinstance(event, Partly)]
+
+
+async def test_a_series_that_is_taken_back_while_its_end_waits_for_a_slow_reader_has_that_end() -> None:
+    async with a_server(reads=False) as server:
+        await fall_behind(server, EVENTS_LIMIT - FRAMES)
+        await server.ask("all", None, frame=None)
+        async with asyncio.timeout(5):
+            while not server.session._events.full():  # with its last part
+                await asyncio.sleep(0)
+        await server.session.cancel("all")
+        await server.session.leave()
+        assert [type(end) for end in await ends_of(server, "all")] == [Answered]
+
+
+async def test_a_server_that_leaves_does_not_take_the_end_of_what_was_cancelled() -> None:
+    async with a_server(reads=False) as server:
+        await fall_behind(server, EVENTS_LIMIT)
+        server.nets.hold = True
+        await server.ask("all", None, frame=None)
+        await server.begun("locate")
+        await server.session.cancel("all")
+        for _ in range(10):  # it is told of it, and waits for the reader
+            await asyncio.sleep(0)
+        await server.session.leave()
+        assert await ends_of(server, "all") == [Dropped("all", "cancelled")]
+
+
+async def test_a_deadline_that_is_named_counts_for_whole_series_too_and_the_default_for_slices_only() -> None:
+    async with a_server() as server:
+        door, late_s = LiveServicer(server.segment, limit=4, ahead=0, deadline_s=0.01), 0.03
+        server.nets.hold = True
+
+        async def requests() -> AsyncIterator[pb.LiveRequest]:
+            act_as(Caller(subject="reader", project="demo"))
+            asked = SegmentRequest(project=PROJECT, series_uid="1.2", model="heart")
+            yield pb.LiveRequest(ask=pb.Ask(id="named", request=asked, deadline_s=0.01))
+            yield pb.LiveRequest(ask=pb.Ask(id="unnamed", request=asked))
+            asked = SegmentRequest(project=PROJECT, series_uid="1.2", model="heart", slices=[1], frames=[0])
+            yield pb.LiveRequest(ask=pb.Ask(id="slice", request=asked))
+            await asyncio.sleep(late_s)
+            server.nets.hold = False
+            server.nets.go.release()
+
+        act_as(Caller(subject="reader", project="demo"))
+        async with asyncio.timeout(5):
+            heard = [response async for response in door.Live(requests(), None)]
+        ends = {said.id: said.dropped.reason or said.WhichOneof("what") for said in heard if not said.HasField("part")}
+        assert ends == {"named": "expired", "unnamed": "answer", "slice": "expired"}
 
 
 async def test_a_problem_ends_its_ask_and_the_session_goes_on() -> None:

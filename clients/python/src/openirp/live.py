@@ -104,7 +104,7 @@ class Live:
             answer: "labels", "contours".
             keep: answer it even if other asks follow.
             ahead: let neighbouring slices be computed.
-            deadline_s: after which nobody wants the answer; None = the server's.
+            deadline_s: after which nobody wants the answer, at most 60; None = the server's, which only slices have.
         """
         name = f"a{next(self._ids)}"
         self._open.add(name)

@@ -67,4 +67,4 @@ class Settings(ServiceSettings):
     live_ahead: int = 3
     """Slices that are computed ahead of a reader who scrolls; 0 = none."""
     live_deadline_s: float = 2.0
-    """Seconds after which a live ask that has not been answered is dropped, where it says nothing else."""
+    """Seconds after which a live ask for slices that has not been answered is dropped, where it says nothing else."""

@@ -61,7 +61,7 @@ class Ask(_message.Message):
     ahead: _builtins.bool
     """Compute the neighbours that the reader may scroll to next."""
     deadline_s: _builtins.float
-    """Seconds after which nobody wants the answer any more; 0 = the server's default. Not for whole series."""
+    """Seconds after which nobody wants the answer any more; 0 = the server's default for slices, and none for whole series."""
     @_builtins.property
     def request(self) -> _inference_service_pb2.SegmentRequest:
         """Always answered as `labels`. No slices and no prompts = the whole series, frame by frame."""

@@ -18,7 +18,7 @@ from irp_kernel.errors import NotAcceptable
 
 from irp_gateway.adapters.dicom_pixels import Frames, instance_ref
 from irp_gateway.adapters.dicom_retrieve import INSTANCE, RETRIEVE_TIMEOUT_S, SERIES, STUDY
-from irp_gateway.adapters.door import AUDITED, Door
+from irp_gateway.adapters.door import AUDITED, WHILE_THERE, Door
 from irp_gateway.adapters.visitor import AnyMember, Inside, UidInPath
 from irp_gateway.domain.dicom_media import PICTURES, frame_numbers, picture_form, viewport_of, window_of
 from irp_gateway.domain.negotiation import choose
@@ -37,7 +37,7 @@ Wanted = Annotated[str, Query(alias="accept", description="goes before the heade
 PICTURE: dict[str, Any] = {
     "responses": {200: {"content": {kind: {} for kind in PICTURES}}},
     "response_class": Response,
-    "openapi_extra": AUDITED,
+    "openapi_extra": AUDITED | WHILE_THERE,
 }
 RENDERED: dict[str, Any] = PICTURE | {"responses": {200: {"content": {kind: {} for kind in (*PICTURES, PARTS)}}}}
 

@@ -12,7 +12,7 @@ from irp.ingest.v1 import ingest_service_pb2 as pb
 from irp_kernel.errors import NotFound
 
 from irp_gateway.adapters.dicom_retrieve import INSTANCE, RETRIEVE_TIMEOUT_S, located_first
-from irp_gateway.adapters.door import AUDITED, Door
+from irp_gateway.adapters.door import AUDITED, WHILE_THERE, Door
 from irp_gateway.adapters.visitor import AnyMember, Inside, UidInPath
 from irp_gateway.domain.dicom_media import OCTETS, frame_form, frame_numbers, wishes_of
 
@@ -25,7 +25,7 @@ Frames = Annotated[str, Path(description="numbers from 1 on, separated by commas
 PIXELS: dict[str, Any] = {
     "responses": {200: {"content": {f'multipart/related; type="{OCTETS}"': {}, OCTETS: {}}}},
     "response_class": Response,
-    "openapi_extra": AUDITED,
+    "openapi_extra": AUDITED | WHILE_THERE,
 }
 
 

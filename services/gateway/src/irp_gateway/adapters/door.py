@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from irp_chassis.auth import Caller, act_as
 from irp_chassis.verdicts import RemoteError, http_status
+from irp_chassis.while_there import while_there
 from irp_kernel.errors import IrpError, PermissionDenied, UnsupportedMediaType
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
@@ -29,6 +30,8 @@ AUDITED: dict[str, Any] = {"x-audited": True}
 CHANGES_NOTHING: dict[str, Any] = {"x-changes-nothing": True}
 """`openapi_extra` of a POST outside of projects that keeps nothing: a token of one project may send it, too."""
 READS = frozenset({"GET", "HEAD"})
+WHILE_THERE: dict[str, Any] = {"x-while-there": True}
+"""`openapi_extra` of what costs computing and keeps nothing: it ends where its client leaves."""
 
 Answer = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -48,7 +51,8 @@ class Door(APIRoute):
             status = 500
             try:
                 self._require_inside(request, identity)
-                response = await answer(await self._bounded(request))
+                answering = answer(await self._bounded(request))
+                response = await (while_there(request.receive, answering) if self._says("x-while-there") else answering)
                 status = response.status_code
             except ClientDisconnect:
                 status = 499

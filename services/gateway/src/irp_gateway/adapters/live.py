@@ -13,6 +13,7 @@ from collections.abc import Coroutine
 from enum import IntEnum
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, WebSocket
 from irp_chassis.auth import Caller, act_as
 from irp_chassis.http import problem
@@ -24,7 +25,8 @@ from irp_gateway.adapters.desk import Desk
 from irp_gateway.adapters.live_frames import FRAME, MAX_FRAME_BYTES, CancelFrame, SegmentFrame, problem_frame
 from irp_gateway.adapters.live_line import LiveLine
 from irp_gateway.adapters.visitor import Inside
-from irp_gateway.domain.errors import FrameNotValid, LiveAskTwice, TooManyLiveAsks, TooManyReaders
+from irp_gateway.app.may_stay import MayStay
+from irp_gateway.domain.errors import FrameNotValid, LiveAskTwice, MembershipNotKnown, TooManyLiveAsks, TooManyReaders
 from irp_gateway.domain.live_token import SUBPROTOCOL, authorization_of
 
 router = APIRouter()
@@ -46,6 +48,7 @@ class Close(IntEnum):
     TOKEN_INVALID = 4401
     NOT_A_MEMBER = 4403
     IDLE = 4408
+    MEMBERSHIP_NOT_KNOWN = 4503
 
 
 _readers: Counter[str] = Counter()  # sessions of this process by subject
@@ -85,8 +88,10 @@ class _Session:
     def __init__(self, websocket: WebSocket, here: Inside, authorization: str) -> None:
         self._websocket, self._here, self._authorization = websocket, here, authorization
         self._line = LiveLine(here.desk.rooms["inference"])
+        self._may_stay = MayStay(self._enter_again)
         self._heard_at, self._bad = time.monotonic(), 0
         self._audited: dict[tuple[str, str], None] = {}
+        self._log = structlog.get_logger(part="live")
 
     async def run(self) -> None:
         """Until the reader leaves, may not stay, or the gateway stops."""
@@ -130,8 +135,14 @@ class _Session:
             self._require(frame)
             await self._audit(frame)
             self._line.ask(frame, frame.to_proto(self._here.ref))
-        except IrpError as error:
-            await self._line.said.put((problem_frame(frame.id, error), b""))
+        except Exception as error:  # for example, its line in the audit log could not be written: the session goes on
+            await self._line.said.put((problem_frame(frame.id, self._known(error)), b""))
+
+    def _known(self, error: Exception) -> IrpError:
+        if isinstance(error, IrpError):
+            return error
+        self._log.error("live_ask_failed", exc_info=error)
+        return IrpError()
 
     def _require(self, frame: SegmentFrame) -> None:
         if frame.id in self._line.open:
@@ -154,14 +165,19 @@ class _Session:
                 if time.monotonic() - self._heard_at > IDLE_S:
                     return Close.IDLE
                 try:
-                    self._here = await _enter(self._here.desk, self._authorization, self._here.project.id)
+                    await self._may_stay()
                 except Unauthenticated:
                     return Close.TOKEN_INVALID
+                except MembershipNotKnown:
+                    return Close.MEMBERSHIP_NOT_KNOWN
                 except IrpError:
                     return Close.NOT_A_MEMBER
         finally:
             leaving.cancel()
         return Close.RESTART
+
+    async def _enter_again(self) -> None:
+        self._here = await _enter(self._here.desk, self._authorization, self._here.project.id)
 
     async def _audit(self, frame: SegmentFrame) -> None:
         """Once per session for each series and model, or method, of the latest AUDITED_ONCE."""
@@ -170,7 +186,6 @@ class _Session:
             return
         if len(self._audited) >= AUDITED_ONCE:
             del self._audited[next(iter(self._audited))]
-        self._audited[looks_at] = None
         await self._here.desk.audit.write(
             subject=self._here.subject,
             project=self._here.project.id,
@@ -178,6 +193,7 @@ class _Session:
             target=f"uid={frame.series} {frame.who}",
             status=200,
         )
+        self._audited[looks_at] = None
 
 
 def _parse(text: str | None) -> SegmentFrame | CancelFrame:

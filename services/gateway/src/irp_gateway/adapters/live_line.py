@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
 from irp.inference.v1 import live_service_pb2 as pb
 from irp_kernel.errors import Code, IrpError
 
@@ -59,6 +60,7 @@ class LiveLine:
         self.said: asyncio.Queue[Out] = asyncio.Queue(SAID_LIMIT)
         self.open: dict[str, _Asked] = {}  # by id, oldest first
         self._talks: dict[str, _Talk] = {}
+        self._log = structlog.get_logger(part="live")
 
     def ask(self, frame: SegmentFrame, request: pb.LiveRequest) -> None:
         """Send an ask to the replica of its series."""
@@ -117,20 +119,26 @@ class LiveLine:
             # What is wrong with an ask comes as its answer. A stream that ends while something is on its way to the
             # room is "internal" to gRPC: the room left.
             error = error if broke.code is Code.INTERNAL else broke
+        except Exception as broke:  # a line that nobody reads would take asks, and end none
+            self._log.error("live_line_failed", exc_info=broke)
         del self._talks[talk.line.address]  # the next ask begins a new one
         for asked in [asked for asked in self.open.values() if asked.where == talk.line.address]:
             await self._lost(asked, error)
 
     async def _lost(self, asked: _Asked, error: IrpError) -> None:
-        """Its replica is gone: ask another, unless nobody waits for it any more."""
+        """Its replica is gone."""
         line = self._choose(asked) if error.code is Code.UNAVAILABLE else None
+        await self._pass_on(asked, line, problem_frame(asked.frame.id, error))
+
+    async def _pass_on(self, asked: _Asked, line: Line | None, refusal: dict[str, Any]) -> None:
+        """To another replica, if there is one and somebody still waits for it; else it ends."""
         reason = asked.dropped or ("superseded" if line is not None and self._is_superseded(asked) else "")
         if reason:
             await self._end(asked, {"type": "dropped", "id": asked.frame.id, "reason": reason})
         elif line is not None:
             self._send(asked, line)
         else:
-            await self._end(asked, problem_frame(asked.frame.id, error))
+            await self._end(asked, refusal)
 
     def _is_superseded(self, asked: _Asked) -> bool:
         """Whether it would supersede what was asked for after it."""
@@ -147,16 +155,23 @@ class LiveLine:
         asked = self.open.get(response.id)
         if asked is None:
             return
-        if _may_go_elsewhere(response) and not self._is_superseded(asked):
-            line = self._choose(asked, anywhere=False)
-            if line is not None:
-                self._send(asked, line)
-                return
+        if _may_go_elsewhere(response):
+            refusal, _ = frame_of(response, asked.frame)
+            await self._pass_on(asked, self._choose(asked, anywhere=False), refusal)
+            return
         if response.WhichOneof("what") == "dropped" and asked.dropped:
             response.dropped.reason = asked.dropped
+        try:
+            said = await asyncio.to_thread(frame_of, response, asked.frame)
+        except Exception as error:  # what is wrong with one answer ends its ask, not the line of all
+            self._log.error("live_answer_failed", exc_info=error)
+            if not is_end(response) and not asked.dropped:
+                self._take_back(asked, "cancelled")
+            await self._end(asked, problem_frame(asked.frame.id, IrpError()))
+            return
         if is_end(response):
             del self.open[response.id]
-        await self.said.put(await asyncio.to_thread(frame_of, response, asked.frame))
+        await self.said.put(said)
 
 
 def _may_go_elsewhere(response: pb.LiveResponse) -> bool:

@@ -10,7 +10,7 @@ from irp.radiomics.v1 import radiomics_service_pb2 as pb
 from pydantic import BaseModel, Field
 
 from irp_gateway.adapters.answers import Page, Paging, Progress, page, plain, progress_of
-from irp_gateway.adapters.door import AUDITED, Door, made
+from irp_gateway.adapters.door import AUDITED, WHILE_THERE, Door, made
 from irp_gateway.adapters.visitor import Annotator, AnyMember, IdInPath
 
 router = APIRouter(prefix="/api/v1/projects/{project}/radiomics", tags=["radiomics"], route_class=Door)
@@ -25,7 +25,7 @@ def _file(kinds: dict[str, str], description: str) -> dict[str, Any]:
     return {
         "responses": {200: {"description": description, "content": content}},
         "response_class": Response,
-        "openapi_extra": AUDITED,
+        "openapi_extra": AUDITED | WHILE_THERE,
     }
 
 

@@ -13,7 +13,7 @@ from irp_chassis.wire import object_ref_from_proto
 from pydantic import BaseModel, Field
 
 from irp_gateway.adapters.answers import read_json
-from irp_gateway.adapters.door import AUDITED, Door
+from irp_gateway.adapters.door import AUDITED, WHILE_THERE, Door
 from irp_gateway.adapters.visitor import AnyMember, IdInPath, Inside
 from irp_gateway.domain.errors import OverlayUnknown
 
@@ -52,7 +52,7 @@ def _binary(media_type: str) -> dict[str, Any]:
     return {
         "response_class": Response,
         "responses": {200: {"description": "The file", "content": content}},
-        "openapi_extra": AUDITED,
+        "openapi_extra": AUDITED | WHILE_THERE,
     }
 
 

@@ -14,7 +14,7 @@ from irp_kernel.slices import encode_slices
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from irp_gateway.adapters.answers import provenance_of
-from irp_gateway.adapters.door import Door, made
+from irp_gateway.adapters.door import WHILE_THERE, Door, made
 from irp_gateway.adapters.labels import contours_json, labels_of
 from irp_gateway.adapters.options import OptionsBody, estimate_json, uncertainty_file
 from irp_gateway.adapters.prompts import AlgorithmBody, PromptsBody, algorithm_message, prompts_message, require_one
@@ -90,11 +90,20 @@ class Proposing(BaseModel):
     job_id: str = Field(description="`GET .../proposals/{job_id}` tells how far it is")
 
 
-@router.post("/segment", summary="One segmentation, now", responses=MASK_ANSWER, response_class=Response)
+@router.post(
+    "/segment",
+    summary="One segmentation, now",
+    responses=MASK_ANSWER,
+    response_class=Response,
+    openapi_extra=WHILE_THERE,
+)
 async def segment(
     uid: UidInPath, body: SegmentBody, here: AnyMember, request: Request, accept: Annotated[str, Header()] = "*/*"
 ) -> Response:
-    """By Accept: NIfTI (gzip, the image's own grid), NRRD, DICOM SEG, or contours as JSON. Stores nothing."""
+    """By Accept: NIfTI (gzip, the image's own grid), NRRD, DICOM SEG, or contours as JSON. Stores nothing.
+
+    Leave, and what is being computed for you ends.
+    """
     media_type = choose(accept, MASK_TYPES if body.answer == "mask" else MAP_TYPES)
     asked = pb.SegmentRequest(
         project=here.ref,

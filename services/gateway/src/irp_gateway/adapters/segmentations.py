@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from irp_gateway.adapters import bodies
 from irp_gateway.adapters.answers import Page, Paging, Provenance, page, provenance_of
-from irp_gateway.adapters.door import AUDITED, Door, made
+from irp_gateway.adapters.door import AUDITED, WHILE_THERE, Door, made
 from irp_gateway.adapters.segment import DICOM, JSON, MASK_TYPES
 from irp_gateway.adapters.visitor import Annotator, AnyMember, IdInPath, UidInPath
 from irp_gateway.domain.errors import BodyNotReadable
@@ -57,7 +57,7 @@ FORM: dict[str, Any] = {
 EXPORTED: dict[str, Any] = {
     "responses": {200: {"description": "The mask, by Accept", "content": {kind: {} for kind in MASK_TYPES}}},
     "response_class": Response,
-    "openapi_extra": AUDITED,
+    "openapi_extra": AUDITED | WHILE_THERE,
 }
 
 

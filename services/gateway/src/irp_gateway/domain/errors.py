@@ -70,7 +70,7 @@ class SignatureMissing(NotFound):
 
 
 class ClientLeft(Aborted):
-    """The client left before its body was complete.
+    """The client left before its body was complete, or before it was answered.
 
     Send the whole request again; nothing of an incomplete instance was stored.
     """
@@ -205,6 +205,15 @@ class TooManyLiveAsks(ResourceExhausted):
     """
 
     retry_after_s = 1.0
+
+
+class MembershipNotKnown(Unavailable):
+    """For minutes it could not be looked up whether who listens may still do so.
+
+    Connect again after a moment; `irp status` shows whether the gateway's database is away.
+    """
+
+    retry_after_s = 10.0
 
 
 class TooManyReaders(ResourceExhausted):

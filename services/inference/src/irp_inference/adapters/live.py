@@ -72,8 +72,8 @@ class LiveServicer(pb_grpc.LiveServiceServicer):
         except IrpError as error:
             await session.refuse(ask.id, error)
             return
-        wait_s = min(ask.deadline_s or self._deadline_s, LONGEST_S)
-        until = time.monotonic() + wait_s if wish.slices else None
+        wait_s = ask.deadline_s or (self._deadline_s if wish.slices else 0)
+        until = time.monotonic() + min(wait_s, LONGEST_S) if wait_s else None  # a whole series takes what it takes
         await session.ask(Asked(id=ask.id, what=wish, keep=ask.keep, ahead=ask.ahead, until=until))
 
 

@@ -7,7 +7,6 @@ import dataclasses
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 import structlog
 from irp_kernel.errors import DeadlineExceeded, IrpError
@@ -17,8 +16,6 @@ from irp_inference.app.scroll_ahead import ScrollAhead
 from irp_inference.app.segment_series import Answer, Segments, Wish
 from irp_inference.domain.errors import ServerLeaves, TooManyAsks
 from irp_inference.domain.live_queue import Asked, LiveQueue
-
-T = TypeVar("T")
 
 EVENTS_LIMIT = 64  # answers that a slow reader may fall behind; then nothing further is computed for them
 WHOLE_LIMIT = 2  # whole series at once
@@ -65,8 +62,10 @@ Event = Answered | Partly | Refused | Dropped
 
 
 @dataclass(slots=True)
-class _Running(Generic[T]):
-    task: asyncio.Task[T]
+class _Running:
+    """An ask that has begun; `reason` = why nobody waits for it any more."""
+
+    task: asyncio.Task[Answer]
     turn: Turn
     asked: Asked
     reason: str = ""
@@ -80,8 +79,9 @@ class LiveSession:
         self._queue = LiveQueue(limit)
         self._ahead = ScrollAhead(segment, ahead)
         self._events: asyncio.Queue[Event | None] = asyncio.Queue(EVENTS_LIMIT)
-        self._running: _Running[Answer] | None = None
-        self._whole: dict[str, _Running[None]] = {}
+        self._running: _Running | None = None
+        self._whole: dict[str, _Running] = {}
+        self._telling: set[asyncio.Task[None]] = set()
         self._rung, self._last, self._leaving = asyncio.Event(), False, False
         self._log = structlog.get_logger(part="live")
 
@@ -102,7 +102,7 @@ class LiveSession:
             self._ahead.moved(asked.what)
         for old in stale:
             await self._events.put(Dropped(old.id, "superseded"))
-        await asyncio.sleep(0)  # a task that is cancelled before it begins says no end
+        await asyncio.sleep(0)  # it begins before the next one is heard
 
     async def refuse(self, id: str, error: IrpError) -> None:
         """An ask that is not let in ends at once."""
@@ -116,7 +116,7 @@ class LiveSession:
             self._running.reason = "cancelled"
             self._running.task.cancel()
         elif id in self._whole:
-            self._stop_whole(self._whole[id], "cancelled")
+            _stop(self._whole[id], "cancelled")
 
     def finish(self) -> None:
         """No more asks come: end when those that are there have ended."""
@@ -145,7 +145,7 @@ class LiveSession:
                 self._rung.clear()
                 while await self._one():
                     pass
-            await asyncio.gather(*(running.task for running in self._whole.values()), return_exceptions=True)
+            await asyncio.gather(*self._telling)
             await self._events.put(None)
         finally:
             await self.close()
@@ -153,8 +153,8 @@ class LiveSession:
     async def close(self) -> None:
         """The reader is gone: nothing more is computed."""
         await self._ahead.stop()
-        for running in self._whole.values():
-            running.task.cancel()
+        for task in (*self._telling, *(running.task for running in self._whole.values())):
+            task.cancel()
         if self._running:
             self._running.task.cancel()
 
@@ -177,17 +177,24 @@ class LiveSession:
         finally:
             task.cancel()
             self._running = None
+        end = self._end(running)
+        if isinstance(end, Answered) and asked.ahead and wish.is_one and wish.variant is not None:
+            self._ahead.go(wish, end.answer)
+        return end
+
+    def _end(self, running: _Running) -> Event:
+        """What becomes of an ask whose task has ended."""
+        task, asked, passes = running.task, running.asked, running.turn.passes
+        if task.cancelled() and self._leaving and not running.reason:
+            return Refused(asked.id, ServerLeaves())
         if task.cancelled():
-            return Dropped(asked.id, running.reason or "superseded", turn.passes)
+            return Dropped(asked.id, running.reason or "superseded", passes)
         error = task.exception()
         if isinstance(error, DeadlineExceeded):
-            return Dropped(asked.id, "expired", turn.passes)
+            return Dropped(asked.id, "expired", passes)
         if error is not None:
             return Refused(asked.id, self._known(error))
-        answer = task.result()
-        if asked.ahead and wish.is_one and wish.variant is not None:
-            self._ahead.go(wish, answer)
-        return Answered(asked.id, answer)
+        return Answered(asked.id, task.result(), whole=not asked.what.slices)
 
     async def _look(self, wish: Wish, ticket: Ticket) -> Answer:
         if wish.is_one:
@@ -198,7 +205,7 @@ class LiveSession:
         """A pass that is on the device ends and is answered: else a reader who scrolls fast would see nothing."""
         if self._running is None or self._running.asked.keep:
             return
-        self._running.turn.stale = True
+        self._running.turn.stale, self._running.reason = True, self._running.reason or "superseded"
         if not self._running.turn.passing:
             self._running.task.cancel()
 
@@ -208,35 +215,27 @@ class LiveSession:
         if asked.what.marks:
             for running in self._whole.values():
                 if running.asked.what.marks and not running.asked.keep:
-                    self._stop_whole(running, "superseded")
+                    _stop(running, "superseded")
         if sum(not running.reason for running in self._whole.values()) >= WHOLE_LIMIT:
             raise TooManyAsks(f"{WHOLE_LIMIT} whole series are being computed", waiting=WHOLE_LIMIT)
         turn = Turn()
-        task = asyncio.create_task(self._answer_whole(asked, turn))
-        self._whole[asked.id] = _Running(task, turn, asked)
-        task.add_done_callback(lambda _: self._whole.pop(asked.id, None))
+        running = _Running(asyncio.create_task(self._frames(asked, turn)), turn, asked)
+        self._whole[asked.id] = running
+        telling = asyncio.create_task(self._tell_end(running))
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
         return []  # slices go on
 
-    def _stop_whole(self, running: _Running[None], reason: str) -> None:
-        if not running.reason:  # cancelled twice, it might not say its end
-            running.reason = reason
-            running.task.cancel()
+    async def _tell_end(self, running: _Running) -> None:
+        """Apart from the work, which may be stopped at any time: also while its end waits for a slow reader."""
+        await asyncio.wait({running.task})
+        await self._events.put(self._end(running))
+        del self._whole[running.asked.id]
 
-    async def _answer_whole(self, asked: Asked, turn: Turn) -> None:
-        """Frame by frame, behind slices that somebody looks at."""
-        try:
-            end: Event = await self._frames(asked, turn)
-        except asyncio.CancelledError:
-            left = Refused(asked.id, ServerLeaves())
-            reason = self._whole[asked.id].reason or "cancelled"
-            end = left if self._leaving else Dropped(asked.id, reason, turn.passes)
-        except Exception as error:
-            end = Refused(asked.id, self._known(error))
-        await self._events.put(end)
-
-    async def _frames(self, asked: Asked, turn: Turn) -> Event:
+    async def _frames(self, asked: Asked, turn: Turn) -> Answer:
+        """Frame by frame, behind slices that somebody looks at; the last one's answer."""
         wish: Wish = asked.what
-        ticket = Ticket(project=wish.project, lane=Lane.AHEAD, turn=turn)
+        ticket = Ticket(project=wish.project, lane=Lane.AHEAD, until=asked.until, turn=turn)
         frames, done, began = list(wish.frames) or [0], 0, self._now()
         while True:
             answer = await self._segment(dataclasses.replace(wish, frames=[frames[done]]), ticket)
@@ -244,10 +243,15 @@ class LiveSession:
             eta_s = (self._now() - began) / done * (len(frames) - done)
             await self._events.put(Partly(asked.id, answer, done, len(frames), eta_s))
             if done == len(frames):
-                return Answered(asked.id, answer, whole=True)
+                return answer
 
     def _known(self, error: BaseException) -> IrpError:
         if isinstance(error, IrpError):
             return error
         self._log.error("live_failed", exc_info=error)
         return IrpError()
+
+
+def _stop(running: _Running, reason: str) -> None:
+    running.reason = running.reason or reason
+    running.task.cancel()

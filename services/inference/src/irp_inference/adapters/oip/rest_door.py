@@ -14,9 +14,11 @@ from google.protobuf.message import Message
 from irp_chassis.auth import Caller, TokenVerifier, act_as
 from irp_chassis.http import NO_TELEMETRY
 from irp_chassis.verdicts import TABLE, answerable
+from irp_chassis.while_there import while_there
 from irp_kernel.errors import IrpError, TooLarge, Unauthenticated
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -87,6 +89,7 @@ def create_rest(nets: Nets, verifier: TokenVerifier | None, version: str, limit:
     app.include_router(closed)
     app.add_exception_handler(IrpError, _refused)
     app.add_exception_handler(HTTPException, _no_address)
+    app.add_exception_handler(ClientDisconnect, _left)
     app.add_middleware(_Guard, verifier=verifier)
     return app
 
@@ -148,7 +151,8 @@ class _Rest:
         require_outputs(output.name for output in asked.outputs)
         if any(output.parameters.classification is not None for output in asked.outputs):
             raise TensorNotUsable("classification is not offered: logits are answered")
-        served, logits = await self._nets.infer(name, version, images, ticket(asked.parameters, None), asked.id)
+        infer = self._nets.infer(name, version, images, ticket(asked.parameters, None), asked.id)
+        served, logits = await while_there(request.receive, infer)
         answer = {"model_name": name, "model_version": str(served), **({"id": asked.id} if asked.id else {})}
         if asked.wants_binary and logits.nbytes < LARGE:
             return answer_with(answer, logits, binary=True)
@@ -214,6 +218,10 @@ async def _no_address(_request: Request, error: Exception) -> Response:
     """Starlette's own refusals: unknown address, wrong method."""
     assert isinstance(error, HTTPException)  # noqa: S101  registered for it only
     return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+
+
+async def _left(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=499)  # nobody hears it
 
 
 def _refusal(error: IrpError) -> Response:
