@@ -204,7 +204,7 @@ class SqlStore:
         return [dataset_from_document(row.document) for row in rows], following
 
     async def older_datasets(self, project: str) -> list[DatasetRow]:
-        """Those of before the places of patients were kept."""
+        """Those of before the places of patients, or the hashes of held-out images, were kept."""
         async with self._database.read() as connection:
             return await dataset_rows.older(connection, project)
 
@@ -217,6 +217,11 @@ class SqlStore:
         """Where the patients of frozen datasets stand."""
         async with self._database.read() as connection:
             return await dataset_rows.placements(connection, project)
+
+    async def held_out_images(self, project: str) -> set[str]:
+        """SHA-256 of every volume that a frozen dataset holds out."""
+        async with self._database.read() as connection:
+            return await dataset_rows.held_out_images(connection, project)
 
     async def trial(self, name: str, version: int, precision: str) -> Trial:
         """One trial, or TrialUnknown."""
