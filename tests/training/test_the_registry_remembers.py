@@ -99,12 +99,16 @@ class World:
     async def a_project(self, approvals: int) -> Project:
         document = json.dumps({"name": "demo", "approvals": approvals}).encode()
         project = Project(id="demo", revision=1 + approvals, configuration=await self.put(document))
-        snapshot = Snapshot("demo", (Entry("validation", a_case(0)),))
+        case = replace(a_case(0), judged={POOL: 1})
+        snapshot = Snapshot("demo", (Entry("validation", case),))
         self.dataset = DatasetRow(
             digest=snapshot.digest, manifest=await self.put(snapshot.manifest()), training=1, validation=1, test=0
         )
+        seen = await self.store.placements("demo")
         async with self.store.change() as change:
             await change.remember_project(project)
+            await change.remember_case("demo", case)
+            await change.settle("demo", self.dataset.digest, snapshot.placements(), seen)
         return project
 
     async def put(self, data: bytes) -> Any:

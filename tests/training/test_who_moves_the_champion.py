@@ -95,7 +95,8 @@ class World:
         self, dice: float, project: str = "demo", *, model: str = "cine", judged: bool = True, **more: Any
     ) -> Run:
         """A run of a project that has ended with a version as good as that."""
-        case = replace(a_case(0), volume=await self.put(b"a volume"), mask=await self.put(b"a mask"))
+        files = {"volume": await self.put(b"a volume"), "mask": await self.put(b"a mask")}
+        case = replace(a_case(0), judged={POOL: 1}, **files)
         snapshot = Snapshot(project, (Entry("validation" if judged else "test", case),))
         dataset = DatasetRow(
             digest=snapshot.digest, manifest=await self.put(snapshot.manifest()), training=1, validation=1, test=0
@@ -111,7 +112,10 @@ class World:
             promote=True,
         )
         run = replace(run, **more)
+        seen = await self.store.placements(project)
         async with self.store.change() as change:
+            await change.remember_case(project, case)
+            await change.settle(project, dataset.digest, snapshot.placements(), seen)
             await change.add_run(run)
         outcome = Outcome(
             bundle=str(dice).encode(), structures=(POOL,), licence="CC0-1.0", figures={}, cases=[], remarks=()
