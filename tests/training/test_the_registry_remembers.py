@@ -215,10 +215,10 @@ async def test_a_project_can_ask_for_four_eyes_where_the_installation_does_not(w
     await world.a_project(approvals=1)
     model = await world.add(0.95)
     assert await world.approvals.of(model) == 1
-    assert await world.approvals.of(replace(model, run=None)) == 0
+    assert await world.approvals.of(replace(model, run=None)) == 1  # pushed, but to those whom "net" is a matter of
+    assert await world.approvals.of(replace(model, run=None, ref=replace(model.ref, name="other"))) == 0
     history = await world.store.history("net")
-    assert await world.approvals.lacking(model, history)
-    assert not await world.approvals.lacking(await world.store.model("net", 1), history)  # it was the champion
+    assert await world.approvals.unagreed([await world.store.model("net", 1), model], history) == {2}  # 1 was champion
     assert (await world.promote("net", 2, "ada"))[1] == "pending"
 
 

@@ -167,6 +167,13 @@ class SqlStore:
         async with self._database.read() as connection:
             return list((await connection.execute(query)).scalars())
 
+    async def makers(self, name: str) -> set[str]:
+        """Projects whose runs made a version."""
+        project = db.MODEL.c.document[("run", 0)].as_string()
+        async with self._database.read() as connection:
+            found = (await connection.execute(select(project).where(db.MODEL.c.name == name).distinct())).scalars()
+            return {each for each in found if each}
+
     async def history(self, name: str) -> list[Promotion]:
         """Promotions and rollbacks, oldest first."""
         async with self._database.read() as connection:

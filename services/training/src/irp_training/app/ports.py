@@ -227,6 +227,10 @@ class Store(Protocol):
 
     async def versions(self, name: str) -> list[int]: ...
 
+    async def makers(self, name: str) -> set[str]:
+        """Projects whose runs made a version of a model."""
+        ...
+
     async def waiting(self, name: str) -> set[int]: ...
 
     async def model(self, name: str, version: int) -> Model:

@@ -11,6 +11,17 @@ def sequences_served(document: Mapping[str, Any], name: str) -> frozenset[str]:
     return frozenset(sequence for sequence, model in _segment(document).items() if _name(model) == name)
 
 
+def names_used(document: Mapping[str, Any]) -> frozenset[str]:
+    """Models that propose for a project by themselves, and the one that it teaches by itself (`automation.train`)."""
+    train = (document.get("automation") or {}).get("train") or {}
+    return frozenset(map(_name, (*_segment(document).values(), train.get("model")))) - {""}
+
+
+def approvals_wanted(document: Mapping[str, Any]) -> int:
+    """`approvals`: how many further people have to agree; 0 or 1."""
+    return int(document.get("approvals") or 0)
+
+
 def _segment(document: Mapping[str, Any]) -> Mapping[str, Any]:
     return (document.get("automation") or {}).get("segment") or {}
 
