@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from irp_training.adapters.wire_datasets import dataset_to_proto
-from irp_training.app.create_dataset import patients_of
+from irp_training.app.keep_dataset import patients_of
 from irp_training.domain.datasets.composition import composition
 from irp_training.domain.datasets.dataset import Entry, Snapshot
 from irp_training.domain.datasets.datasheet import datasheet

@@ -15,7 +15,7 @@ from irp_chassis.db import Database
 from irp_chassis.testing.twins import InMemoryObjects
 from irp_kernel import encode_mask, encode_volume
 from irp_kernel.errors import PermissionDenied
-from irp_training.adapters.db import DATASET, METADATA, PLACEMENT
+from irp_training.adapters.db import DATASET, HELD_OUT_IMAGE, METADATA, PLACEMENT
 from irp_training.adapters.documents import to_document
 from irp_training.adapters.events import Events
 from irp_training.adapters.rpc import TrainingServicer
@@ -264,6 +264,56 @@ async def test_one_person_whom_two_sites_sent_is_not_taught_and_held_out(world: 
     with pytest.raises(PatientLeak) as leak:
         await world.start(project, Wish(model="cine"))
     assert "two pseudonyms" in leak.value.message
+
+
+async def a_twin(world: World, of: int, number: int) -> None:
+    """Another site has sent one more patient's image under the pseudonym of a patient whose mask is accepted."""
+    cases = {case.series: case for case in await world.store.cases("demo")}
+    image = cases[f"1.2.{of}"].volume
+    twin = replace(cases[f"1.2.{number}"], volume=image, site="another", version=2)
+    async with world.store.change() as change:
+        await change.remember_case("demo", twin)
+
+
+async def test_an_image_that_is_held_out_is_not_taught_whichever_sites_a_run_learns_from(world: World) -> None:
+    project, elsewhere = await world.project(1, LISTS), Wish(model="cine", rules=Rules(sites=("another",)))
+    await world.create(project)
+    await a_twin(world, of=3, number=4)
+    with pytest.raises(PatientLeak) as leak:
+        await world.start(project, elsewhere)
+    assert "two pseudonyms" in leak.value.message
+    twin = next(case for case in await world.store.cases("demo") if case.series == "1.2.4")
+    async with world.store.change() as change:
+        await change.remember_case("demo", replace(twin, volume=await world.put(b"another"), version=3))  # type: ignore[arg-type]
+    assert (await world.start(project, elsewhere)).state == "queued"
+
+
+async def test_a_later_image_of_somebody_who_is_held_out_is_not_taught_either(world: World) -> None:
+    project = await world.project(1, LISTS)
+    before = await world.create(project)
+    taught = next(case for case in await world.store.cases("demo") if case.series == "1.2.1")
+    later = replace(a_case(9, patient="patient-3"), volume=taught.volume, judged={"lv_blood_pool": 1})
+    async with world.store.change() as change:
+        await change.remember_case("demo", later)  # in no frozen dataset, but it would judge
+    with pytest.raises(PatientLeak):
+        await world.start(project, Wish(model="cine", dataset_digest=before.digest))
+
+
+async def test_images_of_datasets_of_before_they_were_kept_are_held_out_too(world: World) -> None:
+    project = await world.project(1, LISTS)
+    await world.create(project)
+    await a_twin(world, of=2, number=4)
+    taught = await world.create(project, Rules(sites=("another",)))
+    async with world.database.transaction() as tx:  # as the room of before left them
+        await tx.execute(DATASET.update().values(images_kept=False))
+        await tx.execute(HELD_OUT_IMAGE.delete())
+    for wish in (Wish(model="cine", dataset_digest=taught.digest), Wish(model="cine", rules=Rules(sites=("another",)))):
+        with pytest.raises(PatientLeak):
+            await world.start(project, wish)
+    assert await world.store.older_datasets("demo") == []
+    held_out = {case.volume.sha256 for case in await world.store.cases("demo") if case.series in {"1.2.2", "1.2.3"}}
+    assert await world.store.held_out_images("demo") == held_out
+    assert await world.store.held_out_images("other") == set()
 
 
 async def test_datasets_of_before_places_were_kept_hold_out_too(world: World) -> None:

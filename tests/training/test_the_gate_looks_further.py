@@ -166,3 +166,14 @@ def test_subgroups_are_what_the_facts_say_and_nothing_is_made_up() -> None:
         "age": "40 to 59",
     }
     assert [subgroups_of(replace(told, age_years=age))["age"] for age in (39.9, 60.0)] == ["under 40", "60 and over"]
+
+
+def test_a_gain_on_one_sequence_pays_for_no_loss_on_another() -> None:
+    before = Examined(scores=scores(*[0.9] * 20))
+    after = Examined(scores=scores(*[0.99] * 15, *[0.8] * 5))
+    cases = [replace(a_case(n), sequence_class="cine-sax" if n < 15 else "lge-sax") for n in range(20)]
+    by_series = {case.series: case for case in cases}
+    verdict = examine_candidate(
+        after, before, bounds=Bounds(way="mean"), dataset="d", structures=(POOL,), cases=by_series
+    )
+    assert verdict.reason == f"worse on {POOL} at sequence lge-sax"

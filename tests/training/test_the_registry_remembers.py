@@ -101,12 +101,16 @@ class World:
     async def a_project(self, approvals: int) -> Project:
         document = json.dumps({"name": "demo", "approvals": approvals}).encode()
         project = Project(id="demo", revision=1 + approvals, configuration=await self.put(document))
-        snapshot = Snapshot("demo", (Entry("validation", a_case(0)),))
+        case = replace(a_case(0), judged={POOL: 1})
+        snapshot = Snapshot("demo", (Entry("validation", case),))
         self.dataset = DatasetRow(
             digest=snapshot.digest, manifest=await self.put(snapshot.manifest()), training=1, validation=1, test=0
         )
+        seen = await self.store.placements("demo")
         async with self.store.change() as change:
             await change.remember_project(project)
+            await change.remember_case("demo", case)
+            await change.settle("demo", self.dataset.digest, snapshot.placements(), seen)
         return project
 
     async def put(self, data: bytes) -> Any:
@@ -213,10 +217,10 @@ async def test_a_project_can_ask_for_four_eyes_where_the_installation_does_not(w
     await world.a_project(approvals=1)
     model = await world.add(0.95)
     assert await world.approvals.of(model) == 1
-    assert await world.approvals.of(replace(model, run=None)) == 0
+    assert await world.approvals.of(replace(model, run=None)) == 1  # pushed, but to those whom "net" is a matter of
+    assert await world.approvals.of(replace(model, run=None, ref=replace(model.ref, name="other"))) == 0
     history = await world.store.history("net")
-    assert await world.approvals.lacking(model, history)
-    assert not await world.approvals.lacking(await world.store.model("net", 1), history)  # it was the champion
+    assert await world.approvals.unagreed([await world.store.model("net", 1), model], history) == {2}  # 1 was champion
     assert (await world.promote("net", 2, "ada"))[1] == "pending"
 
 

@@ -1,4 +1,4 @@
-"""What you learn here: a run makes its version the champion by itself only where that is its project's to do."""
+"""What you learn here: a version becomes the champion only with the leave of those whom the champion answers."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from irp_training.app.start_automatic_run import StartAutomaticRun
 from irp_training.app.start_run import Wish
 from irp_training.app.work_ports import CaseFiles
 from irp_training.domain.datasets.dataset import Entry, Snapshot
+from irp_training.domain.errors import SecondPersonNeeded
 from irp_training.domain.learning.plan import Outcome
 from irp_training.domain.recipes.recipe import Recipe
 from irp_training.domain.registry.examined import Examined
@@ -66,7 +67,7 @@ class World:
     def __init__(self, database: Database) -> None:
         self.objects, self.store = InMemoryObjects(), SqlStore(database)
         self.configurations = Configurations(self.objects)
-        approvals = Approvals(self.store, self.configurations, 0)
+        self.approvals = approvals = Approvals(self.store, self.configurations, 0)
         judge = JudgeCandidate(self.store, self.objects, Worker())  # type: ignore[arg-type]
         self.finish = FinishRun(self.store, self.objects, judge, approvals, now)
         self.promote = PromoteModel(self.store, judge, approvals, now)
@@ -78,24 +79,36 @@ class World:
         )
 
     async def shipped(self) -> None:
-        bundle = await self.put(b"0.9")
+        model = await self.pushed(0.9, "cine", "openirp")
+        async with self.store.change() as change:
+            await crown(change, model, "openirp", now(), "")
+
+    async def pushed(self, dice: float, name: str, actor: str) -> Model:
+        """A version that no run made."""
+        bundle = await self.put(str(dice).encode())
         model = Model(
-            ref=ModelRef(name="cine", version=0, digest=bundle.sha256),
+            ref=ModelRef(name=name, version=0, digest=bundle.sha256),
             bundle=bundle,
             created_at=now(),
-            actor="openirp",
+            actor=actor,
             licence="CC0-1.0",
             figures="{}",
             structures=(POOL,),
         )
         async with self.store.change() as change:
-            await crown(change, await change.add_model(model), "openirp", now(), "")
+            return await change.add_model(model)
+
+    async def configured(self, project: str = "demo", **document: Any) -> None:
+        configuration = await self.put(json.dumps(document).encode())
+        async with self.store.change() as change:
+            await change.remember_project(Project(id=project, revision=1, configuration=configuration))
 
     async def learnt(
         self, dice: float, project: str = "demo", *, model: str = "cine", judged: bool = True, **more: Any
     ) -> Run:
         """A run of a project that has ended with a version as good as that."""
-        case = replace(a_case(0), volume=await self.put(b"a volume"), mask=await self.put(b"a mask"))
+        files = {"volume": await self.put(b"a volume"), "mask": await self.put(b"a mask")}
+        case = replace(a_case(0), judged={POOL: 1}, **files)
         snapshot = Snapshot(project, (Entry("validation" if judged else "test", case),))
         dataset = DatasetRow(
             digest=snapshot.digest, manifest=await self.put(snapshot.manifest()), training=1, validation=1, test=0
@@ -111,7 +124,10 @@ class World:
             promote=True,
         )
         run = replace(run, **more)
+        seen = await self.store.placements(project)
         async with self.store.change() as change:
+            await change.remember_case(project, case)
+            await change.settle(project, dataset.digest, snapshot.placements(), seen)
             await change.add_run(run)
         outcome = Outcome(
             bundle=str(dice).encode(), structures=(POOL,), licence="CC0-1.0", figures={}, cases=[], remarks=()
@@ -184,3 +200,80 @@ async def test_an_administrator_is_known_by_the_token_and_by_the_revision(world:
     assert [(wish.actor, wish.by_admin) for wish in asked] == [
         *(("ada", False), ("training", False), ("ada", True), ("training", True))
     ]
+
+
+async def test_who_pushes_under_a_projects_name_goes_by_the_projects_rule(world: World) -> None:
+    await world.configured(approvals=1)
+    assert "waits for a second person's approval" in (await world.learnt(0.90, model="mine")).message
+    await world.pushed(0.91, "mine", "eve")
+    assert (await world.promote("mine", 2, "eve"))[1] == "pending"  # also while the name has no champion
+    await world.decide("mine", 1, approve=True, actor="grace")
+    await world.pushed(0.92, "mine", "eve")
+    assert (await world.promote("mine", 3, "eve"))[1] == "pending"
+    await world.decide("mine", 3, approve=True, actor="grace")
+    await world.pushed(0.93, "mine", "eve")
+    assert (await world.promote("mine", 4, "eve"))[1] == "pending"  # nor once the champion is one that was pushed
+    assert await world.champion("mine") == 3
+
+
+async def test_a_run_of_another_project_goes_by_the_rule_of_the_one_that_it_would_answer(world: World) -> None:
+    await world.configured(approvals=1)
+    await world.configured("elsewhere", approvals=0)
+    await world.learnt(0.90, model="mine")
+    await world.decide("mine", 1, approve=True, actor="grace")
+    run = await world.learnt(0.95, "elsewhere", model="mine", by_admin=True)
+    assert (run.promoted, await world.champion("mine")) == (False, 1)
+    assert "waits for a second person's approval" in run.message
+    with pytest.raises(SecondPersonNeeded):
+        await world.decide("mine", 2, approve=True, actor="ada")  # who started it
+    assert (await world.learnt(0.96, "elsewhere", model="theirs")).promoted  # of nobody else's concern
+
+
+@pytest.mark.parametrize(
+    ("automation", "state"),
+    [
+        ({"segment": {"cine-sax": "cine"}}, "pending"),
+        ({"segment": {"cine-sax": "cine@1"}}, "pending"),
+        ({"train": {"model": "cine"}}, "pending"),
+        ({"segment": {"cine-sax": "cinema"}, "train": {"model": "other", "base": "cine"}}, "promoted"),
+    ],
+)
+async def test_a_project_that_uses_a_name_is_asked_whoever_moves_its_champion(
+    world: World, automation: dict[str, Any], state: str
+) -> None:
+    await world.configured(approvals=1, automation=automation)
+    await world.pushed(0.95, "cine", "eve")
+    shown = await world.store.models("cine")
+    unagreed = await world.approvals.unagreed(shown, await world.store.history("cine"))
+    assert unagreed == ({2} if state == "pending" else set())
+    assert (await world.promote("cine", 2, "eve"))[1] == state
+
+
+async def test_nobody_approves_what_he_pushed_himself_whoever_asked_for_it(world: World) -> None:
+    await world.configured(approvals=1, automation={"segment": {"cine-sax": "cine"}})
+    await world.pushed(0.95, "cine", "eve")
+    await world.promote("cine", 2, "bob")
+    for actor in ("eve", "bob"):
+        with pytest.raises(SecondPersonNeeded):
+            await world.decide("cine", 2, approve=True, actor=actor)
+    await world.decide("cine", 2, approve=True, actor="grace")
+    assert await world.champion() == 2
+
+
+async def test_a_rule_that_cannot_be_read_is_the_strictest_and_hinders_nobody_else(world: World) -> None:
+    await world.learnt(0.90, model="mine")
+    broken = Project(id="demo", revision=1, configuration=await world.put(b"not JSON"))
+    async with world.store.change() as change:
+        await change.remember_project(broken)
+    assert await world.approvals.of(await world.pushed(0.91, "mine", "eve")) == 1
+    assert await world.approvals.of(await world.pushed(0.91, "cine", "eve")) == 0
+
+
+async def test_whose_runs_made_a_name_is_known_to_both_databases(either_database: Database) -> None:
+    world = World(either_database)
+    await world.pushed(0.1, "mine", "eve")
+    for number, project in enumerate(("demo", "elsewhere", "demo")):
+        await world.learnt(0.5 + number / 10, project, model="mine")
+    await world.learnt(0.5, "third", model="other")
+    assert await world.store.makers("mine") == {"demo", "elsewhere"}
+    assert await world.store.makers("nobody") == set()

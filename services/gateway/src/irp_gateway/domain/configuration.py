@@ -226,7 +226,7 @@ class Configuration(_Strict):
     automation: Automation = Automation()
     splits: Splits = Splits()
     approvals: Annotated[int, Field(ge=0, le=1)] = 0
-    """1: a version that a run of this project made becomes the champion only when a second person approves."""
+    """1: versions of a name that its runs have made, or that it uses, wait for a second person's approval."""
     series_quiet_s: Annotated[float, Field(ge=0, le=3600)] = 2.0
 
     @model_validator(mode="after")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -117,9 +117,9 @@ class SqlChange(WatchedRows):
         """Keep the hash of a patient's newest clinical values."""
         await dataset_rows.remember_clinical(self._tx, project, patient, version, sha256)
 
-    async def add_dataset(self, project: str, dataset: DatasetRow) -> DatasetRow:
-        """Keep a frozen dataset; the one that is there if its digest is known."""
-        return await dataset_rows.add_dataset(self._tx, project, dataset)
+    async def add_dataset(self, project: str, dataset: DatasetRow, held_out: Set[str] = frozenset()) -> DatasetRow:
+        """Keep a frozen dataset, and which images it holds out; the one that is there if its digest is known."""
+        return await dataset_rows.add_dataset(self._tx, project, dataset, held_out)
 
     async def settle(
         self, project: str, digest: str, placements: Mapping[str, Placement], seen: Mapping[str, Placement]
@@ -127,9 +127,11 @@ class SqlChange(WatchedRows):
         """Keep where a dataset's patients stand; Aborted if somebody else did so since `seen` was read."""
         await dataset_rows.settle(self._tx, project, digest, placements, seen)
 
-    async def settle_older(self, project: str, dataset: DatasetRow, placements: Mapping[str, Placement]) -> None:
-        """Keep where the patients of a dataset of before places were kept stand; who is held out already stays."""
-        await dataset_rows.settle_older(self._tx, project, dataset, placements)
+    async def settle_older(
+        self, project: str, dataset: DatasetRow, placements: Mapping[str, Placement], held_out: Set[str]
+    ) -> None:
+        """Keep whom, and which images, a dataset of before that was kept holds out; who is held out already stays."""
+        await dataset_rows.settle_older(self._tx, project, dataset, placements, held_out)
 
     async def add_run(self, run: Run) -> Run:
         """Add and queue a run, or answer the one with its id."""

@@ -50,6 +50,8 @@ DATASET = Table(
     Column("created_at", String(32), nullable=False, server_default=""),
     # whether the places of its patients are kept; False only for datasets of before places were
     Column("placed", Boolean, nullable=False, server_default=false()),
+    # whether the hashes of its held-out images are kept; False only for datasets of before they were
+    Column("images_kept", Boolean, nullable=False, server_default=false()),
     Index("ix_dataset_created", "project", "created_at", "digest"),
 )
 PLACEMENT = Table(
@@ -61,6 +63,12 @@ PLACEMENT = Table(
     Column("site", String(128), nullable=False),
     Column("scanner", String(256), nullable=False),
     Column("dataset", String(64), nullable=False),  # digest of the one that put the patient there
+)
+HELD_OUT_IMAGE = Table(
+    "held_out_image",
+    METADATA,
+    Column("project", String(64), primary_key=True),
+    Column("sha256", String(64), primary_key=True),  # of a volume that some frozen dataset holds out
 )
 CLINICAL = Table(
     "clinical_hash",

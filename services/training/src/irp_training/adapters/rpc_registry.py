@@ -96,13 +96,14 @@ class RegistryDoors(Desk):
         name = models[0].ref.name
         history, waiting = await self._store.history(name), await self._store.waiting(name)
         names, trials = aliases(await self._store.versions(name), history), await self._store.trials(name)
+        unagreed = await self._do.approvals.unagreed(models, history)
         return [
             model_to_proto(
                 model,
                 [alias for alias, version in names.items() if version == model.ref.version],
                 [trial for trial in trials if trial.model == model.ref],
                 pending=model.ref.version in waiting,
-                unagreed=await self._do.approvals.lacking(model, history),
+                unagreed=model.ref.version in unagreed,
             )
             for model in models
         ]

@@ -167,6 +167,13 @@ class SqlStore:
         async with self._database.read() as connection:
             return list((await connection.execute(query)).scalars())
 
+    async def makers(self, name: str) -> set[str]:
+        """Projects whose runs made a version."""
+        project = db.MODEL.c.document[("run", 0)].as_string()
+        async with self._database.read() as connection:
+            found = (await connection.execute(select(project).where(db.MODEL.c.name == name).distinct())).scalars()
+            return {each for each in found if each}
+
     async def history(self, name: str) -> list[Promotion]:
         """Promotions and rollbacks, oldest first."""
         async with self._database.read() as connection:
@@ -204,7 +211,7 @@ class SqlStore:
         return [dataset_from_document(row.document) for row in rows], following
 
     async def older_datasets(self, project: str) -> list[DatasetRow]:
-        """Those of before the places of patients were kept."""
+        """Those of before the places of patients, or the hashes of held-out images, were kept."""
         async with self._database.read() as connection:
             return await dataset_rows.older(connection, project)
 
@@ -217,6 +224,11 @@ class SqlStore:
         """Where the patients of frozen datasets stand."""
         async with self._database.read() as connection:
             return await dataset_rows.placements(connection, project)
+
+    async def held_out_images(self, project: str) -> set[str]:
+        """SHA-256 of every volume that a frozen dataset holds out."""
+        async with self._database.read() as connection:
+            return await dataset_rows.held_out_images(connection, project)
 
     async def trial(self, name: str, version: int, precision: str) -> Trial:
         """One trial, or TrialUnknown."""

@@ -10,7 +10,7 @@ from irp_training.domain.registry.registry import Model, champion
 
 
 class DecidePromotion:
-    """Four eyes: who asked cannot approve. Deciding the same again changes nothing."""
+    """Four eyes: neither who asked nor who made the version can approve. Deciding the same again changes nothing."""
 
     def __init__(self, store: Store, now: Clock) -> None:
         self._store, self._now = store, now
@@ -21,7 +21,7 @@ class DecidePromotion:
         Raises:
             ModelUnknown: there is no such version.
             NothingToDecide: it does not wait.
-            SecondPersonNeeded: it is the same person that asked.
+            SecondPersonNeeded: it is the person that asked, pushed the version, or started the run that made it.
             VerdictOutdated: another version became the champion meanwhile.
         """
         model = await self._store.model(name, version)
@@ -32,7 +32,15 @@ class DecidePromotion:
             if not _is_said_already(stood, approve, actor):
                 current = champion(await change.history(name))
                 holds = current == (stood.champion.version if stood.champion else None)
-                stood = decided(stood, approve=approve, holds=holds, by=actor, at=self._now(), comment=comment)
+                stood = decided(
+                    stood,
+                    maker=model.actor,
+                    approve=approve,
+                    holds=holds,
+                    by=actor,
+                    at=self._now(),
+                    comment=comment,
+                )
                 await change.save_candidacy(stood)
                 if stood.state == "promoted":
                     await crown(change, model, stood.asked_by, stood.decided_at, f"approved by {actor}")

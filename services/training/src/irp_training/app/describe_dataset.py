@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from irp_training.app.configuration import Configurations
-from irp_training.app.create_dataset import patients_of
+from irp_training.app.keep_dataset import patients_of
 from irp_training.app.ports import Objects, Project, Store
 from irp_training.domain.datasets.composition import Cell, composition
 from irp_training.domain.datasets.dataset import Snapshot

@@ -1,14 +1,14 @@
-"""Candidate against champion on a frozen validation set: the gate, with everything it needs fetched for it."""
+"""Candidate against champion on the frozen validation set: the gate, with everything it needs fetched for it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from irp_training.app.case_files import case_files
+from irp_training.app.gate_set import GateSet
 from irp_training.app.ports import Objects, Store
 from irp_training.app.unseen import Unseen
 from irp_training.app.work_ports import Examiner
-from irp_training.domain.errors import ModelReportUnknown
 from irp_training.domain.judging.bounds import INSTALLED, Bounds
 from irp_training.domain.judging.gate import Verdict, given_up
 from irp_training.domain.recipes.recipe import read_frozen
@@ -28,19 +28,20 @@ class JudgeCandidate:
 
     def __init__(self, store: Store, objects: Objects, examiner: Examiner, bounds: Bounds = INSTALLED) -> None:
         self._store, self._objects, self._examiner, self._bounds = store, objects, examiner, bounds
-        self._unseen = Unseen(store, objects)
+        self._gate_set, self._unseen = GateSet(store, objects), Unseen(store, objects)
 
     async def __call__(self, candidate: Model) -> tuple[Verdict, Model | None]:
         """The verdict on a version, and the champion it was compared with."""
         version = champion(await self._store.history(candidate.ref.name))
         rival = await self._store.model(candidate.ref.name, version) if version else None
-        dataset, bounds = await self._dataset(candidate, rival)
+        bounds = await self._bounds_of(candidate, rival)
         if rival is None:
             return Verdict(passed=True, reason="there is no champion yet", margin=bounds.margin), None
         if rival.ref.digest == candidate.ref.digest:
             return Verdict(passed=True, reason="it is the champion", margin=bounds.margin), rival
         if refusal := given_up(candidate.structures, rival.structures, bounds.margin):
             return refusal, rival
+        dataset = await self._gate_set(candidate)
         if dataset is None:
             reason = "there is no frozen validation set for this model"
             return Verdict(passed=True, reason=reason, margin=bounds.margin), rival
@@ -65,18 +66,10 @@ class JudgeCandidate:
         )
         return replace(verdict, warnings=(*verdict.warnings, *left_out))
 
-    async def _dataset(self, candidate: Model, rival: Model | None) -> tuple[DatasetRow | None, Bounds]:
-        """That of the candidate's run, of the champion's, the newest of any run for this name; else of its report."""
+    async def _bounds_of(self, candidate: Model, rival: Model | None) -> Bounds:
+        """As tight as the recipe of the candidate's run says, or of the champion's."""
         for model in (candidate, rival):
             if model is not None and model.run is not None:
                 run = await self._store.run(*model.run)
-                return run.dataset, self._bounds.tightened(read_frozen(run.recipe).bounds)
-        found = await self._store.newest_dataset(candidate.ref.name) or await self._reported(candidate)
-        return found, self._bounds
-
-    async def _reported(self, candidate: Model) -> DatasetRow | None:
-        """Where no run ever made a version: what whoever pushed this one had it judged on."""
-        try:
-            return (await self._store.appraisal(candidate.ref.name, candidate.ref.version)).dataset
-        except ModelReportUnknown:
-            return None
+                return self._bounds.tightened(read_frozen(run.recipe).bounds)
+        return self._bounds

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,8 +83,8 @@ class Change(Protocol):
 
     async def remember_clinical(self, project: str, patient: str, version: int, sha256: str) -> None: ...
 
-    async def add_dataset(self, project: str, dataset: DatasetRow) -> DatasetRow:
-        """Add it; the one that is there if its digest is known."""
+    async def add_dataset(self, project: str, dataset: DatasetRow, held_out: Set[str] = frozenset()) -> DatasetRow:
+        """Add it, and the hashes of the images that it holds out; the one that is there if its digest is known."""
         ...
 
     async def settle(
@@ -93,7 +93,9 @@ class Change(Protocol):
         """Raises Aborted if places have changed since `seen` was read."""
         ...
 
-    async def settle_older(self, project: str, dataset: DatasetRow, placements: Mapping[str, Placement]) -> None: ...
+    async def settle_older(
+        self, project: str, dataset: DatasetRow, placements: Mapping[str, Placement], held_out: Set[str]
+    ) -> None: ...
 
     async def add_run(self, run: Run) -> Run:
         """Add and queue it; the run that is there if its id is known."""
@@ -225,6 +227,10 @@ class Store(Protocol):
 
     async def versions(self, name: str) -> list[int]: ...
 
+    async def makers(self, name: str) -> set[str]:
+        """Projects whose runs made a version of a model."""
+        ...
+
     async def waiting(self, name: str) -> set[int]: ...
 
     async def model(self, name: str, version: int) -> Model:
@@ -248,7 +254,7 @@ class Store(Protocol):
         ...
 
     async def older_datasets(self, project: str) -> list[DatasetRow]:
-        """Those of before the places of patients were kept."""
+        """Those of before the places of patients, or the hashes of held-out images, were kept."""
         ...
 
     async def dataset_of(self, project: str, digest: str) -> DatasetRow:
@@ -256,6 +262,10 @@ class Store(Protocol):
         ...
 
     async def placements(self, project: str) -> dict[str, Placement]: ...
+
+    async def held_out_images(self, project: str) -> set[str]:
+        """SHA-256 of every volume that a frozen dataset of the project holds out."""
+        ...
 
     async def trial(self, name: str, version: int, precision: str) -> Trial:
         """Raises TrialUnknown."""

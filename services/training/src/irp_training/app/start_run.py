@@ -12,6 +12,7 @@ from irp_kernel.mask import VALUE_OF
 from irp_training.app.create_dataset import CreateDataset
 from irp_training.app.find_version import find_version
 from irp_training.app.keep_apart import KeepApart
+from irp_training.app.learnt_from import GENERATIONS
 from irp_training.app.ports import Clock, Project, Store
 from irp_training.domain.datasets.inclusion import EVERYTHING, Rules
 from irp_training.domain.errors import BadRecipe, DatasetEmpty, NothingToReplay, RunUnknown
@@ -20,7 +21,7 @@ from irp_training.domain.price import FREE, Price
 from irp_training.domain.recipes.reading import read_recipe
 from irp_training.domain.run import DatasetRow, ModelRef, Run, require_priority
 
-MOST_REPLAYED = 8  # datasets: a chain of continued runs does not grow for ever
+MOST_REPLAYED = 8  # datasets, the newest: a chain of continued runs does not grow for ever
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,12 +107,20 @@ class StartRun:
             return await change.add_run(run)
 
     async def _replayed(self, base: ModelRef) -> tuple[DatasetRow, ...]:
-        """What the base learnt from, and what was replayed to it."""
-        model = await self._store.model(base.name, base.version)
-        if model.run is None:
+        """What the base learnt from, what its base did, and so on, as far as runs of this room made them."""
+        found: dict[str, DatasetRow] = {}
+        ancestor: ModelRef | None = base
+        left = GENERATIONS
+        while ancestor is not None and left and len(found) < MOST_REPLAYED:
+            left -= 1
+            model = await self._store.model(ancestor.name, ancestor.version)
+            run = await self._store.run(*model.run) if model.run else None
+            if run is not None:
+                found.setdefault(run.dataset.digest, run.dataset)
+            ancestor = run.base if run else None
+        if not found:
             raise NothingToReplay(name=base.name, version=base.version)
-        run = await self._store.run(*model.run)
-        return (run.dataset, *run.replay)[:MOST_REPLAYED]
+        return tuple(found.values())
 
     async def _dataset(self, project: Project, wish: Wish) -> DatasetRow:
         if wish.dataset_digest:

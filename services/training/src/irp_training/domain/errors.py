@@ -111,8 +111,8 @@ class CandidateWorse(FailedPrecondition):
 class SecondPersonNeeded(PermissionDenied):
     """A second person has to agree to this promotion.
 
-    Whoever asked for it, or started the run that did, cannot approve it. Another administrator can:
-    `irp models approve NAME VERSION`.
+    Whoever asked for it, pushed the version, or started the run that made it, cannot approve it. Another
+    administrator can: `irp models approve NAME VERSION`.
     """
 
 

@@ -101,7 +101,7 @@ class Run:
         currency: of the price.
         turns: processes that were begun for it since its latest checkpoint.
         configured: what the training cases chose, why, and by what numbers, as JSON; empty = nothing.
-        replay: datasets that the base learnt from, newest first; empty = nothing is replayed.
+        replay: datasets that the base, its base and so on learnt from, newest first; empty = nothing is replayed.
     """
 
     project: str

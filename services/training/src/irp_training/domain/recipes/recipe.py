@@ -76,7 +76,8 @@ class Recipe:
         amp: mixed precision: "off", "bf16", "fp16", or "auto": what a GPU has, and off on a CPU.
         frozen: layers of net 2 that do not learn: names of its modules, or "encoder": all down to its coarsest grid.
         layer_decay: factor of the learning rate of net 2 from one convolution to the one before it; 1 = all alike.
-        replay: share of each batch that is drawn from what the base learnt from, so that it does not get worse on it.
+        replay: share of each batch that is drawn from what the base, and its bases, learnt from, so that it does not
+            get worse on it.
         pipeline: "base": go on in the base's own pipeline; "own": take its weights of net 2 into this platform's, with
             a net 1 built anew: for bases from elsewhere.
         dimensions: 2: slices one by one; 3: stacks of slices; 0 = the base's, and 2 from scratch.

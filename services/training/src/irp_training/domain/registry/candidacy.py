@@ -88,16 +88,27 @@ def why_it_waits(run: Run, candidate: Model, rival: Model | None, verdict: Verdi
     return f"{rival.ref} was not made by a run of this project"
 
 
-def decided(candidacy: Candidacy, *, approve: bool, holds: bool, by: str, at: str, comment: str) -> Candidacy:
+def decided(
+    candidacy: Candidacy, *, maker: str, approve: bool, holds: bool, by: str, at: str, comment: str
+) -> Candidacy:
     """The second person's word.
+
+    Args:
+        candidacy: that waits.
+        maker: who pushed the version, or started the run that made it.
+        approve: or reject.
+        holds: the champion is still the one that the verdict compared with.
+        by: the second person.
+        at: RFC 3339 UTC.
+        comment: why.
 
     Raises:
         NothingToDecide: it does not wait.
-        SecondPersonNeeded: it is the same person that asked.
+        SecondPersonNeeded: it is the person that asked, or that made the version.
     """
     if candidacy.state != "pending":
         raise NothingToDecide(state=candidacy.state)
-    if approve and by == candidacy.asked_by:
+    if approve and by in {candidacy.asked_by, maker}:
         raise SecondPersonNeeded
     state: State = "rejected" if not approve else "promoted" if holds else "outdated"
     return replace(candidacy, state=state, decided_by=by, decided_at=at, comment=comment[:COMMENT])

@@ -1,8 +1,8 @@
 """What the gate looks at beside the structures: subgroups, calibration, latency.
 
-- **Subgroups** (site, ...): on no subgroup of at least five patients may the mean difference of a structure be
-  below -`subgroup_margin`. Smaller ones decide nothing: three patients differ by chance. Of fewer than three nothing
-  is told: a verdict is for whoever sees the model, also in other projects.
+- **Subgroups** (site, ...; sequence, where there are several): on no subgroup of at least five patients may the mean
+  difference of a structure be below -`subgroup_margin`. Smaller ones decide nothing: three patients differ by chance.
+  Of fewer than three nothing is told: a verdict is for whoever sees the model, also in other projects.
 - **Calibration**: the expected calibration error of the pipeline's probabilities may rise by `calibration_margin` at
   most. With fewer than six patients it only warns.
 - **Latency**: seconds per slice, both models in turn on the same machine, may grow by the factor `latency_ratio` at
@@ -82,8 +82,11 @@ def _subgroups(
 ) -> tuple[Subgroup, ...]:
     patients = {series: case.patient for series, case in cases.items()}
     members: dict[tuple[str, str], set[str]] = {}
+    several = len({case.sequence_class for case in cases.values()}) > 1
     for series, case in cases.items():
-        for place in subgroups_of(case).items():
+        # A gain on one sequence pays for no loss on another.
+        groups = subgroups_of(case) | ({"sequence": case.sequence_class} if several else {})
+        for place in groups.items():
             members.setdefault(place, set()).add(series)
     found = []
     for (attribute, value), inside in sorted(members.items()):

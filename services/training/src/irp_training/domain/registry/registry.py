@@ -65,6 +65,11 @@ def champion(history: Sequence[Promotion]) -> int | None:
     return pile[-1] if pile else None
 
 
+def champions(history: Sequence[Promotion]) -> tuple[int, ...]:
+    """Every version on the pile, once, from the champion down."""
+    return tuple(dict.fromkeys(reversed(_pile(history))))
+
+
 def previous(history: Sequence[Promotion]) -> int | None:
     """Version that was the champion before the one now; None if there was one only."""
     pile = _pile(history)
