@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -43,3 +44,46 @@ def test_batches_hold_some_inputs_for_each_side(path: Path) -> None:
     core = ov.Core()
     assert OpenvinoNet(core, path, "f32", 1).least_rows == 1
     assert OpenvinoNet(core, path, "f32", 2).least_rows == 4
+
+
+class Side:
+    """Works until it is waited for, and refuses to be begun meanwhile, as OpenVINO does; some waits fail."""
+
+    def __init__(self, side: Any, failures: int) -> None:
+        self._side, self._failures, self.busy = side, failures, False
+
+    def start_async(self, inputs: Any, *, share_inputs: bool) -> None:
+        if self.busy:
+            raise RuntimeError("Infer Request is busy")
+        self.busy = True
+        self._side.start_async(inputs, share_inputs=share_inputs)
+
+    def wait(self) -> None:
+        self._side.wait()
+        self.busy = False
+        if self._failures:
+            self._failures -= 1
+            raise RuntimeError("failed to allocate memory")
+
+    def get_output_tensor(self, index: int) -> Any:
+        return self._side.get_output_tensor(index)
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_a_pass_that_fails_leaves_no_side_at_work_and_a_smaller_one_is_answered(path: Path, failing: int) -> None:
+    net = OpenvinoNet(ov.Core(), path, "f32", 3)
+    given = images(7)
+    expected = net(given).copy()
+    sides = net._sides = [Side(side, failures=number == failing) for number, side in enumerate(net._sides)]
+    with pytest.raises(RuntimeError, match="failed to allocate"):
+        net(given)
+    assert not any(side.busy for side in sides)
+    for part in (slice(0, 3), slice(3, 7)):
+        assert np.array_equal(net(given[part]), expected[part])
+
+
+def test_sides_that_were_never_begun_can_be_waited_for(path: Path) -> None:
+    net = OpenvinoNet(ov.Core(), path, "f32", 2)
+    with pytest.raises(RuntimeError):
+        net(np.zeros((2, 3, 8, 8), np.float32))  # two channels too many
+    assert net(images(2)).shape == (2, 3, 8, 8)
