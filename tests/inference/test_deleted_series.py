@@ -47,6 +47,13 @@ def a_job(version: int) -> Job:
     return Job(kind="proposal", key="k", payload=payload, attempt=1)
 
 
+class Named:
+    """A shelf that knows which version is meant."""
+
+    async def meant(self, model: str, series_uid: str) -> str:
+        return f"{model}@1"
+
+
 async def test_a_deleted_series_is_forgotten_and_late_facts_do_not_revive_it(database: Database) -> None:
     facts, room, series = Facts(database, None, None), DeletedSeries(database), SqlSeries(database)  # type: ignore[arg-type]
     await facts.on_series_stored(stored(1))
@@ -69,7 +76,7 @@ async def test_a_proposal_for_a_deleted_series_is_given_up_and_for_one_to_come_i
 
 
 async def test_a_verdict_on_a_deleted_volume_queues_nothing(database: Database) -> None:
-    facts = Facts(database, Proposing(), None)  # type: ignore[arg-type]
+    facts = Facts(database, Proposing(), Named())  # type: ignore[arg-type]
     await DeletedSeries(database).forget(deleted(2))
     for version, jobs in ((1, 0), (3, 1)):
         told = stored(version)

@@ -148,10 +148,10 @@ async def test_a_model_that_needs_marks_proposes_nothing() -> None:
     loaded = SimpleNamespace(interactive=InteractiveSteps(bundle, bundle.spec.prompts))
     nothing: Any = None
 
-    async def number(name: str, version: int) -> int:
-        return version
+    async def meant(model: str, series_uid: str) -> str:
+        return model
 
-    shelf: Any = SimpleNamespace(status=lambda key: SimpleNamespace(loaded=loaded), number=number)
+    shelf: Any = SimpleNamespace(status=lambda key: SimpleNamespace(loaded=loaded), meant=meant)
     door = InferenceServicer(nothing, nothing, shelf, nothing, nothing)
     act_as(Caller(subject="reader", project="demo", roles=frozenset({"annotator"})))
     with pytest.raises(PromptsNeeded):
