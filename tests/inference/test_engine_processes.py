@@ -28,9 +28,9 @@ from prometheus_client import REGISTRY
 NET = {"_target_": "UNet", "spatial_dims": 2, "in_channels": 1, "out_channels": 3, "channels": [4, 8], "strides": [2]}
 
 
-def a_bundle(seed: int = 1) -> bytes:
+def a_bundle(seed: int = 1, size: int = 32) -> bytes:
     torch.manual_seed(seed)
-    config = {"network_def": NET, "irp_pipeline": {"segment": {"size": 32}}}
+    config = {"network_def": NET, "irp_pipeline": {"segment": {"size": size}}}
     structures = {"structures": ["lv_blood_pool", "lv_myocardium"]}
     return write_bundle(
         "heart", build_network(NET).state_dict(), None, config, structures, "A phantom's.", "Apache-2.0"

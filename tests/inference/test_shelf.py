@@ -75,8 +75,8 @@ class World:
     def a_shelf(self, budget: int = 1_000_000) -> Shelf:
         return Shelf(self.rows, self.objects, self.engines, budget_bytes=budget)
 
-    async def register(self, version: int, name: str = "heart", digest: str = "") -> str:
-        data = a_bundle(version)
+    async def register(self, version: int, name: str = "heart", digest: str = "", size: int = 32) -> str:
+        data = a_bundle(version, size)
         ref = await self.objects.put(
             data, project="p", entity="model", id=name, kind="bundle", media_type="application/zip", extension="zip"
         )

@@ -100,7 +100,7 @@ def _show(serving: dict[str, Any]) -> None:
     ]
     table(f"who answers for {name}", ("role", "version", "share", "answers"), rows)
     if serving["canary_failures"]:
-        say(f"The champion answered {serving['canary_failures']} times in place of a canary that failed.")
+        say(f"The canary failed {serving['canary_failures']} times: the pin, or else the champion, was asked instead.")
     compared = [
         (c["served"], c["shadow"], s["structure"], s["answers"], f"{s['mean_dice']:.3f}", f"{s['least_dice']:.3f}")
         for c in serving["comparisons"]

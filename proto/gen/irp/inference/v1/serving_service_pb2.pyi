@@ -175,7 +175,7 @@ class GetServingResponse(_message.Message):
     """0 = nothing was ever said."""
     champion: _builtins.int
     canary_failures: _builtins.int
-    """Answers of the champion in place of a canary that failed."""
+    """How often the pin, or else the champion, was asked in place of a canary that failed."""
     @_builtins.property
     def serving(self) -> Global___Serving: ...
     @_builtins.property

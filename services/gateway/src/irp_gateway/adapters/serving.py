@@ -65,7 +65,9 @@ class ServingAnswer(ServingBody):
     champion: int
     revision: int = Field(description="0 = nothing was ever said")
     answers: dict[int, int] = Field(description="answers by version since the replica began")
-    canary_failures: int = Field(description="answers of the champion in place of a canary that failed")
+    canary_failures: int = Field(
+        description="how often the pin, or else the champion, was asked in place of a canary that failed"
+    )
     comparisons: list[ComparisonAnswer]
 
 
