@@ -10,6 +10,7 @@ import pytest
 from irp_chassis.db import Database
 from irp_kernel.errors import IrpError, Unavailable
 from irp_training.adapters.db import METADATA
+from irp_training.adapters.serving_rows import ServingRows
 from irp_training.adapters.store import SqlStore
 from irp_training.app import train_run
 from irp_training.app.attempts import TURNS
@@ -123,7 +124,9 @@ async def test_a_cancel_that_comes_before_the_gates_last_word_is_registered_is_a
 
 
 @pytest.mark.parametrize(("promote", "state"), [(True, "refused"), (False, "judged")])
-async def test_what_cannot_be_measured_is_registered_and_not_promoted(room: Room, promote: bool, state: str) -> None:
+async def test_what_cannot_be_measured_is_registered_and_not_promoted(
+    room: Room, database: Database, promote: bool, state: str
+) -> None:
     room.worker.meanwhile = failing(InspectionTooLong("it took longer than 120 s", limit_s=120.0))
     run = await room.start(promote=promote)
     await room.train("demo", run.id)
@@ -135,7 +138,8 @@ async def test_what_cannot_be_measured_is_registered_and_not_promoted(room: Room
     assert said["dataset"] == ended.dataset.digest
     assert await room.store.versions("cine") == [1, 2]
     assert await room.champion() == 1
-    history, _ = await TellHistory(room.store, lambda: "2026-01-02T00:00:00Z")("cine")
+    servings = ServingRows(database, lambda: "2026-01-02T00:00:00Z")
+    history, _ = await TellHistory(room.store, servings)("cine")
     assert any(one.version == 2 and one.reason == why and one.kind == state for one in history)
 
 
