@@ -178,8 +178,8 @@ class DynamicBatches:
 
     def _require_room(self, device: _Device, net: Net, ticket: Ticket) -> None:
         self._require_open(ticket)
-        waiting = len(device.line)
-        if waiting >= self._limit or device.line.of_project(ticket.project) >= max(1, self._limit * 3 // 4):
+        if device.line.is_full(ticket.project, self._limit):
+            waiting = len(device.line)
             full = InferenceQueueFull(f"{waiting} requests wait", waiting=waiting)
             full.retry_after_s = max(1.0, device.line.rows() * net.row_s)
             raise full

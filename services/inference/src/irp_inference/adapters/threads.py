@@ -85,8 +85,8 @@ class Threads:
             raise
 
     def _require_room(self, project: str) -> None:
-        waiting = len(self._line)
-        if self._limit and max(waiting, self._line.of_project(project) * 4 // 3) >= self._limit:
+        if self._limit and self._line.is_full(project, self._limit):
+            waiting = len(self._line)
             raise InferenceQueueFull(f"{waiting} requests wait", waiting=waiting)
 
     def _decide(self) -> None:

@@ -113,6 +113,10 @@ class Line:
         """Requests of a project that wait."""
         return sum(len(lane.by_project.get(project, ())) for lane in self._lanes.values())
 
+    def is_full(self, project: str, limit: int) -> bool:
+        """True if a project may not come: so many wait already, or three quarters of so many of its own."""
+        return len(self) >= limit or self.of_project(project) >= max(1, limit * 3 // 4)
+
     def add(self, request: Request) -> None:
         """Somebody comes."""
         lane = self._lanes.setdefault(request.lane, _Lane())
