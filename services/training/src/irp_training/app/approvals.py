@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from irp_kernel.errors import DataLoss
 
 from irp_training.app.configuration import Configurations
+from irp_training.app.kept import Kept
 from irp_training.app.ports import Project, Store
 from irp_training.domain.registry.registry import Model, Promotion
 from irp_training.domain.registry.used import approvals_wanted, names_used
@@ -36,7 +37,7 @@ class Approvals:
 
     def __init__(self, store: Store, configurations: Configurations, everywhere: int) -> None:
         self._store, self._configurations, self._everywhere = store, configurations, everywhere
-        self._kept: dict[str, _Said] = {}
+        self._kept: Kept[_Said] = Kept(KEPT)
 
     async def of(self, model: Model) -> int:
         """0 or 1; the version may not be registered yet."""
@@ -66,7 +67,5 @@ class Approvals:
             with suppress(DataLoss):
                 document = await self._configurations.of(project)
                 said = _Said(approvals_wanted(document), names_used(document))
-            while len(self._kept) >= KEPT:
-                self._kept.pop(next(iter(self._kept)))
             self._kept[digest] = said
         return self._kept[digest]

@@ -7,6 +7,7 @@ from typing import Any
 
 from irp_kernel.errors import DataLoss
 
+from irp_training.app.kept import Kept
 from irp_training.app.ports import Objects, Project
 
 KEPT = 64  # documents
@@ -17,7 +18,7 @@ class Configurations:
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        self._kept: dict[str, dict[str, Any]] = {}
+        self._kept: Kept[dict[str, Any]] = Kept(KEPT)
 
     async def of(self, project: Project) -> dict[str, Any]:
         """The document of the project's revision.
@@ -31,7 +32,5 @@ class Configurations:
                 document = json.loads(await self._objects.get(project.configuration))
             except ValueError:
                 raise DataLoss("a configuration document cannot be read") from None
-            while len(self._kept) >= KEPT:
-                self._kept.pop(next(iter(self._kept)))
             self._kept[digest] = document
         return self._kept[digest]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from irp_training.app.kept import Kept
 from irp_training.app.ports import Objects, Store
 from irp_training.app.snapshots import read_snapshot
 from irp_training.domain.datasets.dataset import Case
@@ -38,7 +39,7 @@ class LearntFrom:
 
     def __init__(self, store: Store, objects: Objects) -> None:
         self._store, self._objects = store, objects
-        self._kept: dict[str, Learnt] = {}
+        self._kept: Kept[Learnt] = Kept(KEPT)
 
     async def __call__(self, model: Model) -> Learnt:
         """What is known."""
@@ -60,8 +61,6 @@ class LearntFrom:
     async def _taught_by(self, dataset: DatasetRow) -> Learnt:
         if dataset.digest not in self._kept:
             snapshot = await read_snapshot(self._objects, dataset.manifest)
-            while len(self._kept) >= KEPT:
-                self._kept.pop(next(iter(self._kept)))
             self._kept[dataset.digest] = Learnt(
                 patients=frozenset((snapshot.project, patient) for patient in snapshot.patients("training")),
                 volumes=snapshot.images("training"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from irp_training.app.configuration import Configurations
+from irp_training.app.kept import Kept
 from irp_training.app.ports import Objects, Store
 from irp_training.app.snapshots import read_snapshot
 from irp_training.domain.registry.registry import Model
@@ -20,7 +21,7 @@ class SequencesFor:
     def __init__(self, store: Store, objects: Objects) -> None:
         self._store, self._objects = store, objects
         self._configurations = Configurations(objects)
-        self._kept: dict[str, frozenset[str]] = {}
+        self._kept: Kept[frozenset[str]] = Kept(KEPT)
 
     async def __call__(self, candidate: Model, champions: Sequence[Model], project: str) -> frozenset[str]:
         """Sequence classes; empty = nothing is known, so all.
@@ -44,7 +45,5 @@ class SequencesFor:
     async def _taught_by(self, dataset: DatasetRow) -> frozenset[str]:
         if dataset.digest not in self._kept:
             snapshot = await read_snapshot(self._objects, dataset.manifest)
-            while len(self._kept) >= KEPT:
-                self._kept.pop(next(iter(self._kept)))
             self._kept[dataset.digest] = frozenset(case.sequence_class for case in snapshot.of("training"))
         return self._kept[dataset.digest]
