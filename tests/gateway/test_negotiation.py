@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from irp_gateway.domain.cursor import from_cursor, number_of, to_cursor
-from irp_gateway.domain.errors import CursorNotValid
 from irp_gateway.domain.negotiation import choose
 from irp_gateway.domain.stow_answer import stow_answer
-from irp_kernel.errors import NotAcceptable
+from irp_kernel.errors import CursorNotValid, NotAcceptable
 
 NIFTI, NRRD, DICOM = "application/x-nifti", "application/x-nrrd", "application/dicom"
 OFFERED = (NIFTI, NRRD, DICOM)

@@ -25,4 +25,4 @@ async def test_pages_follow_the_order_of_arrival(door: Door) -> None:
     for nowhere in ("nowhere", "soon 1.2.3"):
         with pytest.raises(RemoteError) as refused:
             await listed(door, nowhere, 3)
-        assert refused.value.reason == "INVALID_ARGUMENT"
+        assert (refused.value.reason, refused.value.code.name) == ("CURSOR_NOT_VALID", "INVALID_ARGUMENT")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from irp_kernel.errors import InvalidArgument
+from irp_kernel.errors import CursorNotValid
 from sqlalchemy import Column, Row, Select, tuple_
 
 from irp_chassis.db import Database
@@ -32,7 +32,7 @@ async def read_page(
         limit: rows.
 
     Raises:
-        InvalidArgument: `after` is not where a page ended.
+        CursorNotValid: `after` is not where a page ended.
     """
     query = query.order_by(*place).limit(limit + 1)
     if after:
@@ -49,4 +49,4 @@ def _read(after: str, place: Sequence[Column[Any]]) -> tuple[Any, ...]:
         words = zip(place, after.split(SEPARATOR, len(place) - 1), strict=True)
         return tuple(column.type.python_type(word) for column, word in words)
     except ValueError:
-        raise InvalidArgument("`after` is not where a page ended") from None
+        raise CursorNotValid from None

@@ -247,6 +247,13 @@ class UnknownStructure(InvalidArgument):
     """
 
 
+class CursorNotValid(InvalidArgument):
+    """The cursor is not one that this list gave.
+
+    Begin again without `cursor`, and hand back `next_cursor` unchanged.
+    """
+
+
 class ProjectUnknown(NotFound):
     """There is no such project, or you are not a member of it.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 
-from irp_gateway.domain.errors import CursorNotValid
+from irp_kernel.errors import CursorNotValid
 
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000  # items of a page
 

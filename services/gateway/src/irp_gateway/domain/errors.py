@@ -133,13 +133,6 @@ class QueryNotValid(InvalidArgument):
     """
 
 
-class CursorNotValid(InvalidArgument):
-    """The cursor is not one that this list gave.
-
-    Begin again without `cursor`, and hand back `next_cursor` unchanged.
-    """
-
-
 class SeriesNotAssembled(FailedPrecondition):
     """The series has no volume yet.
 
