@@ -164,6 +164,10 @@ def test_what_a_model_cannot_do_is_a_problem(admin: httpx.Client, project: str) 
     is_problem(ask(model="cine", slices=[-1]), 422)
     is_problem(ask(model="cine", slices=[]), 422)
     is_problem(ask(model="cine", colour="red"), 422)
+    for no_version in ("0", "newest", "sha256:ab", "a" * 64):
+        is_problem(ask(model=f"cine@{no_version}"), 422, "BODY_NOT_VALID")
+    for version in ("previous", f"sha256:{'a' * 64}"):
+        assert ask(model=f"cine@{version}").status_code == 200
     wish = {"Accept": "image/png"}
     is_problem(admin.post(f"{project}/series/1.2.3/segment", json={"model": "cine"}, headers=wish), 406)
     proposed = admin.post(f"{project}/series/1.2.3/propose", json={"model": "cine"})

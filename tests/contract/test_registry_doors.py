@@ -93,6 +93,11 @@ def test_versions_may_be_said_by_name(house: House, irp: Irp) -> None:
     assert person.get("/api/v1/models/cine/versions/champion").json()["version"] == 2
     assert person.get("/api/v1/models/cine/versions/previous").status_code == 404
     assert person.get("/api/v1/models/cine/versions/best").status_code == 422
+    digest = person.get("/api/v1/models/cine/versions/champion").json()["digest"]
+    assert person.get(f"/api/v1/models/cine/versions/sha256:{digest}").json()["version"] == 2
+    assert person.get(f"/api/v1/models/cine/versions/sha256:{'0' * 64}").status_code == 404
+    assert person.get(f"/api/v1/models/cine/versions/sha256:{digest[:12]}").status_code == 422
+    assert json.loads(run(app, ["models", "list", "--json"]).stdout)[0]["digest"] == digest
     assert person.get("/api/v1/models/cine/versions/champion").json()["aliases"] == ["champion"]
 
 

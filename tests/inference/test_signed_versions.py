@@ -19,6 +19,7 @@ from irp_inference.adapters.shelf import Shelf
 from irp_inference.adapters.signatures import Signatures, keys_in
 from irp_inference.domain.errors import ModelNotSigned
 from irp_kernel.errors import ModelUnknown
+from irp_kernel.ids import Digest
 from irp_kernel.model_statement import KIND, model_statement
 from irp_kernel.signed import public_jwk, sign
 from sqlalchemy import MetaData
@@ -95,6 +96,19 @@ def test_public_keys_are_read_from_one_file_one_after_the_other(tmp_path: Path) 
         keys_in(file)
 
 
+async def test_a_digest_names_one_version_whoever_is_champion(world: Signing) -> None:
+    facts = Facts(world.database, None, world.shelf)  # type: ignore[arg-type]
+    for version, digit in ((1, "a"), (2, "b")):
+        fact = ModelRegistered(name="heart", **told(version))
+        fact.model.digest = digit * 64
+        await facts.on_model_registered(fact)
+    assert await world.shelf.number("heart", Digest("sha256:" + "a" * 64)) == 1
+    assert await world.shelf.meant("heart@sha256:" + "b" * 64, "1.2.3") == "heart@2"
+    for nobody in ("heart@sha256:" + "c" * 64, "liver@sha256:" + "a" * 64):
+        with pytest.raises(ModelUnknown):
+            await world.shelf.meant(nobody, "1.2.3")
+
+
 async def test_aliases_name_what_the_facts_told(world: Signing) -> None:
     facts = Facts(world.database, None, world.shelf)  # type: ignore[arg-type]
     for version in (1, 2, 3):
@@ -119,7 +133,9 @@ def told(version: int) -> dict[str, object]:
     }
 
 
-def test_the_open_inference_protocol_takes_aliases_where_it_takes_versions() -> None:
-    assert [_version(text) for text in ("", "3", "champion")] == [None, 3, "champion"]
-    with pytest.raises(ModelUnknown):
-        _version("best")
+def test_the_open_inference_protocol_takes_aliases_and_digests_where_it_takes_versions() -> None:
+    digest = "sha256:" + "d" * 64
+    assert [_version(text) for text in ("", "0", "3", "champion", digest)] == [None, None, 3, "champion", digest]
+    for wrong in ("best", "-1", "1234567890", "sha256:d"):
+        with pytest.raises(ModelUnknown):
+            _version(wrong)

@@ -6,7 +6,7 @@ import pytest
 from irp_kernel import Slug, Uid, object_key, sha256_of
 from irp_kernel.errors import IrpError, every_error
 from irp_kernel.heart import AHA_SEGMENTS, aha_segment
-from irp_kernel.ids import split_model
+from irp_kernel.ids import BadIdentifier, Digest, split_model
 
 
 @pytest.mark.parametrize("bad", ["", "1..2", "1.02", "a.b", "1." + "1" * 64, "1.2/../3", "1.2\n"])
@@ -36,6 +36,20 @@ def test_the_same_content_has_the_same_key() -> None:
 def test_a_model_is_named_with_or_without_version() -> None:
     assert split_model("cine@3") == ("cine", 3)
     assert split_model("cine") == ("cine", None)
+    assert split_model("cine@previous") == ("cine", "previous")
+
+
+def test_a_version_is_named_by_its_digest() -> None:
+    name, version = split_model(f"cine@sha256:{'0f' * 32}")
+    assert (name, version) == ("cine", Digest(f"sha256:{'0f' * 32}"))
+    assert isinstance(version, Digest)
+    assert version.hex == "0f" * 32
+
+
+@pytest.mark.parametrize("bad", ["0", "-1", "01", "1e9", "٣", "newest", "sha256:", "sha256:" + "0F" * 32, "a" * 64])
+def test_what_names_no_version_is_refused(bad: str) -> None:
+    with pytest.raises(BadIdentifier):
+        split_model(f"cine@{bad}")
 
 
 def test_segments_are_named_as_the_aha_names_them() -> None:

@@ -283,6 +283,16 @@ async def test_the_history_says_what_served_at_any_time(world: World) -> None:
         await world.history("nobody")
 
 
+async def test_a_digest_names_its_version_for_ever(world: World) -> None:
+    await world.add(0.95)
+    first = await world.store.model("net", 1)
+    await world.promote("net", 2, "ada")
+    assert await find_version(world.store, f"net@sha256:{first.ref.digest}") == first
+    for nobody in ("net@sha256:" + "0" * 64, f"heart@sha256:{first.ref.digest}"):
+        with pytest.raises(ModelUnknown):
+            await find_version(world.store, nobody)
+
+
 async def test_names_follow_the_champion(world: World) -> None:
     with pytest.raises(ModelUnknown):
         await find_version(world.store, "net@candidate")  # the newest is the champion

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, get_args
+from typing import Literal, TypeAlias, get_args
 
 from irp_kernel.errors import InvalidArgument
 
 _UID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 _SLUG = re.compile(r"[a-z][a-z0-9-]{0,46}[a-z0-9]")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 UID_MAX_LENGTH = 64  # characters, PS3.5 section 9.1
 
 
@@ -50,17 +52,47 @@ newest version as candidate, unless it is the champion itself."""
 ALIASES: tuple[Alias, ...] = get_args(Alias)
 
 
-def split_model(text: str) -> tuple[Slug, int | Alias | None]:
-    """Split `name`, `name@version` or `name@alias`; the version is None when not said."""
+class Digest(str):
+    """`sha256:` and 64 lower-case hexadecimal digits: a version by its bundle's bytes. Source: OCI image-spec."""
+
+    __slots__ = ()
+
+    def __new__(cls, value: str) -> Digest:
+        """Check and keep the text."""
+        if not _DIGEST.fullmatch(value):
+            raise BadIdentifier(kind="digest", length=len(value))
+        return super().__new__(cls, value)
+
+    @property
+    def hex(self) -> str:
+        """The digits, as `ModelRef.digest` has them."""
+        return self.removeprefix("sha256:")
+
+
+VersionName: TypeAlias = "int | Alias | Digest"
+"""What may stand behind the `@` of a model: the number that the registry gave, an alias, or the digest."""
+
+
+def split_model(text: str) -> tuple[Slug, VersionName | None]:
+    """Split `name` or `name@version`; the version is None when not said."""
     name, _, version = text.partition("@")
-    if not version:
-        return Slug(name), None
+    return Slug(name), read_version(version) if version else None
+
+
+def read_version(text: str) -> VersionName:
+    """A number, an alias or a digest.
+
+    Raises:
+        BadIdentifier: it is none of them.
+    """
     for alias in ALIASES:
-        if version == alias:
-            return Slug(name), alias
-    if not (version.isascii() and version.isdecimal()):
-        raise BadIdentifier(kind="model version", length=len(version))
-    return Slug(name), int(version)
+        if text == alias:
+            return alias
+    if _NUMBER.fullmatch(text):
+        return int(text)
+    if text.startswith("sha256:"):
+        return Digest(text)
+    raise BadIdentifier(kind="model version", length=len(text))
 
 
 def name_versions(newest: int, champion: int, previous: int) -> dict[Alias, int]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from openirp.client import Irp
-from openirp.command.console import measuring, say, table
+from openirp.command.console import measuring, print_json, say, table
 from openirp.command.serving import Version
 from openirp.command.verdict import show_verdict
 
@@ -15,10 +15,13 @@ app = typer.Typer(no_args_is_help=True, help="The model registry.")
 
 
 @app.command("list")
-def list_() -> None:
+def list_(as_json: Annotated[bool, typer.Option("--json", help="All that is known, digests whole.")] = False) -> None:
     """Every version with the names it has now, the reduced precisions that its guard accepted, and its licence."""
-    rows = []
-    for m in Irp.from_environment().models():
+    models, rows = Irp.from_environment().models(), []
+    if as_json:
+        print_json(models)
+        return
+    for m in models:
         names = " ".join([*m.get("aliases", []), *(["waits"] if m.get("pending") else [])])
         also = " ".join(said["precision"] for said in m.get("precisions", []) if said["state"] == "accepted")
         since = str(m["created_at"])[:16]

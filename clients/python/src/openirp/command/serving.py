@@ -10,7 +10,7 @@ from openirp.client import Irp
 from openirp.command.console import say, table
 
 MIB = 1 << 20
-Version = Annotated[str, typer.Argument(help='A number, or "candidate", "champion", "previous".')]
+Version = Annotated[str, typer.Argument(help='A number, "candidate", "champion", "previous", or sha256:<digest>.')]
 EXAMPLES = """Examples:
 
 irp models serving cine  -  who answers, and how canary and shadow did

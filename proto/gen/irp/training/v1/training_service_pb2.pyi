@@ -1504,9 +1504,9 @@ class GetModelRequest(_message.Message):
     ALIAS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.int
-    """0 = by its alias."""
+    """0 = by what `alias` says."""
     alias: _builtins.str
-    """"candidate", "champion" or "previous"."""
+    """"candidate", "champion", "previous", or "sha256:" and the digest in hex."""
     def __init__(
         self,
         *,

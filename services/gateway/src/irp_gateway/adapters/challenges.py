@@ -15,6 +15,7 @@ from irp_gateway.adapters.answers import Page, Paging, Progress, page, progress_
 from irp_gateway.adapters.desk import DeskHere
 from irp_gateway.adapters.door import Door, made
 from irp_gateway.adapters.visitor import Admin, IdInPath, Inside, ModelInPath, Visitor
+from irp_gateway.domain.naming import SLUG
 
 router = APIRouter(prefix="/api/v1/challenges", tags=["challenges"], route_class=Door)
 
@@ -28,7 +29,7 @@ class ChallengeBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,46}[a-z0-9]$", examples=["spring"])
+    name: str = Field(pattern=SLUG, examples=["spring"])
     title: str = Field("", max_length=200)
     project: str = Field(max_length=48, description="whose split `test` is the test set; you must own it")
     structures: list[str] = Field(min_length=1, max_length=16, examples=[["lv_blood_pool", "lv_myocardium"]])

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from irp.inference.v1 import inference_service_pb2 as pb
 from pydantic import BaseModel, ConfigDict, Field
 
+from irp_gateway.domain.naming import MODEL_OR_NONE
+
 MOST_MARKS, MOST_POINTS = 200, 2000
 Index = Annotated[int, Field(ge=0, le=100_000)]
 Pixels = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
@@ -64,9 +66,7 @@ class AlgorithmBody(_Strict):
     )
     structure: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$", examples=["scar"], description="canonical name")
     parameters: dict[str, Any] = Field(default_factory=dict, max_length=16, examples=[{"n": 5}])
-    within_model: str = Field(
-        "", pattern=r"^([a-z][a-z0-9-]{0,46}[a-z0-9](@[0-9]{1,9})?)?$", description="whose myocardium is looked at"
-    )
+    within_model: str = Field("", pattern=MODEL_OR_NONE, description="whose myocardium is looked at")
     volume: bool = Field(
         False,
         description="work across slices: what is marked counts for its whole frame, and every slice is answered, or "

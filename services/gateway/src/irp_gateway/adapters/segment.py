@@ -21,6 +21,7 @@ from irp_gateway.adapters.prompts import AlgorithmBody, PromptsBody, algorithm_m
 from irp_gateway.adapters.proposals import shown_id
 from irp_gateway.adapters.rooms import series_key
 from irp_gateway.adapters.visitor import Annotator, AnyMember, Inside, UidInPath
+from irp_gateway.domain.naming import MODEL
 from irp_gateway.domain.negotiation import choose
 
 router = APIRouter(prefix="/api/v1/projects/{project}/series/{uid}", tags=["segmentations"], route_class=Door)
@@ -49,7 +50,12 @@ MASK_ANSWER: dict[int | str, dict[str, Any]] = {
 
 Index = Annotated[int, Field(ge=0, le=100_000)]
 ModelWanted = Annotated[
-    str, Field(pattern=r"^[a-z][a-z0-9-]{0,46}[a-z0-9](@[0-9]{1,9})?$", examples=["cine", "cine@2"])
+    str,
+    Field(
+        pattern=MODEL,
+        description="a name is the version that serves; or a version by number, alias or digest, as in paths",
+        examples=["cine", "cine@2", "cine@previous"],
+    ),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Versions in paths: a number, or a name that a version has now."""
+"""Versions in paths: a number, a name that a version has now, or its digest."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from irp.training.v1 import training_service_pb2 as pb
 from irp_gateway.adapters.desk import Desk, DeskHere
 from irp_gateway.adapters.door import made
 from irp_gateway.adapters.visitor import ModelInPath
+from irp_gateway.domain.naming import VERSION
 
 Said = Annotated[
     str,
     Path(
         alias="version",
-        pattern=r"^([1-9][0-9]{0,8}|candidate|champion|previous)$",
-        description="a number, or `champion`, `previous` (what a rollback brings back), `candidate` (the newest, if it "
-        "is not the champion)",
+        pattern=VERSION,
+        description="a number, `champion`, `previous` (what a rollback brings back), `candidate` (the newest, if it "
+        "is not the champion), or `sha256:` and the digest",
         examples=["3", "champion"],
     ),
 ]

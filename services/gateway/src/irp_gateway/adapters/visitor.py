@@ -15,11 +15,12 @@ from irp_kernel.errors import PermissionDenied
 from irp_gateway.adapters.desk import Desk, DeskHere
 from irp_gateway.app.ports import Project
 from irp_gateway.domain.errors import SiteNotYours
+from irp_gateway.domain.naming import SLUG
 from irp_gateway.domain.roles import SUBJECT, Identity, Member
 
 UidInPath = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$", description="DICOM UID, de-identified")]
 IdInPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
-ModelInPath = Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{0,46}[a-z0-9]$")]
+ModelInPath = Annotated[str, Path(pattern=SLUG)]
 SubjectInPath = Annotated[str, Path(pattern=SUBJECT)]
 
 

@@ -7,7 +7,7 @@ import re
 from irp_kernel.errors import PermissionDenied, ProjectUnknown
 
 from irp_gateway.app.ports import Project, Projects
-from irp_gateway.domain.configuration import SLUG
+from irp_gateway.domain.naming import SLUG
 from irp_gateway.domain.roles import ADMIN, Identity, Member
 
 

@@ -6,16 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from irp_gateway.domain.naming import CONTAINER
+
 LEAST_HOURS = 0.25  # between two runs that begin by the clock
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 Canonical = Literal["lv_blood_pool", "lv_myocardium", "rv_blood_pool", "scar", "no_reflow"]
 RecipeValue = float | str | list[str] | list[int]  # as the training server reads a recipe
 SiteName = Annotated[str, Field(min_length=1, max_length=128)]
 
-
-ContainerNamed = Annotated[
-    str, Field(pattern=r"^[a-z][a-z0-9-]{0,46}[a-z0-9](@[0-9]{1,9})?$", examples=["heart", "heart@2"])
-]
+ContainerNamed = Annotated[str, Field(pattern=CONTAINER, examples=["heart", "heart@2"])]
 
 
 class _Strict(BaseModel):

@@ -12,8 +12,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from irp_gateway.domain.automation import Automation, AutoTrain, Canonical, Name
 from irp_gateway.domain.errors import ConfigurationNotValid
+from irp_gateway.domain.naming import SLUG
 
-SLUG = r"^[a-z][a-z0-9-]{0,46}[a-z0-9]$"
 RECIPE_LIMIT = 200_000  # characters, as the training server has it
 MAX_PLACES = 10  # that a refusal names
 OPTIONS = ("113101", "113103", "113104", "113105", "113106", "113107", "113108", "113109", "113110", "113111", "113112")

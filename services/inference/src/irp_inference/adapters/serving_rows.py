@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from irp.inference.v1.events_pb2 import ServingConfigured
 from irp_chassis.db import Database, Transaction
 from irp_kernel import ObjectRef
+from irp_kernel.errors import ModelUnknown
 from sqlalchemy import func, select
 
 from irp_inference.adapters.db import CHAMPION, KEPT, MODEL, SERVING
@@ -61,6 +62,15 @@ class ServingRows:
         async with self._database.read() as connection:
             row = (await connection.execute(query)).first()
         return None if row is None else Known(key, ObjectRef(**row.bundle), row.digest, row.signature)
+
+    async def number_of(self, name: str, digest: str) -> int:
+        """The version whose bundle has this SHA-256, as hex, or ModelUnknown."""
+        query = select(MODEL.c.version).where(MODEL.c.name == name, MODEL.c.digest == digest)
+        async with self._database.read(at_once=True) as connection:
+            found: int | None = (await connection.execute(query)).scalar()
+        if found is None:
+            raise ModelUnknown(name=name, digest=digest)
+        return found
 
     async def versions(self) -> list[Key]:
         """Every registered version."""

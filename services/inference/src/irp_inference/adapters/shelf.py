@@ -10,7 +10,7 @@ from typing import Literal
 import structlog
 from irp_chassis.objects import Objects
 from irp_kernel.errors import IrpError, ModelUnknown
-from irp_kernel.ids import Alias, name_versions, split_model
+from irp_kernel.ids import Digest, VersionName, name_versions, split_model
 
 from irp_inference.adapters.opening import Opening, Opens
 from irp_inference.adapters.residents import Residents
@@ -83,7 +83,7 @@ class Shelf:
             await self._try(key)
 
     @asynccontextmanager
-    async def use(self, name: str, version: int | Alias | None) -> AsyncIterator[Loaded]:
+    async def use(self, name: str, version: VersionName | None) -> AsyncIterator[Loaded]:
         """See Models.use."""
         key = (name, await self.number(name, version))
         async with self._residents.hold(key) as loaded:
@@ -128,14 +128,16 @@ class Shelf:
         number = (await self.choice(name, series_uid)).version if version is None else await self.number(name, version)
         return f"{name}@{number}"
 
-    async def number(self, name: str, version: int | Alias | None) -> int:
+    async def number(self, name: str, version: VersionName | None) -> int:
         """The version that is meant; None = the champion.
 
         Raises:
-            ModelUnknown: the model has no champion, or no version that the alias names now.
+            ModelUnknown: the model has no champion, no version that the alias names now, or none of that digest.
         """
         if isinstance(version, int):
             return version
+        if isinstance(version, Digest):
+            return await self._rows.number_of(name, version.hex)
         if version in {None, "champion"}:
             return await self.champion(name)
         newest, previous = await self._rows.newest_and_previous(name)

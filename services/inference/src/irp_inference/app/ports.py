@@ -14,7 +14,7 @@ import numpy as np
 from irp_bundle import InteractiveSteps, Located, PipelineSteps, Segmented, Stage
 from irp_kernel import ObjectRef, Volume
 from irp_kernel.errors import DeadlineExceeded
-from irp_kernel.ids import Alias
+from irp_kernel.ids import VersionName
 from numpy.typing import NDArray
 
 T = TypeVar("T")
@@ -179,7 +179,7 @@ class Volumes(Protocol):
 class Models(Protocol):
     """Loaded models."""
 
-    def use(self, name: str, version: int | Alias | None) -> AbstractAsyncContextManager[Loaded]:
+    def use(self, name: str, version: VersionName | None) -> AbstractAsyncContextManager[Loaded]:
         """A model that stays loaded while it is used; None = whichever serves now. ModelUnknown if there is none."""
         ...
 

@@ -9,7 +9,7 @@ from irp_chassis.db import Database
 from irp_chassis.paging import read_page
 from irp_kernel import ObjectRef
 from irp_kernel.errors import ModelUnknown
-from sqlalchemy import and_, desc, select
+from sqlalchemy import ColumnElement, and_, desc, select
 
 from irp_training.adapters import dataset_rows, db, registry_rows
 from irp_training.adapters.change import SqlChange
@@ -154,11 +154,18 @@ class SqlStore:
 
     async def model(self, name: str, version: int) -> Model:
         """One version, or ModelUnknown."""
-        query = select(db.MODEL.c.document).where(db.MODEL.c.name == name, db.MODEL.c.version == version)
+        return await self._model(name, db.MODEL.c.version == version, version=version)
+
+    async def model_of(self, name: str, digest: str) -> Model:
+        """The version whose bundle has this SHA-256, as hex, or ModelUnknown."""
+        return await self._model(name, db.MODEL.c.digest == digest, digest=digest)
+
+    async def _model(self, name: str, which: ColumnElement[bool], **asked: str | int) -> Model:
+        query = select(db.MODEL.c.document).where(db.MODEL.c.name == name, which)
         async with self._database.read() as connection:
             document = (await connection.execute(query)).scalar()
         if document is None:
-            raise ModelUnknown(name=name, version=version)
+            raise ModelUnknown(name=name, **asked)
         return model_from_document(document)
 
     async def versions(self, name: str) -> list[int]:

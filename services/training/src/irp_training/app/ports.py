@@ -237,6 +237,10 @@ class Store(Protocol):
         """Raises ModelUnknown."""
         ...
 
+    async def model_of(self, name: str, digest: str) -> Model:
+        """The version whose bundle has this SHA-256, as hex. Raises ModelUnknown."""
+        ...
+
     async def history(self, name: str) -> list[Promotion]: ...
 
     async def candidacies(self, name: str = "") -> list[Candidacy]:

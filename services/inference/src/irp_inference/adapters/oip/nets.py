@@ -13,7 +13,7 @@ from irp_bundle import Stage
 from irp_chassis.auth import ADMIN
 from irp_chassis.rpc import caller
 from irp_kernel.errors import IrpError, ModelUnknown
-from irp_kernel.ids import ALIASES, Alias, Slug
+from irp_kernel.ids import BadIdentifier, Slug, VersionName, read_version
 from numpy.typing import NDArray
 
 from irp_inference.adapters.batches import DynamicBatches
@@ -24,7 +24,6 @@ from irp_inference.domain.errors import TensorNotUsable
 from irp_inference.domain.statistics import NetStatistics
 
 INPUT, OUTPUT, FP32 = "image", "logits", "FP32"
-LONGEST_VERSION = 9  # digits
 MAX_BATCH = 4096  # inputs of one request
 STAGES: dict[str, Stage] = {stage: stage for stage in get_args(Stage)}
 MISFITS = (ModelUnknown, TensorNotUsable)  # of a canary that has other networks than the default version
@@ -72,7 +71,7 @@ class Nets:
 
         Args:
             name: `<model>.<stage>`.
-            version: an integer, an alias ("champion", "previous", "candidate"), or empty = whichever serves.
+            version: a number, an alias, or "sha256:<digest>"; empty = whichever serves.
             images: float32 (N, channels, *size).
             ticket: whose.
             id_: of the request: the same one gets the same version while the policy stays; empty = it has none.
@@ -166,13 +165,14 @@ def split(name: str) -> tuple[str, Stage]:
     return Slug(base), STAGES[wanted]
 
 
-def _version(text: str) -> int | Alias | None:
-    for alias in ALIASES:
-        if text == alias:
-            return alias
-    if text and not (text.isascii() and text.isdecimal() and len(text) <= LONGEST_VERSION):
-        raise ModelUnknown("versions are integers, or candidate, champion, previous")
-    return (int(text) or None) if text else None
+def _version(text: str) -> VersionName | None:
+    """Empty and 0 say nothing: clients fill in what their users leave out."""
+    if text in {"", "0"}:
+        return None
+    try:
+        return read_version(text)
+    except BadIdentifier as error:
+        raise ModelUnknown("versions are integers, sha256:<digest>, or candidate, champion, previous") from error
 
 
 def _net(model: Loaded, stage: Stage) -> Net:
