@@ -284,6 +284,16 @@ def test_a_database_that_stays_away_closes_sessions_with_a_code_of_its_own(
         assert reader.closed() == live.Close.MEMBERSHIP_NOT_KNOWN == 4503
 
 
+def test_a_session_that_cannot_be_looked_up_is_a_problem_that_tells_nothing(
+    house: House, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with without_database(house, monkeypatch), pytest.raises(InvalidStatus) as refused, reading(house):
+        pass
+    answer = refused.value.response
+    assert (answer.status_code, json.loads(answer.body or b"")["reason"]) == (500, "INTERNAL")
+    assert b"SELECT" not in (answer.body or b"")
+
+
 def test_an_ask_that_cannot_be_audited_is_refused_and_the_session_lives_on(
     house: House, admin: httpx.Client, project: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,7 @@ from irp_inference.domain.serving import Choice, Policy
 from .batching_engine import Array, CountingNets
 
 NAME = "heart.segment"
+LIMIT = 1 << 20  # bytes of a body
 SHAPE = (1, 4, 16, 16)  # one input of the network: channels, slices, rows, columns
 ADMIN = Caller(subject="engineer", roles=frozenset({"admin"}))
 
@@ -104,7 +105,7 @@ async def open_doors(key_files: tuple[Path, Path]) -> AsyncIterator[Doors]:
     server.add(add_to_server, OpenInference(served, "test"))
     await server.start()
     token = TokenMinter.from_file(key_files[0]).mint(ADMIN, audience=OIP_AUDIENCE, lifetime_s=600)
-    rest = create_rest(served, TokenVerifier.from_file(key_files[1], [OIP_AUDIENCE]), "test", 1 << 20)
+    rest = create_rest(served, TokenVerifier.from_file(key_files[1], [OIP_AUDIENCE]), "test", LIMIT)
     http = httpx.AsyncClient(
         transport=httpx.ASGITransport(rest), base_url="http://room", headers={"authorization": f"Bearer {token}"}
     )

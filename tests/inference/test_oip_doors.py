@@ -14,7 +14,7 @@ from grpc.aio import AioRpcError
 from irp.oip import open_inference_pb2 as pb
 from irp_inference.adapters.oip.bodies import HEADER_LENGTH
 
-from .oip_doors import NAME, SHAPE, Doors, a_body, a_request, images, open_doors
+from .oip_doors import LIMIT, NAME, SHAPE, Doors, a_body, a_request, images, open_doors
 
 INFER = f"/v2/models/{NAME}/infer"
 NUMBERS = images().size
@@ -96,6 +96,21 @@ async def test_a_body_that_is_not_understood_is_an_error_of_the_protocol(doors: 
     assert (answer.status_code, list(answer.json())) == (400, ["error"]), answer.text
     assert doors.nets.passes == []
     assert (await doors.http.post(INFER, json=a_body())).status_code == 200
+
+
+async def test_a_body_of_chunks_that_grows_beyond_the_limit_is_not_read_on(doors: Doors) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while sent < 64 * LIMIT:
+            sent += 1 << 16
+            yield bytes(1 << 16)
+
+    answer = await doors.http.post(INFER, content=endless())
+    assert (answer.status_code, answer.json()["error"][:9]) == (413, "TOO_LARGE")
+    assert sent <= LIMIT + (2 << 16)
+    assert (await doors.http.post(INFER, content=bytes(LIMIT + 1))).status_code == 413
 
 
 async def test_a_refusal_says_where_and_not_what(doors: Doors) -> None:

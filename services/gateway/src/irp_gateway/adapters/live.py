@@ -17,6 +17,7 @@ import structlog
 from fastapi import APIRouter, WebSocket
 from irp_chassis.auth import Caller, act_as
 from irp_chassis.http import problem
+from irp_chassis.verdicts import answerable
 from irp_kernel.errors import IrpError, Unauthenticated
 from pydantic import ValidationError
 from starlette.websockets import WebSocketDisconnect
@@ -63,8 +64,8 @@ async def live(websocket: WebSocket, project: str) -> None:
         here = await _enter(desk, authorization, project)
         if _readers[here.subject] >= SESSIONS_PER_SUBJECT:
             raise TooManyReaders(f"{SESSIONS_PER_SUBJECT} sessions are open", open=SESSIONS_PER_SUBJECT)
-    except IrpError as error:
-        await websocket.send_denial_response(problem(error))
+    except Exception as error:
+        await websocket.send_denial_response(problem(_known(error, "live_not_opened")))
         return
     _readers[here.subject] += 1
     session = _Session(websocket, here, authorization)
@@ -75,6 +76,14 @@ async def live(websocket: WebSocket, project: str) -> None:
         _readers[here.subject] -= 1
         if not _readers[here.subject]:
             del _readers[here.subject]
+
+
+def _known(error: Exception, event: str) -> IrpError:
+    """What the reader is told; what nobody foresaw is told to the operators."""
+    known = answerable(error)
+    if known is not error:
+        structlog.get_logger(part="live").error(event, exc_info=error)
+    return known
 
 
 async def _enter(desk: Desk, authorization: str, project: str) -> Inside:
@@ -91,7 +100,6 @@ class _Session:
         self._may_stay = MayStay(self._enter_again)
         self._heard_at, self._bad = time.monotonic(), 0
         self._audited: dict[tuple[str, str], None] = {}
-        self._log = structlog.get_logger(part="live")
 
     async def run(self) -> None:
         """Until the reader leaves, may not stay, or the gateway stops."""
@@ -136,13 +144,7 @@ class _Session:
             await self._audit(frame)
             self._line.ask(frame, frame.to_proto(self._here.ref))
         except Exception as error:  # for example, its line in the audit log could not be written: the session goes on
-            await self._line.said.put((problem_frame(frame.id, self._known(error)), b""))
-
-    def _known(self, error: Exception) -> IrpError:
-        if isinstance(error, IrpError):
-            return error
-        self._log.error("live_ask_failed", exc_info=error)
-        return IrpError()
+            await self._line.said.put((problem_frame(frame.id, _known(error, "live_ask_failed")), b""))
 
     def _require(self, frame: SegmentFrame) -> None:
         if frame.id in self._line.open:

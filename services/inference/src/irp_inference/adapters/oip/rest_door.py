@@ -13,7 +13,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from irp_chassis.auth import Caller, TokenVerifier, act_as
 from irp_chassis.http import NO_TELEMETRY
-from irp_chassis.verdicts import TABLE, answerable
+from irp_chassis.verdicts import answerable, http_status
 from irp_chassis.while_there import while_there
 from irp_kernel.errors import IrpError, TooLarge, Unauthenticated
 from starlette.datastructures import Headers
@@ -164,15 +164,25 @@ class _Rest:
 
     async def _body(self, request: Request) -> bytes:
         """The body, unpacked, within its limit."""
-        if int(request.headers.get("content-length") or 0) > self._limit:
-            raise TooLarge(limit_bytes=self._limit)
-        body = await request.body()
+        body = await self._packed(request)
         kind = request.headers.get("content-encoding", "identity")
         if kind == "identity":
             return body
         if kind not in {"gzip", "deflate"}:
             raise TensorNotUsable("bodies are packed with gzip or deflate, or not at all")
         return await asyncio.to_thread(unpack, body, self._limit)
+
+    async def _packed(self, request: Request) -> bytes:
+        """The body as it came. A length that is said spares the reading; chunks say none, and are counted."""
+        if int(request.headers.get("content-length") or 0) > self._limit:
+            raise TooLarge(limit_bytes=self._limit)
+        chunks, size = list[bytes](), 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > self._limit:
+                raise TooLarge(limit_bytes=self._limit)
+            chunks.append(chunk)
+        return b"".join(chunks)
 
 
 class _Guard:
@@ -226,7 +236,7 @@ async def _left(_request: Request, _error: Exception) -> Response:
 
 def _refusal(error: IrpError) -> Response:
     headers = {"Retry-After": str(max(1, round(error.retry_after_s)))} if error.retry_after_s else None
-    return JSONResponse({"error": f"{error.reason}: {error.message}"}, TABLE[error.code].http, headers)
+    return JSONResponse({"error": f"{error.reason}: {error.message}"}, http_status(error), headers)
 
 
 def _server(version: str) -> Callable[[], Awaitable[Response]]:
