@@ -41,6 +41,10 @@ class SecondPersonNeeded(PermissionDenied):
     """
 
 
+def a_third() -> types_pb2.Progress:
+    return types_pb2.Progress(fraction=1 / 3, eta_s=8.0, step="4 of 12 series are measured")
+
+
 class Registry:
     """Part of the training room."""
 
@@ -52,9 +56,9 @@ class Registry:
     def promoted(self, model: pb.Model) -> pb.PromoteResponse:
         if self.measures:
             self.measures -= 1
-            return pb.PromoteResponse(model=model, state="measuring")
-        gate = json.dumps(GATE)
-        return pb.PromoteResponse(model=model, gate=gate, state="pending" if self.waits else "promoted")
+            return pb.PromoteResponse(model=model, state="measuring", progress=a_third())
+        gate, done = json.dumps(GATE), types_pb2.Progress(fraction=1.0, step="measured")
+        return pb.PromoteResponse(model=model, gate=gate, state="pending" if self.waits else "promoted", progress=done)
 
     async def DecidePromotion(self, request: pb.DecidePromotionRequest, context: Any) -> pb.DecidePromotionResponse:
         caller().require_role("admin")

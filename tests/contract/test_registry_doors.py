@@ -47,9 +47,12 @@ def test_a_promotion_that_is_still_measured_is_asked_for_again(
     house.training.measures = 1
     answer = house.person().post("/api/v1/models/cine/versions/2/promote")
     assert (answer.status_code, answer.json()["state"], answer.json()["gate"]) == (202, "measuring", {})
+    assert answer.json()["progress"] == {"fraction": 1 / 3, "eta_s": 8.0, "step": "4 of 12 series are measured"}
     house.training.measures = 3
     assert irp.promote_model("cine", 2)["state"] == "promoted"
     assert house.training.measures == 0
+    house.training.measures = 2
+    assert [said["state"] for said in irp.watch_promotion("cine", 2)] == ["measuring", "measuring", "promoted"]
     house.training.measures = 1
     assert "is the champion" in run(app, ["models", "promote", "cine", "2"]).output
 

@@ -34,6 +34,7 @@ from irp_training.app.enter_challenge import EnterChallenge
 from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.ports import Project
 from irp_training.app.promote_container import PromoteContainer
+from irp_training.app.promote_meanwhile import Standing
 from irp_training.app.promote_model import PromoteModel
 from irp_training.app.promote_winner import PromoteWinner
 from irp_training.app.read_leaderboard import ReadLeaderboard
@@ -194,7 +195,9 @@ async def test_models_and_containers_are_ranked_together_and_the_best_model_is_p
     world.time = "2026-03-01T11:00:01+00:00"
     assert (await world.leaderboard("pools")).final
     won = await world.promote("pools", "an admin")
-    assert (str(won.ref), won.kind, json.loads(won.gate)["passed"], won.state) == ("net@1", "model", True, "promoted")
+    assert (str(won.ref), won.kind, won.stands.state) == ("net@1", "model", "promoted")
+    assert won.stands.verdict
+    assert won.stands.verdict.passed
     assert [promotion.version for promotion in await world.store.history("net")] == [1]
     with pytest.raises(ChallengeClosed):
         await world.enter(team="too late")
@@ -312,7 +315,7 @@ async def test_a_container_that_wins_is_what_its_name_means_from_then_on(world: 
     await world.scored(await world.enter("container", "box"))
     world.time = "2027-01-01T00:00:00+00:00"
     won = await world.promote("pools", "an admin")
-    assert (won.kind, won.ref.name, won.gate, won.state) == ("container", "box", "", "promoted")
+    assert (won.kind, won.ref.name, won.stands) == ("container", "box", Standing(state="promoted"))
     box = await accepted(world.containers, "box", None)
     assert (box.promoted_at, box.promoted_by) == (world.time, "an admin")
 

@@ -223,9 +223,12 @@ async def test_the_gate_compares_on_nobody_whom_one_of_the_two_has_learnt_from(w
         await crown(change, champion, "owner", now(), "")
     held_out = {"training": ["patient-1"], "validation": ["patient-2", "patient-4"], "test": ["patient-3"]}
     dataset = await world.create(await world.project(2, held_out))
-    verdict, rival = await judge(await world.a_model("cine", dataset, digest="e" * 64))
+    told = list[tuple[int, int]]()
+    measured = judge(await world.a_model("cine", dataset, digest="e" * 64), lambda *far: told.append(far))
+    verdict, rival = await measured
     assert rival == champion
     assert examiner.shown == ["patient-2"]  # the champion has learnt from patient-4
+    assert told == [(0, 1), (1, 1)]
     assert verdict.passed
     assert any("1 validation cases are left out" in warning for warning in verdict.warnings)
 

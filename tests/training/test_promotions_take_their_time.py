@@ -6,18 +6,23 @@ import asyncio
 from typing import Any
 
 import pytest
-from irp_training.app.promote_meanwhile import PromoteMeanwhile
+from irp_training.app.case_files import Tell
+from irp_training.app.promote_meanwhile import PromoteMeanwhile, Standing
 from irp_training.domain.errors import CandidateWorse
+
+PROMOTED = Standing(state="promoted", verdict="verdict")  # type: ignore[arg-type]
 
 
 class Slow:
     """Measures until `go`; then what it says, or raises."""
 
+    tell: Tell
+
     def __init__(self, ends_with: Any = ("verdict", "promoted")) -> None:
         self.go, self.begun, self._ends_with = asyncio.Event(), 0, ends_with
 
-    async def __call__(self, name: str, version: int, actor: str) -> Any:
-        self.begun += 1
+    async def __call__(self, name: str, version: int, actor: str, tell: Tell) -> Any:
+        self.begun, self.tell = self.begun + 1, tell
         await self.go.wait()
         if isinstance(self._ends_with, Exception):
             raise self._ends_with
@@ -32,17 +37,30 @@ async def test_who_asks_again_joins_the_measuring_and_hears_its_end() -> None:
     slow = Slow()
     promote = at_once(slow)
     for _ in range(3):
-        assert await promote("cine", 2, "ada") == (None, "measuring")
+        assert (await promote("cine", 2, "ada")).state == "measuring"
     slow.go.set()
-    assert await at_once_or_later(promote) == ("verdict", "promoted")
+    assert await at_once_or_later(promote) == PROMOTED
     assert slow.begun == 1
-    assert await at_once_or_later(promote) == ("verdict", "promoted")
+    assert await at_once_or_later(promote) == PROMOTED
     assert slow.begun == 2  # what was told is forgotten: the registry knows it
 
 
-async def at_once_or_later(promote: PromoteMeanwhile) -> Any:
+async def test_who_asks_again_hears_how_far_it_is() -> None:
+    slow, now = Slow(), [100.0]
+    promote = PromoteMeanwhile(slow, 0.01, lambda: now[0])  # type: ignore[arg-type]
+    first = (await promote("cine", 2, "ada")).progress
+    assert (first.fraction, first.eta_s) == (0.0, -1.0)
+    slow.tell(0, 8)
+    assert (await promote("cine", 2, "ada")).progress.eta_s == -1.0  # nothing is done: nobody knows
+    now[0] = 106.0
+    slow.tell(2, 8)
+    there = (await promote("cine", 2, "ada")).progress
+    assert (there.fraction, there.eta_s, there.step) == (0.25, 18.0, "2 of 8 series are measured")
+
+
+async def at_once_or_later(promote: PromoteMeanwhile) -> Standing:
     async with asyncio.timeout(5):
-        while (found := await promote("cine", 2, "ada"))[1] == "measuring":
+        while (found := await promote("cine", 2, "ada")).state == "measuring":
             pass
         return found
 
@@ -50,7 +68,7 @@ async def at_once_or_later(promote: PromoteMeanwhile) -> Any:
 async def test_a_refusal_is_told_to_the_next_who_asks() -> None:
     slow = Slow(CandidateWorse("worse on lv_myocardium"))
     promote = at_once(slow)
-    assert (await promote("cine", 2, "ada"))[1] == "measuring"
+    assert (await promote("cine", 2, "ada")).state == "measuring"
     slow.go.set()
     with pytest.raises(CandidateWorse, match="lv_myocardium"):
         await at_once_or_later(promote)
@@ -64,7 +82,7 @@ async def test_an_asker_who_goes_away_ends_nothing() -> None:
     gone.cancel()
     await asyncio.wait({gone})
     slow.go.set()
-    assert await promote("cine", 2, "ada") == ("verdict", "promoted")
+    assert await promote("cine", 2, "ada") == PROMOTED
     assert slow.begun == 1
 
 
@@ -72,7 +90,7 @@ async def test_each_asker_and_version_has_a_measuring_and_a_room_that_leaves_end
     slow = Slow()
     promote = at_once(slow)
     for version, actor in ((2, "ada"), (2, "grace"), (3, "ada")):
-        assert (await promote("cine", version, actor))[1] == "measuring"
+        assert (await promote("cine", version, actor)).state == "measuring"
     assert slow.begun == 3
     await asyncio.wait_for(promote.close(), 5)
     with pytest.raises(asyncio.CancelledError):

@@ -136,6 +136,10 @@ class Irp:
 
         Waits while the gate measures, which takes seconds for each patient of the validation set.
         """
+        return list(self.watch_promotion(name, version))[-1]
+
+    def watch_promotion(self, name: str, version: int | str) -> Iterator[dict[str, Any]]:
+        """As `promote_model`; while the gate measures, `state` is "measuring" and `progress` says how far it is."""
         path, look = f"/api/v1/models/{name}/versions/{version}/promote", f"`irp models history {name}`"
         return self.http.until_measured(path, look=look)
 

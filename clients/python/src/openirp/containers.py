@@ -124,5 +124,9 @@ class Challenges:
 
     def promote(self, challenge: str) -> dict[str, Any]:
         """Make the winner the champion of its name: a model if the gate allows, a container at once."""
+        return list(self.watch_promotion(challenge))[-1]
+
+    def watch_promotion(self, challenge: str) -> Iterator[dict[str, Any]]:
+        """As `promote`; while the gate measures, `state` is "measuring" and `progress` says how far it is."""
         look = "`irp models list` or `irp containers list`"
         return self.http.until_measured(f"{self.path}/{challenge}/promote", look=look)

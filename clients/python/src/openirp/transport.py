@@ -113,11 +113,14 @@ class Transport:
             if not cursor:
                 return
 
-    def until_measured(self, path: str, **arguments: Any) -> dict[str, Any]:
-        """Ask for a promotion until the gate has measured: each ask joins the measuring that goes on."""
-        while (said := dict(self.json("POST", path, **arguments)))["state"] == MEASURING:
+    def until_measured(self, path: str, **arguments: Any) -> Iterator[dict[str, Any]]:
+        """What becomes of a promotion, until the gate has measured: each ask joins the measuring that goes on."""
+        while True:
+            said = dict(self.json("POST", path, **arguments))
+            yield said
+            if said["state"] != MEASURING:
+                return
             time.sleep(LOOK_S)
-        return said
 
     def watch(self, path: str, ended: Container[str]) -> Iterator[dict[str, Any]]:
         """What lies there, each second, until its `state` is one of these."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from openirp.client import Irp
-from openirp.command.console import drawn, measuring, print_json, say, table, version_of
+from openirp.command.console import drawn, print_json, say, table, version_of
 from openirp.command.images import InProject
 
 app = typer.Typer(no_args_is_help=True, help="Challenges on a project's frozen test set.")
@@ -102,7 +102,6 @@ def _figure(figure: dict[str, Any]) -> str:
 @app.command()
 def promote(challenge: str) -> None:
     """Make the winner the champion of its name: a model if the gate allows, a container at once."""
-    with measuring():
-        won = Irp.from_environment().challenges.promote(challenge)
+    won = drawn(Irp.from_environment().challenges.watch_promotion(challenge))
     waits = f"waits: somebody else has to say `irp models approve {won['name']} {won['version']}`"
     say(f"{won['name']}@{won['version']} has won and {waits if won['state'] == 'pending' else 'is the champion'}.")

@@ -22,7 +22,6 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
-from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
@@ -140,18 +139,15 @@ def flowing() -> Progress:
     )
 
 
-def measuring() -> Status:
-    """Something turns while the gate measures."""
-    return err.status("measured beside the champion: seconds for each patient of the validation set")
-
-
 def drawn(watched: Iterator[dict[str, Any]]) -> dict[str, Any]:
     """Draw progress until the end; the last state."""
     said: dict[str, Any] = {}
     with flowing() as bar:
         task = bar.add_task("  waiting", total=1.0)
         for said in watched:
-            bar.update(task, completed=said["progress"]["fraction"], description=f"  {said['progress']['step']}")
+            progress = said["progress"]
+            left = f", {progress['eta_s']:.0f} s left" if progress["eta_s"] else ""
+            bar.update(task, completed=progress["fraction"], description=f"  {progress['step']}{left}")
     return said
 
 

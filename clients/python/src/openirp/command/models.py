@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from openirp.client import Irp
-from openirp.command.console import measuring, print_json, say, table
+from openirp.command.console import drawn, print_json, say, table
 from openirp.command.serving import Version
 from openirp.command.verdict import show_verdict
 
@@ -35,8 +35,7 @@ def promote(
     version: Version,
 ) -> None:
     """Make a version the champion, if the gate allows; where two have to agree it waits for `irp models approve`."""
-    with measuring():
-        model = Irp.from_environment().promote_model(name, version)
+    model = drawn(Irp.from_environment().watch_promotion(name, version))
     show_verdict(f"{name}@{model['version']} before the gate", model["gate"])
     waits = model.get("state") == "pending"
     said = f"waits: somebody else has to say `irp models approve {name} {model['version']}`" if waits else ""

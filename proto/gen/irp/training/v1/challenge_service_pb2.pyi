@@ -508,6 +508,7 @@ class PromoteWinnerResponse(_message.Message):
     GATE_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
     gate: _builtins.str
     """The gate's verdict as JSON; empty for a container, which has no gate."""
     state: _builtins.str
@@ -516,6 +517,10 @@ class PromoteWinnerResponse(_message.Message):
     """"model" or "container"."""
     @_builtins.property
     def ref(self) -> _types_pb2.ModelRef: ...
+    @_builtins.property
+    def progress(self) -> _types_pb2.Progress:
+        """Of the gate's measuring."""
+
     def __init__(
         self,
         *,
@@ -523,10 +528,11 @@ class PromoteWinnerResponse(_message.Message):
         gate: _builtins.str = ...,
         state: _builtins.str = ...,
         kind: _builtins.str = ...,
+        progress: _types_pb2.Progress | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ref", b"ref"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress", "ref", b"ref"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gate", b"gate", "kind", b"kind", "ref", b"ref", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gate", b"gate", "kind", b"kind", "progress", b"progress", "ref", b"ref", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1575,21 +1575,27 @@ class PromoteResponse(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     GATE_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
     gate: _builtins.str
     state: _builtins.str
     """"promoted"; "pending": a second person has to agree; "measuring": there is no verdict yet, ask again."""
     @_builtins.property
     def model(self) -> Global___Model: ...
+    @_builtins.property
+    def progress(self) -> _types_pb2.Progress:
+        """Of the measuring."""
+
     def __init__(
         self,
         *,
         model: Global___Model | None = ...,
         gate: _builtins.str = ...,
         state: _builtins.str = ...,
+        progress: _types_pb2.Progress | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "progress", b"progress"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gate", b"gate", "model", b"model", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gate", b"gate", "model", b"model", "progress", b"progress", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

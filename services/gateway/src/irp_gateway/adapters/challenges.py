@@ -125,6 +125,7 @@ class WinnerAnswer(BaseModel):
     kind: Literal["model", "container"]
     gate: dict[str, Any] = Field(description="the gate's verdict; empty for a container, whose place is its verdict")
     state: str = Field(description='"promoted", or "pending" until a second person agrees; "measuring": ask again')
+    progress: Progress = Field(description="of the gate's measuring")
 
 
 @router.post("", status_code=201, summary="Hold a challenge on a project's test set")
@@ -215,6 +216,7 @@ async def promote_winner(
         kind=answer.kind,
         gate=read_json(answer.gate),
         state=answer.state,
+        progress=progress_of(answer.progress),
     )
 
 

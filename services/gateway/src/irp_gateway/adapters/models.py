@@ -11,7 +11,7 @@ from irp.training.v1 import training_service_pb2 as pb
 from irp_chassis.wire import object_ref_from_proto
 from pydantic import BaseModel, Field
 
-from irp_gateway.adapters.answers import Page, Paging, page_of, read_json
+from irp_gateway.adapters.answers import Page, Paging, Progress, page_of, progress_of, read_json
 from irp_gateway.adapters.bodies import bounded
 from irp_gateway.adapters.desk import Desk, DeskHere
 from irp_gateway.adapters.door import Door, made
@@ -66,6 +66,7 @@ class Promoted(ModelAnswer):
     gate: dict[str, Any] = Field(
         description="passed, reason, comparisons, subgroups, checks, warnings; empty while it measures"
     )
+    progress: Progress = Field(description="of the measuring")
 
 
 Reason = Annotated[str, Query(max_length=400, description="why, for the history; no patient data")]
@@ -148,13 +149,13 @@ async def promote(
     """Refused when it is worse than the champion on the frozen validation set.
 
     202 with state "pending": a second person has to agree. 202 with state "measuring": there is no verdict yet; ask
-    again, which joins the measuring that goes on and waits for it up to twenty seconds.
+    again, which joins the measuring that goes on and waits for it up to five seconds; `progress` says how far it is.
     """
     asked = pb.PromoteRequest(name=name, version=version, actor=admin.subject)
     answer = await desk.rooms["training"].ask("Promote", asked, timeout_s=GATE_TIMEOUT_S)
     response.status_code = 202 if answer.state in {"pending", "measuring"} else 200
     said = model_answer(answer.model).model_dump()
-    return Promoted(**said, state=answer.state or "promoted", gate=read_json(answer.gate))
+    return Promoted(**said, state=answer.state, gate=read_json(answer.gate), progress=progress_of(answer.progress))
 
 
 @router.post("/{name}/rollback", summary="Make the previous champion the champion again")

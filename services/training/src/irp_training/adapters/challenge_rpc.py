@@ -10,7 +10,7 @@ from irp.training.v1 import challenge_service_pb2_grpc as pb_grpc
 from irp_chassis.rpc import caller
 
 from irp_training.adapters.desk import admit
-from irp_training.adapters.wire import model_ref_to_proto, progress_to_proto
+from irp_training.adapters.wire import gate_to_json, model_ref_to_proto, progress_to_proto
 from irp_training.app.challenge_ports import Challenges
 from irp_training.app.create_challenge import ChallengeWish, CreateChallenge
 from irp_training.app.enter_challenge import EnterChallenge
@@ -88,8 +88,13 @@ class ChallengeServicer(pb_grpc.ChallengeServiceServicer):
         """Make the winner the champion of its name."""
         caller().require_role("admin")
         won = await self._do.promote(request.challenge, caller().subject)
-        ref = model_ref_to_proto(won.ref)
-        return pb.PromoteWinnerResponse(ref=ref, gate=won.gate, state=won.state, kind=won.kind)
+        return pb.PromoteWinnerResponse(
+            ref=model_ref_to_proto(won.ref),
+            kind=won.kind,
+            gate=gate_to_json(won.stands.verdict),
+            state=won.stands.state,
+            progress=progress_to_proto(won.stands.progress),
+        )
 
     def _shown(self, challenge: Challenge, entries: int) -> pb.Challenge:
         return challenge_to_proto(challenge, entries, open_now=challenge.open_at(self._now()))

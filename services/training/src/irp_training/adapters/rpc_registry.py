@@ -12,7 +12,13 @@ from irp_chassis.rpc import caller
 from irp_kernel.errors import InvalidArgument, TooLarge
 
 from irp_training.adapters.desk import Desk, judging
-from irp_training.adapters.wire import history_to_proto, model_to_proto, report_to_proto
+from irp_training.adapters.wire import (
+    gate_to_json,
+    history_to_proto,
+    model_to_proto,
+    progress_to_proto,
+    report_to_proto,
+)
 from irp_training.app.find_version import find_version
 from irp_training.domain.registry.registry import Model, aliases
 
@@ -56,10 +62,13 @@ class RegistryDoors(Desk):
     async def Promote(self, request: pb.PromoteRequest, context: Any) -> pb.PromoteResponse:  # noqa: N802
         """Make a version the champion if the gate allows."""
         caller().require_role("owner")
-        verdict, state = await self._do.promote(request.name, request.version, caller().subject)
+        stands = await self._do.promote(request.name, request.version, caller().subject)
         model = await self._store.model(request.name, request.version)
         return pb.PromoteResponse(
-            model=await self._model(model), gate=verdict.to_json() if verdict else "", state=state
+            model=await self._model(model),
+            gate=gate_to_json(stands.verdict),
+            state=stands.state,
+            progress=progress_to_proto(stands.progress),
         )
 
     async def Rollback(self, request: pb.RollbackRequest, context: Any) -> pb.RollbackResponse:  # noqa: N802

@@ -20,6 +20,7 @@ from irp_kernel.ids import Alias
 from irp_training.adapters.wire_datasets import dataset_to_proto
 from irp_training.app.ports import Project
 from irp_training.domain.datasets.dataset import Case
+from irp_training.domain.judging.gate import Verdict
 from irp_training.domain.judging.precision import Trial
 from irp_training.domain.pushing.appraisal import Appraisal
 from irp_training.domain.registry.chronicle import Happened
@@ -72,6 +73,11 @@ def model_ref_to_proto(ref: ModelRef) -> types_pb2.ModelRef:
 def progress_to_proto(progress: Progress) -> types_pb2.Progress:
     """Progress -> message."""
     return types_pb2.Progress(fraction=progress.fraction, eta_s=progress.eta_s, step=progress.step)
+
+
+def gate_to_json(verdict: Verdict | None) -> str:
+    """A verdict as JSON; empty where there is none."""
+    return verdict.to_json() if verdict else ""
 
 
 def run_to_proto(run: Run, metrics: list[Metric], ahead: int = 0) -> pb.Run:

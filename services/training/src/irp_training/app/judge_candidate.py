@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from irp_training.app.case_files import case_files
+from irp_training.app.case_files import Tell, case_files, counted, nobody
 from irp_training.app.gate_set import GateSet
 from irp_training.app.ports import Objects, Store
 from irp_training.app.unseen import Unseen
@@ -30,8 +30,8 @@ class JudgeCandidate:
         self._store, self._objects, self._examiner, self._bounds = store, objects, examiner, bounds
         self._gate_set, self._unseen = GateSet(store, objects), Unseen(store, objects)
 
-    async def __call__(self, candidate: Model) -> tuple[Verdict, Model | None]:
-        """The verdict on a version, and the champion it was compared with."""
+    async def __call__(self, candidate: Model, tell: Tell = nobody) -> tuple[Verdict, Model | None]:
+        """The verdict on a version, and the champion it was compared with; `tell` hears how many cases are measured."""
         version = champion(await self._store.history(candidate.ref.name))
         rival = await self._store.model(candidate.ref.name, version) if version else None
         bounds = await self._bounds_of(candidate, rival)
@@ -45,14 +45,17 @@ class JudgeCandidate:
         if dataset is None:
             reason = "there is no frozen validation set for this model"
             return Verdict(passed=True, reason=reason, margin=bounds.margin), rival
-        return await self._compared(candidate, rival, dataset, bounds), rival
+        return await self._compared(candidate, rival, dataset, bounds, tell), rival
 
-    async def _compared(self, candidate: Model, rival: Model, dataset: DatasetRow, bounds: Bounds) -> Verdict:
+    async def _compared(
+        self, candidate: Model, rival: Model, dataset: DatasetRow, bounds: Bounds, tell: Tell
+    ) -> Verdict:
         snapshot, seen = await self._unseen(dataset, candidate, rival)
         if seen and not snapshot.count("validation"):
             return Verdict(passed=False, reason=ALL_SEEN, margin=bounds.margin, dataset=dataset.digest)
         bundles = [await self._objects.get(model.bundle) for model in (candidate, rival)]
-        mine, theirs = await self._examiner.examine(bundles, case_files(self._objects, snapshot, ("validation",)))
+        files = case_files(self._objects, snapshot, ("validation",))
+        mine, theirs = await self._examiner.examine(bundles, counted(files, snapshot.count("validation"), tell))
         verdict = examine_candidate(
             mine,
             theirs,

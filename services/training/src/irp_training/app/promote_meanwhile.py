@@ -3,18 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Literal
 
 from irp_training.app.promote_model import PromoteModel
 from irp_training.domain.judging.gate import Verdict
 from irp_training.domain.registry.candidacy import State
+from irp_training.domain.run import Progress
 
-WAIT_S = 20.0  # of one ask; shorter than any door's time-out
+WAIT_S = 5.0  # of one ask, after which it hears how far the measuring is
 KEPT_S = 3600.0  # what came of it, for whoever asks late
+MEASURED = Progress(fraction=1.0, eta_s=0.0, step="measured")
 
 Asked = tuple[str, int, str]
-Stood = tuple[Verdict, State]
-Standing = State | Literal["measuring"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What became of an ask for a promotion.
+
+    Attributes:
+        state: "measuring" while there is no verdict: ask again.
+        verdict: the gate's; None where there is none, or none yet.
+        progress: of the measuring.
+    """
+
+    state: State | Literal["measuring"]
+    verdict: Verdict | None = None
+    progress: Progress = MEASURED
+
+
+@dataclass(slots=True)
+class _Measuring:
+    task: asyncio.Task[tuple[Verdict, State]]
+    began: float
+    progress: Progress = field(default_factory=lambda: Progress(step="waiting for the first case"))
 
 
 class PromoteMeanwhile:
@@ -23,40 +48,52 @@ class PromoteMeanwhile:
     Args:
         promote: what takes long.
         wait_s: for which one ask waits.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, promote: PromoteModel, wait_s: float = WAIT_S) -> None:
-        self._promote, self._wait_s = promote, wait_s
-        self._going: dict[Asked, asyncio.Task[Stood]] = {}
+    def __init__(
+        self, promote: PromoteModel, wait_s: float = WAIT_S, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._promote, self._wait_s, self._clock = promote, wait_s, clock
+        self._going: dict[Asked, _Measuring] = {}
 
-    async def __call__(self, name: str, version: int, actor: str) -> tuple[Verdict | None, Standing]:
-        """The verdict and what became of the version; or nothing yet, and "measuring": ask again.
+    async def __call__(self, name: str, version: int, actor: str) -> Standing:
+        """The verdict and what became of the version; or how far the measuring is: ask again.
 
         Raises:
             ModelUnknown, CandidateWorse, VerdictOutdated: as PromoteModel, to whoever asks when it is known.
         """
         asked = (name, version, actor)
-        task = self._going.get(asked)
-        if task is None:
-            task = self._going[asked] = asyncio.create_task(self._promote(name, version, actor))
-            task.add_done_callback(lambda done: self._ended(asked, done))
-        await asyncio.wait({task}, timeout=self._wait_s)
-        if not task.done():
-            return None, "measuring"
-        self._forget(asked, task)
-        return task.result()
+        going = self._going.get(asked) or self._begin(asked)
+        await asyncio.wait({going.task}, timeout=self._wait_s)
+        if not going.task.done():
+            return Standing(state="measuring", progress=going.progress)
+        self._forget(asked, going)
+        verdict, state = going.task.result()
+        return Standing(state=state, verdict=verdict)
 
     async def close(self) -> None:
         """Measure no more."""
-        for task in self._going.values():
+        tasks = [going.task for going in self._going.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._going.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _ended(self, asked: Asked, task: asyncio.Task[Stood]) -> None:
-        if not task.cancelled():
-            task.exception()  # it is told to the next who asks, or to nobody: not the event loop's to report
-        asyncio.get_running_loop().call_later(KEPT_S, self._forget, asked, task)
+    def _begin(self, asked: Asked) -> _Measuring:
+        def tell(done: int, of: int) -> None:
+            spent = self._clock() - going.began
+            left = spent / done * (of - done) if done else Progress().eta_s
+            going.progress = Progress(fraction=done / of, eta_s=left, step=f"{done} of {of} series are measured")
 
-    def _forget(self, asked: Asked, task: asyncio.Task[Stood]) -> None:
-        if self._going.get(asked) is task:
+        going = self._going[asked] = _Measuring(asyncio.create_task(self._promote(*asked, tell)), self._clock())
+        going.task.add_done_callback(lambda _: self._ended(asked, going))
+        return going
+
+    def _ended(self, asked: Asked, going: _Measuring) -> None:
+        if not going.task.cancelled():
+            going.task.exception()  # it is told to the next who asks, or to nobody: not the event loop's to report
+        asyncio.get_running_loop().call_later(KEPT_S, self._forget, asked, going)
+
+    def _forget(self, asked: Asked, going: _Measuring) -> None:
+        if self._going.get(asked) is going:
             del self._going[asked]

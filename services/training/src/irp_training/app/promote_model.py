@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from irp_training.app.approvals import Approvals
+from irp_training.app.case_files import Tell, nobody
 from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.ports import Change, Clock, Store
 from irp_training.domain.errors import CandidateWorse, VerdictOutdated
@@ -17,8 +18,14 @@ class PromoteModel:
     def __init__(self, store: Store, judge: JudgeCandidate, approvals: Approvals, now: Clock) -> None:
         self._store, self._judge, self._approvals, self._now = store, judge, approvals, now
 
-    async def __call__(self, name: str, version: int, actor: str) -> tuple[Verdict, State]:
+    async def __call__(self, name: str, version: int, actor: str, tell: Tell = nobody) -> tuple[Verdict, State]:
         """The verdict, and "promoted" or "pending"; promoting the champion again changes nothing.
+
+        Args:
+            name: of the model.
+            version: its number.
+            actor: who asks.
+            tell: hears how many cases are measured, of how many.
 
         Raises:
             ModelUnknown: there is no such version.
@@ -26,7 +33,7 @@ class PromoteModel:
             VerdictOutdated: another version became the champion meanwhile.
         """
         candidate = await self._store.model(name, version)
-        verdict, rival = await self._judge(candidate)
+        verdict, rival = await self._judge(candidate, tell)
         if rival is not None and rival.ref == candidate.ref:
             return verdict, "promoted"
         approvals = await self._approvals.of(candidate)

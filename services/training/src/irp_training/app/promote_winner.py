@@ -17,14 +17,12 @@ class Crowned:
     """The winner, and what became of it.
 
     Attributes:
-        gate: the verdict as JSON; empty for a container, whose place is its verdict, and while there is none.
-        state: "promoted", or "pending" until a second person agrees; "measuring" while the gate does: ask again.
+        stands: what became of it; a container, whose place is its verdict, has no other.
     """
 
     kind: Kind
     ref: ModelRef
-    gate: str
-    state: Standing
+    stands: Standing
 
 
 class PromoteWinner:
@@ -48,6 +46,5 @@ class PromoteWinner:
         name, version = winner.ref.name, winner.ref.version
         if winner.kind == "container":
             await self._container(name, version, actor)
-            return Crowned(kind="container", ref=winner.ref, gate="", state="promoted")
-        verdict, state = await self._model(name, version, actor)
-        return Crowned(kind="model", ref=winner.ref, gate=verdict.to_json() if verdict else "", state=state)
+            return Crowned(kind="container", ref=winner.ref, stands=Standing(state="promoted"))
+        return Crowned(kind="model", ref=winner.ref, stands=await self._model(name, version, actor))
