@@ -34,7 +34,7 @@ from irp_training.app.enter_challenge import EnterChallenge
 from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.ports import Project
 from irp_training.app.promote_container import PromoteContainer
-from irp_training.app.promote_meanwhile import Standing
+from irp_training.app.promote_meanwhile import PromoteMeanwhile, Standing
 from irp_training.app.promote_model import PromoteModel
 from irp_training.app.promote_winner import PromoteWinner
 from irp_training.app.read_leaderboard import ReadLeaderboard
@@ -108,7 +108,7 @@ class World:
         self.leaderboard = ReadLeaderboard(self.rows, self.now)
         judge = JudgeCandidate(self.store, self.objects, self.examiner)  # type: ignore[arg-type]
         self.approvals = Approvals(self.store, Configurations(self.objects), 0)
-        promote = PromoteModel(self.store, judge, self.approvals, self.now)
+        promote = PromoteMeanwhile(PromoteModel(self.store, judge, self.approvals, self.now))
         self.promote = PromoteWinner(self.leaderboard, promote, PromoteContainer(self.containers, self.now))
 
     def now(self) -> str:
