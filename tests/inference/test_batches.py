@@ -108,6 +108,17 @@ async def test_expired_requests_cause_no_pass() -> None:
     assert nets.passes == [[0], [2]]
 
 
+async def test_who_is_too_late_hears_it_while_the_device_is_busy() -> None:
+    nets, batches = CountingNets(gated=True), DynamicBatches(wait_s=0)
+    first = await occupied(batches, nets)
+    with pytest.raises(DeadlineExceeded):
+        await asyncio.wait_for(ask(batches, nets, 1, Ticket(project="p1", until=time.monotonic() + 0.02)), 5)
+    assert not first.done()
+    nets.gate.set()
+    await first
+    assert nets.passes == [[0]]
+
+
 async def test_a_request_of_many_inputs_is_known_to_take_longer() -> None:
     now = [100.0]
     nets, batches = CountingNets(), DynamicBatches(wait_s=0, clock=lambda: now[0])

@@ -146,11 +146,22 @@ class DynamicBatches:
         self._require_room(device, net, ticket)
         asked = self._ask(device, net, inputs, ticket, visit)
         self._decide(device)
+        end = self._told_at_its_end(device, ticket)
         try:
             return await asked.answer
         except BaseException:
             self._went_away(device, asked)
             raise
+        finally:
+            if end is not None:
+                end.cancel()
+
+    def _told_at_its_end(self, device: _Device, ticket: Ticket) -> asyncio.TimerHandle | None:
+        """Who is too late hears it then, and not only when the device is free again."""
+        if ticket.until is None:
+            return None
+        left = max(0.0, ticket.until - self._clock())
+        return asyncio.get_running_loop().call_later(left, self._drop_expired, device)
 
     def _ask(self, device: _Device, net: Net, inputs: NDArray[np.float32], ticket: Ticket, visit: Visit) -> Asked:
         request = Request(
