@@ -14,7 +14,7 @@ help: ## This page
 demo: setup ## The whole story on real hearts; writes out/demo/report.html (ARGS="--short --keep")
 	irp demo $(ARGS)
 test: setup ## Every test, on the real parts
-	OMP_NUM_THREADS=1 pytest -q -n 2 --dist loadgroup $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 pytest -q -n 2 --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 
 ##@ Run
 up: setup ## Start the whole house and stay (Ctrl-C ends it); `irp up --detach` returns

@@ -36,7 +36,7 @@ def test_a_container_s_last_line_is_shown_as_it_was_written(heard: io.StringIO) 
 def test_titles_and_steps_of_others_are_shown_as_they_are(heard: io.StringIO) -> None:
     console.table(WROTE, (WROTE,), [(WROTE,)])
     console.say(Text.assemble(("Note:", "yellow"), f" {WROTE}"))
-    console.drawn(iter([{"progress": {"fraction": 1.0, "step": WROTE}}]))
+    console.drawn(iter([{"progress": {"fraction": 1.0, "eta_s": None, "step": WROTE}}]))
     assert heard.getvalue().count(WROTE) >= 4
 
 

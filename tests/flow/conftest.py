@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -171,7 +172,8 @@ def planted(home: Path) -> list[tuple[str, str]]:
     """(file, secret) for every planted identifier in objects, tables, logs, traces and temporary files."""
     return [
         (path.relative_to(home).as_posix(), secret)
-        for path in home.rglob("*")
+        for folder, _, names in os.walk(home)  # a folder that is gone since it was listed is passed over
+        for path in (Path(folder, name) for name in names)
         if path.is_file() and not path.is_symlink()
         for data in [_bytes(path)]
         for secret in SECRETS

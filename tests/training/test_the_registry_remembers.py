@@ -34,6 +34,7 @@ from irp_training.app.find_version import find_version
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.judge_candidate import JudgeCandidate
 from irp_training.app.ports import Project
+from irp_training.app.promote_meanwhile import PromoteMeanwhile
 from irp_training.app.promote_model import PromoteModel, put_forward
 from irp_training.app.rollback_model import RollbackModel
 from irp_training.app.sign_known import SignKnown
@@ -204,7 +205,8 @@ async def test_a_rejection_stays_in_the_history_and_can_be_asked_for_again(world
 async def test_nobody_asks_under_another_name_and_then_agrees_with_himself(world: World) -> None:
     world.ask(approvals=1)
     model = await world.add(0.95)
-    verbs: Any = SimpleNamespace(promote=world.promote, decide=world.decide, approvals=world.approvals)
+    promote = PromoteMeanwhile(world.promote)
+    verbs: Any = SimpleNamespace(promote=promote, decide=world.decide, approvals=world.approvals)
     doors, named = TrainingServicer(world.store, verbs), {"name": "net", "version": model.ref.version}
     act_as(Caller(subject="ada", roles=frozenset({"owner"})))
     assert (await doors.Promote(pb.PromoteRequest(actor="bob", **named), None)).state == "pending"
