@@ -102,6 +102,7 @@ def a_recording() -> Dataset:
         (b"\0" * 128 + b"DICM" + b"garbage", 0xA900, "IDENTIFIERS_MISSING"),
         (to_bytes(a_recording()), 0x0122, "RECORDING_NOT_TAKEN"),
     ],
+    ids=["a text", "no identifiers", "a recording"],  # bytes with new UIDs would make another name in every process
 )
 async def test_what_must_not_enter_is_refused_with_a_reason_and_counted(
     door: Door, file: bytes, failure: int, reason: str
