@@ -85,9 +85,7 @@ async def compose(room: Room[Settings]) -> None:
     series = SqlSeries(room.database)
     threads = Threads(settings.beside_threads)
     room.on_stop(threads.close)
-    # Threads of their own, for a method may take half a minute.
-    own = max(1, settings.method_threads - 1)
-    methods = Threads(settings.method_threads, each=own, limit=settings.queue_limit)
+    methods = _method_threads(settings)
     room.on_stop(methods.close)
     volumes = CachedVolumes(room.objects, settings.volume_cache_bytes)
     whoever, drive = WhoeverServes(shelf), Drive(batches, threads)
@@ -111,15 +109,7 @@ async def compose(room: Room[Settings]) -> None:
     room.serve(live_service_pb2_grpc.add_LiveServiceServicer_to_server, live, file=live_service_pb2.DESCRIPTOR)
     room.spawn(live.leave)
     _serve_tensors(room, Nets(shelf, whoever, batches))
-    room.on(ProjectConfigured, facts.on_project_configured)
-    room.on(SeriesStored, facts.on_series_stored)
-    room.on(SeriesDeleted, DeletedSeries(room.database).forget)
-    room.on(SeriesAssessed, facts.on_series_assessed)
-    room.on(ModelRegistered, facts.on_model_registered)
-    room.on(ModelPromoted, facts.on_model_promoted)
-    room.hear(ModelPromoted, facts.hear_model_promoted)
-    room.hear(ServingConfigured, serving.hear)
-    _follow_the_guard(room, PrecisionFacts(guarded, opens, shelf))
+    _follow(room, facts, serving, PrecisionFacts(guarded, opens, shelf))
     room.job(
         PROPOSAL, ProposalJob(room.database, ProposeSeries(looking, whoever, room.objects, Announcer(room.database)))
     )
@@ -155,9 +145,24 @@ def _looking(
     return SegmentSeries(series, volumes, shelf, Locations(windows, drive), drive, memory, marked)
 
 
-def _follow_the_guard(room: Room[Settings], facts: PrecisionFacts) -> None:
-    room.on(PrecisionGuarded, facts.on_precision_guarded)
-    room.hear(PrecisionGuarded, facts.hear_precision_guarded)
+def _method_threads(settings: Settings) -> Threads:
+    """Of their own, for a method may take half a minute; one is left for other projects."""
+    each = max(1, settings.method_threads - 1)
+    return Threads(settings.method_threads, each=each, limit=settings.queue_limit)
+
+
+def _follow(room: Room[Settings], facts: Facts, serving: ServingServicer, guarded: PrecisionFacts) -> None:
+    """What other rooms tell: one replica keeps it, every one follows it."""
+    room.on(ProjectConfigured, facts.on_project_configured)
+    room.on(SeriesStored, facts.on_series_stored)
+    room.on(SeriesDeleted, DeletedSeries(room.database).forget)
+    room.on(SeriesAssessed, facts.on_series_assessed)
+    room.on(ModelRegistered, facts.on_model_registered)
+    room.on(ModelPromoted, facts.on_model_promoted)
+    room.on(PrecisionGuarded, guarded.on_precision_guarded)
+    room.hear(ModelPromoted, facts.hear_model_promoted)
+    room.hear(ServingConfigured, serving.hear)
+    room.hear(PrecisionGuarded, guarded.hear_precision_guarded)
 
 
 def _serve_tensors(room: Room[Settings], nets: Nets) -> None:

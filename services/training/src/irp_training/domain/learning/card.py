@@ -75,11 +75,7 @@ def model_card(
         *_subgroups(figures),
         "",
         "## Recipe",
-        "```json",
-        json.dumps({k: v for k, v in asdict(recipe).items() if k not in TOLD}, sort_keys=True, indent=1),
-        "```",
-        f"Seed {recipe.seed}. Loss: cross-entropy + Dice on judged structures only. AdamW, one cycle, moving average.",
-        *(["", recipe.notes] if recipe.notes else []),
+        *_recipe(recipe),
         *(_chosen(configured) if configured else []),
         "",
         "## Limits and failure modes",
@@ -91,6 +87,16 @@ def model_card(
         "",
     ]
     return "\n".join(lines)
+
+
+def _recipe(recipe: Recipe) -> list[str]:
+    return [
+        "```json",
+        json.dumps({k: v for k, v in asdict(recipe).items() if k not in TOLD}, sort_keys=True, indent=1),
+        "```",
+        f"Seed {recipe.seed}. Loss: cross-entropy + Dice on judged structures only. AdamW, one cycle, moving average.",
+        *(["", recipe.notes] if recipe.notes else []),
+    ]
 
 
 def _chosen(configured: Mapping[str, Any]) -> list[str]:
