@@ -3,10 +3,11 @@
 Two ways to spend the same number of labelled slices: `slices` draws them at random over all training patients, the rest
 of each series is unknown; `cases` labels patient after patient wholly until the number is reached. Both are learnt with
 as many steps as all labels get, and judged on the patients that are held out (scripts/cohorts.py), whole pipeline, all
-slices. Seeds draw labels and weights. Needs the collections of models/README.md:
+slices. Seeds draw labels and weights. `--after` learns another collection first, from nothing and with all its labels,
+and every run goes on from there, for the structures that both have. Needs the collections of models/README.md:
 
     python benchmarks/bench_sparse_labels.py --data FOLDER --collection cine --minutes 600
-    python benchmarks/bench_sparse_labels.py --data FOLDER --small --minutes 120   # networks half as wide
+    python benchmarks/bench_sparse_labels.py --data FOLDER --small --after lge --minutes 120   # narrow, begun elsewhere
     python benchmarks/bench_sparse_labels.py --data FOLDER --quick                 # tiny, to see that it works
 
 Hours on two cores; call again to go on. JSON, and a picture, go to out/bench/sparse_labels-COLLECTION.
@@ -14,19 +15,22 @@ Hours on two cores; call again to go on. JSON, and a picture, go to out/bench/sp
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from bench_house import KEPT
+from irp_kernel import sha256_of
 from irp_training.domain.learning.plan import CaseFile
-from learners import SMALL, Diary, Heart, interval, judged_only, learn, options, patients_of, size_of
+from learners import SMALL, Diary, Heart, hearts, interval, judged_only, learn, note, options, patients_of, size_of
 from numpy.typing import NDArray
 
 SHARES = (1, 2, 5, 10, 25, 100)  # percent of the labelled slices
 WAYS = ("slices", "cases")
 SEEDS = (1, 2, 3)
 BATCH = 12  # slices per step
+BEFORE = 100  # passes over the collection that is learnt first
 STRUCTURES = {"cine": ["lv_blood_pool", "lv_myocardium", "rv_blood_pool"], "lge": ["lv_blood_pool", "lv_myocardium"]}
 TINY = {"locate_channels": [4, 8], "segment_channels": [4, 8], "segment_size": 64}
 Pairs = dict[str, NDArray[np.bool_]]  # patient -> (frame, slice) that somebody labelled
@@ -55,6 +59,23 @@ def files_of(everyone: list[Heart], pairs: Pairs) -> list[CaseFile]:
         elif (known := pairs.get(heart.name)) is not None and known.any():
             files.append(heart.file(judged_only(heart.mask, known)))
     return files
+
+
+def begun_with(asked: argparse.Namespace, recipe: dict[str, Any]) -> bytes:
+    """The bundle that runs go on from; empty = they begin from nothing."""
+    if asked.base:
+        return bytes(asked.base.read_bytes())
+    if not asked.after:
+        return b""
+    file = KEPT / f"begun-{asked.after}{size_of(asked)}.zip"
+    if not file.is_file():
+        note(f"learning {asked.after} first; kept in {file}")
+        everyone = list(hearts(asked.after, asked.data))
+        files = [heart.file() for heart in everyone if heart.part == "training"]
+        longer = {"locate_epochs": BEFORE // 3, "segment_epochs": BEFORE, "min_steps": 8, "seed": SEEDS[0]}
+        KEPT.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(learn(files, recipe | (longer if not asked.quick else {}), device=asked.device).bundle)
+    return file.read_bytes()
 
 
 def one_run(key: str, everyone: list[Heart], recipe: dict[str, Any], device: str, base: bytes) -> dict[str, Any]:
@@ -135,18 +156,13 @@ def draw(rows: list[dict[str, Any]], file: Path) -> None:
     figure.savefig(file, dpi=120)
 
 
-def main() -> None:
-    """Run and print."""
-    parser = options(__doc__)
-    parser.add_argument("--passes", type=int, default=24, help="of stage 2; stage 1 takes a third")
-    asked = parser.parse_args()
-    everyone = patients_of(asked)
-    if not everyone:
-        return
-    slices = sum(int(h.mask.annotated.any(axis=2).sum()) for h in everyone if h.part == "training")
+def recipe_of(asked: argparse.Namespace, everyone: list[Heart]) -> dict[str, Any]:
+    """What every run learns by."""
+    slices = sum(int(heart.mask.annotated.any(axis=2).sum()) for heart in everyone if heart.part == "training")
+    shared = [name for name in STRUCTURES[asked.collection] if name in STRUCTURES[asked.after or asked.collection]]
     recipe: dict[str, Any] = {
         "stages": ["locate", "segment"],
-        "structures": STRUCTURES[asked.collection],
+        "structures": shared,
         "locate_epochs": max(1, asked.passes // 3),
         "segment_epochs": asked.passes,
         "batch": BATCH,
@@ -154,16 +170,27 @@ def main() -> None:
         "min_steps": slices // BATCH,
         "threads": asked.threads,
     }
+    return recipe | SMALL if asked.small else recipe
+
+
+def main() -> None:
+    """Run and print."""
+    parser = options(__doc__)
+    parser.add_argument("--passes", type=int, default=24, help="of stage 2; stage 1 takes a third")
+    parser.add_argument("--after", choices=sorted(STRUCTURES), default="", help="begin with what this one teaches")
+    asked = parser.parse_args()
+    everyone = patients_of(asked)
+    if not everyone:
+        return
+    recipe = recipe_of(asked, everyone)
     seeds, shares = SEEDS, SHARES
-    if asked.small:
-        recipe |= SMALL
     if asked.quick:
         everyone = [h for h in everyone if h.part == "training"][:6] + [h for h in everyone if h.part == "test"][:3]
         recipe |= TINY | {"locate_epochs": 1, "segment_epochs": 1, "min_steps": 2, "batch": 2}
         seeds, shares = SEEDS[:1], (10, 100)
-    base = asked.base.read_bytes() if asked.base else b""
+    base = begun_with(asked, recipe)
     name = f"sparse_labels-{asked.collection}{size_of(asked)}"
-    settings = {"recipe": recipe, "base": asked.base.name if asked.base else "", "device": asked.device}
+    settings = {"recipe": recipe, "base": sha256_of(base) if base else "", "device": asked.device}
     diary = Diary(name, settings, asked.minutes)
     keys = list(dict.fromkeys(key_of(way, share, seed) for seed in seeds for share in reversed(shares) for way in WAYS))
     diary.go_through(keys, lambda key: one_run(key, everyone, recipe, asked.device, base))
