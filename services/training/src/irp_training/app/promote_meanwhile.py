@@ -83,7 +83,8 @@ class PromoteMeanwhile:
         def tell(done: int, of: int) -> None:
             spent = self._clock() - going.began
             left = spent / done * (of - done) if done else Progress().eta_s
-            going.progress = Progress(fraction=done / of, eta_s=left, step=f"{done} of {of} series are measured")
+            step = f"{done} of {of} series are measured"
+            going.progress = Progress(fraction=done / max(1, of), eta_s=left, step=step)
 
         going = self._going[asked] = _Measuring(asyncio.create_task(self._promote(*asked, tell)), self._clock())
         going.task.add_done_callback(lambda _: self._ended(asked, going))
