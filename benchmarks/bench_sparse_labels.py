@@ -16,6 +16,7 @@ Hours on two cores; call again to go on. JSON, and a picture, go to out/bench/sp
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,17 +80,23 @@ def begun_with(asked: argparse.Namespace, recipe: dict[str, Any]) -> bytes:
 
 
 def one_run(key: str, everyone: list[Heart], recipe: dict[str, Any], device: str, base: bytes) -> dict[str, Any]:
-    """Dice per structure and held-out patient."""
+    """Dice per structure and held-out patient, and that of what it began with."""
     way, share, seed = key.split()
     pupils = [heart for heart in everyone if heart.part == "training"]
     pairs = chosen(pupils, way, int(share.removesuffix("%")), int(seed))
     outcome = learn(files_of(everyone, pairs), {**recipe, "seed": int(seed)}, device=device, base=base)
-    dice: dict[str, dict[str, float]] = {}
-    for case in outcome.cases:
-        for structure, value in case["after"].items():
-            dice.setdefault(structure, {})[case["patient"]] = value
     labelled = [int(known.sum()) for known in pairs.values() if known.any()]
-    return {"slices": sum(labelled), "patients": len(labelled), "dice": dice}
+    found = {"slices": sum(labelled), "patients": len(labelled), "dice": by_structure(outcome.cases, "after")}
+    return found | ({"dice_of_base": by_structure(outcome.cases, "before")} if base else {})
+
+
+def by_structure(cases: Sequence[Mapping[str, Any]], when: str) -> dict[str, dict[str, float]]:
+    """Structure -> patient -> Dice, "before" or "after" the run."""
+    found: dict[str, dict[str, float]] = {}
+    for case in cases:
+        for structure, value in case[when].items():
+            found.setdefault(structure, {})[case["patient"]] = value
+    return found
 
 
 def summary(runs: dict[str, dict[str, Any]], patients: list[str]) -> list[dict[str, Any]]:
@@ -197,6 +204,8 @@ def main() -> None:
     rows = summary(diary.runs, [heart.name for heart in everyone if heart.part != "training"])
     diary.keep(summary=rows)
     show(rows)
+    for structure, dice in next(iter(diary.runs.values()), {}).get("dice_of_base", {}).items():
+        print(f"{structure:14} before any of them: Dice {np.mean(list(dice.values())):.3f}")
     if rows:
         draw(rows, KEPT / f"{name}.png")
 
