@@ -19,6 +19,7 @@ from irp_inference.app.segment_series import Wish
 from irp_inference.app.whoever_serves import WhoeverServes
 from irp_inference.domain.errors import ModelCrashed, TensorNotUsable
 from irp_inference.domain.serving import Policy, Share
+from irp_kernel.errors import ModelUnknown
 from sqlalchemy import MetaData
 
 from .oip_doors import ADMIN
@@ -148,3 +149,12 @@ async def test_a_series_whose_canary_fails_is_answered_by_the_pin(room: Room) ->
     segment.failing = {CANARY, CHAMPION}
     wish = Wish(project="p", series_uid="1.2", model="heart")
     assert (await answers(wish, ME)).model.version == PINNED
+
+
+async def test_nothing_is_loaded_to_tell_of_what_it_has_counted(room: Room) -> None:
+    with pytest.raises(ModelUnknown, match="not loaded"):
+        await room.nets.statistics(NAME, str(CANARY))
+    assert room.shelf.status(("heart", CANARY)).state == "unloaded"
+    await room.served(str(CANARY))
+    ((_, version, counts),) = await room.nets.statistics(NAME, str(CANARY))
+    assert (version, counts.success.count) == (CANARY, 1)

@@ -114,10 +114,18 @@ class Nets:
         return all(status.state != "loading" for status in self._shelf.loaded())
 
     async def statistics(self, name: str, version: str) -> list[tuple[str, int, NetStatistics]]:
-        """Counts of one network, or of all that are loaded."""
+        """Counts of one network, or of all that are loaded; nothing is loaded for the question.
+
+        Raises:
+            ModelUnknown: there is no such network, or it is not loaded, and has counted nothing.
+        """
         if name:
-            net = await self.describe(name, version)
-            return [(name, net.version, self._counts(net.model, net.stage))]
+            model, stage = split(name)
+            loaded = self._shelf.status((model, await self._number(model, version))).loaded
+            if loaded is None:
+                raise ModelUnknown("it is not loaded, and has no statistics")
+            net = _net(loaded, stage)
+            return [(name, net.version, self._counts(loaded, stage))]
         return [
             (f"{loaded.name}.{stage}", loaded.version, self._counts(loaded, stage))
             for loaded in _loaded(self._shelf.loaded())
