@@ -16,6 +16,7 @@ Hours on two cores; call again to go on. JSON, and a picture, go to out/bench/sp
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,14 +69,14 @@ def begun_with(asked: argparse.Namespace, recipe: dict[str, Any]) -> bytes:
         return bytes(asked.base.read_bytes())
     if not asked.after:
         return b""
-    file = KEPT / f"begun-{asked.after}{size_of(asked)}.zip"
+    if not asked.quick:
+        recipe |= {"locate_epochs": BEFORE // 3, "segment_epochs": BEFORE, "min_steps": 8, "seed": SEEDS[0]}
+    file = KEPT / f"begun-{asked.after}-{sha256_of(json.dumps(recipe, sort_keys=True).encode())[:8]}.zip"
     if not file.is_file():
         note(f"learning {asked.after} first; kept in {file}")
-        everyone = list(hearts(asked.after, asked.data))
-        files = [heart.file() for heart in everyone if heart.part == "training"]
-        longer = {"locate_epochs": BEFORE // 3, "segment_epochs": BEFORE, "min_steps": 8, "seed": SEEDS[0]}
+        files = [heart.file() for heart in hearts(asked.after, asked.data) if heart.part == "training"]
         KEPT.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(learn(files, recipe | (longer if not asked.quick else {}), device=asked.device).bundle)
+        file.write_bytes(learn(files, recipe, device=asked.device).bundle)
     return file.read_bytes()
 
 
@@ -186,6 +187,8 @@ def main() -> None:
     parser.add_argument("--passes", type=int, default=24, help="of stage 2; stage 1 takes a third")
     parser.add_argument("--after", choices=sorted(STRUCTURES), default="", help="begin with what this one teaches")
     asked = parser.parse_args()
+    if asked.base and asked.after:
+        parser.error("runs begin with --base or after another collection, not with both")
     everyone = patients_of(asked)
     if not everyone:
         return
@@ -195,8 +198,8 @@ def main() -> None:
         everyone = [h for h in everyone if h.part == "training"][:6] + [h for h in everyone if h.part == "test"][:3]
         recipe |= TINY | {"locate_epochs": 1, "segment_epochs": 1, "min_steps": 2, "batch": 2}
         seeds, shares = SEEDS[:1], (10, 100)
-    base = begun_with(asked, recipe)
-    name = f"sparse_labels-{asked.collection}{size_of(asked)}"
+    base = begun_with(asked, dict(recipe))
+    name = f"sparse_labels-{asked.collection}{size_of(asked)}" + (f"-after-{asked.after}" if asked.after else "")
     settings = {"recipe": recipe, "base": sha256_of(base) if base else "", "device": asked.device}
     diary = Diary(name, settings, asked.minutes)
     keys = list(dict.fromkeys(key_of(way, share, seed) for seed in seeds for share in reversed(shares) for way in WAYS))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from irp.common.v1 import types_pb2
 from irp.training.v1 import training_service_pb2 as pb
@@ -52,6 +52,7 @@ class Registry:
     measures = 0  # asks for a promotion that hear of no verdict yet
     unagreed = False
     said: str = ""
+    looked_up: ClassVar[list[str]] = []  # aliases and digests of versions, empty = by number
 
     def promoted(self, model: pb.Model) -> pb.PromoteResponse:
         if self.measures:

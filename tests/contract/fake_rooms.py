@@ -287,6 +287,7 @@ class Training(Watching, Datasets, ModelReports, Precisions, Registry, training_
 
     async def GetModel(self, request: Any, context: Any) -> training_pb.GetModelResponse:
         found = _model(unagreed=self.unagreed and request.version in {0, 2})
+        self.looked_up.append(request.alias)
         names = {*found.aliases, f"sha256:{found.ref.digest}"}
         if request.name != "cine" or not (1 <= request.version <= NEWEST or request.alias in names):
             raise ModelUnknown(name=request.name)

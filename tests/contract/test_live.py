@@ -290,7 +290,8 @@ def test_a_session_that_cannot_be_looked_up_is_a_problem_that_tells_nothing(
     with without_database(house, monkeypatch), pytest.raises(InvalidStatus) as refused, reading(house):
         pass
     answer = refused.value.response
-    assert (answer.status_code, json.loads(answer.body or b"")["reason"]) == (500, "INTERNAL")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
+    assert json.loads(answer.body or b"")["reason"] == "MEMBERSHIP_NOT_KNOWN"
     assert b"SELECT" not in (answer.body or b"")
 
 

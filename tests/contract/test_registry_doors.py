@@ -57,6 +57,17 @@ def test_a_promotion_that_is_still_measured_is_asked_for_again(
     assert "is the champion" in run(app, ["models", "promote", "cine", "2"]).output
 
 
+def test_an_alias_is_meant_as_it_was_when_the_promotion_was_asked_for(
+    house: House, irp: Irp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openirp.transport, "LOOK_S", 0.0)
+    house.training.measures = 3
+    house.training.looked_up.clear()
+    assert irp.promote_model("cine", "champion")["state"] == "promoted"
+    assert house.training.measures == 0
+    assert [name for name in house.training.looked_up if name] == ["champion"]
+
+
 def test_a_second_person_says_yes_or_no_and_the_audit_log_knows(house: House, irp: Irp) -> None:
     refused = house.person().post("/api/v1/models/cine/versions/2/approve")
     assert (refused.status_code, refused.json()["reason"]) == (403, "SECOND_PERSON_NEEDED")

@@ -47,7 +47,8 @@ class Myocardium:
         self.asked.append(wish)
         labels = np.where(RING, 2, 0).astype(np.uint8)
         labels[:5] = 3
-        return SimpleNamespace(segmented=SimpleNamespace(labels=np.stack([labels] * len(wish.slices))[None]))
+        segmented = SimpleNamespace(labels=np.stack([labels] * len(wish.slices))[None])
+        return SimpleNamespace(segmented=segmented, model=SimpleNamespace(name="lge", version=4))
 
 
 async def at_once(work: Callable[[], Any], ticket: Ticket, rows: int = 1) -> Any:
@@ -119,6 +120,15 @@ async def test_slices_that_are_named_bound_a_volume() -> None:
     request.ClearField("slices")
     with pytest.raises(NoSuchSlice):
         await an_algorithm()(wish_of(request), TICKET)
+
+
+async def test_one_version_shows_the_myocardium_of_a_whole_answer() -> None:
+    request, model = a_request(within_model="lge@previous"), Myocardium()
+    request.prompts.scribbles.add(slice=2, points=[30, 44, 28, 50], inside=False, width=3)
+    request.slices[:] = [1, 2]
+    answer = await an_algorithm(model)(wish_of(request), TICKET)
+    assert [wish.model for wish in model.asked] == ["lge@previous", "lge@4"]
+    assert answer.parameters["algorithm.within_model"] == "lge@4"
 
 
 async def test_a_region_that_leaks_to_the_border_of_the_image_says_so() -> None:

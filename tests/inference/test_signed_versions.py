@@ -136,6 +136,7 @@ def told(version: int) -> dict[str, object]:
 def test_the_open_inference_protocol_takes_aliases_and_digests_where_it_takes_versions() -> None:
     digest = "sha256:" + "d" * 64
     assert [_version(text) for text in ("", "0", "3", "champion", digest)] == [None, None, 3, "champion", digest]
+    assert isinstance(_version(digest), Digest)
     for wrong in ("best", "-1", "1234567890", "sha256:d"):
         with pytest.raises(ModelUnknown):
             _version(wrong)

@@ -151,6 +151,14 @@ async def test_a_series_whose_canary_fails_is_answered_by_the_pin(room: Room) ->
     assert (await answers(wish, ME)).model.version == PINNED
 
 
+async def test_a_digest_asks_its_own_version_and_is_looked_up_once(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = await room.world.register(PINNED)
+    assert await room.served(f"sha256:{digest}") == PINNED
+    assert await room.shelf.meant(f"heart@sha256:{digest}", "1.2") == f"heart@{PINNED}"
+    monkeypatch.setattr(room.world.rows, "number_of", None)  # the database is away
+    assert await room.served(f"sha256:{digest}") == PINNED
+
+
 async def test_nothing_is_loaded_to_tell_of_what_it_has_counted(room: Room) -> None:
     with pytest.raises(ModelUnknown, match="not loaded"):
         await room.nets.statistics(NAME, str(CANARY))

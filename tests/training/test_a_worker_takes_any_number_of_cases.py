@@ -54,6 +54,21 @@ async def test_an_appraisal_of_thousands_of_cases_ends_and_tells_how_far_it_is()
     assert all(read - done <= 2 for done, read in heard)
 
 
+async def test_the_gate_tells_of_each_case_when_it_is_measured() -> None:
+    hearts, heard = Hearts(6), list[tuple[int, int]]()
+
+    async def listen(done: int) -> None:
+        heard.append((done, hearts.read))
+
+    async with asyncio.timeout(LIMIT_S):
+        mine, theirs = await ProcessWorker("cpu", BOUNDS).examine([a_threshold()] * 2, hearts.files, listen)
+    assert len(mine.scores) == len(theirs.scores)
+    assert [done for done, _ in heard] == [1, 2, 3, 4, 5, 6]
+    assert all(
+        done <= read <= done + 2 for done, read in heard
+    )  # not when it is handed over, which is one or two before
+
+
 async def test_a_validation_of_thousands_of_cases_ends() -> None:
     plan = ValidationPlan(
         bundle=a_threshold(),

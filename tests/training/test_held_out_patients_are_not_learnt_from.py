@@ -6,6 +6,7 @@ import asyncio
 import json
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from irp.ingest.v1.events_pb2 import ClinicalRecorded
@@ -210,8 +211,9 @@ class Examiner:
     def __init__(self) -> None:
         self.shown: list[str] = []
 
-    async def examine(self, bundles: list[bytes], files: CaseFiles) -> tuple[Examined, ...]:
+    async def examine(self, bundles: list[bytes], files: CaseFiles, listen: Any) -> tuple[Examined, ...]:
         self.shown = [case.patient async for case, *_ in files()]
+        await listen(len(self.shown))
         return tuple(Examined(scores={series: {"lv_blood_pool": 0.9} for series in self.shown}) for _ in bundles)
 
 
@@ -228,7 +230,7 @@ async def test_the_gate_compares_on_nobody_whom_one_of_the_two_has_learnt_from(w
     verdict, rival = await measured
     assert rival == champion
     assert examiner.shown == ["patient-2"]  # the champion has learnt from patient-4
-    assert told == [(0, 1), (1, 1)]
+    assert told == [(1, 1)]
     assert verdict.passed
     assert any("1 validation cases are left out" in warning for warning in verdict.warnings)
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from irp_training.app.case_files import Tell
+from irp_training.app.judge_candidate import Tell
 from irp_training.app.promote_meanwhile import PromoteMeanwhile, Standing
 from irp_training.domain.errors import CandidateWorse
 
@@ -50,12 +50,15 @@ async def test_who_asks_again_hears_how_far_it_is() -> None:
     promote = PromoteMeanwhile(slow, 0.01, lambda: now[0])  # type: ignore[arg-type]
     first = (await promote("cine", 2, "ada")).progress
     assert (first.fraction, first.eta_s) == (0.0, -1.0)
-    slow.tell(0, 8)
-    assert (await promote("cine", 2, "ada")).progress.eta_s == -1.0  # nothing is done: nobody knows
-    now[0] = 106.0
-    slow.tell(2, 8)
+    now[0] = 130.0  # the models were loaded: that is not the pace
+    slow.tell(1, 7)
+    assert (await promote("cine", 2, "ada")).progress.eta_s == -1.0
+    now[0] = 136.0
+    slow.tell(4, 7)
     there = (await promote("cine", 2, "ada")).progress
-    assert (there.fraction, there.eta_s, there.step) == (0.25, 18.0, "2 of 8 series are measured")
+    assert (there.fraction, there.eta_s, there.step) == (0.5, 8.0, "4 of 7 series are measured")
+    slow.tell(7, 7)
+    assert (await promote("cine", 2, "ada")).progress.fraction < 1  # both are timed yet
 
 
 async def at_once_or_later(promote: PromoteMeanwhile) -> Standing:

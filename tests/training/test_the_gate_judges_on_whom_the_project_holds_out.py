@@ -51,7 +51,7 @@ class Examiner:
     def __init__(self) -> None:
         self.shown: set[str] = set()
 
-    async def examine(self, bundles: list[bytes], files: CaseFiles) -> tuple[Examined, ...]:
+    async def examine(self, bundles: list[bytes], files: CaseFiles, listen: Any) -> tuple[Examined, ...]:
         cases = [case async for case, *_ in files()]
         self.shown = {case.patient for case in cases}
         return tuple(Examined(scores={case.series: {POOL: _dice(data, case)} for case in cases}) for data in bundles)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import pytest
 from irp_chassis.db import Database
@@ -47,7 +48,7 @@ class Worker:
         self.learnt += 1
         return Outcome(bundle=b"%d" % self.learnt, structures=(POOL,), licence="CC0-1.0", figures={}, cases=[])
 
-    async def examine(self, bundles: Sequence[bytes], files: CaseFiles) -> tuple[Examined, ...]:
+    async def examine(self, bundles: Sequence[bytes], files: CaseFiles, listen: Any) -> tuple[Examined, ...]:
         if self.meanwhile:
             await self.meanwhile()
         return tuple(Examined(scores={"1.2.1": {POOL: 0.9}}) for _ in bundles)

@@ -56,7 +56,7 @@ def now() -> str:
 class Worker:
     """Has measured already: the bundle's bytes say how good it is on what somebody judged."""
 
-    async def examine(self, bundles: list[bytes], files: CaseFiles) -> tuple[Examined, ...]:
+    async def examine(self, bundles: list[bytes], files: CaseFiles, listen: Any) -> tuple[Examined, ...]:
         judged = [case.series async for case, *_ in files()]
         return tuple(Examined(scores={series: {POOL: float(data)} for series in judged}) for data in bundles)
 

@@ -108,16 +108,16 @@ class Irp:
         """What a push would say of a bundle; nothing is registered."""
         return self._sent("/api/v1/models/try", bundle)
 
-    def report(self, name: str, version: int) -> dict[str, Any]:
+    def report(self, name: str, version: int | str) -> dict[str, Any]:
         """What was found of a version: checks of its bundle, Dice beside the champion's; or how far that is."""
         return dict(self.http.json("GET", f"/api/v1/models/{name}/versions/{version}/report"))
 
-    def ask_report(self, name: str, version: int, *, project: str = "") -> dict[str, Any]:
+    def ask_report(self, name: str, version: int | str, *, project: str = "") -> dict[str, Any]:
         """Have a version judged, on a project's accepted masks or on the model's frozen validation set."""
         path, look = f"/api/v1/models/{name}/versions/{version}/report", f"`irp models report {name}@{version}`"
         return dict(self.http.json("POST", path, {"project": project}, timeout=FREEZING, look=look))
 
-    def watch_report(self, name: str, version: int) -> Iterator[dict[str, Any]]:
+    def watch_report(self, name: str, version: int | str) -> Iterator[dict[str, Any]]:
         """The report, each second, until it has ended."""
         return self.http.watch(f"/api/v1/models/{name}/versions/{version}/report", ENDED)
 
@@ -140,8 +140,13 @@ class Irp:
 
     def watch_promotion(self, name: str, version: int | str) -> Iterator[dict[str, Any]]:
         """As `promote_model`; while the gate measures, `state` is "measuring" and `progress` says how far it is."""
-        path, look = f"/api/v1/models/{name}/versions/{version}/promote", f"`irp models history {name}`"
-        return self.http.until_measured(path, look=look)
+
+        def path(version: int | str) -> str:
+            return f"/api/v1/models/{name}/versions/{version}/promote"
+
+        # An alias may name another version by then: from the first answer on, that one is meant.
+        look = f"`irp models history {name}`"
+        return self.http.until_measured(path(version), lambda said: path(said["version"]), look=look)
 
     def decide_promotion(self, name: str, version: int | str, *, approve: bool, reason: str = "") -> dict[str, Any]:
         """Approve or reject a promotion that somebody else asked for."""
@@ -174,7 +179,7 @@ class Irp:
         """Where a version comes from, signed: `jws` and, readable, `statement`."""
         return dict(self.http.json("GET", f"/api/v1/models/{name}/versions/{version}/signature"))
 
-    def try_precision(self, name: str, version: int, precision: str, *, project: str = "") -> dict[str, Any]:
+    def try_precision(self, name: str, version: int | str, precision: str, *, project: str = "") -> dict[str, Any]:
         """Let the guard try a reduced precision ("int8", "bfloat16"); what is known already is answered as it is.
 
         Args:
@@ -188,16 +193,16 @@ class Irp:
         body |= {"project": project} if project else {}
         return dict(self.http.json("POST", path, body, timeout=FREEZING, look=look))
 
-    def precision(self, name: str, version: int, precision: str) -> dict[str, Any]:
+    def precision(self, name: str, version: int | str, precision: str) -> dict[str, Any]:
         """How a reduced precision was judged, or how far that is."""
         return dict(self.http.json("GET", f"/api/v1/models/{name}/versions/{version}/precisions/{precision}"))
 
-    def watch_precision(self, name: str, version: int, precision: str) -> Iterator[dict[str, Any]]:
+    def watch_precision(self, name: str, version: int | str, precision: str) -> Iterator[dict[str, Any]]:
         """The same, each second, until it is judged."""
         return self.http.watch(f"/api/v1/models/{name}/versions/{version}/precisions/{precision}", JUDGED)
 
     def validate_model(
-        self, name: str, version: int, *, project: str = "", dataset: str = "", split: str = ""
+        self, name: str, version: int | str, *, project: str = "", dataset: str = "", split: str = ""
     ) -> dict[str, Any]:
         """Validate a version; the same question again is answered as it is.
 
@@ -212,15 +217,15 @@ class Irp:
         path, look = f"/api/v1/models/{name}/versions/{version}/validate", f"`irp models validate {name}@{version}`"
         return dict(self.http.json("POST", path, body, repeat=True, timeout=FREEZING, look=look))
 
-    def validation(self, name: str, version: int, id: str) -> dict[str, Any]:
+    def validation(self, name: str, version: int | str, id: str) -> dict[str, Any]:
         """How far a validation is, what it found, and the files of its report."""
         return dict(self.http.json("GET", f"/api/v1/models/{name}/versions/{version}/validations/{id}"))
 
-    def watch_validation(self, name: str, version: int, id: str) -> Iterator[dict[str, Any]]:
+    def watch_validation(self, name: str, version: int | str, id: str) -> Iterator[dict[str, Any]]:
         """The same, each second, until it has ended."""
         return self.http.watch(f"/api/v1/models/{name}/versions/{version}/validations/{id}", VALIDATED)
 
-    def validation_file(self, name: str, version: int, id: str, file: str) -> bytes:
+    def validation_file(self, name: str, version: int | str, id: str, file: str) -> bytes:
         """One file of a report: "report.json", "report.html", "report.pdf" or "signature.jws"."""
         path = f"/api/v1/models/{name}/versions/{version}/validations/{id}/{file}"
         return self.http.get(path, accept="*/*").content

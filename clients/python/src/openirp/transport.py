@@ -113,13 +113,22 @@ class Transport:
             if not cursor:
                 return
 
-    def until_measured(self, path: str, **arguments: Any) -> Iterator[dict[str, Any]]:
-        """What becomes of a promotion, until the gate has measured: each ask joins the measuring that goes on."""
+    def until_measured(
+        self, path: str, again: Callable[[dict[str, Any]], str] | None = None, **arguments: Any
+    ) -> Iterator[dict[str, Any]]:
+        """What becomes of a promotion, until the gate has measured: each ask joins the measuring that goes on.
+
+        Args:
+            path: where it is asked for.
+            again: what was answered -> where it is asked for from then on; None = there again.
+            arguments: as for `json`.
+        """
         while True:
-            said = dict(self.json("POST", path, **arguments))
+            said = dict(self.json("POST", path, repeat=True, **arguments))
             yield said
             if said["state"] != MEASURING:
                 return
+            path = again(said) if again else path
             time.sleep(LOOK_S)
 
     def watch(self, path: str, ended: Container[str]) -> Iterator[dict[str, Any]]:

@@ -17,8 +17,9 @@ UID_MAX_LENGTH = 64  # characters, PS3.5 section 9.1
 class BadIdentifier(InvalidArgument):
     """An identifier is not well-formed.
 
-    Project and model names are 2 to 48 lower-case letters, digits and hyphens, beginning with a letter;
-    UIDs are digits and dots, at most 64 characters, no component with a leading zero.
+    Project and model names are 2 to 48 lower-case letters, digits and hyphens, beginning with a letter; behind the @
+    of a model stands a number, champion, previous, candidate, or sha256: and 64 hexadecimal digits; UIDs are digits
+    and dots, at most 64 characters, no component with a leading zero.
     """
 
 
@@ -75,8 +76,8 @@ VersionName: TypeAlias = "int | Alias | Digest"
 
 def split_model(text: str) -> tuple[Slug, VersionName | None]:
     """Split `name` or `name@version`; the version is None when not said."""
-    name, _, version = text.partition("@")
-    return Slug(name), read_version(version) if version else None
+    name, at, version = text.partition("@")
+    return Slug(name), read_version(version) if at else None
 
 
 def read_version(text: str) -> VersionName:

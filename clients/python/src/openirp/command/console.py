@@ -151,8 +151,19 @@ def drawn(watched: Iterator[dict[str, Any]]) -> dict[str, Any]:
     return said
 
 
+def model_of(text: str) -> tuple[str, str]:
+    """NAME@VERSION of a model as its parts: a number, an alias or a digest, which the gateway looks up."""
+    name, _, version = text.partition("@")
+    if not name or not version:
+        raise typer.BadParameter(f"{text!r} is not NAME@VERSION, for example cine@3 or cine@champion")
+    return name, version
+
+
 def version_of(text: str) -> tuple[str, int]:
-    """NAME@VERSION as its parts."""
+    """NAME@NUMBER as its parts.
+
+    Containers and what enters challenges have no other names.
+    """
     name, _, version = text.partition("@")
     if not name or not version.isdecimal():
         raise typer.BadParameter(f"{text!r} is not NAME@VERSION, for example cine@3")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from openirp.client import Irp
-from openirp.command.console import drawn, say, table, version_of
+from openirp.command.console import drawn, model_of, say, table
 
 EXAMPLES = """Examples:
 
@@ -30,11 +30,11 @@ def precision(
     wait: Annotated[bool, typer.Option("--wait", help="Stay until it is judged.")] = False,
 ) -> None:
     """Try a reduced precision; it may serve only if no structure loses more than 0.002 Dice. Exit code 1 if not."""
-    name, version = version_of(model)
+    name, version = model_of(model)
     irp = Irp.from_environment()
     said = irp.try_precision(name, version, precision, project=project)
     if wait:
-        said = drawn(irp.watch_precision(name, version, precision))
+        said = drawn(irp.watch_precision(name, said["version"], precision))
     _show(said)
     if said["state"] in {"refused", "failed"}:
         raise typer.Exit(1)

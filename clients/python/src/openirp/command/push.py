@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from openirp.client import Irp
-from openirp.command.console import drawn, say, table, version_of
+from openirp.command.console import drawn, model_of, say, table
 
 EXAMPLES = """Examples:
 
@@ -57,7 +57,7 @@ def report(
     model: Annotated[str, typer.Argument(metavar="NAME@VERSION")], project: Judge = "", wait: Wait = False
 ) -> None:
     """What was found of a version: its bundle, and its Dice beside the champion's. Exit code 1 if that failed."""
-    name, version = version_of(model)
+    name, version = model_of(model)
     irp = Irp.from_environment()
     _show(irp, irp.ask_report(name, version, project=project) if project else irp.report(name, version), wait)
 

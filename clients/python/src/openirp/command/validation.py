@@ -11,7 +11,7 @@ from irp_kernel.signed import SignatureNotValid
 from irp_kernel.validation_report import SIGNATURE, check_report
 
 from openirp.client import Irp
-from openirp.command.console import drawn, not_valid, print_json, say, table, version_of
+from openirp.command.console import drawn, model_of, not_valid, print_json, say, table
 from openirp.command.images import AsJson
 from openirp.command.registry import keys_of, text_of
 
@@ -41,7 +41,7 @@ def validate(
     out: Annotated[Path | None, typer.Option(help="Folder for the report; implies --wait.")] = None,
 ) -> None:
     """Validate a version on patients that it has never seen: a report with intervals, robustness, and a signature."""
-    name, version = version_of(model)
+    name, version = model_of(model)
     irp = Irp.from_environment()
     said = irp.validate_model(name, version, project=project, dataset=dataset, split=split)
     if wait or out:
@@ -52,7 +52,7 @@ def validate(
     if out:
         out.mkdir(parents=True, exist_ok=True)
         for file in said["files"]:
-            (out / file["name"]).write_bytes(irp.validation_file(name, version, said["id"], file["name"]))
+            (out / file["name"]).write_bytes(irp.validation_file(name, said["version"], said["id"], file["name"]))
         say(f"{', '.join(file['name'] for file in said['files'])} in {out}.")
 
 

@@ -17,7 +17,6 @@ import structlog
 from fastapi import APIRouter, WebSocket
 from irp_chassis.auth import Caller, act_as
 from irp_chassis.http import problem
-from irp_chassis.verdicts import answerable
 from irp_kernel.errors import IrpError, Unauthenticated
 from pydantic import ValidationError
 from starlette.websockets import WebSocketDisconnect
@@ -65,7 +64,7 @@ async def live(websocket: WebSocket, project: str) -> None:
         if _readers[here.subject] >= SESSIONS_PER_SUBJECT:
             raise TooManyReaders(f"{SESSIONS_PER_SUBJECT} sessions are open", open=SESSIONS_PER_SUBJECT)
     except Exception as error:
-        await websocket.send_denial_response(problem(_known(error, "live_not_opened")))
+        await websocket.send_denial_response(problem(_told(error, "live_not_opened", MembershipNotKnown())))
         return
     _readers[here.subject] += 1
     session = _Session(websocket, here, authorization)
@@ -78,12 +77,12 @@ async def live(websocket: WebSocket, project: str) -> None:
             del _readers[here.subject]
 
 
-def _known(error: Exception, event: str) -> IrpError:
-    """What the reader is told; what nobody foresaw is told to the operators."""
-    known = answerable(error)
-    if known is not error:
-        structlog.get_logger(part="live").error(event, exc_info=error)
-    return known
+def _told(error: Exception, event: str, instead: IrpError) -> IrpError:
+    """What the reader is told; of what nobody foresaw, only the operators are told what it was."""
+    if isinstance(error, IrpError):
+        return error
+    structlog.get_logger(part="live").error(event, exc_info=error)
+    return instead
 
 
 async def _enter(desk: Desk, authorization: str, project: str) -> Inside:
@@ -144,7 +143,7 @@ class _Session:
             await self._audit(frame)
             self._line.ask(frame, frame.to_proto(self._here.ref))
         except Exception as error:  # for example, its line in the audit log could not be written: the session goes on
-            await self._line.said.put((problem_frame(frame.id, _known(error, "live_ask_failed")), b""))
+            await self._line.said.put((problem_frame(frame.id, _told(error, "live_ask_failed", IrpError())), b""))
 
     def _require(self, frame: SegmentFrame) -> None:
         if frame.id in self._line.open:

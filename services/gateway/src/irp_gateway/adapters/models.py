@@ -149,7 +149,8 @@ async def promote(
     """Refused when it is worse than the champion on the frozen validation set.
 
     202 with state "pending": a second person has to agree. 202 with state "measuring": there is no verdict yet; ask
-    again, which joins the measuring that goes on and waits for it up to five seconds; `progress` says how far it is.
+    again, by the number that is answered, which joins the measuring that goes on and waits for it up to five seconds;
+    `progress` says how far it is.
     """
     asked = pb.PromoteRequest(name=name, version=version, actor=admin.subject)
     answer = await desk.rooms["training"].ask("Promote", asked, timeout_s=GATE_TIMEOUT_S)

@@ -32,6 +32,7 @@ from irp_gateway.adapters.listening import tell
 from irp_gateway.adapters.visitor import Annotator, AnyMember, IdInPath, Inside
 from irp_gateway.domain.automation import Inclusion
 from irp_gateway.domain.cursor import from_cursor
+from irp_gateway.domain.naming import MODEL_OR_NONE
 
 router = APIRouter(prefix="/api/v1/projects/{project}/training/runs", tags=["training"], route_class=Door)
 
@@ -44,7 +45,12 @@ class RunBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: str = Field(examples=["cine"], description="name that the new version belongs to")
-    base: str = Field("", examples=["cine", "cine@1"], description="where to start from; empty = from scratch")
+    base: str = Field(
+        "",
+        pattern=MODEL_OR_NONE,
+        examples=["cine", "cine@1", "cine@champion"],
+        description="where to start from; empty = from scratch",
+    )
     recipe: dict[str, Any] = Field(
         {},
         description=(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from irp_gateway.domain.naming import CONTAINER
+from irp_gateway.domain.naming import CONTAINER, MODEL, MODEL_OR_NONE
 
 LEAST_HOURS = 0.25  # between two runs that begin by the clock
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
@@ -14,6 +14,7 @@ Canonical = Literal["lv_blood_pool", "lv_myocardium", "rv_blood_pool", "scar", "
 RecipeValue = float | str | list[str] | list[int]  # as the training server reads a recipe
 SiteName = Annotated[str, Field(min_length=1, max_length=128)]
 
+ModelNamed = Annotated[str, Field(pattern=MODEL, examples=["cine", "cine@2", "cine@previous"])]
 ContainerNamed = Annotated[str, Field(pattern=CONTAINER, examples=["heart", "heart@2"])]
 
 
@@ -58,7 +59,9 @@ class AutoTrain(_Strict):
     ] = 0
     paused: Annotated[bool, Field(description="nothing begins; what is accepted is counted on")] = False
     include: Annotated[Inclusion, Field(description="which masks such a run learns from")] = Inclusion()
-    base: Annotated[str, Field(description="name or name@version to start from; empty = from scratch")] = ""
+    base: Annotated[
+        str, Field(pattern=MODEL_OR_NONE, description="name or name@version to start from; empty = from scratch")
+    ] = ""
     model: Annotated[str, Field(description="that the new versions belong to; has to be named")] = ""
     recipe: Annotated[dict[Name, RecipeValue], Field(description="keys that differ from the defaults")] = {}
 
@@ -82,7 +85,7 @@ class AutoExtract(_Strict):
 class Automation(_Strict):
     """What happens without being asked for; absent means nothing."""
 
-    segment: Annotated[dict[Name, str], Field(description="sequence class -> the model that proposes")] = {}
+    segment: Annotated[dict[Name, ModelNamed], Field(description="sequence class -> the model that proposes")] = {}
     containers: Annotated[
         dict[Name, ContainerNamed], Field(description="sequence class -> the container that proposes")
     ] = {}

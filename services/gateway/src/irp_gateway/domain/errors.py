@@ -201,7 +201,7 @@ class TooManyLiveAsks(ResourceExhausted):
 
 
 class MembershipNotKnown(Unavailable):
-    """For minutes it could not be looked up whether who listens may still do so.
+    """It could not be looked up whether who listens may do so.
 
     Connect again after a moment; `irp status` shows whether the gateway's database is away.
     """

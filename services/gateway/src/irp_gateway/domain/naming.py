@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from irp_kernel.ids import ALIASES
+
 _NAME = r"[a-z][a-z0-9-]{0,46}[a-z0-9]"
 _NUMBER = r"[1-9][0-9]{0,8}"
-_VERSION = rf"{_NUMBER}|candidate|champion|previous|sha256:[0-9a-f]{{64}}"
+_VERSION = "|".join((_NUMBER, *ALIASES, "sha256:[0-9a-f]{64}"))
 
 SLUG = f"^{_NAME}$"
 VERSION = f"^({_VERSION})$"

@@ -66,7 +66,7 @@ class ServingRows:
     async def number_of(self, name: str, digest: str) -> int:
         """The version whose bundle has this SHA-256, as hex, or ModelUnknown."""
         query = select(MODEL.c.version).where(MODEL.c.name == name, MODEL.c.digest == digest)
-        async with self._database.read(at_once=True) as connection:
+        async with self._database.read() as connection:
             found: int | None = (await connection.execute(query)).scalar()
         if found is None:
             raise ModelUnknown(name=name, digest=digest)

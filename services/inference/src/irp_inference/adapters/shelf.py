@@ -68,6 +68,7 @@ class Shelf:
         self._champions: dict[str, int] = {}
         self._policies: dict[str, tuple[Policy, int]] = {}
         self._kept: set[Key] = set()
+        self._numbers: dict[tuple[str, Digest], int] = {}
         self._log = structlog.get_logger(part="shelf")
 
     async def restore(self) -> None:
@@ -137,7 +138,7 @@ class Shelf:
         if isinstance(version, int):
             return version
         if isinstance(version, Digest):
-            return await self._rows.number_of(name, version.hex)
+            return await self._number_of(name, version)
         if version in {None, "champion"}:
             return await self.champion(name)
         newest, previous = await self._rows.newest_and_previous(name)
@@ -146,6 +147,12 @@ class Shelf:
         if found is None:
             raise ModelUnknown
         return found
+
+    async def _number_of(self, name: str, digest: Digest) -> int:
+        """Looked up once: a digest names its version for ever."""
+        if (name, digest) not in self._numbers:
+            self._numbers[name, digest] = await self._rows.number_of(name, digest.hex)
+        return self._numbers[name, digest]
 
     async def crown(self, name: str, version: int) -> None:
         """Load a version and then, between two requests, make it the champion; if it fails, the old one stays."""

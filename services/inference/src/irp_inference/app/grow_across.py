@@ -12,27 +12,32 @@ from functools import partial
 import numpy as np
 from irp_bundle import NoSuchSlice, as_images
 from irp_kernel import Volume
-from irp_kernel.mask import LV_MYOCARDIUM, NO_REFLOW, SCAR
 from numpy.typing import NDArray
 
 from irp_inference.app.ports import Offload, Ticket
 from irp_inference.app.segment_series import Segments, Wish
+from irp_inference.app.wall_within import WallWithin
 from irp_inference.domain.algorithms.marks import Place, Region, require_usable
 from irp_inference.domain.algorithms.stack import MOST_VOXELS, Stack, StackMarks
 from irp_inference.domain.algorithms.table import AcrossSlices, Wanted, method_across
 from irp_inference.domain.errors import PromptsNotValid, TooMuchToLookAt
 
-MYOCARDIUM = (LV_MYOCARDIUM, SCAR, NO_REFLOW)
 LONGEST_S = 30.0  # of one frame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Found:
-    """Regions by frame and slice, for every pair of `frames` and `slices`; `warnings` as models' answers have them."""
+    """Regions by frame and slice, for every pair of `frames` and `slices`.
+
+    Attributes:
+        within: version of the model whose myocardium was looked at; empty = none.
+        warnings: as models' answers have them.
+    """
 
     frames: Sequence[int]
     slices: Sequence[int]
     regions: Mapping[Place, Region]
+    within: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -72,16 +77,16 @@ class GrowAcross:
         run = method_across(wanted.name, wanted.parameters)
         frames, slices = tuple(wish.frames) or (0,), _slices(wish, volume)
         _require_usable(wish, frames, slices, volume)
+        wall = WallWithin(self._segment, wish, wanted.within_model)
         regions: dict[Place, Region] = {}
         touching = False
         for frame in frames:
             ticket.require_wanted()
-            within = await self._within(wish, wanted, frame, slices, ticket)
-            stack = await self._in_thread(run, wish, frame, slices, volume, within, ticket)
+            stack = await self._in_thread(run, wish, frame, slices, volume, await wall(frame, slices, ticket), ticket)
             touching = touching or _touches_border(stack)
             regions |= {(frame, number): region for number, region in zip(slices, stack, strict=True)}
         warnings = ("touches-border",) if touching else ()
-        return Found(frames=frames, slices=slices, regions=regions, warnings=warnings)
+        return Found(frames=frames, slices=slices, regions=regions, within=wall.model, warnings=warnings)
 
     async def _in_thread(
         self,
@@ -101,20 +106,6 @@ class GrowAcross:
             return await self._offload(find, ticket, len(slices))
         finally:
             going.stop()  # a thread cannot be cancelled: it looks here
-
-    async def _within(self, wish: Wish, wanted: Wanted, frame: int, slices: range, ticket: Ticket) -> Region | None:
-        """The model's myocardium with what lies in it, in every slice that is looked at."""
-        if not wanted.within_model:
-            return None
-        asked = Wish(
-            project=wish.project,
-            series_uid=wish.series_uid,
-            model=wanted.within_model,
-            frames=[frame],
-            slices=list(slices),
-        )
-        labels = (await self._segment(asked, ticket)).segmented.labels[0]
-        return np.asarray(np.isin(labels, MYOCARDIUM), np.bool_)
 
 
 def _find(

@@ -15,9 +15,10 @@ from irp_kernel.errors import SeriesUnknown
 from irp_kernel.mask import VALUE_OF
 from numpy.typing import NDArray
 
-from irp_inference.app.grow_across import MYOCARDIUM, Found, GrowAcross
+from irp_inference.app.grow_across import Found, GrowAcross
 from irp_inference.app.ports import Offload, Series, SeriesKnown, Ticket, Volumes
 from irp_inference.app.segment_series import Answer, Segments, Wish
+from irp_inference.app.wall_within import WallWithin
 from irp_inference.domain.algorithms.marks import Marks, Place, Region, fingerprint, require_usable
 from irp_inference.domain.algorithms.table import Method, Wanted, method
 from irp_inference.domain.errors import AlgorithmUnknown, ParametersNotValid
@@ -72,30 +73,15 @@ class RunAlgorithm:
         """Each marked slice by itself."""
         run = method(wanted.name, wanted.parameters)
         require_usable(wish.marks, volume.geometry.frames, volume.geometry.shape)
-        within = await self._within(wish, wanted, ticket)
+        wall = WallWithin(self._segment, wish, wanted.within_model)
+        walls = {(frame, number): await wall(frame, [number], ticket) for frame, number in wish.marks}
         regions: dict[Place, Region] = {}
         for place, marks in wish.marks.items():
             ticket.require_wanted()
-            find = partial(_find, run, volume.array[place], marks, within.get(place), ticket)
+            wall_here = walls[place]
+            find = partial(_find, run, volume.array[place], marks, None if wall_here is None else wall_here[0], ticket)
             regions[place] = await self._offload(find, ticket)
-        return Found(frames=tuple(wish.frames), slices=tuple(wish.slices), regions=regions)
-
-    async def _within(self, wish: Wish, wanted: Wanted, ticket: Ticket) -> dict[Place, Region]:
-        """The model's myocardium with what lies in it (scar, no-reflow), per marked slice."""
-        if not wanted.within_model:
-            return {}
-        found: dict[Place, Region] = {}
-        for frame, number in wish.marks:
-            asked = Wish(
-                project=wish.project,
-                series_uid=wish.series_uid,
-                model=wanted.within_model,
-                frames=[frame],
-                slices=[number],
-            )
-            labels = (await self._segment(asked, ticket)).segmented.labels[0, 0]
-            found[frame, number] = np.isin(labels, MYOCARDIUM)
-        return found
+        return Found(frames=tuple(wish.frames), slices=tuple(wish.slices), regions=regions, within=wall.model)
 
 
 def _find(run: Method, pixels: NDArray[Any], marks: Marks, within: Region | None, ticket: Ticket) -> Region:
@@ -129,7 +115,7 @@ def _answer(
         parameters={
             "algorithm": wanted.name,
             "algorithm.parameters": json.dumps(dict(wanted.parameters), sort_keys=True),
-            "algorithm.within_model": wanted.within_model,
+            "algorithm.within_model": found.within,
             "algorithm.marks_sha256": fingerprint(wish.marks),
             "algorithm.marked_slices": str(len(wish.marks)),
             **across,

@@ -60,22 +60,20 @@ class ProcessWorker:
             outcome: Outcome | None = await self._outcome(_train, each, files, listen)
         return outcome
 
-    async def examine(self, bundles: Sequence[bytes], files: CaseFiles) -> tuple[Examined, ...]:
+    async def examine(
+        self, bundles: Sequence[bytes], files: CaseFiles, listen: Callable[[int], Awaitable[None]]
+    ) -> tuple[Examined, ...]:
         """What the gate compares, of each bundle on the same files."""
         arguments = (tuple(bundles), self._device, self._bounds)
-        found: tuple[Examined, ...] = await self._outcome(_examine, [arguments], files, _nobody)
+        found: tuple[Examined, ...] = await self._outcome(_examine, [arguments], files, _to_the_end(listen))
         return found
 
     async def appraise(
         self, bundle: bytes, files: CaseFiles, listen: Callable[[int], Awaitable[None]]
     ) -> list[Mapping[str, float]]:
         """Dice per structure, case by case in their order, of a bundle from outside: the sandbox computes it."""
-
-        async def hear(count: int) -> bool:
-            await listen(count)
-            return True
-
-        found: list[Mapping[str, float]] = await self._outcome(_appraise, [(bundle, self._bounds)], files, hear)
+        arguments = (bundle, self._bounds)
+        found: list[Mapping[str, float]] = await self._outcome(_appraise, [arguments], files, _to_the_end(listen))
         return found
 
     async def guard(self, plan: TrialPlan, files: CaseFiles, listen: Listener) -> TrialOutcome:
@@ -142,6 +140,16 @@ def _fresh_processes() -> multiprocessing.context.ForkServerContext:
     return context
 
 
+def _to_the_end(listen: Callable[[int], Awaitable[None]]) -> Callable[[int], Awaitable[bool]]:
+    """Of work that nobody ends before its time."""
+
+    async def hear(count: int) -> bool:
+        await listen(count)
+        return True
+
+    return hear
+
+
 async def _nobody(said: Said) -> bool:
     """Listens to what says nothing."""
     return True
@@ -163,7 +171,8 @@ def _train(pipe: Connection, plan: Plan, seat: Seat, checkpoint: bytes | None) -
 
 def _examine(pipe: Connection, bundles: tuple[bytes, ...], device: str, bounds: SandboxBounds) -> tuple[Examined, ...]:
     with engines_of(bundles, device, bounds) as models:
-        return examine(models, ((case.series, volume, mask) for case, _, volume, mask in files_from(pipe)))
+        cases = ((case.series, volume, mask) for case, _, volume, mask in files_from(pipe))
+        return examine(models, cases, lambda done: pipe.send(("said", done)))
 
 
 def _appraise(pipe: Connection, data: bytes, bounds: SandboxBounds) -> list[Mapping[str, float]]:

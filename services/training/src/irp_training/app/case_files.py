@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 
 from irp_training.app.ports import Files
 from irp_training.app.work_ports import CaseFiles, StoredFile
 from irp_training.domain.datasets.dataset import Case, Snapshot
 from irp_training.domain.datasets.split import PARTS, Part
 from irp_training.domain.learning.pupils import REPLAYED
-
-Tell = Callable[[int, int], None]  # so many cases of so many
-
-
-def nobody(done: int, of: int) -> None:
-    """Nobody wants to know."""
 
 
 def case_files(
@@ -29,19 +23,5 @@ def case_files(
                 yield entry.case, entry.part, volume, mask
         for case in replay if not only or REPLAYED in only else ():
             yield case, REPLAYED, await files.get(case.volume), await files.get(case.mask)
-
-    return read
-
-
-def counted(files: CaseFiles, of: int, tell: Tell) -> CaseFiles:
-    """The same; `tell` hears at each case how many are done: who asks for the next one is through with the last."""
-
-    async def read(only: Collection[str] = ()) -> AsyncIterator[StoredFile]:
-        done = 0
-        async for file in files(only):
-            tell(done, of)
-            yield file
-            done += 1
-        tell(done, of)
 
     return read

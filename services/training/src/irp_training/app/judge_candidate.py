@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
-from irp_training.app.case_files import Tell, case_files, counted, nobody
+from irp_training.app.case_files import case_files
 from irp_training.app.gate_set import GateSet
 from irp_training.app.ports import Objects, Store
 from irp_training.app.unseen import Unseen
@@ -17,6 +18,12 @@ from irp_training.domain.registry.registry import Model, champion
 from irp_training.domain.run import DatasetRow
 
 ALL_SEEN = "one of the two models has learnt from every patient of the validation set, so nothing can be compared"
+
+Tell = Callable[[int, int], None]  # so many cases of so many are measured
+
+
+def nobody(done: int, of: int) -> None:
+    """Nobody wants to know."""
 
 
 class JudgeCandidate:
@@ -54,8 +61,12 @@ class JudgeCandidate:
         if seen and not snapshot.count("validation"):
             return Verdict(passed=False, reason=ALL_SEEN, margin=bounds.margin, dataset=dataset.digest)
         bundles = [await self._objects.get(model.bundle) for model in (candidate, rival)]
-        files = case_files(self._objects, snapshot, ("validation",))
-        mine, theirs = await self._examiner.examine(bundles, counted(files, snapshot.count("validation"), tell))
+        files, count = case_files(self._objects, snapshot, ("validation",)), snapshot.count("validation")
+
+        async def listen(done: int) -> None:
+            tell(done, count)
+
+        mine, theirs = await self._examiner.examine(bundles, files, listen)
         verdict = examine_candidate(
             mine,
             theirs,

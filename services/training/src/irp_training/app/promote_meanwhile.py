@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from irp_training.app.promote_model import PromoteModel
@@ -15,7 +15,7 @@ from irp_training.domain.run import Progress
 
 WAIT_S = 5.0  # of one ask, after which it hears how far the measuring is
 KEPT_S = 3600.0  # what came of it, for whoever asks late
-MEASURED = Progress(fraction=1.0, eta_s=0.0, step="measured")
+BEGUN, DECIDED = Progress(step="measuring"), Progress(fraction=1.0, eta_s=0.0, step="decided")
 
 Asked = tuple[str, int, str]
 
@@ -32,14 +32,14 @@ class Standing:
 
     state: State | Literal["measuring"]
     verdict: Verdict | None = None
-    progress: Progress = MEASURED
+    progress: Progress = DECIDED
 
 
 @dataclass(slots=True)
 class _Measuring:
     task: asyncio.Task[tuple[Verdict, State]]
-    began: float
-    progress: Progress = field(default_factory=lambda: Progress(step="waiting for the first case"))
+    first_at: float = 0.0  # when the first series was measured; 0 = not yet
+    progress: Progress = BEGUN
 
 
 class PromoteMeanwhile:
@@ -81,14 +81,18 @@ class PromoteMeanwhile:
 
     def _begin(self, asked: Asked) -> _Measuring:
         def tell(done: int, of: int) -> None:
-            spent = self._clock() - going.began
-            left = spent / done * (of - done) if done else Progress().eta_s
-            step = f"{done} of {of} series are measured"
-            going.progress = Progress(fraction=done / max(1, of), eta_s=left, step=step)
+            going.progress = self._progress(going, done, of)
 
-        going = self._going[asked] = _Measuring(asyncio.create_task(self._promote(*asked, tell)), self._clock())
+        going = self._going[asked] = _Measuring(asyncio.create_task(self._promote(*asked, tell)))
         going.task.add_done_callback(lambda _: self._ended(asked, going))
         return going
+
+    def _progress(self, going: _Measuring, done: int, of: int) -> Progress:
+        """Each series and, at the end, the timing of both models are a step; who has done one knows no pace yet."""
+        now, steps = self._clock(), of + 1
+        going.first_at = going.first_at or now
+        left = (now - going.first_at) / (done - 1) * (steps - done) if done > 1 else Progress().eta_s
+        return Progress(fraction=done / steps, eta_s=left, step=f"{done} of {of} series are measured")
 
     def _ended(self, asked: Asked, going: _Measuring) -> None:
         if not going.task.cancelled():

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from irp_training.app.approvals import Approvals
-from irp_training.app.case_files import Tell, nobody
-from irp_training.app.judge_candidate import JudgeCandidate
+from irp_training.app.judge_candidate import JudgeCandidate, Tell, nobody
 from irp_training.app.ports import Change, Clock, Store
 from irp_training.domain.errors import CandidateWorse, VerdictOutdated
 from irp_training.domain.judging.gate import Verdict

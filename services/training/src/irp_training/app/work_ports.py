@@ -31,8 +31,10 @@ class CaseFiles(Protocol):
 class Examiner(Protocol):
     """Who measures models for the gate."""
 
-    async def examine(self, bundles: Sequence[bytes], files: CaseFiles) -> tuple[Examined, ...]:
-        """Each bundle on the same files."""
+    async def examine(
+        self, bundles: Sequence[bytes], files: CaseFiles, listen: Callable[[int], Awaitable[None]]
+    ) -> tuple[Examined, ...]:
+        """Each bundle on the same files; `listen` hears how many of them are measured."""
         ...
 
 

@@ -123,7 +123,7 @@ class Nets:
             model, stage = split(name)
             loaded = self._shelf.status((model, await self._number(model, version))).loaded
             if loaded is None:
-                raise ModelUnknown("it is not loaded, and has no statistics")
+                raise ModelUnknown("there is no such version, or it is not loaded: nothing is counted")
             net = _net(loaded, stage)
             return [(name, net.version, self._counts(loaded, stage))]
         return [

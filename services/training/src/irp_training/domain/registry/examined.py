@@ -9,7 +9,7 @@ Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equat
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -110,22 +110,26 @@ class _Pupil:
 
 
 def examine(
-    models: Sequence[tuple[Bundle, Engine]], cases: Iterable[tuple[str, FileBytes, FileBytes]]
+    models: Sequence[tuple[Bundle, Engine]],
+    cases: Iterable[tuple[str, FileBytes, FileBytes]],
+    tell: Callable[[int], None] = lambda done: None,
 ) -> tuple[Examined, ...]:
     """Measure each model on every case, and time them in turn, so that a busy machine is busy for all.
 
     Args:
         models: bundles, each with what runs it.
         cases: (series, volume file, mask file).
+        tell: hears how many are measured.
     """
     pupils = [_Pupil(*model) for model in models]
     first: tuple[Volume, Mask] | None = None
-    for series, volume_file, mask_file in cases:
+    for number, (series, volume_file, mask_file) in enumerate(cases, 1):
         volume, truth = decode_volume(volume_file), decode_mask(mask_file)
         for pupil in pupils:
             pupil.judge(series, volume, truth)
         if first is None and all(pupil.scores[series] for pupil in pupils):
             first = volume, truth
+        tell(number)
     if first is not None and len(pupils) > 1:
         for _ in range(PAIRS):
             for pupil in pupils:
