@@ -56,7 +56,7 @@ async def test_who_asks_again_hears_how_far_it_is() -> None:
     now[0] = 136.0
     slow.tell(4, 7)
     there = (await promote("cine", 2, "ada")).progress
-    assert (there.fraction, there.eta_s, there.step) == (0.5, 8.0, "4 of 7 series are measured")
+    assert (there.fraction, there.eta_s, there.step) == (0.5, 8.0, "measured beside the champion: 4 of 7 series")
     slow.tell(7, 7)
     assert (await promote("cine", 2, "ada")).progress.fraction < 1  # both are timed yet
 

@@ -41,7 +41,7 @@ class Worker:
     """Learns at once, another bundle each time; the gate's measuring does what it is told to first."""
 
     def __init__(self) -> None:
-        self.learnt = 0
+        self.learnt, self.measured = 0, 1
         self.meanwhile: Callable[[], Awaitable[object]] | None = None
 
     async def train(self, plan: Plan, files: CaseFiles, checkpoint: bytes | None, listen: Listener) -> Outcome:
@@ -49,6 +49,7 @@ class Worker:
         return Outcome(bundle=b"%d" % self.learnt, structures=(POOL,), licence="CC0-1.0", figures={}, cases=[])
 
     async def examine(self, bundles: Sequence[bytes], files: CaseFiles, listen: Any) -> tuple[Examined, ...]:
+        await listen(self.measured)
         if self.meanwhile:
             await self.meanwhile()
         return tuple(Examined(scores={"1.2.1": {POOL: 0.9}}) for _ in bundles)
@@ -88,6 +89,23 @@ def failing(error: Exception) -> Callable[[], Awaitable[object]]:
         raise error
 
     return fail
+
+
+async def test_a_run_tells_how_far_the_gate_is(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_run, "LOOK_S", 0.02)
+    run = await room.start()
+    seen = list[str]()
+
+    async def until_it_is_told() -> None:
+        async with asyncio.timeout(10):
+            while "measured beside" not in (seen[-1] if seen else ""):
+                seen.append((await room.run(run)).progress.step)
+                await asyncio.sleep(0.01)
+
+    room.worker.meanwhile = until_it_is_told
+    await room.train("demo", run.id)
+    assert seen[-1] == "measured beside the champion: 1 of 1 series"
+    assert (await room.run(run)).progress.step == "succeeded"
 
 
 async def test_a_cancel_while_the_gate_measures_stops_the_measuring(

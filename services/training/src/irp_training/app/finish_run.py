@@ -10,7 +10,7 @@ from irp_kernel import sha256_of
 from irp_kernel.errors import IrpError
 
 from irp_training.app.approvals import Approvals
-from irp_training.app.judge_candidate import JudgeCandidate
+from irp_training.app.judge_candidate import JudgeCandidate, Tell, nobody
 from irp_training.app.ports import Change, Clock, Objects, Project, Store
 from irp_training.app.promote_model import put_forward
 from irp_training.domain.judging.gate import Verdict, not_measured
@@ -44,13 +44,21 @@ class FinishRun:
         self._store, self._objects, self._judge, self._now = store, objects, judge, now
         self._approvals = approvals
 
-    async def succeeded(self, run: Run, project: Project, outcome: Outcome, last_word: LastWord = _as_it_is) -> Run:
+    async def succeeded(
+        self,
+        run: Run,
+        project: Project,
+        outcome: Outcome,
+        last_word: LastWord = _as_it_is,
+        tell: Tell = nobody,
+    ) -> Run:
         """Store the bundle, ask the gate, register, perhaps promote.
 
         What was learnt is registered even if the gate cannot measure it (`last_word` of why): it is not promoted.
+        `tell` hears how many cases are measured, of how many.
         """
         candidate = await self._candidate(run, outcome)
-        verdict, rival = await self._judged(run, candidate, last_word)
+        verdict, rival = await self._judged(run, candidate, last_word, tell)
         waits = why_it_waits(run, candidate, rival, verdict) if run.promote and verdict.passed else ""
         if waits:
             verdict = replace(verdict, warnings=(*verdict.warnings, f"an administrator has to agree: {waits}"))
@@ -93,9 +101,11 @@ class FinishRun:
                 return current
             return await self._end(change, replace(current, reason=reason, message=message), project, state)
 
-    async def _judged(self, run: Run, candidate: Model, last_word: LastWord) -> tuple[Verdict, Model | None]:
+    async def _judged(
+        self, run: Run, candidate: Model, last_word: LastWord, tell: Tell
+    ) -> tuple[Verdict, Model | None]:
         try:
-            return await self._judge(candidate)
+            return await self._judge(candidate, tell)
         except Exception as error:
             why = (await last_word(error)).message
         best = champion(await self._store.history(run.model))

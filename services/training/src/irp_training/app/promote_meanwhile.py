@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from irp_training.app.measuring import Measuring
 from irp_training.app.promote_model import PromoteModel
 from irp_training.domain.judging.gate import Verdict
 from irp_training.domain.registry.candidacy import State
@@ -15,7 +16,7 @@ from irp_training.domain.run import Progress
 
 WAIT_S = 5.0  # of one ask, after which it hears how far the measuring is
 KEPT_S = 3600.0  # what came of it, for whoever asks late
-BEGUN, DECIDED = Progress(step="measuring"), Progress(fraction=1.0, eta_s=0.0, step="decided")
+DECIDED = Progress(fraction=1.0, eta_s=0.0, step="decided")
 
 Asked = tuple[str, int, str]
 
@@ -35,11 +36,10 @@ class Standing:
     progress: Progress = DECIDED
 
 
-@dataclass(slots=True)
-class _Measuring:
+@dataclass(frozen=True, slots=True)
+class _Going:
     task: asyncio.Task[tuple[Verdict, State]]
-    first_at: float = 0.0  # when the first series was measured; 0 = not yet
-    progress: Progress = BEGUN
+    measuring: Measuring
 
 
 class PromoteMeanwhile:
@@ -55,7 +55,7 @@ class PromoteMeanwhile:
         self, promote: PromoteModel, wait_s: float = WAIT_S, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._promote, self._wait_s, self._clock = promote, wait_s, clock
-        self._going: dict[Asked, _Measuring] = {}
+        self._going: dict[Asked, _Going] = {}
 
     async def __call__(self, name: str, version: int, actor: str) -> Standing:
         """The verdict and what became of the version; or how far the measuring is: ask again.
@@ -67,7 +67,7 @@ class PromoteMeanwhile:
         going = self._going.get(asked) or self._begin(asked)
         await asyncio.wait({going.task}, timeout=self._wait_s)
         if not going.task.done():
-            return Standing(state="measuring", progress=going.progress)
+            return Standing(state="measuring", progress=going.measuring.progress)
         self._forget(asked, going)
         verdict, state = going.task.result()
         return Standing(state=state, verdict=verdict)
@@ -79,26 +79,17 @@ class PromoteMeanwhile:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _begin(self, asked: Asked) -> _Measuring:
-        def tell(done: int, of: int) -> None:
-            going.progress = self._progress(going, done, of)
-
-        going = self._going[asked] = _Measuring(asyncio.create_task(self._promote(*asked, tell)))
+    def _begin(self, asked: Asked) -> _Going:
+        measuring = Measuring(self._clock)
+        going = self._going[asked] = _Going(asyncio.create_task(self._promote(*asked, measuring)), measuring)
         going.task.add_done_callback(lambda _: self._ended(asked, going))
         return going
 
-    def _progress(self, going: _Measuring, done: int, of: int) -> Progress:
-        """Each series and, at the end, the timing of both models are a step; who has done one knows no pace yet."""
-        now, steps = self._clock(), of + 1
-        going.first_at = going.first_at or now
-        left = (now - going.first_at) / (done - 1) * (steps - done) if done > 1 else Progress().eta_s
-        return Progress(fraction=done / steps, eta_s=left, step=f"{done} of {of} series are measured")
-
-    def _ended(self, asked: Asked, going: _Measuring) -> None:
+    def _ended(self, asked: Asked, going: _Going) -> None:
         if not going.task.cancelled():
             going.task.exception()  # it is told to the next who asks, or to nobody: not the event loop's to report
         asyncio.get_running_loop().call_later(KEPT_S, self._forget, asked, going)
 
-    def _forget(self, asked: Asked, going: _Measuring) -> None:
+    def _forget(self, asked: Asked, going: _Going) -> None:
         if self._going.get(asked) is going:
             del self._going[asked]

@@ -20,6 +20,7 @@ from irp_training.app.attempts import TURNS, WAITS, begin, is_transient, last_wo
 from irp_training.app.case_files import case_files
 from irp_training.app.finish_run import FinishRun
 from irp_training.app.keep_apart import KeepApart
+from irp_training.app.measuring import Measuring
 from irp_training.app.ports import Files, Objects, Project, Store
 from irp_training.app.snapshots import read_snapshot
 from irp_training.app.work_ports import CaseFiles, Worker
@@ -99,10 +100,12 @@ class TrainRun:
         async def last_word_on(error: Exception) -> IrpError:
             return await self._last_word(run, error, turn)
 
-        async def look() -> None:
-            await self._look(run)
+        measuring = Measuring()
 
-        await _watched(self._finish.succeeded(run, project, outcome, last_word_on), look)
+        async def look() -> None:
+            await self._look(run, measuring=measuring.progress)
+
+        await _watched(self._finish.succeeded(run, project, outcome, last_word_on, measuring), look)
 
     async def _put_back(self, run: Run) -> bool:
         """The run waits as others do, and is cancelled at once as they are; False if that was asked meanwhile."""
@@ -150,13 +153,16 @@ class TrainRun:
                 raise Cancelled
             await change.save_run(replace(begun, priority=current.priority, version=current.version))
 
-    async def _look(self, run: Run, spent_s: float = 0.0) -> None:
+    async def _look(self, run: Run, spent_s: float = 0.0, measuring: Progress | None = None) -> None:
         """Time counts whatever the process says of it, or when it is killed; and somebody may want no more of it."""
         try:
             async with self._store.change() as change:
                 current = await change.lock_run(run.project, run.id)
-                if spent_s > current.spent_s:
-                    await change.save_run(replace(current, spent_s=spent_s))
+                seen = replace(current, spent_s=max(current.spent_s, spent_s))
+                if measuring is not None and not current.ended:  # what was learnt stays learnt: its share is kept
+                    seen = replace(seen, progress=replace(measuring, fraction=current.progress.fraction))
+                if seen != current:
+                    await change.save_run(seen)
         except Exception as error:  # a database that is away for a moment ends no process: the next look makes up
             structlog.get_logger().warning("run_not_looked_at", run=run.id, exc_info=error)
             return
