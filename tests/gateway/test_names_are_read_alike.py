@@ -16,9 +16,7 @@ DIGESTS = [f"cine@{DIGEST}", f"cine@{DIGEST[:-1]}", f"cine@{DIGEST.upper()}"]
 BAD = ["", "c", "Cine", "cine-", "2cine", "cine@", "cine@0", "cine@01", "cine@1234567890", "cine@newest", "cine@1@2"]
 
 
-@pytest.mark.parametrize(
-    "text", [*GOOD, *BAD, *DIGESTS, "a\nb"]
-)
+@pytest.mark.parametrize("text", [*GOOD, *BAD, *DIGESTS, "a\nb"])
 def test_a_model_is_let_in_where_it_is_understood(text: str) -> None:
     assert bool(re.search(MODEL, text)) == understood(split_model, text)
 
