@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+import tempfile
 from pathlib import Path
 
 import pytest
 from openirp.house import HouseTrouble
+from openirp.house import ports as ports_of_houses
 from openirp.house.layout import SOCKET_LIMIT, Layout
 from openirp.house.nats_config import nats_config, permissions
 from openirp.house.ports import DOORS, choose_ports
@@ -35,6 +37,18 @@ def test_automatic_ports_are_kept_as_long_as_they_are_free(tmp_path: Path) -> No
     first = choose_ports("auto", remembered, {})
     remembered.write_text(json.dumps(first))
     assert choose_ports("auto", remembered, {}) == first
+
+
+def test_houses_that_start_at_once_choose_other_ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports_of_houses, "SEARCHED", range(10_000, 10_000 + 3 * ports_of_houses.BLOCK))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(ports_of_houses, "taken", lambda port: False)  # nobody listens yet
+    chosen = [choose_ports("auto", tmp_path / f"{number}", {}) for number in range(3)]
+    assert len({port for ports in chosen for port in ports.values()}) == 3 * len(DOORS)
+    with pytest.raises(HouseTrouble, match="no free ports"):
+        choose_ports("auto", tmp_path / "fourth", {})
+    monkeypatch.setattr(ports_of_houses, "RESERVED_S", -1.0)  # they ended long ago
+    assert choose_ports("auto", tmp_path / "fifth", {})["gateway"] in {ports["gateway"] for ports in chosen}
 
 
 def test_a_room_may_publish_its_own_facts_only() -> None:

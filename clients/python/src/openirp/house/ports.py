@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import json
 import os
 import random
 import socket
+import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,8 +16,9 @@ from openirp.house.layout import ROOMS
 from openirp.house.trouble import HouseTrouble
 
 GATEWAY_PORT = 8080
-# Below the ports that outgoing connections get, and at random: two houses that start at once hardly ever meet.
-SEARCHED = range(10_000, 32_000)
+# Below the ports that outgoing connections get, in blocks: houses that start at once are told apart by `_reserved`.
+SEARCHED, BLOCK = range(10_000, 21_000), 40
+RESERVED_S = 300.0  # by then a house that was starting listens, or never will
 LOOPBACK = "127.0.0.1"
 
 # Door -> distance from the gateway's port, so that one setting moves a whole house.
@@ -41,7 +44,7 @@ def choose_ports(mode: str, remembered: Path, environment: Mapping[str, str] | N
     settings = os.environ if environment is None else environment
     if mode == "auto":
         old = read_ports(remembered)
-        ports = old if set(old) == set(DOORS) and not any(map(taken, old.values())) else _free(len(DOORS))
+        ports = old if set(old) == set(DOORS) and not any(map(taken, old.values())) else _free()
         return {**ports, **_set_by_hand(settings)}
     base = int(settings.get("IRP_GATEWAY_PORT") or GATEWAY_PORT)
     ports = {door: base + distance for distance, door in enumerate(DOORS)} | _set_by_hand(settings)
@@ -78,6 +81,25 @@ def _set_by_hand(settings: Mapping[str, str]) -> Ports:
     return {door: int(port) for door, port in named.items() if port}
 
 
-def _free(count: int) -> Ports:
-    found = (port for port in random.sample(SEARCHED, len(SEARCHED)) if not taken(port))
-    return dict(zip(DOORS, itertools.islice(found, count), strict=True))
+def _free() -> Ports:
+    """Neighbours on which nobody listens, and which no other house that is starting has chosen."""
+    blocks = SEARCHED[::BLOCK]
+    for first in random.sample(blocks, len(blocks)):
+        ports = {door: first + distance for distance, door in enumerate(DOORS)}
+        if not any(map(taken, ports.values())) and _reserved(first):
+            return ports
+    raise HouseTrouble("no free ports were found", f"end other houses, or say IRP_PORTS=fixed (from {GATEWAY_PORT} on)")
+
+
+def _reserved(first: int) -> bool:
+    """True if nobody was before us: a file that can be made once says so for a while."""
+    file = Path(tempfile.gettempdir()) / f"openirp-ports-{os.getuid()}" / str(first)
+    file.parent.mkdir(exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        if time.time() - file.stat().st_mtime > RESERVED_S:
+            file.unlink()
+    try:
+        file.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import random
 import shutil
@@ -16,10 +17,16 @@ from pathlib import Path
 WAIT_S = 20.0
 
 
+# Above those of houses, below those that outgoing connections get; each of eight processes of pytest-xdist has its own.
+_FIRST, _SPAN = 21_000, 1_375
+_PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+_NEXT = itertools.count(random.randrange(_SPAN))
+
+
 def free_port() -> int:
-    """A port that was free a moment ago, below those that outgoing connections get."""
+    """A port that was free a moment ago; one after the other, for it may be a while until somebody listens there."""
     while True:
-        port = random.randrange(10_000, 32_000)
+        port = _FIRST + _PROCESS * _SPAN + next(_NEXT) % _SPAN
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
