@@ -7,10 +7,9 @@ from typing import Literal, TypeAlias, get_args
 
 from irp_kernel.errors import InvalidArgument
 
+SLUG, NUMBER, DIGEST = r"[a-z][a-z0-9-]{0,46}[a-z0-9]", r"[1-9][0-9]{0,8}", r"sha256:[0-9a-f]{64}"
 _UID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
-_SLUG = re.compile(r"[a-z][a-z0-9-]{0,46}[a-z0-9]")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+_SLUG, _NUMBER, _DIGEST = map(re.compile, (SLUG, NUMBER, DIGEST))
 UID_MAX_LENGTH = 64  # characters, PS3.5 section 9.1
 
 

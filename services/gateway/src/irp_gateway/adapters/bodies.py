@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from fastapi import Request
+from irp_chassis.bounded_body import bounded
 from irp_kernel.errors import TooLarge, UnsupportedMediaType
 from starlette.requests import ClientDisconnect
 
@@ -40,34 +40,6 @@ class Field:
         if "\0" in text:
             raise BodyNotReadable("a field of the form has no NUL")
         return text
-
-
-async def bounded(request: Request, limit: int) -> AsyncIterator[bytes]:
-    """The body's pieces as they come, no further than the limit.
-
-    Raises:
-        TooLarge: there is more.
-    """
-    declared = request.headers.get("content-length", "")
-    size = int(declared) if declared.isdecimal() else 0
-    if size > limit:
-        raise TooLarge(f"at most {limit} bytes", limit_bytes=limit)
-    size = 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > limit:
-            raise TooLarge(f"at most {limit} bytes", limit_bytes=limit)
-        if piece:
-            yield piece
-
-
-async def read_body(request: Request, limit: int) -> bytes:
-    """The whole body.
-
-    Raises:
-        TooLarge: it is larger than the limit.
-    """
-    return b"".join([piece async for piece in bounded(request, limit)])
 
 
 async def drain(request: Request) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from irp.ingest.v1 import ingest_service_pb2 as pb
+from irp_chassis.bounded_body import read_body
 from irp_kernel.errors import UnsupportedMediaType
 from pydantic import BaseModel, Field
 
-from irp_gateway.adapters.bodies import read_body
 from irp_gateway.adapters.door import Door, made
 from irp_gateway.adapters.streaming import Site
 from irp_gateway.adapters.visitor import Inside, Uploader

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 
 from fastapi import Request
 from irp.training.v1 import container_service_pb2 as pb
+from irp_chassis.bounded_body import bounded
 from irp_kernel.errors import TooLarge, UnsupportedMediaType
 
-from irp_gateway.adapters.bodies import MAX_FIELD_BYTES, bounded
+from irp_gateway.adapters.bodies import MAX_FIELD_BYTES
 from irp_gateway.domain.errors import BodyNotReadable
 from irp_gateway.domain.multipart import Event, PartBegins, PartData, Splitter, boundary_of, parameters_of
 

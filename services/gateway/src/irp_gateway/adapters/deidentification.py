@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from irp.ingest.v1 import ingest_service_pb2 as pb
+from irp_chassis.bounded_body import read_body
 from irp_chassis.wire import object_ref_from_proto
 from irp_kernel.errors import UnsupportedMediaType
 from pydantic import BaseModel, Field
 
 from irp_gateway.adapters.answers import Page, Paging, page_of, to_dict
-from irp_gateway.adapters.bodies import read_body
 from irp_gateway.adapters.door import Door, made
 from irp_gateway.adapters.visitor import AnyMember, Uploader
 from irp_gateway.domain.configuration import Configuration, Deidentification, Sequence

@@ -12,13 +12,13 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from irp_chassis.auth import Caller, act_as
+from irp_chassis.bounded_body import read_body
 from irp_chassis.verdicts import RemoteError, http_status
 from irp_chassis.while_there import while_there
 from irp_kernel.errors import IrpError, PermissionDenied, UnsupportedMediaType
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
-from irp_gateway.adapters.bodies import read_body
 from irp_gateway.adapters.desk import desk_of
 from irp_gateway.domain.errors import BodyNotReadable, ClientLeft
 from irp_gateway.domain.roles import ADMIN, Identity

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from irp.training.v1 import training_service_pb2 as pb
+from irp_chassis.bounded_body import bounded
 from irp_chassis.wire import object_ref_from_proto
 from pydantic import BaseModel, Field
 
 from irp_gateway.adapters.answers import Page, Paging, Progress, page_of, progress_of, read_json
-from irp_gateway.adapters.bodies import bounded
 from irp_gateway.adapters.desk import Desk, DeskHere
 from irp_gateway.adapters.door import Door, made
 from irp_gateway.adapters.model_reports import MAX_NAME, ON_WHOM, InspectionAnswer, inspection_answer, judging

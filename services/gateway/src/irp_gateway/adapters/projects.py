@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from irp_chassis.bounded_body import read_body
 from pydantic import BaseModel, Field
 
 from irp_gateway.adapters.answers import Page, Paging, keyed_page
-from irp_gateway.adapters.bodies import read_body
 from irp_gateway.adapters.desk import DeskHere
 from irp_gateway.adapters.documents import read_document
 from irp_gateway.adapters.door import Door, made

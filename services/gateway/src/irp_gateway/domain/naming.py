@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from irp_kernel.ids import ALIASES
+from irp_kernel import ids
 
-_NAME = r"[a-z][a-z0-9-]{0,46}[a-z0-9]"
-_NUMBER = r"[1-9][0-9]{0,8}"
-_VERSION = "|".join((_NUMBER, *ALIASES, "sha256:[0-9a-f]{64}"))
+_VERSION = "|".join((ids.NUMBER, *ids.ALIASES, ids.DIGEST))
 
-SLUG = f"^{_NAME}$"
+SLUG = f"^{ids.SLUG}$"
 VERSION = f"^({_VERSION})$"
-MODEL = f"^{_NAME}(@({_VERSION}))?$"
-MODEL_OR_NONE = f"^({_NAME}(@({_VERSION}))?)?$"
-CONTAINER = f"^{_NAME}(@{_NUMBER})?$"
+MODEL = f"^{ids.SLUG}(@({_VERSION}))?$"
+MODEL_OR_NONE = f"^({ids.SLUG}(@({_VERSION}))?)?$"
+CONTAINER = f"^{ids.SLUG}(@{ids.NUMBER})?$"

@@ -12,10 +12,11 @@ from fastapi.responses import JSONResponse
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from irp_chassis.auth import Caller, TokenVerifier, act_as
+from irp_chassis.bounded_body import read_body
 from irp_chassis.http import NO_TELEMETRY
 from irp_chassis.verdicts import answerable, http_status
 from irp_chassis.while_there import while_there
-from irp_kernel.errors import IrpError, TooLarge, Unauthenticated
+from irp_kernel.errors import IrpError, Unauthenticated
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -164,25 +165,13 @@ class _Rest:
 
     async def _body(self, request: Request) -> bytes:
         """The body, unpacked, within its limit."""
-        body = await self._packed(request)
+        body = await read_body(request, self._limit)
         kind = request.headers.get("content-encoding", "identity")
         if kind == "identity":
             return body
         if kind not in {"gzip", "deflate"}:
             raise TensorNotUsable("bodies are packed with gzip or deflate, or not at all")
         return await asyncio.to_thread(unpack, body, self._limit)
-
-    async def _packed(self, request: Request) -> bytes:
-        """The body as it came. A length that is said spares the reading; chunks say none, and are counted."""
-        if int(request.headers.get("content-length") or 0) > self._limit:
-            raise TooLarge(limit_bytes=self._limit)
-        chunks, size = list[bytes](), 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > self._limit:
-                raise TooLarge(limit_bytes=self._limit)
-            chunks.append(chunk)
-        return b"".join(chunks)
 
 
 class _Guard:
